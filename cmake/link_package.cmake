@@ -1,0 +1,16 @@
+# Run as a script: makes TO a view of the Python package FROM, one link per entry, and drops links
+# whose file is gone. Links rather than copies, so an edited Python file needs no build.
+file(MAKE_DIRECTORY ${TO})
+file(GLOB old LIST_DIRECTORIES true ${TO}/*)
+foreach(path IN LISTS old)
+  if(IS_SYMLINK ${path} AND NOT EXISTS ${path})
+    file(REMOVE ${path})
+  endif()
+endforeach()
+file(GLOB entries LIST_DIRECTORIES true ${FROM}/*)
+foreach(path IN LISTS entries)
+  get_filename_component(name ${path} NAME)
+  if(NOT name MATCHES "^__pycache__$|^core$|^lib$|^include$" AND NOT EXISTS ${TO}/${name})
+    file(CREATE_LINK ${path} ${TO}/${name} SYMBOLIC)
+  endif()
+endforeach()
