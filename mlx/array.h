@@ -1,0 +1,336 @@
+// The array: a shared handle to a node of the graph, which holds data once it has been evaluated.
+#pragma once
+
+#include <complex>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "mlx/allocator.h"
+#include "mlx/dtype.h"
+#include "mlx/event.h"
+#include "mlx/small_vector.h"
+
+namespace mlx::core {
+
+class Primitive;
+class ArrayIterator;
+
+using ShapeElem = int32_t;
+using Shape = SmallVector<ShapeElem>;
+using Strides = SmallVector<int64_t>;
+
+/** Elements of a shape; throws std::invalid_argument for a negative extent or past 2^63 - 1. */
+size_t num_elements(const Shape& shape);
+
+class array {
+ public:
+  /** A scalar. */
+  template <typename T,
+            typename = std::enable_if_t<std::is_arithmetic_v<T> || std::is_same_v<T, float16_t> ||
+                                        std::is_same_v<T, bfloat16_t> ||
+                                        std::is_same_v<T, complex64_t>>>
+  explicit array(T val, Dtype dtype = TypeToDtype<T>());
+  explicit array(const std::complex<float>& val, Dtype dtype = complex64);
+
+  /** Copies num_elements(shape) values from an iterator. */
+  template <typename It, typename = typename std::iterator_traits<It>::value_type>
+  explicit array(It data, Shape shape,
+                 Dtype dtype = TypeToDtype<typename std::iterator_traits<It>::value_type>());
+
+  template <typename T>
+  explicit array(std::initializer_list<T> data, Dtype dtype = TypeToDtype<T>());
+  /** The empty list, and lists of floats, make float32. */
+  explicit array(std::initializer_list<float> data);
+  explicit array(std::initializer_list<int> data, Dtype dtype);
+  template <typename T>
+  explicit array(std::initializer_list<T> data, Shape shape, Dtype dtype = TypeToDtype<T>());
+
+  /** Takes over row-contiguous memory; `deleter` is called with `data` when no array uses it. */
+  explicit array(void* data, Shape shape, Dtype dtype, const std::function<void(void*)>& deleter);
+  explicit array(allocator::Data data, Shape shape, Dtype dtype);
+
+  array(const array& other) = default;
+  array(array&& other) noexcept = default;
+  array& operator=(const array& other) & = default;
+  array& operator=(array&& other) & noexcept = default;
+  ~array();
+
+  size_t itemsize() const { return desc_->dtype.size(); }
+  size_t size() const { return desc_->size; }
+  size_t nbytes() const { return size() * itemsize(); }
+  size_t ndim() const { return desc_->shape.size(); }
+  const Shape& shape() const { return desc_->shape; }
+  /** Extent of one axis; negative axes count from the end. Throws std::out_of_range. */
+  int shape(int dim) const { return desc_->shape.at(dim < 0 ? dim + ndim() : dim); }
+  /** In elements. Known once the array is evaluated; row contiguous before. */
+  const Strides& strides() const { return desc_->strides; }
+  int64_t strides(int dim) const { return desc_->strides.at(dim < 0 ? dim + ndim() : dim); }
+  Dtype dtype() const { return desc_->dtype; }
+
+  /** Evaluates if need be and waits. */
+  void eval();
+  void eval() const { const_cast<array*>(this)->eval(); }
+
+  /** The value of a one-element array, converted to T. Evaluates. */
+  template <typename T>
+  T item();
+  template <typename T>
+  T item() const {
+    return const_cast<array*>(this)->item<T>();
+  }
+
+  ArrayIterator begin() const;
+  ArrayIterator end() const;
+
+  // ---- for primitives, transforms and the evaluator
+
+  struct Flags {
+    /** No gaps: the elements fill `data_size` in some order. */
+    bool contiguous : 1;
+    bool row_contiguous : 1;
+    bool col_contiguous : 1;
+  };
+
+  struct Data {
+    allocator::Buffer buffer;
+    allocator::Deleter deleter;
+    explicit Data(allocator::Data data) : buffer(data.buffer), deleter(std::move(data.deleter)) {}
+    Data(const Data&) = delete;
+    Data& operator=(const Data&) = delete;
+    ~Data();
+  };
+
+  enum class Status {
+    /** A node whose inputs are known. */
+    unscheduled,
+    /** Handed to a stream: `event` tells when the data is there. */
+    evaluated,
+    /** The data is there. */
+    available,
+  };
+
+  /** A node of the graph: what `primitive` makes of `inputs`. */
+  explicit array(Shape shape, Dtype dtype, std::shared_ptr<Primitive> primitive,
+                 std::vector<array> inputs);
+  /** The outputs of one primitive; each knows the others as siblings. */
+  static std::vector<array> make_arrays(std::vector<Shape> shapes,
+                                        const std::vector<Dtype>& dtypes,
+                                        const std::shared_ptr<Primitive>& primitive,
+                                        const std::vector<array>& inputs);
+  /** Shares data with `other` but not its place in the graph. */
+  static array unsafe_weak_copy(const array& other);
+
+  /** Same node as long as either lives. */
+  std::uintptr_t id() const { return reinterpret_cast<std::uintptr_t>(desc_.get()); }
+  std::uintptr_t primitive_id() const {
+    return reinterpret_cast<std::uintptr_t>(desc_->primitive.get());
+  }
+  Primitive& primitive() const { return *desc_->primitive; }
+  std::shared_ptr<Primitive>& primitive_ptr() const { return desc_->primitive; }
+  bool has_primitive() const { return desc_->primitive != nullptr; }
+  const std::vector<array>& inputs() const { return desc_->inputs; }
+  std::vector<array>& inputs() { return desc_->inputs; }
+
+  /** Nobody else holds the node or its buffer: an op may write its result there. */
+  bool is_donatable() const {
+    return desc_.use_count() == 1 && desc_->data && desc_->data.use_count() == 1;
+  }
+
+  /** The other outputs of the same primitive, without this one, in order. */
+  const std::vector<array>& siblings() const { return desc_->siblings; }
+  std::vector<array>& siblings() { return desc_->siblings; }
+  int sibling_position() const { return desc_->position; }
+  void set_siblings(std::vector<array> siblings, uint16_t position) {
+    desc_->siblings = std::move(siblings);
+    desc_->position = position;
+  }
+  /** All outputs of the primitive in order, this one included. */
+  std::vector<array> outputs() const;
+
+  /** Forgets primitive, inputs and siblings. */
+  void detach();
+
+  const Flags& flags() const { return desc_->flags; }
+  /** Elements of the buffer that the array spans (1 for a broadcast scalar). */
+  size_t data_size() const { return desc_->data_size; }
+  allocator::Buffer buffer() const { return desc_->data->buffer; }
+  /** Bytes of the whole buffer. */
+  size_t buffer_size() const { return allocator::allocated_size(buffer()); }
+  const std::shared_ptr<Data>& data_shared_ptr() const { return desc_->data; }
+  /** Of the first element, in elements from the start of the buffer. */
+  int64_t offset() const { return desc_->offset; }
+  template <typename T>
+  T* data() {
+    return reinterpret_cast<T*>(static_cast<char*>(desc_->data->buffer.raw_ptr()) +
+                                desc_->offset * static_cast<int64_t>(itemsize()));
+  }
+  template <typename T>
+  const T* data() const {
+    return const_cast<array*>(this)->data<T>();
+  }
+
+  Status status() const { return desc_->status; }
+  void set_status(Status s) const { desc_->status = s; }
+  /** Whether the data can be read without waiting. */
+  bool is_available() const;
+  /** Waits for scheduled work and raises the error it ended in, if any. */
+  void wait();
+  Event& event() const { return desc_->event; }
+  void attach_event(Event e) const { desc_->event = std::move(e); }
+  void detach_event() const { desc_->event = Event(); }
+  /** The failure of the work that was to make the data; raised by `wait`. */
+  const std::exception_ptr& error() const { return desc_->error; }
+  void set_error(std::exception_ptr error) const { desc_->error = std::move(error); }
+
+  /** Part of a function that is being transformed: evaluation keeps its graph. */
+  void set_tracer(bool is_tracer) { desc_->is_tracer = is_tracer; }
+  bool is_tracer() const;
+
+  /** Row-contiguous data. */
+  void set_data(allocator::Data data);
+  void set_data(allocator::Data data, size_t data_size, Strides strides, Flags flags,
+                int64_t offset = 0);
+  /** A view into another array's buffer; `offset` in elements of this array's dtype. */
+  void copy_shared_buffer(const array& other, const Strides& strides, Flags flags,
+                          size_t data_size, int64_t offset = 0);
+  void copy_shared_buffer(const array& other);
+
+  /** Becomes the node that `other` is; every array object that shared this handle's node keeps it. */
+  void overwrite_descriptor(const array& other) { desc_ = other.desc_; }
+
+ private:
+  struct ArrayDesc {
+    Shape shape;
+    Strides strides;
+    size_t size = 0;
+    size_t data_size = 0;
+    int64_t offset = 0;
+    std::shared_ptr<Data> data;
+    std::shared_ptr<Primitive> primitive;
+    std::vector<array> inputs;
+    std::vector<array> siblings;
+    Event event;
+    std::exception_ptr error;
+    Dtype dtype;
+    Status status;
+    Flags flags{true, true, true};
+    uint16_t position = 0;
+    bool is_tracer = false;
+
+    /** A node to be filled with row-contiguous data. */
+    ArrayDesc(Shape shape, Dtype dtype);
+    ArrayDesc(Shape shape, Dtype dtype, std::shared_ptr<Primitive> primitive,
+              std::vector<array> inputs);
+    ~ArrayDesc();
+  };
+
+  template <typename It>
+  void fill_from(It first, size_t count);
+  template <typename T>
+  void set_scalar(T value);
+  void allocate();
+
+  std::shared_ptr<ArrayDesc> desc_;
+};
+
+/** Walks over the slices along the first axis. */
+class ArrayIterator {
+ public:
+  using iterator_category = std::random_access_iterator_tag;
+  using difference_type = int64_t;
+  using value_type = const array;
+  using reference = value_type;
+
+  /** Throws std::invalid_argument for a scalar. */
+  explicit ArrayIterator(array arr, int idx = 0);
+
+  reference operator*() const;
+  ArrayIterator& operator+=(difference_type n) { return idx_ += n, *this; }
+  ArrayIterator& operator++() { return ++idx_, *this; }
+  friend bool operator==(const ArrayIterator& a, const ArrayIterator& b) {
+    return a.arr_.id() == b.arr_.id() && a.idx_ == b.idx_;
+  }
+  friend bool operator!=(const ArrayIterator& a, const ArrayIterator& b) { return !(a == b); }
+
+ private:
+  array arr_;
+  int idx_;
+};
+
+// ------------------------------------------------------------------ templates
+
+template <typename T>
+void array::set_scalar(T value) {
+  allocate();
+  dispatch_dtype(dtype(), [&](auto tag) {
+    using U = typename decltype(tag)::type;
+    if constexpr (std::is_same_v<T, complex64_t> && !std::is_same_v<U, complex64_t>) {
+      *data<U>() = static_cast<U>(value.real());
+    } else {
+      *data<U>() = static_cast<U>(value);
+    }
+  });
+}
+
+template <typename It>
+void array::fill_from(It first, size_t count) {
+  allocate();
+  dispatch_dtype(dtype(), [&](auto tag) {
+    using U = typename decltype(tag)::type;
+    U* out = data<U>();
+    for (size_t i = 0; i < count; i++, ++first) {
+      if constexpr (std::is_constructible_v<U, decltype(*first)>) {
+        out[i] = static_cast<U>(*first);
+      } else {
+        out[i] = static_cast<U>(std::complex<float>(*first).real());
+      }
+    }
+  });
+}
+
+template <typename T, typename>
+array::array(T val, Dtype dtype) : desc_(std::make_shared<ArrayDesc>(Shape{}, dtype)) {
+  set_scalar(val);
+}
+
+template <typename It, typename>
+array::array(It data, Shape shape, Dtype dtype)
+    : desc_(std::make_shared<ArrayDesc>(std::move(shape), dtype)) {
+  fill_from(data, size());
+}
+
+template <typename T>
+array::array(std::initializer_list<T> data, Dtype dtype)
+    : array(data, Shape{static_cast<ShapeElem>(data.size())}, dtype) {}
+
+[[noreturn]] void fail_initializer_size(size_t values, const Shape& shape);
+
+template <typename T>
+array::array(std::initializer_list<T> data, Shape shape, Dtype dtype)
+    : desc_(std::make_shared<ArrayDesc>(std::move(shape), dtype)) {
+  if (data.size() != size()) {
+    fail_initializer_size(data.size(), this->shape());
+  }
+  fill_from(data.begin(), data.size());
+}
+
+void check_item(const array& a);
+
+template <typename T>
+T array::item() {
+  check_item(*this);
+  eval();
+  return dispatch_dtype(dtype(), [&](auto tag) -> T {
+    using U = typename decltype(tag)::type;
+    if constexpr (std::is_same_v<U, complex64_t> && std::is_arithmetic_v<T>) {
+      return static_cast<T>(data<U>()->real());
+    } else {
+      return static_cast<T>(*data<U>());
+    }
+  });
+}
+
+}  // namespace mlx::core

@@ -1,0 +1,47 @@
+// Layout decisions that every backend shares: contiguity, collapsing dimensions, walking strides.
+#pragma once
+
+#include <vector>
+
+#include "mlx/array.h"
+
+namespace mlx::core {
+
+/** Strides of a row-contiguous array, in elements. */
+Strides row_contiguous_strides(const Shape& shape);
+
+/** Contiguity of a layout that starts at its first element and spans `data_size` elements. */
+array::Flags layout_flags(const Shape& shape, const Strides& strides, size_t data_size);
+
+/** Elements from the first to the last one of the layout, gaps included; 0 for an empty one. */
+size_t layout_span(const Shape& shape, const Strides& strides);
+
+struct CollapsedLayout {
+  SmallVector<int64_t> shape;
+  std::vector<Strides> strides;
+};
+
+/**
+ * Merges neighbouring axes that all `strides` walk as one, and drops axes of extent 1. The result
+ * has at least one axis (extent 1 for a scalar). Extents are 64-bit since merged ones may be large.
+ */
+CollapsedLayout collapse_dims(const Shape& shape, std::vector<Strides> strides);
+
+/** Offset in elements of the row-major position `index` of a layout. */
+template <typename ShapeLike>
+int64_t element_offset(int64_t index, const ShapeLike& shape, const Strides& strides) {
+  int64_t offset = 0;
+  for (int i = static_cast<int>(shape.size()) - 1; i >= 0 && index; i--) {
+    offset += (index % shape[i]) * strides[i];
+    index /= shape[i];
+  }
+  return offset;
+}
+
+/** Strides for reading `in` as if it had the broadcast shape `shape`: 0 along broadcast axes. */
+Strides broadcast_strides(const array& in, const Shape& shape);
+
+/** Whether `out` may take over the buffer of `in`: same size of element, no gaps, nobody else. */
+bool can_donate(const array& in, const array& out);
+
+}  // namespace mlx::core

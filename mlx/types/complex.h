@@ -1,0 +1,76 @@
+// Complex element types: std::complex with the ordering and mixed arithmetic that array code needs.
+#pragma once
+
+#include <complex>
+#include <cstdint>
+
+#include "mlx/types/half_types.h"
+
+namespace mlx::core {
+
+struct complex64_t : public std::complex<float> {
+  complex64_t() = default;
+  complex64_t(float v, float u) : std::complex<float>(v, u) {}
+  complex64_t(std::complex<float> v) : std::complex<float>(v) {}
+  template <typename T, typename = std::enable_if_t<std::is_convertible_v<T, float>>>
+  complex64_t(T x) : std::complex<float>(static_cast<float>(x)) {}
+  operator float() const { return real(); }
+};
+
+struct complex128_t : public std::complex<double> {
+  complex128_t() = default;
+  complex128_t(double v, double u) : std::complex<double>(v, u) {}
+  complex128_t(std::complex<double> v) : std::complex<double>(v) {}
+};
+
+/** Lexicographic order, real part first. */
+inline bool operator<(const complex64_t& a, const complex64_t& b) {
+  return a.real() < b.real() || (a.real() == b.real() && a.imag() < b.imag());
+}
+inline bool operator>(const complex64_t& a, const complex64_t& b) { return b < a; }
+inline bool operator<=(const complex64_t& a, const complex64_t& b) {
+  return a.real() < b.real() || (a.real() == b.real() && a.imag() <= b.imag());
+}
+inline bool operator>=(const complex64_t& a, const complex64_t& b) { return b <= a; }
+
+inline complex64_t operator-(const complex64_t& v) {
+  return -static_cast<const std::complex<float>&>(v);
+}
+
+/** Floored remainder of each component of a by the matching component of b. */
+inline complex64_t operator%(complex64_t a, complex64_t b) {
+  auto part = [](float x, float y) {
+    float r = std::fmod(x, y);
+    return r != 0 && (r < 0) != (y < 0) ? r + y : r;
+  };
+  return {part(a.real(), b.real()), part(a.imag(), b.imag())};
+}
+
+inline complex64_t operator+(const complex64_t& x, const complex64_t& y) {
+  return static_cast<const std::complex<float>&>(x) + static_cast<const std::complex<float>&>(y);
+}
+inline complex64_t operator+(const std::complex<float>& x, const complex64_t& y) {
+  return x + static_cast<const std::complex<float>&>(y);
+}
+inline complex64_t operator+(const complex64_t& x, const std::complex<float>& y) {
+  return static_cast<const std::complex<float>&>(x) + y;
+}
+
+#define MLX_COMPLEX_PLUS(T)                                                                  \
+  inline complex64_t operator+(T x, const complex64_t& y) {                                  \
+    return std::complex<float>(static_cast<float>(x)) + y;                                   \
+  }                                                                                          \
+  inline complex64_t operator+(const complex64_t& x, T y) {                                  \
+    return x + std::complex<float>(static_cast<float>(y));                                   \
+  }
+MLX_COMPLEX_PLUS(bool)
+MLX_COMPLEX_PLUS(uint32_t)
+MLX_COMPLEX_PLUS(uint64_t)
+MLX_COMPLEX_PLUS(int32_t)
+MLX_COMPLEX_PLUS(int64_t)
+MLX_COMPLEX_PLUS(float16_t)
+MLX_COMPLEX_PLUS(bfloat16_t)
+MLX_COMPLEX_PLUS(float)
+#undef MLX_COMPLEX_PLUS
+
+}  // namespace mlx::core
