@@ -24,15 +24,11 @@ bool Instruction::operator==(const Instruction& other) const {
          std::equal(args, args + 3, other.args);
 }
 
-uint16_t Program::add(ElementwiseOp op, std::vector<uint16_t> args) {
-  const auto& info = elementwise_info(op);
-  internal_check(args.size() == info.arity, "wrong number of arguments for an instruction");
+uint16_t Program::add(ElementwiseOp op, uint16_t a, uint16_t b, uint16_t c) {
   internal_check(op != ElementwiseOp::Cast, "a cast needs its result dtype");
   internal_check(inputs.size() + code.size() < max_values, "program too long");
-  Dtype type = type_of(args[typed_argument(op)]);
-  Instruction made{op, type, elementwise_result_type(op, type)};
-  std::copy(args.begin(), args.end(), made.args);
-  code.push_back(made);
+  Dtype type = type_of(typed_argument(op) == 0 ? a : b);
+  code.push_back({op, type, elementwise_result_type(op, type), {a, b, c}});
   return static_cast<uint16_t>(inputs.size() + code.size() - 1);
 }
 

@@ -55,7 +55,7 @@ struct Program {
 
   /** Appends an instruction and returns the number of its value. The result dtype follows from
    *  the op; give it for Cast. */
-  uint16_t add(ElementwiseOp op, std::vector<uint16_t> args);
+  uint16_t add(ElementwiseOp op, uint16_t a, uint16_t b = 0, uint16_t c = 0);
   uint16_t add_cast(uint16_t arg, Dtype to);
 
   /** Throws an internal error unless every argument precedes its use and every dtype fits. */
