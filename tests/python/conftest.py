@@ -1,0 +1,24 @@
+"""Settings that every Python test shares: where mlx is found, and a known random state."""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+BUILD = Path(__file__).resolve().parents[2] / "build" / "python"
+
+if importlib.util.find_spec("mlx") is None and BUILD.is_dir():
+    # Neither installed nor on the path: take the build tree, for subprocesses too.
+    sys.path.insert(0, str(BUILD))
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        filter(None, [str(BUILD), os.environ.get("PYTHONPATH")])
+    )
+
+
+@pytest.fixture(autouse=True)
+def known_state():
+    """Each test starts from the same NumPy random state."""
+    np.random.seed(0)

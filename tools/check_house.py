@@ -1,0 +1,131 @@
+"""Checks the project's own rules that no standard tool knows.
+
+File sizes, a header comment in every file, Python functions of bearable length, kernels that leak no
+code for a newer instruction set into the rest of the library, and links of the documents that
+resolve. Prints one line per finding; exit status 1 if there is any.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CODE = {".cpp", ".h", ".py", ".cmake", ".cu", ".cuh", ".sh"}
+MAX_LINES = 600
+MAX_FUNCTION_LINES = 80
+
+
+def tracked_files() -> list[Path]:
+    """Every file that git tracks and that exists."""
+    listing = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    return [p for p in (ROOT / name for name in listing.split("\0") if name) if p.is_file()]
+
+
+def check_size(path: Path, text: str) -> Iterator[str]:
+    lines = text.count("\n")
+    if path.suffix in CODE and "tests" not in path.parts and lines > MAX_LINES:
+        yield f"{lines} lines, the limit is {MAX_LINES}: split it by what it is about"
+
+
+def check_header(path: Path, text: str) -> Iterator[str]:
+    """A file says why it exists in its first lines; empty files have nothing to explain."""
+    body = text.lstrip()
+    if path.suffix not in CODE | {".def"} or not body:
+        return
+    if not body.startswith(("//", "#", '"""', 'r"""', "/*")) or body.startswith("#pragma"):
+        yield "does not start with a comment that says why it exists"
+
+
+def check_functions(path: Path, text: str) -> Iterator[str]:
+    if path.suffix != ".py":
+        return
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            if lines > MAX_FUNCTION_LINES:
+                yield f"function {node.name} has {lines} lines, the limit is {MAX_FUNCTION_LINES}"
+
+
+def headings(text: str) -> set[str]:
+    """The anchors that a Markdown file offers, in GitHub's spelling."""
+    titles = re.findall(r"^#+\s+(.*)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", t.strip().lower()).replace(" ", "-") for t in titles}
+
+
+def check_links(path: Path, text: str) -> Iterator[str]:
+    """Relative links lead to files that exist, `#L12` to lines, `#name` to headings.
+
+    A link whose text is a `code` name must find that name in the file it leads to.
+    """
+    if path.suffix != ".md":
+        return
+    for label, link in re.findall(r"\[([^\]]*)\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", link):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (path.parent / name).resolve() if name else path
+        if not target.exists():
+            yield f"link to {link}: no such file"
+            continue
+        if target.is_dir():
+            continue
+        content = target.read_text(errors="replace")
+        line = re.fullmatch(r"L(\d+)(?:-L\d+)?", anchor)
+        if line and int(line[1]) > content.count("\n") + 1:
+            yield f"link to {link}: the file has no such line"
+        elif anchor and not line and target.suffix == ".md" and anchor not in headings(content):
+            yield f"link to {link}: no such heading"
+        symbol = re.fullmatch(r"`([\w:]+)(?:\(\))?`", label)
+        if symbol and "/" not in label and symbol[1].split("::")[-1] not in content:
+            yield f"link to {link}: {symbol[1]} does not occur there"
+
+
+def check_isa_objects(build: Path) -> Iterator[str]:
+    """Symbols that a kernel object file shares with others must carry its instruction set's name.
+
+    An inline function of a common header compiled for AVX-512 and emitted as a weak symbol could be
+    the copy that the linker keeps for everyone, and would crash older machines.
+    """
+    for isa in ("v2", "v3", "v4"):
+        objects = sorted(build.glob(f"CMakeFiles/isa_{isa}.dir/**/*.o"))
+        if not objects:
+            continue
+        listing = subprocess.run(
+            ["nm", "-A", "-C", "--defined-only", "--extern-only", *map(str, objects)],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for line in listing.splitlines():
+            location, _, symbol = line.partition(".o:")
+            if f"::{isa}::" not in symbol and "DW.ref.__gxx_personality_v0" not in symbol:
+                source = location.split(f"isa_{isa}.dir/")[1]
+                yield f"{source}: symbol outside namespace {isa}: {symbol[19:]}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--build", type=Path, default=ROOT / "build", help="build folder")
+    options = parser.parse_args()
+    findings = []
+    for path in tracked_files():
+        if path.suffix not in CODE | {".def", ".md"}:
+            continue
+        text = path.read_text()
+        for check in (check_size, check_header, check_functions, check_links):
+            findings += [f"{path.relative_to(ROOT)}: {m}" for m in check(path, text)]
+    findings += check_isa_objects(options.build)
+    print("\n".join(findings) or "house rules: nothing found")
+    return 1 if findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

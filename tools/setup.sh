@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Prepares a Debian 12 machine to build and test the project: installs the system packages that are
+# missing (needs root or sudo only then) and makes the Python environment .venv. Safe to run again.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+python=${PYTHON:-python3}
+packages=(g++ cmake ninja-build ccache libgtest-dev zlib1g-dev clang-format clang-tidy binutils)
+if ! command -v "$python" >/dev/null; then
+  packages+=(python3 python3-dev python3-venv)
+elif [ "$("$python" -c 'import sys; print(sys.base_prefix)')" = /usr ]; then
+  packages+=(python3-dev python3-venv)
+fi
+
+missing=()
+for package in "${packages[@]}"; do
+  dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+  echo "Installing Debian packages: ${missing[*]}"
+  as_root=()
+  [ "$(id -u)" = 0 ] || as_root=(sudo)
+  export DEBIAN_FRONTEND=noninteractive
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || {
+  echo "Python 3.10 or newer is needed; set PYTHON to one" >&2
+  exit 1
+}
+if [ ! -e .venv/ready ] || [ pyproject.toml -nt .venv/ready ]; then
+  echo "Making the Python environment .venv"
+  [ -x .venv/bin/python ] || "$python" -m venv .venv
+  .venv/bin/python -m pip install -q --disable-pip-version-check --upgrade 'pip>=25.1'
+  .venv/bin/python -m pip install -q --group dev --group examples
+  touch .venv/ready
+fi
