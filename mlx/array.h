@@ -28,10 +28,9 @@ size_t num_elements(const Shape& shape);
 class array {
  public:
   /** A scalar. */
-  template <typename T,
-            typename = std::enable_if_t<std::is_arithmetic_v<T> || std::is_same_v<T, float16_t> ||
-                                        std::is_same_v<T, bfloat16_t> ||
-                                        std::is_same_v<T, complex64_t>>>
+  template <typename T, typename = std::enable_if_t<
+                            std::is_arithmetic_v<T> || std::is_same_v<T, float16_t> ||
+                            std::is_same_v<T, bfloat16_t> || std::is_same_v<T, complex64_t>>>
   explicit array(T val, Dtype dtype = TypeToDtype<T>());
   explicit array(const std::complex<float>& val, Dtype dtype = complex64);
 
@@ -116,8 +115,7 @@ class array {
   explicit array(Shape shape, Dtype dtype, std::shared_ptr<Primitive> primitive,
                  std::vector<array> inputs);
   /** The outputs of one primitive; each knows the others as siblings. */
-  static std::vector<array> make_arrays(std::vector<Shape> shapes,
-                                        const std::vector<Dtype>& dtypes,
+  static std::vector<array> make_arrays(std::vector<Shape> shapes, const std::vector<Dtype>& dtypes,
                                         const std::shared_ptr<Primitive>& primitive,
                                         const std::vector<array>& inputs);
   /** Shares data with `other` but not its place in the graph. */
@@ -194,11 +192,12 @@ class array {
   void set_data(allocator::Data data, size_t data_size, Strides strides, Flags flags,
                 int64_t offset = 0);
   /** A view into another array's buffer; `offset` in elements of this array's dtype. */
-  void copy_shared_buffer(const array& other, const Strides& strides, Flags flags,
-                          size_t data_size, int64_t offset = 0);
+  void copy_shared_buffer(const array& other, const Strides& strides, Flags flags, size_t data_size,
+                          int64_t offset = 0);
   void copy_shared_buffer(const array& other);
 
-  /** Becomes the node that `other` is; every array object that shared this handle's node keeps it. */
+  /** Becomes the node that `other` is; every array object that shared this handle's node keeps it.
+   */
   void overwrite_descriptor(const array& other) { desc_ = other.desc_; }
 
  private:

@@ -120,9 +120,9 @@ struct TypeToDtype;
   X(bfloat16_t, bfloat16)     \
   X(complex64_t, complex64)
 
-#define MLX_TYPE_TO_DTYPE(T, name)                 \
-  template <>                                      \
-  struct TypeToDtype<T> {                          \
+#define MLX_TYPE_TO_DTYPE(T, name)                    \
+  template <>                                         \
+  struct TypeToDtype<T> {                             \
     constexpr operator Dtype() const { return name; } \
   };
 MLX_FOR_EACH_DTYPE(MLX_TYPE_TO_DTYPE)
@@ -141,7 +141,8 @@ struct TypeToDtype<unsigned long long> {
   constexpr operator Dtype() const { return uint64; }
 };
 
-/** A type as a value: `dispatch_dtype(t, [&](auto tag) { using T = typename decltype(tag)::type; … })`. */
+/** A type as a value: `dispatch_dtype(t, [&](auto tag) { using T = typename decltype(tag)::type; …
+ * })`. */
 template <typename T>
 struct TypeTag {
   using type = T;
@@ -151,8 +152,8 @@ struct TypeTag {
 template <typename F>
 decltype(auto) dispatch_dtype(Dtype t, F&& f) {
   switch (t.val()) {
-#define MLX_CASE(T, name)   \
-  case Dtype::Val::name:    \
+#define MLX_CASE(T, name) \
+  case Dtype::Val::name:  \
     return f(TypeTag<T>{});
     MLX_FOR_EACH_DTYPE(MLX_CASE)
 #undef MLX_CASE

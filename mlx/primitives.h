@@ -1,4 +1,5 @@
-// A primitive is what a node of the graph does: how it runs on each device and how transforms see it.
+// A primitive is what a node of the graph does: how it runs on each device and how transforms see
+// it.
 #pragma once
 
 #include <string>
@@ -73,7 +74,8 @@ class UnaryPrimitive : public Primitive {
   }
 };
 
-/** A primitive of this library: its device code is found by the backend, by the primitive's type. */
+/** A primitive of this library: its device code is found by the backend, by the primitive's type.
+ */
 class BuiltinPrimitive : public Primitive {
  public:
   using Primitive::Primitive;

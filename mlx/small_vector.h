@@ -20,9 +20,9 @@ class SmallVector {
   static_assert(std::is_trivially_copyable_v<T>, "SmallVector holds plain values only");
 
   template <typename It>
-  using require_input_iterator = std::enable_if_t<
-      std::is_convertible_v<typename std::iterator_traits<It>::iterator_category,
-                            std::input_iterator_tag>>;
+  using require_input_iterator =
+      std::enable_if_t<std::is_convertible_v<typename std::iterator_traits<It>::iterator_category,
+                                             std::input_iterator_tag>>;
 
  public:
   using value_type = T;

@@ -34,7 +34,8 @@ Stream default_stream(Device d);
 /** As default_stream, but makes none. */
 std::optional<Stream> peek_default_stream(Device d);
 
-/** Makes `s` the calling thread's default stream of its device. Throws if there is no such stream. */
+/** Makes `s` the calling thread's default stream of its device. Throws if there is no such stream.
+ */
 void set_default_stream(Stream s);
 
 Stream new_stream(Device d);

@@ -4,7 +4,8 @@
 
 namespace mlx::core {
 
-// The full version, such as "0.32.4+lazuli.0.1.0": the MLX version whose API is followed, then ours.
+// The full version, such as "0.32.4+lazuli.0.1.0": the MLX version whose API is followed, then
+// ours.
 const char* version();
 
 }  // namespace mlx::core

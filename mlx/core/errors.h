@@ -1,5 +1,6 @@
-// The two sorts of failure. `check` is for what a caller got wrong: the message names the op and the
-// offending shapes and dtypes. `internal_check` is for what we got wrong: it names file and line.
+// The two sorts of failure. `check` is for what a caller got wrong: the message names the op and
+// the offending shapes and dtypes. `internal_check` is for what we got wrong: it names file and
+// line.
 #pragma once
 
 #include <sstream>
@@ -46,9 +47,9 @@ inline void check(bool condition, const char* op, const Parts&... parts) {
 
 }  // namespace mlx::core
 
-#define internal_check(condition, message)                                    \
-  do {                                                                        \
-    if (!(condition)) [[unlikely]] {                                          \
-      ::mlx::core::internal_error(__FILE__, __LINE__, message);               \
-    }                                                                         \
+#define internal_check(condition, message)                      \
+  do {                                                          \
+    if (!(condition)) [[unlikely]] {                            \
+      ::mlx::core::internal_error(__FILE__, __LINE__, message); \
+    }                                                           \
   } while (0)

@@ -15,9 +15,9 @@ template <typename R, typename... Args>
 class FunctionRef<R(Args...)> {
  public:
   template <typename F>
-    requires(!std::is_same_v<std::remove_cvref_t<F>, FunctionRef> &&
-             std::is_invocable_r_v<R, F&, Args...>)
-  FunctionRef(F&& f) {  // NOLINT: implicit, so that a lambda can be passed directly
+  requires(!std::is_same_v<std::remove_cvref_t<F>, FunctionRef> &&
+           std::is_invocable_r_v<R, F&, Args...>)
+      FunctionRef(F&& f) {  // NOLINT: implicit, so that a lambda can be passed directly
     if constexpr (std::is_function_v<std::remove_reference_t<F>>) {
       callee_.function = reinterpret_cast<void (*)()>(&f);
       call_ = [](Callee c, Args... args) -> R {

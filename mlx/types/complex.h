@@ -56,12 +56,12 @@ inline complex64_t operator+(const complex64_t& x, const std::complex<float>& y)
   return static_cast<const std::complex<float>&>(x) + y;
 }
 
-#define MLX_COMPLEX_PLUS(T)                                                                  \
-  inline complex64_t operator+(T x, const complex64_t& y) {                                  \
-    return std::complex<float>(static_cast<float>(x)) + y;                                   \
-  }                                                                                          \
-  inline complex64_t operator+(const complex64_t& x, T y) {                                  \
-    return x + std::complex<float>(static_cast<float>(y));                                   \
+#define MLX_COMPLEX_PLUS(T)                                 \
+  inline complex64_t operator+(T x, const complex64_t& y) { \
+    return std::complex<float>(static_cast<float>(x)) + y;  \
+  }                                                         \
+  inline complex64_t operator+(const complex64_t& x, T y) { \
+    return x + std::complex<float>(static_cast<float>(y));  \
   }
 MLX_COMPLEX_PLUS(bool)
 MLX_COMPLEX_PLUS(uint32_t)

@@ -76,7 +76,7 @@ struct bfloat16_t {
   constexpr operator float() const { return detail::bfloat_bits_to_float(bits_); }
 };
 
-#define MLX_HALF_OPERATOR(op)                                                         \
+#define MLX_HALF_OPERATOR(op)                                                                \
   inline float16_t operator op(float16_t a, float16_t b) { return float(a) op float(b); }    \
   inline bfloat16_t operator op(bfloat16_t a, bfloat16_t b) { return float(a) op float(b); } \
   inline float16_t& operator op##=(float16_t& a, float b) { return a = float(a) op b; }      \
@@ -95,7 +95,9 @@ struct std::numeric_limits<mlx::core::float16_t> : std::numeric_limits<float> {
   static constexpr mlx::core::float16_t max() { return 65504.0f; }
   static constexpr mlx::core::float16_t min() { return 6.103515625e-05f; }
   static constexpr mlx::core::float16_t epsilon() { return 0.0009765625f; }
-  static constexpr mlx::core::float16_t infinity() { return std::numeric_limits<float>::infinity(); }
+  static constexpr mlx::core::float16_t infinity() {
+    return std::numeric_limits<float>::infinity();
+  }
 };
 
 template <>

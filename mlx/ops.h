@@ -1,0 +1,746 @@
+// Every op of the framework as a free function with a trailing stream: the book to read first.
+// Arrays are never changed: each call returns a node of the graph. Element-wise ops broadcast by
+// NumPy's rules and promote by `promote_types`; negative axes count from the end. Wrong shapes,
+// dtypes or axes raise std::invalid_argument before any work.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "mlx/array.h"
+#include "mlx/device.h"
+#include "mlx/stream.h"
+#include "mlx/utils.h"
+
+namespace mlx::core {
+
+// ------------ Creation
+
+array arange(double start, double stop, double step, Dtype dtype, StreamOrDevice s = {});
+array arange(double start, double stop, double step, StreamOrDevice s = {});
+array arange(double start, double stop, Dtype dtype, StreamOrDevice s = {});
+array arange(double start, double stop, StreamOrDevice s = {});
+array arange(double stop, Dtype dtype, StreamOrDevice s = {});
+array arange(double stop, StreamOrDevice s = {});
+array arange(int start, int stop, int step, StreamOrDevice s = {});
+array arange(int start, int stop, StreamOrDevice s = {});
+array arange(int stop, StreamOrDevice s = {});
+
+array linspace(double start, double stop, int num, bool endpoint, Dtype dtype = float32,
+               StreamOrDevice s = {});
+array linspace(double start, double stop, int num = 50, Dtype dtype = float32,
+               StreamOrDevice s = {});
+
+array full(Shape shape, array vals, Dtype dtype, StreamOrDevice s = {});
+array full(Shape shape, array vals, StreamOrDevice s = {});
+
+array full_like(const array& a, array vals, Dtype dtype, StreamOrDevice s = {});
+array full_like(const array& a, array vals, StreamOrDevice s = {});
+
+array zeros(const Shape& shape, Dtype dtype, StreamOrDevice s = {});
+array zeros(const Shape& shape, StreamOrDevice s = {});
+
+array zeros_like(const array& a, StreamOrDevice s = {});
+array zeros_like(const array& a, Dtype dtype, StreamOrDevice s = {});
+
+array ones(const Shape& shape, Dtype dtype, StreamOrDevice s = {});
+array ones(const Shape& shape, StreamOrDevice s = {});
+
+array ones_like(const array& a, StreamOrDevice s = {});
+array ones_like(const array& a, Dtype dtype, StreamOrDevice s = {});
+
+array eye(int n, int m, int k, Dtype dtype, StreamOrDevice s = {});
+array eye(int n, Dtype dtype, StreamOrDevice s = {});
+array eye(int n, int m, StreamOrDevice s = {});
+array eye(int n, int m, int k, StreamOrDevice s = {});
+array eye(int n, StreamOrDevice s = {});
+
+array identity(int n, Dtype dtype, StreamOrDevice s = {});
+array identity(int n, StreamOrDevice s = {});
+
+array tri(int n, int m, int k, Dtype type, StreamOrDevice s = {});
+array tri(int n, Dtype type, StreamOrDevice s = {});
+
+array tril(array x, int k = 0, StreamOrDevice s = {});
+
+array triu(array x, int k = 0, StreamOrDevice s = {});
+
+array hanning(int M, StreamOrDevice s = {});
+
+array hamming(int M, StreamOrDevice s = {});
+
+array bartlett(int M, StreamOrDevice s = {});
+
+array blackman(int M, StreamOrDevice s = {});
+
+// ------------ Shape and layout
+
+array as_strided(array a, Shape shape, Strides strides, size_t offset, StreamOrDevice s = {});
+
+array copy(array a, StreamOrDevice s = {});
+
+array reshape(const array& a, Shape shape, StreamOrDevice s = {});
+
+array unflatten(const array& a, int axis, Shape shape, StreamOrDevice s = {});
+
+array flatten(const array& a, int start_axis, int end_axis = -1, StreamOrDevice s = {});
+array flatten(const array& a, StreamOrDevice s = {});
+
+array squeeze(const array& a, const std::vector<int>& axes, StreamOrDevice s = {});
+array squeeze(const array& a, int axis, StreamOrDevice s = {});
+array squeeze(const array& a, StreamOrDevice s = {});
+
+array expand_dims(const array& a, const std::vector<int>& axes, StreamOrDevice s = {});
+array expand_dims(const array& a, int axis, StreamOrDevice s = {});
+
+array flip(const array& a, const std::vector<int>& axes, StreamOrDevice s = {});
+array flip(const array& a, int axis, StreamOrDevice s = {});
+array flip(const array& a, StreamOrDevice s = {});
+
+array slice(const array& a, Shape start, Shape stop, Shape strides, StreamOrDevice s = {});
+array slice(const array& a, std::initializer_list<int> start, Shape stop, Shape strides,
+            StreamOrDevice s = {});
+array slice(const array& a, Shape start, Shape stop, StreamOrDevice s = {});
+array slice(const array& a, const array& start, std::vector<int> axes, Shape slice_size,
+            StreamOrDevice s = {});
+
+array slice_update(const array& src, const array& update, Shape start, Shape stop, Shape strides,
+                   StreamOrDevice s = {});
+array slice_update(const array& src, const array& update, Shape start, Shape stop,
+                   StreamOrDevice s = {});
+array slice_update(const array& src, const array& update, const array& start, std::vector<int> axes,
+                   StreamOrDevice s = {});
+
+array slice_update_add(const array& src, const array& update, Shape start, Shape stop,
+                       Shape strides, StreamOrDevice s = {});
+array slice_update_add(const array& src, const array& update, Shape start, Shape stop,
+                       StreamOrDevice s = {});
+
+array slice_update_prod(const array& src, const array& update, Shape start, Shape stop,
+                        Shape strides, StreamOrDevice s = {});
+array slice_update_prod(const array& src, const array& update, Shape start, Shape stop,
+                        StreamOrDevice s = {});
+
+array slice_update_max(const array& src, const array& update, Shape start, Shape stop,
+                       Shape strides, StreamOrDevice s = {});
+array slice_update_max(const array& src, const array& update, Shape start, Shape stop,
+                       StreamOrDevice s = {});
+
+array slice_update_min(const array& src, const array& update, Shape start, Shape stop,
+                       Shape strides, StreamOrDevice s = {});
+array slice_update_min(const array& src, const array& update, Shape start, Shape stop,
+                       StreamOrDevice s = {});
+
+std::vector<array> split(const array& a, int num_splits, int axis, StreamOrDevice s = {});
+std::vector<array> split(const array& a, int num_splits, StreamOrDevice s = {});
+std::vector<array> split(const array& a, const Shape& indices, int axis, StreamOrDevice s = {});
+std::vector<array> split(const array& a, const Shape& indices, StreamOrDevice s = {});
+
+std::vector<array> unstack(const array& a, int axis, StreamOrDevice s = {});
+std::vector<array> unstack(const array& a, StreamOrDevice s = {});
+
+std::vector<array> meshgrid(const std::vector<array>& arrays, bool sparse = false,
+                            const std::string& indexing = "xy", StreamOrDevice s = {});
+
+array concatenate(std::vector<array> arrays, int axis, StreamOrDevice s = {});
+array concatenate(std::vector<array> arrays, StreamOrDevice s = {});
+
+array stack(const std::vector<array>& arrays, int axis, StreamOrDevice s = {});
+array stack(const std::vector<array>& arrays, StreamOrDevice s = {});
+
+array repeat(const array& arr, int repeats, int axis, StreamOrDevice s = {});
+array repeat(const array& arr, int repeats, StreamOrDevice s = {});
+
+array tile(const array& arr, std::vector<int> reps, StreamOrDevice s = {});
+
+array transpose(const array& a, std::vector<int> axes, StreamOrDevice s = {});
+array transpose(const array& a, std::initializer_list<int> axes, StreamOrDevice s = {});
+array transpose(const array& a, StreamOrDevice s = {});
+
+array matrix_transpose(const array& a, StreamOrDevice s = {});
+
+array swapaxes(const array& a, int axis1, int axis2, StreamOrDevice s = {});
+
+array moveaxis(const array& a, int source, int destination, StreamOrDevice s = {});
+
+array pad(const array& a, const std::vector<int>& axes, const Shape& low_pad_size,
+          const Shape& high_pad_size, const array& pad_value = array(0),
+          const std::string& mode = "constant", StreamOrDevice s = {});
+array pad(const array& a, const std::vector<std::pair<int, int>>& pad_width,
+          const array& pad_value = array(0), const std::string& mode = "constant",
+          StreamOrDevice s = {});
+array pad(const array& a, const std::pair<int, int>& pad_width, const array& pad_value = array(0),
+          const std::string& mode = "constant", StreamOrDevice s = {});
+array pad(const array& a, int pad_width, const array& pad_value = array(0),
+          const std::string& mode = "constant", StreamOrDevice s = {});
+
+array broadcast_to(const array& a, const Shape& shape, StreamOrDevice s = {});
+
+std::vector<array> broadcast_arrays(const std::vector<array>& inputs, StreamOrDevice s = {});
+
+array stop_gradient(const array& a, StreamOrDevice s = {});
+
+array kron(const array& a, const array& b, StreamOrDevice s = {});
+
+array diagonal(const array& a, int offset = 0, int axis1 = 0, int axis2 = 1, StreamOrDevice s = {});
+
+array diag(const array& a, int k = 0, StreamOrDevice s = {});
+
+array trace(const array& a, int offset, int axis1, int axis2, Dtype dtype, StreamOrDevice s = {});
+array trace(const array& a, int offset, int axis1, int axis2, StreamOrDevice s = {});
+array trace(const array& a, StreamOrDevice s = {});
+
+std::vector<array> depends(const std::vector<array>& inputs,
+                           const std::vector<array>& dependencies);
+
+array atleast_1d(const array& a, StreamOrDevice s = {});
+std::vector<array> atleast_1d(const std::vector<array>& a, StreamOrDevice s = {});
+
+array atleast_2d(const array& a, StreamOrDevice s = {});
+std::vector<array> atleast_2d(const std::vector<array>& a, StreamOrDevice s = {});
+
+array atleast_3d(const array& a, StreamOrDevice s = {});
+std::vector<array> atleast_3d(const std::vector<array>& a, StreamOrDevice s = {});
+
+array number_of_elements(const array& a, std::vector<int> axes, bool inverted, Dtype dtype = int32,
+                         StreamOrDevice s = {});
+
+array view(const array& a, const Dtype& dtype, StreamOrDevice s = {});
+
+array roll(const array& a, int shift, StreamOrDevice s = {});
+array roll(const array& a, const Shape& shift, StreamOrDevice s = {});
+array roll(const array& a, int shift, int axis, StreamOrDevice s = {});
+array roll(const array& a, int shift, const std::vector<int>& axes, StreamOrDevice s = {});
+array roll(const array& a, const Shape& shift, int axis, StreamOrDevice s = {});
+array roll(const array& a, const Shape& shift, const std::vector<int>& axes, StreamOrDevice s = {});
+
+array contiguous(const array& a, bool allow_col_major = false, StreamOrDevice s = {});
+
+// ------------ Indexing
+
+array gather(const array& a, const std::vector<array>& indices, const std::vector<int>& axes,
+             const Shape& slice_sizes, StreamOrDevice s = {});
+array gather(const array& a, const array& indices, int axis, const Shape& slice_sizes,
+             StreamOrDevice s = {});
+
+array take(const array& a, const array& indices, int axis, StreamOrDevice s = {});
+array take(const array& a, int index, int axis, StreamOrDevice s = {});
+array take(const array& a, const array& indices, StreamOrDevice s = {});
+array take(const array& a, int index, StreamOrDevice s = {});
+
+array take_along_axis(const array& a, const array& indices, int axis, StreamOrDevice s = {});
+
+array put_along_axis(const array& a, const array& indices, const array& values, int axis,
+                     StreamOrDevice s = {});
+
+array scatter_add_axis(const array& a, const array& indices, const array& values, int axis,
+                       StreamOrDevice s = {});
+
+array scatter(const array& a, const std::vector<array>& indices, const array& updates,
+              const std::vector<int>& axes, StreamOrDevice s = {});
+array scatter(const array& a, const array& indices, const array& updates, int axis,
+              StreamOrDevice s = {});
+
+array scatter_add(const array& a, const std::vector<array>& indices, const array& updates,
+                  const std::vector<int>& axes, StreamOrDevice s = {});
+array scatter_add(const array& a, const array& indices, const array& updates, int axis,
+                  StreamOrDevice s = {});
+
+array scatter_prod(const array& a, const std::vector<array>& indices, const array& updates,
+                   const std::vector<int>& axes, StreamOrDevice s = {});
+array scatter_prod(const array& a, const array& indices, const array& updates, int axis,
+                   StreamOrDevice s = {});
+
+array scatter_max(const array& a, const std::vector<array>& indices, const array& updates,
+                  const std::vector<int>& axes, StreamOrDevice s = {});
+array scatter_max(const array& a, const array& indices, const array& updates, int axis,
+                  StreamOrDevice s = {});
+
+array scatter_min(const array& a, const std::vector<array>& indices, const array& updates,
+                  const std::vector<int>& axes, StreamOrDevice s = {});
+array scatter_min(const array& a, const array& indices, const array& updates, int axis,
+                  StreamOrDevice s = {});
+
+array masked_scatter(const array& a, const array& mask, const array& src, StreamOrDevice s = {});
+
+// ------------ Element-wise
+
+array astype(array a, Dtype dtype, StreamOrDevice s = {});
+
+array clip(const array& a, const std::optional<array>& a_min = std::nullopt,
+           const std::optional<array>& a_max = std::nullopt, StreamOrDevice s = {});
+
+array equal(const array& a, const array& b, StreamOrDevice s = {});
+
+array operator==(const array& a, const array& b);
+
+array not_equal(const array& a, const array& b, StreamOrDevice s = {});
+
+array operator!=(const array& a, const array& b);
+
+array greater(const array& a, const array& b, StreamOrDevice s = {});
+
+array operator>(const array& a, const array& b);
+
+array greater_equal(const array& a, const array& b, StreamOrDevice s = {});
+
+array operator>=(const array& a, const array& b);
+
+array less(const array& a, const array& b, StreamOrDevice s = {});
+
+array operator<(const array& a, const array& b);
+
+array less_equal(const array& a, const array& b, StreamOrDevice s = {});
+
+array operator<=(const array& a, const array& b);
+
+array array_equal(const array& a, const array& b, bool equal_nan, StreamOrDevice s = {});
+array array_equal(const array& a, const array& b, StreamOrDevice s = {});
+
+array isnan(const array& a, StreamOrDevice s = {});
+
+array isinf(const array& a, StreamOrDevice s = {});
+
+array isfinite(const array& a, StreamOrDevice s = {});
+
+array isposinf(const array& a, StreamOrDevice s = {});
+
+array isneginf(const array& a, StreamOrDevice s = {});
+
+array where(const array& condition, const array& x, const array& y, StreamOrDevice s = {});
+
+array nan_to_num(const array& a, float nan = 0.0f, const std::optional<float> posinf = std::nullopt,
+                 const std::optional<float> neginf = std::nullopt, StreamOrDevice s = {});
+
+array allclose(const array& a, const array& b, double rtol = 1e-5, double atol = 1e-8,
+               bool equal_nan = false, StreamOrDevice s = {});
+
+array isclose(const array& a, const array& b, double rtol = 1e-5, double atol = 1e-8,
+              bool equal_nan = false, StreamOrDevice s = {});
+
+array abs(const array& a, StreamOrDevice s = {});
+
+array positive(const array& a, StreamOrDevice s = {});
+
+array negative(const array& a, StreamOrDevice s = {});
+
+array operator-(const array& a);
+array operator-(const array& a, const array& b);
+
+array sign(const array& a, StreamOrDevice s = {});
+
+array logical_not(const array& a, StreamOrDevice s = {});
+
+array logical_and(const array& a, const array& b, StreamOrDevice s = {});
+
+array operator&&(const array& a, const array& b);
+
+array logical_or(const array& a, const array& b, StreamOrDevice s = {});
+
+array operator||(const array& a, const array& b);
+
+array logical_xor(const array& a, const array& b, StreamOrDevice s = {});
+
+array reciprocal(const array& a, StreamOrDevice s = {});
+
+array add(const array& a, const array& b, StreamOrDevice s = {});
+
+array operator+(const array& a, const array& b);
+
+array subtract(const array& a, const array& b, StreamOrDevice s = {});
+
+array multiply(const array& a, const array& b, StreamOrDevice s = {});
+
+array operator*(const array& a, const array& b);
+
+array divide(const array& a, const array& b, StreamOrDevice s = {});
+
+array operator/(const array& a, const array& b);
+array operator/(double a, const array& b);
+array operator/(const array& a, double b);
+
+std::vector<array> divmod(const array& a, const array& b, StreamOrDevice s = {});
+
+array floor_divide(const array& a, const array& b, StreamOrDevice s = {});
+
+array remainder(const array& a, const array& b, StreamOrDevice s = {});
+
+array operator%(const array& a, const array& b);
+
+array maximum(const array& a, const array& b, StreamOrDevice s = {});
+
+array minimum(const array& a, const array& b, StreamOrDevice s = {});
+
+array floor(const array& a, StreamOrDevice s = {});
+
+array ceil(const array& a, StreamOrDevice s = {});
+
+array trunc(const array& a, StreamOrDevice s = {});
+
+array square(const array& a, StreamOrDevice s = {});
+
+array exp(const array& a, StreamOrDevice s = {});
+
+array sin(const array& a, StreamOrDevice s = {});
+
+array cos(const array& a, StreamOrDevice s = {});
+
+array tan(const array& a, StreamOrDevice s = {});
+
+array arcsin(const array& a, StreamOrDevice s = {});
+
+array arccos(const array& a, StreamOrDevice s = {});
+
+array arctan(const array& a, StreamOrDevice s = {});
+
+array arctan2(const array& a, const array& b, StreamOrDevice s = {});
+
+array sinh(const array& a, StreamOrDevice s = {});
+
+array cosh(const array& a, StreamOrDevice s = {});
+
+array tanh(const array& a, StreamOrDevice s = {});
+
+array arcsinh(const array& a, StreamOrDevice s = {});
+
+array arccosh(const array& a, StreamOrDevice s = {});
+
+array arctanh(const array& a, StreamOrDevice s = {});
+
+array degrees(const array& a, StreamOrDevice s = {});
+
+array radians(const array& a, StreamOrDevice s = {});
+
+array log(const array& a, StreamOrDevice s = {});
+
+array log2(const array& a, StreamOrDevice s = {});
+
+array log10(const array& a, StreamOrDevice s = {});
+
+array log1p(const array& a, StreamOrDevice s = {});
+
+array logaddexp(const array& a, const array& b, StreamOrDevice s = {});
+
+array sigmoid(const array& a, StreamOrDevice s = {});
+
+array erf(const array& a, StreamOrDevice s = {});
+
+array erfinv(const array& a, StreamOrDevice s = {});
+
+array expm1(const array& a, StreamOrDevice s = {});
+
+array round(const array& a, int decimals, StreamOrDevice s = {});
+array round(const array& a, StreamOrDevice s = {});
+
+array sqrt(const array& a, StreamOrDevice s = {});
+
+array rsqrt(const array& a, StreamOrDevice s = {});
+
+array power(const array& a, const array& b, StreamOrDevice s = {});
+
+array conjugate(const array& a, StreamOrDevice s = {});
+
+array bitwise_and(const array& a, const array& b, StreamOrDevice s = {});
+
+array operator&(const array& a, const array& b);
+
+array bitwise_or(const array& a, const array& b, StreamOrDevice s = {});
+
+array operator|(const array& a, const array& b);
+
+array bitwise_xor(const array& a, const array& b, StreamOrDevice s = {});
+
+array operator^(const array& a, const array& b);
+
+array left_shift(const array& a, const array& b, StreamOrDevice s = {});
+
+array operator<<(const array& a, const array& b);
+
+array right_shift(const array& a, const array& b, StreamOrDevice s = {});
+
+array operator>>(const array& a, const array& b);
+
+array bitwise_invert(const array& a, StreamOrDevice s = {});
+
+array operator~(const array& a);
+
+array real(const array& a, StreamOrDevice s = {});
+
+array imag(const array& a, StreamOrDevice s = {});
+
+// ------------ Reductions
+
+array all(const array& a, bool keepdims, StreamOrDevice s = {});
+array all(const array& a, StreamOrDevice s = {});
+array all(const array& a, const std::vector<int>& axes, bool keepdims = false,
+          StreamOrDevice s = {});
+array all(const array& a, int axis, bool keepdims = false, StreamOrDevice s = {});
+
+array any(const array& a, bool keepdims, StreamOrDevice s = {});
+array any(const array& a, StreamOrDevice s = {});
+array any(const array& a, const std::vector<int>& axes, bool keepdims = false,
+          StreamOrDevice s = {});
+array any(const array& a, int axis, bool keepdims = false, StreamOrDevice s = {});
+
+array sum(const array& a, bool keepdims, StreamOrDevice s = {});
+array sum(const array& a, StreamOrDevice s = {});
+array sum(const array& a, const std::vector<int>& axes, bool keepdims = false,
+          StreamOrDevice s = {});
+array sum(const array& a, int axis, bool keepdims = false, StreamOrDevice s = {});
+
+array count_nonzero(const array& a, bool keepdims = false, StreamOrDevice s = {});
+array count_nonzero(const array& a, int axis, bool keepdims = false, StreamOrDevice s = {});
+array count_nonzero(const array& a, const std::vector<int>& axes, bool keepdims = false,
+                    StreamOrDevice s = {});
+
+array mean(const array& a, bool keepdims, StreamOrDevice s = {});
+array mean(const array& a, StreamOrDevice s = {});
+array mean(const array& a, const std::vector<int>& axes, bool keepdims = false,
+           StreamOrDevice s = {});
+array mean(const array& a, int axis, bool keepdims = false, StreamOrDevice s = {});
+
+array median(const array& a, bool keepdims, StreamOrDevice s = {});
+array median(const array& a, StreamOrDevice s = {});
+array median(const array& a, const std::vector<int>& axes, bool keepdims = false,
+             StreamOrDevice s = {});
+array median(const array& a, int axis, bool keepdims = false, StreamOrDevice s = {});
+
+array var(const array& a, bool keepdims, int ddof = 0, StreamOrDevice s = {});
+array var(const array& a, StreamOrDevice s = {});
+array var(const array& a, const std::vector<int>& axes, bool keepdims = false, int ddof = 0,
+          StreamOrDevice s = {});
+array var(const array& a, int axis, bool keepdims = false, int ddof = 0, StreamOrDevice s = {});
+
+array std(const array& a, bool keepdims, int ddof = 0, StreamOrDevice s = {});
+array std(const array& a, StreamOrDevice s = {});
+array std(const array& a, const std::vector<int>& axes, bool keepdims = false, int ddof = 0,
+          StreamOrDevice s = {});
+array std(const array& a, int axis, bool keepdims = false, int ddof = 0, StreamOrDevice s = {});
+
+array prod(const array& a, bool keepdims, StreamOrDevice s = {});
+array prod(const array& a, StreamOrDevice s = {});
+array prod(const array& a, const std::vector<int>& axes, bool keepdims = false,
+           StreamOrDevice s = {});
+array prod(const array& a, int axis, bool keepdims = false, StreamOrDevice s = {});
+
+array max(const array& a, bool keepdims, StreamOrDevice s = {});
+array max(const array& a, StreamOrDevice s = {});
+array max(const array& a, const std::vector<int>& axes, bool keepdims = false,
+          StreamOrDevice s = {});
+array max(const array& a, int axis, bool keepdims = false, StreamOrDevice s = {});
+
+array min(const array& a, bool keepdims, StreamOrDevice s = {});
+array min(const array& a, StreamOrDevice s = {});
+array min(const array& a, const std::vector<int>& axes, bool keepdims = false,
+          StreamOrDevice s = {});
+array min(const array& a, int axis, bool keepdims = false, StreamOrDevice s = {});
+
+std::tuple<array, array> minmax(const array& a, bool keepdims, StreamOrDevice s = {});
+std::tuple<array, array> minmax(const array& a, StreamOrDevice s = {});
+std::tuple<array, array> minmax(const array& a, const std::vector<int>& axes, bool keepdims = false,
+                                StreamOrDevice s = {});
+std::tuple<array, array> minmax(const array& a, int axis, bool keepdims = false,
+                                StreamOrDevice s = {});
+
+array argmin(const array& a, bool keepdims, StreamOrDevice s = {});
+array argmin(const array& a, StreamOrDevice s = {});
+array argmin(const array& a, int axis, bool keepdims = false, StreamOrDevice s = {});
+
+array argmax(const array& a, bool keepdims, StreamOrDevice s = {});
+array argmax(const array& a, StreamOrDevice s = {});
+array argmax(const array& a, int axis, bool keepdims = false, StreamOrDevice s = {});
+
+array logsumexp(const array& a, bool keepdims, StreamOrDevice s = {});
+array logsumexp(const array& a, StreamOrDevice s = {});
+array logsumexp(const array& a, const std::vector<int>& axes, bool keepdims = false,
+                StreamOrDevice s = {});
+array logsumexp(const array& a, int axis, bool keepdims = false, StreamOrDevice s = {});
+
+array softmax(const array& a, const std::vector<int>& axes, bool precise = false,
+              StreamOrDevice s = {});
+array softmax(const array& a, bool precise = false, StreamOrDevice s = {});
+array softmax(const array& a, int axis, bool precise = false, StreamOrDevice s = {});
+
+// ------------ Scans
+
+array logcumsumexp(const array& a, bool reverse = false, bool inclusive = true,
+                   StreamOrDevice s = {});
+array logcumsumexp(const array& a, int axis, bool reverse = false, bool inclusive = true,
+                   StreamOrDevice s = {});
+
+array cumsum(const array& a, bool reverse = false, bool inclusive = true,
+             std::optional<Dtype> dtype = std::nullopt, StreamOrDevice s = {});
+array cumsum(const array& a, bool reverse, bool inclusive, StreamOrDevice s);
+array cumsum(const array& a, int axis, bool reverse = false, bool inclusive = true,
+             std::optional<Dtype> dtype = std::nullopt, StreamOrDevice s = {});
+array cumsum(const array& a, int axis, bool reverse, bool inclusive, StreamOrDevice s);
+
+array cumprod(const array& a, bool reverse = false, bool inclusive = true,
+              std::optional<Dtype> dtype = std::nullopt, StreamOrDevice s = {});
+array cumprod(const array& a, bool reverse, bool inclusive, StreamOrDevice s);
+array cumprod(const array& a, int axis, bool reverse = false, bool inclusive = true,
+              std::optional<Dtype> dtype = std::nullopt, StreamOrDevice s = {});
+array cumprod(const array& a, int axis, bool reverse, bool inclusive, StreamOrDevice s);
+
+array cummax(const array& a, bool reverse = false, bool inclusive = true, StreamOrDevice s = {});
+array cummax(const array& a, int axis, bool reverse = false, bool inclusive = true,
+             StreamOrDevice s = {});
+
+array cummin(const array& a, bool reverse = false, bool inclusive = true, StreamOrDevice s = {});
+array cummin(const array& a, int axis, bool reverse = false, bool inclusive = true,
+             StreamOrDevice s = {});
+
+array diff(const array& a, int n = 1, int axis = -1, StreamOrDevice s = {});
+
+// ------------ Sorting and searching
+
+array sort(const array& a, StreamOrDevice s = {});
+array sort(const array& a, int axis, StreamOrDevice s = {});
+
+array argsort(const array& a, StreamOrDevice s = {});
+array argsort(const array& a, int axis, StreamOrDevice s = {});
+
+array partition(const array& a, int kth, StreamOrDevice s = {});
+array partition(const array& a, int kth, int axis, StreamOrDevice s = {});
+
+array argpartition(const array& a, int kth, StreamOrDevice s = {});
+array argpartition(const array& a, int kth, int axis, StreamOrDevice s = {});
+
+array searchsorted(const array& sorted_sequence, const array& values,
+                   const std::string& side = "left", StreamOrDevice s = {});
+
+array topk(const array& a, int k, StreamOrDevice s = {});
+array topk(const array& a, int k, int axis, StreamOrDevice s = {});
+
+std::vector<array> unique(const array& a, int size, bool return_index = false,
+                          bool return_inverse = false, bool return_counts = false,
+                          const std::optional<array>& fill_value = std::nullopt,
+                          StreamOrDevice s = {});
+
+// ------------ Matrix products
+
+array hadamard_transform(const array& a, std::optional<float> scale = std::nullopt,
+                         StreamOrDevice s = {});
+
+array matmul(const array& a, const array& b, StreamOrDevice s = {});
+
+array tensordot(const array& a, const array& b, const int axis = 2, StreamOrDevice s = {});
+array tensordot(const array& a, const array& b, const std::vector<int>& axes_a,
+                const std::vector<int>& axes_b, StreamOrDevice s = {});
+
+array outer(const array& a, const array& b, StreamOrDevice s = {});
+
+array inner(const array& a, const array& b, StreamOrDevice s = {});
+
+array vecdot(const array& a, const array& b, int axis = -1, StreamOrDevice s = {});
+
+array addmm(array c, array a, array b, const float& alpha = 1.f, const float& beta = 1.f,
+            StreamOrDevice s = {});
+
+array block_masked_mm(array a, array b, int block_size,
+                      std::optional<array> mask_out = std::nullopt,
+                      std::optional<array> mask_lhs = std::nullopt,
+                      std::optional<array> mask_rhs = std::nullopt, StreamOrDevice s = {});
+
+array gather_mm(array a, array b, std::optional<array> lhs_indices = std::nullopt,
+                std::optional<array> rhs_indices = std::nullopt, bool sorted_indices = false,
+                StreamOrDevice s = {});
+
+array segmented_mm(array a, array b, array segments, StreamOrDevice s = {});
+
+// ------------ Convolutions
+
+array conv_general(array input, array weight, std::vector<int> stride = {},
+                   std::vector<int> padding_lo = {}, std::vector<int> padding_hi = {},
+                   std::vector<int> kernel_dilation = {}, std::vector<int> input_dilation = {},
+                   int groups = 1, bool flip = false, StreamOrDevice s = {});
+array conv_general(const array& input, const array& weight, std::vector<int> stride = {},
+                   std::vector<int> padding = {}, std::vector<int> kernel_dilation = {},
+                   std::vector<int> input_dilation = {}, int groups = 1, bool flip = false,
+                   StreamOrDevice s = {});
+
+array conv1d(const array& input, const array& weight, int stride = 1, int padding = 0,
+             int dilation = 1, int groups = 1, StreamOrDevice s = {});
+
+array conv2d(const array& input, const array& weight, const std::pair<int, int>& stride = {1, 1},
+             const std::pair<int, int>& padding = {0, 0},
+             const std::pair<int, int>& dilation = {1, 1}, int groups = 1, StreamOrDevice s = {});
+
+array conv3d(const array& input, const array& weight,
+             const std::tuple<int, int, int>& stride = {1, 1, 1},
+             const std::tuple<int, int, int>& padding = {0, 0, 0},
+             const std::tuple<int, int, int>& dilation = {1, 1, 1}, int groups = 1,
+             StreamOrDevice s = {});
+
+array conv_transpose1d(const array& input, const array& weight, int stride = 1, int padding = 0,
+                       int dilation = 1, int output_padding = 0, int groups = 1,
+                       StreamOrDevice s = {});
+
+array conv_transpose2d(const array& input, const array& weight,
+                       const std::pair<int, int>& stride = {1, 1},
+                       const std::pair<int, int>& padding = {0, 0},
+                       const std::pair<int, int>& dilation = {1, 1},
+                       const std::pair<int, int>& output_padding = {0, 0}, int groups = 1,
+                       StreamOrDevice s = {});
+
+array conv_transpose3d(const array& input, const array& weight,
+                       const std::tuple<int, int, int>& stride = {1, 1, 1},
+                       const std::tuple<int, int, int>& padding = {0, 0, 0},
+                       const std::tuple<int, int, int>& dilation = {1, 1, 1},
+                       const std::tuple<int, int, int>& output_padding = {0, 0, 0}, int groups = 1,
+                       StreamOrDevice s = {});
+
+// ------------ Quantization
+
+array quantized_matmul(const array& x, const array& w, const array& scales,
+                       const std::optional<array>& biases = std::nullopt, bool transpose = true,
+                       std::optional<int> group_size = std::nullopt,
+                       std::optional<int> bits = std::nullopt, const std::string& mode = "affine",
+                       StreamOrDevice s = {});
+
+std::vector<array> quantize(const array& w, std::optional<int> group_size = std::nullopt,
+                            std::optional<int> bits = std::nullopt,
+                            const std::string& mode = "affine",
+                            const std::optional<array>& global_scale = std::nullopt,
+                            StreamOrDevice s = {});
+
+array dequantize(const array& w, const array& scales,
+                 const std::optional<array>& biases = std::nullopt,
+                 std::optional<int> group_size = std::nullopt,
+                 std::optional<int> bits = std::nullopt, const std::string& mode = "affine",
+                 const std::optional<array>& global_scale = std::nullopt,
+                 std::optional<Dtype> dtype = std::nullopt, StreamOrDevice s = {});
+
+array qqmm(const array& x, const array& w, const std::optional<array>& w_scales = std::nullopt,
+           std::optional<int> group_size = std::nullopt, std::optional<int> bits = std::nullopt,
+           const std::string& mode = "nvfp4",
+           const std::optional<array>& global_scale_x = std::nullopt,
+           const std::optional<array>& global_scale_w = std::nullopt, StreamOrDevice s = {});
+
+array from_fp8(array x, Dtype dtype, StreamOrDevice s = {});
+
+array to_fp8(array x, StreamOrDevice s = {});
+
+array gather_qmm(const array& x, const array& w, const array& scales,
+                 const std::optional<array>& biases = std::nullopt,
+                 std::optional<array> lhs_indices = std::nullopt,
+                 std::optional<array> rhs_indices = std::nullopt, bool transpose = true,
+                 std::optional<int> group_size = std::nullopt,
+                 std::optional<int> bits = std::nullopt, const std::string& mode = "affine",
+                 const std::optional<array>& global_scale = std::nullopt,
+                 bool sorted_indices = false, StreamOrDevice s = {});
+
+array gather_qqmm(const array& x, const array& w,
+                  const std::optional<array>& scales_w = std::nullopt,
+                  const std::optional<array>& lhs_indices = std::nullopt,
+                  const std::optional<array>& rhs_indices = std::nullopt,
+                  std::optional<int> group_size = std::nullopt,
+                  std::optional<int> bits = std::nullopt, const std::string& mode = "nvfp4",
+                  const std::optional<array>& global_scale_x = std::nullopt,
+                  const std::optional<array>& global_scale_w = std::nullopt,
+                  bool sorted_indices = false, StreamOrDevice s = {});
+
+}  // namespace mlx::core
