@@ -1,0 +1,129 @@
+// Layout decisions of layout.h. Everything here works on shapes and strides alone, so that each
+// backend sees the same layouts for the same arrays.
+#include "mlx/backend/common/layout.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace mlx::core {
+
+namespace {
+
+bool is_empty(const Shape& shape) {
+  return std::find(shape.begin(), shape.end(), 0) != shape.end();
+}
+
+// Whether the axes, from the fastest to the slowest, walk memory one element after the other.
+template <typename Axes>
+bool is_dense(const Shape& shape, const Strides& strides, const Axes& fastest_first) {
+  int64_t expected = 1;
+  for (int axis : fastest_first) {
+    if (shape[axis] == 1) {
+      continue;
+    }
+    if (strides[axis] != expected) {
+      return false;
+    }
+    expected *= shape[axis];
+  }
+  return true;
+}
+
+}  // namespace
+
+Strides row_contiguous_strides(const Shape& shape) {
+  Strides strides(shape.size());
+  int64_t stride = 1;
+  for (int i = static_cast<int>(shape.size()) - 1; i >= 0; i--) {
+    strides[i] = stride;
+    stride *= shape[i];
+  }
+  return strides;
+}
+
+array::Flags layout_flags(const Shape& shape, const Strides& strides, size_t data_size) {
+  if (is_empty(shape)) {
+    return {true, true, true};
+  }
+  int ndim = static_cast<int>(shape.size());
+  SmallVector<int> forward, backward, moving;
+  size_t distinct = 1;
+  for (int i = 0; i < ndim; i++) {
+    forward.push_back(i);
+    backward.push_back(ndim - 1 - i);
+    if (shape[i] != 1 && strides[i] != 0) {
+      moving.push_back(i);
+      distinct *= shape[i];
+    }
+  }
+  std::sort(moving.begin(), moving.end(), [&](int a, int b) { return strides[a] < strides[b]; });
+  array::Flags flags;
+  flags.row_contiguous = is_dense(shape, strides, backward);
+  flags.col_contiguous = is_dense(shape, strides, forward);
+  flags.contiguous = distinct == data_size && is_dense(shape, strides, moving);
+  return flags;
+}
+
+size_t layout_span(const Shape& shape, const Strides& strides) {
+  if (is_empty(shape)) {
+    return 0;
+  }
+  size_t span = 1;
+  for (size_t i = 0; i < shape.size(); i++) {
+    span += static_cast<size_t>(shape[i] - 1) * std::abs(strides[i]);
+  }
+  return span;
+}
+
+CollapsedLayout collapse_dims(const Shape& shape, std::vector<Strides> strides) {
+  CollapsedLayout result;
+  result.strides.resize(strides.size());
+  auto append = [&](int64_t extent, auto stride_of) {
+    result.shape.push_back(extent);
+    for (size_t k = 0; k < strides.size(); k++) {
+      result.strides[k].push_back(stride_of(k));
+    }
+  };
+  if (is_empty(shape)) {
+    append(0, [](size_t) { return 0; });
+    return result;
+  }
+  for (size_t i = 0; i < shape.size(); i++) {
+    if (shape[i] == 1) {
+      continue;
+    }
+    bool merges = !result.shape.empty();
+    for (size_t k = 0; merges && k < strides.size(); k++) {
+      merges = result.strides[k].back() == strides[k][i] * shape[i];
+    }
+    if (!merges) {
+      append(shape[i], [&](size_t k) { return strides[k][i]; });
+      continue;
+    }
+    result.shape.back() *= shape[i];
+    for (size_t k = 0; k < strides.size(); k++) {
+      result.strides[k].back() = strides[k][i];
+    }
+  }
+  if (result.shape.empty()) {
+    append(1, [](size_t) { return 1; });
+  }
+  return result;
+}
+
+Strides broadcast_strides(const array& in, const Shape& shape) {
+  Strides strides(shape.size(), 0);
+  size_t missing = shape.size() - in.ndim();
+  for (size_t i = 0; i < in.ndim(); i++) {
+    strides[missing + i] = in.shape()[i] == 1 ? 0 : in.strides()[i];
+  }
+  return strides;
+}
+
+bool can_donate(const array& in, const array& out) {
+  // A buffer with a deleter is memory that somebody lent: it is read, never written.
+  return in.is_donatable() && !in.data_shared_ptr()->deleter && in.itemsize() == out.itemsize() &&
+         in.size() == out.size() && in.flags().contiguous && in.data_size() == in.size();
+}
+
+}  // namespace mlx::core
