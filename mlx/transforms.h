@@ -4,6 +4,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,18 @@ namespace mlx::core {
 
 void async_eval(std::vector<array> outputs);
 void eval(std::vector<array> outputs);
+
+template <typename... Arrays,
+          typename = std::enable_if_t<(std::is_convertible_v<const Arrays&, const array&> && ...)>>
+void async_eval(const Arrays&... outputs) {
+  async_eval(std::vector<array>{outputs...});
+}
+template <typename... Arrays,
+          typename = std::enable_if_t<(std::is_convertible_v<const Arrays&, const array&> && ...)>>
+void eval(const Arrays&... outputs) {
+  eval(std::vector<array>{outputs...});
+}
+
 std::pair<std::vector<array>, std::vector<array>> vjp(
     const std::function<std::vector<array>(const std::vector<array>&)>& fun,
     const std::vector<array>& primals, const std::vector<array>& cotangents);
