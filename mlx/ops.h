@@ -7,7 +7,6 @@
 #include <optional>
 #include <string>
 #include <tuple>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -744,110 +743,6 @@ array gather_qqmm(const array& x, const array& w,
                   const std::optional<array>& global_scale_w = std::nullopt,
                   bool sorted_indices = false, StreamOrDevice s = {});
 
-// ---- C++ scalars beside an array: they become arrays of their own type, which then take part in
-// promotion like any other array.
-
-template <typename T>
-concept Scalar = std::is_arithmetic_v<T> || std::is_same_v<T, float16_t> ||
-    std::is_same_v<T, bfloat16_t> || std::is_same_v<T, complex64_t>;
-
-template <Scalar T>
-array full(Shape shape, T value, Dtype dtype, StreamOrDevice s = {}) {
-  return full(std::move(shape), array(value, dtype), dtype, s);
-}
-template <Scalar T>
-array full(Shape shape, T value, StreamOrDevice s = {}) {
-  return full(std::move(shape), array(value), s);
-}
-
-template <Scalar T>
-array operator+(T a, const array& b) {
-  return add(array(a), b);
-}
-template <Scalar T>
-array operator+(const array& a, T b) {
-  return add(a, array(b));
-}
-
-template <Scalar T>
-array operator-(T a, const array& b) {
-  return subtract(array(a), b);
-}
-template <Scalar T>
-array operator-(const array& a, T b) {
-  return subtract(a, array(b));
-}
-
-template <Scalar T>
-array operator*(T a, const array& b) {
-  return multiply(array(a), b);
-}
-template <Scalar T>
-array operator*(const array& a, T b) {
-  return multiply(a, array(b));
-}
-
-template <Scalar T>
-array operator%(T a, const array& b) {
-  return remainder(array(a), b);
-}
-template <Scalar T>
-array operator%(const array& a, T b) {
-  return remainder(a, array(b));
-}
-
-template <Scalar T>
-array operator==(T a, const array& b) {
-  return equal(array(a), b);
-}
-template <Scalar T>
-array operator==(const array& a, T b) {
-  return equal(a, array(b));
-}
-
-template <Scalar T>
-array operator!=(T a, const array& b) {
-  return not_equal(array(a), b);
-}
-template <Scalar T>
-array operator!=(const array& a, T b) {
-  return not_equal(a, array(b));
-}
-
-template <Scalar T>
-array operator<(T a, const array& b) {
-  return less(array(a), b);
-}
-template <Scalar T>
-array operator<(const array& a, T b) {
-  return less(a, array(b));
-}
-
-template <Scalar T>
-array operator<=(T a, const array& b) {
-  return less_equal(array(a), b);
-}
-template <Scalar T>
-array operator<=(const array& a, T b) {
-  return less_equal(a, array(b));
-}
-
-template <Scalar T>
-array operator>(T a, const array& b) {
-  return greater(array(a), b);
-}
-template <Scalar T>
-array operator>(const array& a, T b) {
-  return greater(a, array(b));
-}
-
-template <Scalar T>
-array operator>=(T a, const array& b) {
-  return greater_equal(array(a), b);
-}
-template <Scalar T>
-array operator>=(const array& a, T b) {
-  return greater_equal(a, array(b));
-}
-
 }  // namespace mlx::core
+
+#include "mlx/scalar_operators.h"

@@ -18,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CODE = {".cpp", ".h", ".py", ".cmake", ".cu", ".cuh", ".sh"}
 MAX_LINES = 600
+LONG_BY_NATURE = {"mlx/ops.h"}  # the list of all ops, a line or two for each
 MAX_FUNCTION_LINES = 80
 
 
@@ -31,7 +32,10 @@ def tracked_files() -> list[Path]:
 
 def check_size(path: Path, text: str) -> Iterator[str]:
     lines = text.count("\n")
-    if path.suffix in CODE and "tests" not in path.parts and lines > MAX_LINES:
+    name = path.relative_to(ROOT)
+    if path.suffix not in CODE or name.parts[0] == "tests" or name.as_posix() in LONG_BY_NATURE:
+        return
+    if lines > MAX_LINES:
         yield f"{lines} lines, the limit is {MAX_LINES}: split it by what it is about"
 
 
