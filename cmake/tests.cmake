@@ -7,7 +7,6 @@ endif()
 
 find_package(GTest REQUIRED)
 find_package(Python 3.10 REQUIRED COMPONENTS Interpreter)
-enable_testing()
 
 set(surface_list ${PROJECT_SOURCE_DIR}/tests/cpp/surface.json)
 set(surface_writer ${PROJECT_SOURCE_DIR}/tools/make_surface_test.py)
@@ -21,3 +20,7 @@ add_executable(mlx_tests ${mlx_test_sources} ${surface_test})
 target_link_libraries(mlx_tests PRIVATE mlx GTest::gtest_main)
 target_compile_options(mlx_tests PRIVATE ${MLX_WARNINGS})
 add_test(NAME mlx_tests COMMAND mlx_tests)
+
+# What a C++ user does: install, then build and run the examples with find_package(MLX).
+add_test(NAME package COMMAND ${CMAKE_COMMAND} -DBUILD=${PROJECT_BINARY_DIR}
+  -DEXAMPLES=${PROJECT_SOURCE_DIR}/examples/cpp -P ${PROJECT_SOURCE_DIR}/cmake/check_package.cmake)
