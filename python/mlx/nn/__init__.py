@@ -1,0 +1,7 @@
+# ruff: noqa: F403
+"""Neural network layers, initializers, losses and gradients of models."""
+
+from mlx.nn import losses as losses
+from mlx.nn import utils as utils
+from mlx.nn.layers import *
+from mlx.nn.utils import value_and_grad as value_and_grad
