@@ -1,0 +1,238 @@
+// Distributions, each a few element-wise ops on random bits, so that evaluation fuses them. The
+// order of roundings is part of the contract: a key gives the same values everywhere.
+#include "mlx/random.h"
+
+#include <cmath>
+#include <numbers>
+
+#include "mlx/core/errors.h"
+#include "mlx/ops.h"
+
+namespace mlx::core::random {
+
+namespace {
+
+bool is_real_float(Dtype t) { return t != complex64 && issubdtype(t, floating); }
+
+/** The largest value of `dtype` below 1. */
+array below_one(Dtype dtype) {
+  double spacing = dtype == float16 ? 0x1p-11 : dtype == bfloat16 ? 0x1p-8 : 0x1p-24;
+  return array(1.0 - spacing, dtype);
+}
+
+/** Uniform in [0, 1). */
+array unit_uniform(const Shape& shape, Dtype dtype, const std::optional<array>& key,
+                   StreamOrDevice s) {
+  check(is_real_float(dtype) && dtype != float64, "uniform",
+        "Can only generate float32, float16 and bfloat16 numbers, not ", dtype, ".");
+  array scaled = multiply(astype(bits(shape, 4, key, s), float32, s), array(0x1p-32f), s);
+  return minimum(astype(scaled, dtype, s), below_one(dtype), s);
+}
+
+/** Uniform in (-1, 1), float32. */
+array signed_uniform(const Shape& shape, const std::optional<array>& key, StreamOrDevice s) {
+  array unit = unit_uniform(shape, float32, key, s);
+  return add(multiply(unit, array(2.0f), s), array(-1.0f + 0x1p-24f), s);
+}
+
+/** scale * x + location, both of them in the dtype of x and optional. */
+array place(array x, const std::optional<array>& location, const std::optional<array>& scale,
+            StreamOrDevice s) {
+  if (scale) {
+    x = multiply(x, astype(*scale, x.dtype(), s), s);
+  }
+  return location ? add(x, astype(*location, x.dtype(), s), s) : x;
+}
+
+std::optional<array> unless_equal(float value, float trivial) {
+  return value == trivial ? std::nullopt : std::optional<array>(array(value));
+}
+
+/** Standard complex normal: real and imaginary part with variance 1/2. */
+array complex_normal(const Shape& shape, const std::optional<array>& key, StreamOrDevice s) {
+  Shape pairs = shape;
+  pairs.push_back(2);
+  return squeeze(view(erfinv(signed_uniform(pairs, key, s), s), complex64, s), -1, s);
+}
+
+}  // namespace
+
+array uniform(const array& low, const array& high, const Shape& shape, Dtype dtype,
+              const std::optional<array>& key, StreamOrDevice s) {
+  Shape bounds = broadcast_shapes(low.shape(), high.shape());
+  bool fits = bounds.size() <= shape.size() && broadcast_shapes(bounds, shape) == shape;
+  check(fits, "uniform", "Cannot generate random values of shape ", shape,
+        " from broadcasted shape ", bounds, ".");
+  array unit = unit_uniform(shape, dtype, key, s);
+  array lo = astype(low, dtype, s);
+  array range = subtract(astype(high, dtype, s), lo, s);
+  return add(multiply(range, unit, s), lo, s);
+}
+
+array uniform(const Shape& shape, Dtype dtype, const std::optional<array>& key, StreamOrDevice s) {
+  return unit_uniform(shape, dtype, key, s);
+}
+
+array uniform(const Shape& shape, const std::optional<array>& key, StreamOrDevice s) {
+  return unit_uniform(shape, float32, key, s);
+}
+
+array normal(const Shape& shape, Dtype dtype, const std::optional<array>& loc,
+             const std::optional<array>& scale, const std::optional<array>& key, StreamOrDevice s) {
+  check(issubdtype(dtype, inexact), "normal",
+        "Only floating point and complex64 types are supported, not ", dtype, ".");
+  if (dtype == complex64) {
+    return place(complex_normal(shape, key, s), loc, scale, s);
+  }
+  array samples = astype(erfinv(signed_uniform(shape, key, s), s), dtype, s);
+  array deviation(std::numbers::sqrt2, dtype);
+  if (scale) {
+    deviation = multiply(deviation, astype(*scale, dtype, s), s);
+  }
+  return place(samples, loc, deviation, s);
+}
+
+array normal(const Shape& shape, Dtype dtype, const float loc, const float scale,
+             const std::optional<array>& key, StreamOrDevice s) {
+  return normal(shape, dtype, unless_equal(loc, 0), unless_equal(scale, 1), key, s);
+}
+
+array normal(const Shape& shape, const float loc, const float scale,
+             const std::optional<array>& key, StreamOrDevice s) {
+  return normal(shape, float32, loc, scale, key, s);
+}
+
+array normal(const Shape& shape, const Dtype dtype, const std::optional<array>& key,
+             StreamOrDevice s) {
+  return normal(shape, dtype, std::nullopt, std::nullopt, key, s);
+}
+
+array normal(const Shape& shape, const std::optional<array>& key, StreamOrDevice s) {
+  return normal(shape, float32, std::nullopt, std::nullopt, key, s);
+}
+
+array multivariate_normal(const array&, const array&, const Shape&, Dtype,
+                          const std::optional<array>&, StreamOrDevice) {
+  throw std::runtime_error(
+      "[multivariate_normal] Needs the singular value decomposition, which is not available.");
+}
+
+array randint(const array& low, const array& high, const Shape& shape, Dtype dtype,
+              const std::optional<array>& key, StreamOrDevice s) {
+  check(issubdtype(dtype, integer) || dtype == bool_, "randint",
+        "Only integer dtypes and bool are accepted, not ", dtype, ".");
+  array u = floor(uniform(low, high, shape, float32, key, s), s);
+  if (dtype == bool_) {
+    return astype(u, bool_, s);
+  }
+  // Rounding can reach `high`, and a fractional `low` rounds down.
+  array last = subtract(astype(high, dtype, s), array(1, dtype), s);
+  return maximum(minimum(astype(u, dtype, s), last, s), astype(low, dtype, s), s);
+}
+
+array bernoulli(const array& p, const Shape& shape, const std::optional<array>& key,
+                StreamOrDevice s) {
+  check(issubdtype(p.dtype(), floating), "bernoulli", "Probability `p` must be a float type, not ",
+        p.dtype(), ".");
+  bool fits = p.ndim() <= shape.size() && broadcast_shapes(p.shape(), shape) == shape;
+  check(fits, "bernoulli", "Shape ", p.shape(), " of `p` is incompatible with argument `shape` ",
+        shape, ".");
+  // The factor is just above 2^32, so that p = 1 is always true.
+  array threshold = multiply(p, array(0x1.000002p32f), s);
+  return less(astype(bits(shape, 4, key, s), threshold.dtype(), s), threshold, s);
+}
+
+array bernoulli(const array& p, const std::optional<array>& key, StreamOrDevice s) {
+  return bernoulli(p, p.shape(), key, s);
+}
+
+array bernoulli(const std::optional<array>& key, StreamOrDevice s) {
+  return bernoulli(array(0.5f), key, s);
+}
+
+array truncated_normal(const array& lower, const array& upper, const Shape& shape, Dtype dtype,
+                       const std::optional<array>& key, StreamOrDevice s) {
+  check(is_real_float(dtype), "trunc_normal", "Only real floating point dtypes are accepted, not ",
+        dtype, ".");
+  array sqrt2(std::numbers::sqrt2, dtype);
+  array lo = astype(lower, dtype, s);
+  array hi = astype(upper, dtype, s);
+  array u =
+      uniform(erf(divide(lo, sqrt2, s), s), erf(divide(hi, sqrt2, s), s), shape, dtype, key, s);
+  return maximum(minimum(multiply(sqrt2, erfinv(u, s), s), hi, s), lo, s);
+}
+
+array truncated_normal(const array& lower, const array& upper, Dtype dtype,
+                       const std::optional<array>& key, StreamOrDevice s) {
+  return truncated_normal(lower, upper, broadcast_shapes(lower.shape(), upper.shape()), dtype, key,
+                          s);
+}
+
+array gumbel(const Shape& shape, Dtype dtype, const std::optional<array>& key, StreamOrDevice s) {
+  array u = unit_uniform(shape, dtype, key, s);
+  return negative(log(negative(log(u, s), s), s), s);
+}
+
+array categorical(const array& logits, int axis, const Shape& shape,
+                  const std::optional<array>& key, StreamOrDevice s) {
+  int ndim = static_cast<int>(logits.ndim());
+  int ax = normalize_axis_index(axis, ndim, "[categorical] ");
+  Shape reduced = logits.shape();
+  reduced.erase(reduced.begin() + ax);
+  bool fits = reduced.size() <= shape.size() && broadcast_shapes(reduced, shape) == shape;
+  check(fits, "categorical", "Requested shape ", shape,
+        " is not broadcast compatible with reduced logits shape ", reduced, ".");
+  Shape noise = shape;
+  noise.insert(noise.end() - (ndim - 1 - ax), logits.shape(ax));
+  array noisy = add(gumbel(noise, float32, key, s), logits, s);
+  return argmax(noisy, ax - ndim, false, s);
+}
+
+array categorical(const array& logits, int axis, int num_samples, const std::optional<array>& key,
+                  StreamOrDevice s) {
+  int ax = normalize_axis_index(axis, static_cast<int>(logits.ndim()), "[categorical] ");
+  Shape noise = logits.shape();
+  noise.push_back(num_samples);
+  array noisy = add(gumbel(noise, float32, key, s), expand_dims(logits, -1, s), s);
+  return argmax(noisy, ax, false, s);
+}
+
+array categorical(const array& logits, int axis, const std::optional<array>& key,
+                  StreamOrDevice s) {
+  int ax = normalize_axis_index(axis, static_cast<int>(logits.ndim()), "[categorical] ");
+  return argmax(add(gumbel(logits.shape(), float32, key, s), logits, s), ax, false, s);
+}
+
+array laplace(const Shape& shape, Dtype dtype, const float loc, const float scale,
+              const std::optional<array>& key, StreamOrDevice s) {
+  check(is_real_float(dtype), "laplace", "Only real floating point types are supported, not ",
+        dtype, ".");
+  array u = astype(signed_uniform(shape, key, s), promote_types(dtype, float32), s);
+  array samples = multiply(sign(u, s), log1p(negative(abs(u, s), s), s), s);
+  return place(astype(samples, dtype, s), unless_equal(loc, 0), unless_equal(scale, 1), s);
+}
+
+array laplace(const Shape& shape, const float loc, const float scale,
+              const std::optional<array>& key, StreamOrDevice s) {
+  return laplace(shape, float32, loc, scale, key, s);
+}
+
+array laplace(const Shape& shape, const Dtype dtype, const std::optional<array>& key,
+              StreamOrDevice s) {
+  return laplace(shape, dtype, 0, 1, key, s);
+}
+
+array laplace(const Shape& shape, const std::optional<array>& key, StreamOrDevice s) {
+  return laplace(shape, float32, 0, 1, key, s);
+}
+
+array permutation(const array& x, int axis, const std::optional<array>& key, StreamOrDevice s) {
+  int ax = normalize_axis_index(axis, static_cast<int>(x.ndim()), "[permutation] ");
+  return take(x, permutation(x.shape(ax), key, s), ax, s);
+}
+
+array permutation(int x, const std::optional<array>& key, StreamOrDevice s) {
+  return argsort(bits({x}, 4, key, s), 0, s);
+}
+
+}  // namespace mlx::core::random

@@ -1,0 +1,45 @@
+// Random bits as a node of the graph; all distributions are element-wise ops on top of it.
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "mlx/primitives.h"
+
+namespace mlx::core {
+
+/**
+ * Bits made from keys. Input: uint32 of shape (..., 2). Output: for each key an array of the given
+ * shape of unsigned integers `width` bytes wide, so (..., shape).
+ */
+class RandomBits : public BuiltinPrimitive {
+ public:
+  explicit RandomBits(Stream stream, Shape shape, int width)
+      : BuiltinPrimitive(stream), shape_(std::move(shape)), width_(width) {}
+
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+
+  /** Bits are constants to derivatives. */
+  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
+                         const std::vector<int>& argnums) override;
+  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
+                         const std::vector<int>& argnums,
+                         const std::vector<array>& outputs) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
+
+  const char* name() const override { return "RandomBits"; }
+  bool is_equivalent(const Primitive& other) const override;
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+
+  /** The dtype of bits `width` bytes wide: uint8, uint16 or uint32. */
+  static Dtype dtype_of(int width);
+
+  std::pair<Shape, int> state() const { return {shape_, width_}; }
+
+ private:
+  Shape shape_;
+  int width_;
+};
+
+}  // namespace mlx::core
