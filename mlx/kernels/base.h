@@ -1,0 +1,126 @@
+// What every kernel body stands on: the function macro, plain storage types, bit casts and the few
+// arithmetic helpers that g++ vectorises and a CUDA run-time compiler accepts alike. No standard
+// library: everything here must work without one, and must never be shared between ISA builds.
+#pragma once
+
+#ifndef __CUDACC_RTC__
+#include <cstdint>
+#endif
+
+#ifdef __CUDACC__
+#define MLX_FN __device__ __forceinline__ static
+#define MLX_F64(name) ::name
+#else
+#define MLX_FN __attribute__((always_inline)) inline
+#define MLX_F64(name) __builtin_##name
+#endif
+
+#ifndef MLX_ISA
+#define MLX_ISA generic
+#endif
+
+namespace mlx::core::kernels {
+inline namespace MLX_ISA {
+
+// Storage of the 16-bit and complex types, layout-equal to float16_t, bfloat16_t and complex64_t.
+struct Half {
+  uint16_t bits;
+};
+struct BFloat {
+  uint16_t bits;
+};
+struct Complex {
+  float re, im;
+};
+
+template <typename A, typename B>
+inline constexpr bool is_same = false;
+template <typename A>
+inline constexpr bool is_same<A, A> = true;
+
+template <typename T>
+inline constexpr bool is_float = is_same<T, float> || is_same<T, double>;
+template <typename T>
+inline constexpr bool is_complex = is_same<T, Complex>;
+template <typename T>
+inline constexpr bool is_bool = is_same<T, bool>;
+template <typename T>
+inline constexpr bool is_integer = !is_float<T> && !is_complex<T> && !is_same<T, Half> &&
+                                   !is_same<T, BFloat>;
+
+template <bool C, typename A, typename B>
+struct ChooseType {
+  using type = A;
+};
+template <typename A, typename B>
+struct ChooseType<false, A, B> {
+  using type = B;
+};
+template <bool C, typename A, typename B>
+using choose_type = typename ChooseType<C, A, B>::type;
+
+template <typename T>
+inline constexpr bool is_signed = is_float<T> || (!is_bool<T> && T(-1) < T(1));
+
+/** Unsigned type of at least 32 bits in which integer arithmetic of T wraps without overflow. */
+template <typename T>
+using wrapping = choose_type<(sizeof(T) > 4), uint64_t, uint32_t>;
+
+MLX_FN uint32_t to_bits(float x) { return __builtin_bit_cast(uint32_t, x); }
+MLX_FN uint64_t to_bits(double x) { return __builtin_bit_cast(uint64_t, x); }
+MLX_FN float float_of(uint32_t x) { return __builtin_bit_cast(float, x); }
+MLX_FN double double_of(uint64_t x) { return __builtin_bit_cast(double, x); }
+
+// a*b + c: one rounding where the target has the instruction, two elsewhere. Bodies must hold
+// their error bound either way.
+#if defined(__FMA__) || defined(__CUDACC__)
+MLX_FN float madd(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+MLX_FN double madd(double a, double b, double c) { return __builtin_fma(a, b, c); }
+#else
+MLX_FN float madd(float a, float b, float c) { return a * b + c; }
+MLX_FN double madd(double a, double b, double c) { return a * b + c; }
+#endif
+
+MLX_FN float fabs(float x) { return float_of(to_bits(x) & 0x7fffffffu); }
+MLX_FN double fabs(double x) { return double_of(to_bits(x) & 0x7fffffffffffffffull); }
+MLX_FN float copysign(float x, float s) {
+  return float_of((to_bits(x) & 0x7fffffffu) | (to_bits(s) & 0x80000000u));
+}
+MLX_FN double copysign(double x, double s) {
+  return double_of((to_bits(x) & 0x7fffffffffffffffull) | (to_bits(s) & 0x8000000000000000ull));
+}
+MLX_FN float sqrt(float x) { return __builtin_sqrtf(x); }
+MLX_FN double sqrt(double x) { return __builtin_sqrt(x); }
+MLX_FN float floor(float x) { return __builtin_floorf(x); }
+MLX_FN double floor(double x) { return __builtin_floor(x); }
+MLX_FN float ceil(float x) { return __builtin_ceilf(x); }
+MLX_FN double ceil(double x) { return __builtin_ceil(x); }
+MLX_FN float trunc(float x) { return __builtin_truncf(x); }
+MLX_FN double trunc(double x) { return __builtin_trunc(x); }
+MLX_FN float rint(float x) { return __builtin_rintf(x); }
+MLX_FN double rint(double x) { return __builtin_rint(x); }
+
+inline constexpr float inf_f = __builtin_inff();
+inline constexpr float nan_f = __builtin_nanf("");
+inline constexpr double inf_d = __builtin_inf();
+inline constexpr double nan_d = __builtin_nan("");
+
+MLX_FN bool is_nan(float x) { return x != x; }
+MLX_FN bool is_nan(double x) { return x != x; }
+MLX_FN bool is_inf(float x) { return fabs(x) == inf_f; }
+MLX_FN bool is_inf(double x) { return fabs(x) == inf_d; }
+MLX_FN bool is_finite(float x) { return fabs(x) < inf_f; }
+MLX_FN bool is_finite(double x) { return fabs(x) < inf_d; }
+
+/** c0 + c1 x + c2 x^2 + ... by Horner's rule. */
+template <typename T>
+MLX_FN T polynomial(T, T c0) {
+  return c0;
+}
+template <typename T, typename... Rest>
+MLX_FN T polynomial(T x, T c0, Rest... rest) {
+  return madd(polynomial(x, rest...), x, c0);
+}
+
+}  // namespace MLX_ISA
+}  // namespace mlx::core::kernels

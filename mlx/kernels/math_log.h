@@ -1,0 +1,143 @@
+// Logarithms and what is made of them: log, log2, log10, log1p, power, logaddexp, the inverse
+// hyperbolic functions.
+#pragma once
+
+#include "mlx/kernels/math_exp.h"
+
+namespace mlx::core::kernels {
+inline namespace MLX_ISA {
+namespace math {
+
+/** Natural logarithm, at most 1.5 ULP over the whole range: x = 2^e m with m in [sqrt(1/2),
+ *  sqrt(2)), log(m) by a polynomial in m - 1 (the scheme of the Cephes library). */
+MLX_FN float log(float x) {
+  bool tiny = x < 1.17549435e-38f;
+  float scaled = tiny ? x * 8388608.0f : x;
+  uint32_t shifted = to_bits(scaled) - 0x3f3504f3u;  // bits of sqrt(1/2)
+  float e = static_cast<float>(static_cast<int32_t>(shifted) >> 23) - (tiny ? 23.0f : 0.0f);
+  float f = float_of((shifted & 0x7fffffu) + 0x3f3504f3u) - 1.0f;
+  float p = polynomial(f, 0.333333313f, -0.24999997f, 0.200007156f, -0.166678026f, 0.142490581f,
+                       -0.124256872f, 0.116854198f, -0.114797339f, 0.0697161183f);
+  float z = f * f;
+  float y = madd(f * z, p, e * -2.12194440e-4f);
+  y = madd(z, -0.5f, y);
+  float r = madd(e, 0.693359375f, f + y);
+  r = x == inf_f ? inf_f : r;
+  r = x == 0.0f ? -inf_f : r;
+  return x < 0.0f || is_nan(x) ? nan_f : r;
+}
+
+/** Natural logarithm of a positive normal double, about 2 ULP of double. */
+MLX_FN double log_core(double x) {
+  constexpr uint64_t root_half = 0x3fe6a09e667f3bcdull;
+  uint64_t shifted = to_bits(x) - root_half + (1023ull << 52);
+  double e = double_of((shifted >> 52) | 0x4330000000000000ull) - (4503599627370496.0 + 1023.0);
+  double f = double_of((shifted & 0xfffffffffffffull) + root_half) - 1.0;
+  double s = f / (2.0 + f);
+  double z = s * s;
+  double p = polynomial(z, 0.66666666666666663, 0.40000000000000885, 0.28571428570799784,
+                        0.22222222392581045, 0.18181795547521137, 0.15386244737621665,
+                        0.13268638369266825, 0.13088034850927555);
+  // log(1+f) = f - f^2/2 + s (f^2/2 + z p), which keeps the leading term exact.
+  double h = 0.5 * f * f;
+  double y = madd(s, madd(z, p, h), e * 1.90821492927058770002e-10);
+  return madd(e, 0.693147180369123816490, f - (h - y));
+}
+
+/** log(1 + x) for a double x in (-1, 1e300), about 2 ULP of double. */
+MLX_FN double log1p_core(double x) {
+  double u = 1.0 + x;
+  double lost = fabs(x) < 1.0 ? x - (u - 1.0) : 0.0;
+  return log_core(u) + lost / u;
+}
+
+/** Values of a logarithm outside its domain's interior: x = 0, x < 0, infinity and NaN. */
+MLX_FN float log_edges(double x, double interior) {
+  double r = x == inf_d ? inf_d : interior;
+  r = x == 0.0 ? -inf_d : r;
+  return static_cast<float>(x < 0.0 || is_nan(x) ? nan_d : r);
+}
+
+/** log2 and log10, at most 1 ULP: the double core rounded once; exact for powers of the base. */
+MLX_FN float log2(float x) {
+  constexpr double lo = 1.0 / 0.693147180559945309417;
+  return log_edges(x, log_core(x) * lo);
+}
+MLX_FN float log10(float x) {
+  return log_edges(x, log_core(x) * 0.43429448190325182765);
+}
+
+/** log(1 + x), at most 1 ULP. */
+MLX_FN float log1p(float x) {
+  double d = x;
+  return fabs(x) < 1e-30f ? x : log_edges(1.0 + d, log1p_core(d));
+}
+
+/** log(exp(a) + exp(b)), at most 1 ULP of the result or 2^-50 of max(|a|, |b|). */
+MLX_FN float logaddexp(float a, float b) {
+  float high = a > b ? a : b;
+  double low = a > b ? b : a;
+  double tail = log1p_core(exp_core(clamp(low - high, -200.0, 0.0)));
+  float r = static_cast<float>(high + tail);
+  r = is_inf(high) ? high : r;
+  return is_nan(a) || is_nan(b) ? nan_f : r;
+}
+
+MLX_FN bool is_odd(double whole) { return floor(whole * 0.5) * 2.0 != whole; }
+
+/** x to the power y, at most 1 ULP, with the special values of IEEE 754: exp(y log|x|) in double
+ *  carries 28 bits more than the result needs. */
+MLX_FN float power(float x, float y) {
+  double ax = fabs(x), dy = y;
+  double l = log_core(ax);
+  l = ax == 0.0 ? -inf_d : l;
+  l = ax == inf_d ? inf_d : l;
+  double magnitude = exp_core(clamp(dy * l, -200.0, 200.0));
+  bool whole = floor(dy) == dy;
+  bool negative = (to_bits(x) >> 31) != 0 && whole && is_odd(dy) && is_finite(y);
+  float r = static_cast<float>(negative ? -magnitude : magnitude);
+  r = x < 0.0f && is_finite(x) && !whole ? nan_f : r;
+  r = is_nan(x) || is_nan(y) ? nan_f : r;
+  r = ax == 1.0 && is_inf(y) ? 1.0f : r;
+  return y == 0.0f || x == 1.0f ? 1.0f : r;
+}
+
+/** Inverse hyperbolic functions, at most 1 ULP: log1p of forms without cancellation, in double. */
+MLX_FN float arcsinh(float x) {
+  double a = fabs(x);
+  double y = log1p_core(a + a * a / (1.0 + sqrt(a * a + 1.0)));
+  double r = a == inf_d ? inf_d : y;
+  return copysign(static_cast<float>(r), x);
+}
+MLX_FN float arccosh(float x) {
+  double t = static_cast<double>(x) - 1.0;
+  double y = log1p_core(t + sqrt(t * (t + 2.0)));
+  y = x == inf_f ? inf_d : y;
+  return static_cast<float>(x >= 1.0f ? y : nan_d);
+}
+MLX_FN float arctanh(float x) {
+  double a = fabs(x);
+  double y = 0.5 * log1p_core(2.0 * a / (1.0 - a));
+  y = a == 1.0 ? inf_d : y;
+  return a <= 1.0 ? copysign(static_cast<float>(y), x) : nan_f;
+}
+
+// double: the C library, below 2 ULP.
+MLX_FN double log(double x) { return MLX_F64(log)(x); }
+MLX_FN double log2(double x) { return MLX_F64(log2)(x); }
+MLX_FN double log10(double x) { return MLX_F64(log10)(x); }
+MLX_FN double log1p(double x) { return MLX_F64(log1p)(x); }
+MLX_FN double arcsinh(double x) { return MLX_F64(asinh)(x); }
+MLX_FN double arccosh(double x) { return MLX_F64(acosh)(x); }
+MLX_FN double arctanh(double x) { return MLX_F64(atanh)(x); }
+MLX_FN double power(double x, double y) { return MLX_F64(pow)(x, y); }
+MLX_FN double logaddexp(double a, double b) {
+  double high = a > b ? a : b;
+  double low = a > b ? b : a;
+  double r = is_inf(high) ? high : high + MLX_F64(log1p)(MLX_F64(exp)(low - high));
+  return is_nan(a) || is_nan(b) ? nan_d : r;
+}
+
+}  // namespace math
+}  // namespace MLX_ISA
+}  // namespace mlx::core::kernels
