@@ -1,0 +1,18 @@
+// The two ways of the gemm engine, between which gemm.cpp chooses.
+#pragma once
+
+#include "mlx/backend/cpu/gemm/gemm.h"
+
+namespace mlx::core::cpu {
+
+// Packs both operands into panels and runs the micro kernels. Needs m, n, k > 0.
+void blocked_gemm(const GemmKernels& kernels, const Gemm& product);
+
+// Streams the wide operand past the few rows of the other one. Returns false, having done nothing,
+// when the product is not of that kind.
+bool skinny_gemm(const GemmKernels& kernels, const Gemm& product);
+
+// Products of fewer multiplications than this are not worth a second thread.
+constexpr int64_t kParallelWork = int64_t{1} << 20;
+
+}  // namespace mlx::core::cpu

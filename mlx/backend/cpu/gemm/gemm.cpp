@@ -1,0 +1,115 @@
+// Chooses kernels and the way to go, and spreads batches over the threads.
+#include "mlx/backend/cpu/gemm/gemm.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "mlx/backend/cpu/gemm/blocked.h"
+#include "mlx/backend/cpu/gemm/scratch.h"
+#include "mlx/backend/cpu/runtime/parallel.h"
+
+namespace mlx::core::cpu {
+
+namespace {
+
+// What is left of a product without terms: beta * c, or zeros.
+void write_empty_sums(const GemmKernels& kernels, const Gemm& g) {
+  constexpr int64_t kBlock = 1024;
+  alignas(16) static const char zeros[kBlock * 8] = {};
+  for (int64_t j = 0; j < g.n; j += kBlock) {
+    TileWrite tile = {};
+    tile.sums = zeros;
+    tile.rows = g.m;
+    tile.cols = std::min(kBlock, g.n - j);
+    tile.out = static_cast<char*>(g.out) + j * g.out_col_stride * kernels.source_size;
+    tile.row_stride = g.out_row_stride;
+    tile.col_stride = g.out_col_stride;
+    tile.row_offsets = g.out_row_offsets;
+    if (g.c) tile.c = static_cast<const char*>(g.c) + j * g.c_col_stride * kernels.source_size;
+    tile.c_row_stride = g.c_row_stride;
+    tile.c_col_stride = g.c_col_stride;
+    tile.alpha = g.alpha;
+    tile.beta = g.beta;
+    kernels.write(tile);
+  }
+}
+
+void gemm_one(const GemmKernels& kernels, const Gemm& g) {
+  if (g.k == 0) return write_empty_sums(kernels, g);
+  if (!skinny_gemm(kernels, g)) blocked_gemm(kernels, g);
+}
+
+// The product at one index of the batch.
+Gemm at_index(const Gemm& g, std::span<const BatchAxis> batch, int64_t index, int64_t itemsize) {
+  int64_t a = 0, b = 0, out = 0, c = 0;
+  for (size_t i = batch.size(); i-- > 0;) {
+    int64_t step = index % batch[i].size;
+    index /= batch[i].size;
+    a += step * batch[i].a;
+    b += step * batch[i].b;
+    out += step * batch[i].out;
+    c += step * batch[i].c;
+  }
+  Gemm one = g;
+  one.a.data = static_cast<const char*>(g.a.data) + a * itemsize;
+  one.b.data = static_cast<const char*>(g.b.data) + b * itemsize;
+  one.out = static_cast<char*>(g.out) + out * itemsize;
+  if (g.c) one.c = static_cast<const char*>(g.c) + c * itemsize;
+  return one;
+}
+
+}  // namespace
+
+const GemmKernels& gemm_kernels(Dtype dtype) {
+  switch (dtype.val()) {
+    case Dtype::Val::float32:
+      return real_gemm_kernels().f32;
+    case Dtype::Val::float64:
+      return real_gemm_kernels().f64;
+    case Dtype::Val::float16:
+      return real_gemm_kernels().f16;
+    case Dtype::Val::bfloat16:
+      return has_avx512_bf16() ? bf16_dot_gemm_kernels() : real_gemm_kernels().bf16;
+    case Dtype::Val::complex64:
+      return complex_gemm_kernels();
+    case Dtype::Val::bool_:
+      return integer_gemm_kernels().boolean;
+    case Dtype::Val::int8:
+      return integer_gemm_kernels().i8;
+    case Dtype::Val::uint8:
+      return integer_gemm_kernels().u8;
+    case Dtype::Val::int16:
+      return integer_gemm_kernels().i16;
+    case Dtype::Val::uint16:
+      return integer_gemm_kernels().u16;
+    case Dtype::Val::int32:
+      return integer_gemm_kernels().i32;
+    case Dtype::Val::uint32:
+      return integer_gemm_kernels().u32;
+    case Dtype::Val::int64:
+      return integer_gemm_kernels().i64;
+    case Dtype::Val::uint64:
+      return integer_gemm_kernels().u64;
+  }
+  __builtin_unreachable();
+}
+
+void gemm(const Gemm& g, std::span<const BatchAxis> batch) {
+  int64_t count = 1;
+  for (const BatchAxis& axis : batch) count *= axis.size;
+  if (count == 0 || g.m == 0 || g.n == 0) return;
+  const GemmKernels& kernels = gemm_kernels(g.dtype);
+  if (count == 1) return gemm_one(kernels, g);
+  double work = static_cast<double>(g.m) * static_cast<double>(g.n) * static_cast<double>(g.k);
+  auto range = [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      gemm_one(kernels, at_index(g, batch, i, kernels.source_size));
+    }
+  };
+  bool large = work > 64.0 * kParallelWork;
+  if (large && count < 2 * num_threads()) return range(0, count);
+  int64_t grain = static_cast<int64_t>(kParallelWork / std::max(work, 1.0));
+  parallel_for(count, std::max<int64_t>(grain, 1), range);
+}
+
+}  // namespace mlx::core::cpu

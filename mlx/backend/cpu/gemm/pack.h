@@ -1,0 +1,117 @@
+// Packers: from memory in rows, lines or any strides into panels. Included only by *.isa.cpp files.
+#pragma once
+
+#include <utility>
+
+#include "mlx/backend/cpu/gemm/element.h"
+
+namespace mlx::core::cpu::MLX_ISA::simd {
+
+template <int Bytes>
+struct IndexOf {
+  using type = int64_t;
+};
+template <>
+struct IndexOf<4> {
+  using type = int32_t;
+};
+
+// One stage of the transposition: swaps the blocks of `Distance` lanes that lie off the diagonal.
+template <int Distance, typename T, int... J>
+static inline void swap_blocks(Vec<T>& a, Vec<T>& b, std::integer_sequence<int, J...>) {
+  using Index = Vec<typename IndexOf<sizeof(T)>::type>;
+  constexpr int n = kLanes<T>;
+  constexpr Index low = {((J & Distance) ? J - Distance + n : J)...};
+  constexpr Index high = {((J & Distance) ? J + n : J + Distance)...};
+  Vec<T> first = __builtin_shuffle(a, b, low);
+  b = __builtin_shuffle(a, b, high);
+  a = first;
+}
+
+template <typename T, int Distance = 1>
+static inline void transpose(Vec<T> (&t)[kLanes<T>]) {
+  if constexpr (Distance < kLanes<T>) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes<T>; ++i) {
+      if (!(i & Distance)) {
+        swap_blocks<Distance, T>(t[i], t[i + Distance],
+                                 std::make_integer_sequence<int, kLanes<T>>{});
+      }
+    }
+    transpose<T, 2 * Distance>(t);
+  }
+}
+
+// One square of lanes x lanes: `here` rows from rows[], `steps` of the depth from k on.
+template <typename E, typename Source>
+static inline void pack_square(typename E::Lane* panel, int width, const void* const* rows,
+                               int here, int64_t k, int steps) {
+  using Lane = typename E::Lane;
+  constexpr int lanes = kLanes<Lane>;
+  Vec<Lane> t[lanes];
+#pragma GCC unroll 16
+  for (int i = 0; i < lanes; ++i) {
+    if (i >= here) {
+      t[i] = Vec<Lane>{};
+    } else {
+      const Source* p = static_cast<const Source*>(rows[i]) + k;
+      t[i] = steps == lanes ? E::load(p) : load_some<E>(p, steps);
+    }
+  }
+  transpose<Lane>(t);
+  if (steps == lanes) {
+#pragma GCC unroll 16
+    for (int j = 0; j < lanes; ++j) store<Lane>(panel + (k + j) * width, t[j]);
+  } else {
+    for (int j = 0; j < steps; ++j) store<Lane>(panel + (k + j) * width, t[j]);
+  }
+}
+
+template <typename E, typename Source>
+static void pack_rows(void* panel, int width, const void* const* rows, int count, int64_t depth) {
+  using Lane = typename E::Lane;
+  constexpr int lanes = kLanes<Lane>;
+  for (int64_t k = 0; k < depth; k += lanes) {
+    int steps = depth - k < lanes ? static_cast<int>(depth - k) : lanes;
+    // From the right, since the last square may write past the end of its steps.
+    for (int w = (width - 1) / lanes * lanes; w >= 0; w -= lanes) {
+      int here = count - w < lanes ? count - w : lanes;
+      pack_square<E, Source>(static_cast<Lane*>(panel) + w, width, rows + w, here, k, steps);
+    }
+  }
+}
+
+template <typename E, typename Source>
+static void pack_lines(void* panel, int width, const void* const* lines, int count,
+                       int64_t depth) {
+  using Lane = typename E::Lane;
+  constexpr int lanes = kLanes<Lane>;
+  for (int64_t k = 0; k < depth; ++k) {
+    auto line = static_cast<const Source*>(lines[k]);
+    Lane* to = static_cast<Lane*>(panel) + k * width;
+    for (int w = 0; w < width; w += lanes) {
+      int here = count - w;
+      Vec<Lane> v = {};
+      if (here >= lanes) {
+        v = E::load(line + w);
+      } else if (here > 0) {
+        v = load_some<E>(line + w, here);
+      }
+      store<Lane>(to + w, v);
+    }
+  }
+}
+
+template <typename E, typename Source>
+static void pack_strided(void* panel, int width, const void* source, int64_t width_stride,
+                         int64_t depth_stride, int count, int64_t depth) {
+  using Lane = typename E::Lane;
+  for (int64_t k = 0; k < depth; ++k) {
+    auto from = static_cast<const Source*>(source) + k * depth_stride;
+    Lane* to = static_cast<Lane*>(panel) + k * width;
+    for (int w = 0; w < count; ++w) to[w] = E::get(from + w * width_stride);
+    for (int w = count; w < width; ++w) to[w] = 0;
+  }
+}
+
+}  // namespace mlx::core::cpu::MLX_ISA::simd

@@ -1,0 +1,187 @@
+// Products with at most a few rows on one side: that side is widened and laid out in rows, the other
+// is streamed once. Threads split the columns, or the depth where there are few columns.
+#include <algorithm>
+
+#include "mlx/backend/cpu/gemm/blocked.h"
+#include "mlx/backend/cpu/gemm/scratch.h"
+#include "mlx/backend/cpu/gemm/skinny.h"
+#include "mlx/backend/cpu/runtime/parallel.h"
+
+namespace mlx::core::cpu {
+
+namespace {
+
+constexpr int64_t kMaxRows = 8;
+constexpr int64_t kColumnBlock = 1 << 16;
+constexpr int64_t kColumnGrain = 64;
+constexpr int64_t kDepthGrain = 4096;
+
+struct Choice {
+  const SkinnyKernels* stream;
+  const GemmKernels* widen;
+};
+
+// The streaming kernels of a dtype, and kernels whose packers widen it to the type of the sums.
+Choice choose(Dtype dtype) {
+  const SkinnyTables& stream = skinny_kernels();
+  const RealGemmKernels& widen = real_gemm_kernels();
+  switch (dtype.val()) {
+    case Dtype::Val::float32:
+      return {&stream.f32, &widen.f32};
+    case Dtype::Val::float64:
+      return {&stream.f64, &widen.f64};
+    case Dtype::Val::float16:
+      return {&stream.f16, &widen.f16};
+    case Dtype::Val::bfloat16:
+      return {&stream.bf16, &widen.bf16};
+    default:
+      return {nullptr, nullptr};
+  }
+}
+
+class Skinny {
+ public:
+  Skinny(const Choice& kernels, const Gemm& g, bool transposed)
+      : kernels_(kernels),
+        g_(g),
+        transposed_(transposed),
+        thin_(transposed ? g.b : g.a),
+        wide_(transposed ? g.a : g.b),
+        rows_(static_cast<int>(transposed ? g.n : g.m)),
+        count_(transposed ? g.m : g.n) {}
+
+  void run() {
+    int64_t lane = kernels_.widen->sum_size;
+    // Full vectors may be written past the end of the last row.
+    Scratch x(rows_ * g_.k * lane + 64);
+    for (int r = 0; r < rows_; ++r) widen_row(r, x.as<char>() + r * g_.k * lane);
+    int64_t block = std::min(count_, kColumnBlock);
+    int64_t parts = depth_parts(block);
+    Scratch sums(parts * rows_ * block * lane);
+    for (int64_t j = 0; j < count_; j += block) {
+      int64_t here = std::min(block, count_ - j);
+      multiply(x.as<char>(), sums.as<char>(), j, here, parts);
+      write(sums.as<char>(), j, here);
+    }
+  }
+
+ private:
+  void widen_row(int r, char* to) const {
+    const GemmKernels& widen = *kernels_.widen;
+    constexpr int64_t kPart = 1 << 20;
+    for (int64_t k = 0; k < g_.k; k += kPart) {
+      int here = static_cast<int>(std::min(kPart, g_.k - k));
+      int64_t at = r * thin_.width_stride + k * thin_.depth_stride;
+      const void* from = static_cast<const char*>(thin_.data) + at * widen.source_size;
+      if (thin_.depth_stride == 1) {
+        widen.pack_lines(to + k * widen.sum_size, here, &from, here, 1);
+      } else {
+        widen.pack_strided(to + k * widen.sum_size, 1, from, 0, thin_.depth_stride, 1, here);
+      }
+    }
+  }
+
+  // Into how many parts to cut the depth: more than one only where columns cannot feed the threads.
+  int64_t depth_parts(int64_t columns) const {
+    int64_t threads = num_threads();
+    if (columns >= 2 * kColumnGrain * threads || columns * g_.k < kParallelWork) return 1;
+    return std::clamp<int64_t>(g_.k / kDepthGrain, 1, threads);
+  }
+
+  void multiply(const char* x, char* sums, int64_t j, int64_t count, int64_t parts) const {
+    int64_t lane = kernels_.widen->sum_size;
+    if (parts == 1) {
+      int64_t grain = std::max(kColumnGrain, kParallelWork / (g_.k * rows_));
+      parallel_for(count, grain, [&](int64_t begin, int64_t end) {
+        stream(x, 0, g_.k, j + begin, end - begin, sums + begin * lane, count);
+      });
+      return;
+    }
+    int64_t part_bytes = rows_ * count * lane;
+    parallel_for(parts, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        int64_t first = i * g_.k / parts, last = (i + 1) * g_.k / parts;
+        stream(x, first, last - first, j, count, sums + i * part_bytes, count);
+      }
+    });
+    for (int64_t i = 1; i < parts; ++i) add_part(sums, sums + i * part_bytes, rows_ * count);
+  }
+
+  void stream(const char* x, int64_t k, int64_t depth, int64_t j, int64_t count, char* sums,
+              int64_t sums_stride) const {
+    int64_t at = j * wide_.width_stride + k * wide_.depth_stride;
+    SkinnyProduct p = {};
+    p.x = x + k * kernels_.widen->sum_size;
+    p.x_stride = g_.k;
+    p.rows = rows_;
+    p.w = static_cast<const char*>(wide_.data) + at * kernels_.widen->source_size;
+    p.w_stride = wide_.depth_stride == 1 ? wide_.width_stride : wide_.depth_stride;
+    p.depth = depth;
+    p.count = count;
+    p.sums = sums;
+    p.sums_stride = sums_stride;
+    (wide_.depth_stride == 1 ? kernels_.stream->dots : kernels_.stream->lines)(p);
+  }
+
+  void add_part(char* to, const char* from, int64_t n) const {
+    if (kernels_.widen->sum_size == 8) {
+      for (int64_t i = 0; i < n; ++i) {
+        reinterpret_cast<double*>(to)[i] += reinterpret_cast<const double*>(from)[i];
+      }
+    } else {
+      for (int64_t i = 0; i < n; ++i) {
+        reinterpret_cast<float*>(to)[i] += reinterpret_cast<const float*>(from)[i];
+      }
+    }
+  }
+
+  void write(const char* sums, int64_t j, int64_t count) const {
+    TileWrite tile = {};
+    tile.sums = sums;
+    tile.sums_stride = count;
+    tile.rows = rows_;
+    tile.cols = count;
+    int64_t itemsize = kernels_.widen->source_size;
+    int64_t out_col = transposed_ ? g_.out_row_stride : g_.out_col_stride;
+    int64_t c_col = transposed_ ? g_.c_row_stride : g_.c_col_stride;
+    tile.out = static_cast<char*>(g_.out) + j * out_col * itemsize;
+    tile.row_stride = transposed_ ? g_.out_col_stride : g_.out_row_stride;
+    tile.col_stride = out_col;
+    if (g_.c) tile.c = static_cast<const char*>(g_.c) + j * c_col * itemsize;
+    tile.c_row_stride = transposed_ ? g_.c_col_stride : g_.c_row_stride;
+    tile.c_col_stride = c_col;
+    tile.alpha = g_.alpha;
+    tile.beta = g_.beta;
+    kernels_.widen->write(tile);
+  }
+
+  const Choice& kernels_;
+  const Gemm& g_;
+  bool transposed_;
+  const GemmOperand& thin_;
+  const GemmOperand& wide_;
+  int rows_;
+  int64_t count_;
+};
+
+bool streams(const GemmOperand& wide) { return wide.depth_stride == 1 || wide.width_stride == 1; }
+
+}  // namespace
+
+bool skinny_gemm(const GemmKernels&, const Gemm& g) {
+  if (g.a.source || g.b.source || g.out_row_offsets) return false;
+  Choice kernels = choose(g.dtype);
+  if (!kernels.stream) return false;
+  if (g.m <= kMaxRows && g.m <= g.n && streams(g.b)) {
+    Skinny(kernels, g, false).run();
+  } else if (g.n <= kMaxRows && streams(g.a)) {
+    Skinny(kernels, g, true).run();
+  } else if (g.m <= kMaxRows && streams(g.b)) {
+    Skinny(kernels, g, false).run();
+  } else {
+    return false;
+  }
+  return true;
+}
+
+}  // namespace mlx::core::cpu
