@@ -583,6 +583,13 @@ struct FromFP8 {
   MLX_FN static float apply(uint8_t a) { return from_fp8(a); }
 };
 
+struct Cast {
+  template <typename To, typename From>
+  MLX_FN static To apply(From a) {
+    return convert<To>(a);
+  }
+};
+
 struct Select {
   template <typename T>
   MLX_FN static T apply(bool c, T a, T b) {
