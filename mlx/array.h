@@ -155,8 +155,10 @@ class array {
   /** Elements of the buffer that the array spans (1 for a broadcast scalar). */
   size_t data_size() const { return desc_->data_size; }
   allocator::Buffer buffer() const { return desc_->data->buffer; }
-  /** Bytes of the whole buffer. */
-  size_t buffer_size() const { return allocator::allocated_size(buffer()); }
+  /** Bytes of the whole buffer, or of the array if its memory came from outside. */
+  size_t buffer_size() const {
+    return desc_->data->deleter ? nbytes() : allocator::allocated_size(buffer());
+  }
   const std::shared_ptr<Data>& data_shared_ptr() const { return desc_->data; }
   /** Of the first element, in elements from the start of the buffer. */
   int64_t offset() const { return desc_->offset; }
@@ -196,9 +198,18 @@ class array {
                           int64_t offset = 0);
   void copy_shared_buffer(const array& other);
 
-  /** Becomes the node that `other` is; every array object that shared this handle's node keeps it.
-   */
+  /** Becomes a handle to the node of `other`. */
   void overwrite_descriptor(const array& other) { desc_ = other.desc_; }
+
+  /** Where a walk over the graph keeps what it knows of a node; valid if `walk` is that walk's. */
+  struct WalkMark {
+    uint64_t walk = 0;
+    uint32_t index = 0;
+    uint32_t value = 0;
+  };
+  WalkMark& walk_mark() const { return desc_->mark; }
+  /** Handles to the node, this one included. */
+  long use_count() const { return desc_.use_count(); }
 
  private:
   struct ArrayDesc {
@@ -213,6 +224,7 @@ class array {
     std::vector<array> siblings;
     Event event;
     std::exception_ptr error;
+    WalkMark mark;
     Dtype dtype;
     Status status;
     Flags flags{true, true, true};

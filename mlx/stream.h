@@ -54,7 +54,7 @@ void synchronize();
 void synchronize(Stream s);
 void synchronize(ThreadLocalStream s);
 
-/** Waits for every stream and forgets those that the calling thread made. */
+/** Waits for every stream and forgets the calling thread's defaults. */
 void clear_streams();
 
 }  // namespace mlx::core

@@ -1,0 +1,278 @@
+// The caching allocator. Fresh pages cost more than the arithmetic on them (the system zeroes each
+// one at first touch), so freed blocks are kept by size and handed out again. Every block starts
+// with a small header that remembers its size.
+#include "mlx/allocator.h"
+
+#include <pthread.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
+#include <map>
+#include <mutex>
+#include <new>
+#include <vector>
+
+#include "mlx/core/errors.h"
+#include "mlx/memory.h"
+
+namespace mlx::core {
+
+namespace allocator {
+
+namespace {
+
+constexpr size_t header_bytes = 64;
+constexpr size_t small_limit = size_t{1} << 20;
+constexpr size_t huge_page = size_t{1} << 21;
+constexpr size_t large_granule = size_t{1} << 16;
+
+struct Header {
+  size_t bytes;    // usable, behind the header
+  void* mapping;   // start of the mapped region, or nullptr for a block of the C library
+  size_t mapped;   // bytes of that region
+};
+
+Header* header_of(void* data) {
+  return reinterpret_cast<Header*>(static_cast<char*>(data) - header_bytes);
+}
+
+// Sizes are rounded so that freed blocks fit later requests: to 64 bytes, then to an eighth of the
+// next lower power of two, so less than an eighth is wasted.
+size_t rounded(size_t size) {
+  if (size <= 512) {
+    return size == 0 ? 64 : (size + 63) & ~size_t{63};
+  }
+  size_t step = size_t{1} << (63 - __builtin_clzl(size) - 3);
+  if (size > small_limit) {
+    step = std::max(step, large_granule);
+  }
+  return (size + step - 1) & ~(step - 1);
+}
+
+void* map_block(size_t bytes) {
+  size_t total = bytes + header_bytes + huge_page;
+  void* region = mmap(nullptr, total, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (region == MAP_FAILED) {
+    return nullptr;
+  }
+  auto start = reinterpret_cast<uintptr_t>(region);
+  auto aligned = (start + huge_page - 1) & ~(huge_page - 1);
+  madvise(reinterpret_cast<void*>(aligned), bytes + header_bytes, MADV_HUGEPAGE);
+  auto* header = reinterpret_cast<Header*>(aligned);
+  *header = {bytes, region, total};
+  return reinterpret_cast<char*>(aligned) + header_bytes;
+}
+
+void* new_block(size_t bytes) {
+  if (bytes > small_limit) {
+    return map_block(bytes);
+  }
+  void* start = std::aligned_alloc(64, bytes + header_bytes);
+  if (!start) {
+    return nullptr;
+  }
+  *static_cast<Header*>(start) = {bytes, nullptr, 0};
+  return static_cast<char*>(start) + header_bytes;
+}
+
+void release_block(void* data) {
+  Header* header = header_of(data);
+  if (header->mapping) {
+    munmap(header->mapping, header->mapped);
+  } else {
+    std::free(header);
+  }
+}
+
+size_t physical_memory() {
+  return static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+}
+
+class CachingAllocator {
+ public:
+  static CachingAllocator& instance() {
+    static auto* allocator = new CachingAllocator;  // outlives every array
+    return *allocator;
+  }
+
+  void* allocate(size_t size) {
+    check_size(size);
+    size_t bytes = rounded(size);
+    std::unique_lock lock(mutex_);
+    void* data = take_cached(bytes);
+    if (!data) {
+      make_room(bytes, size);
+      lock.unlock();
+      data = new_block(bytes);
+      lock.lock();
+      if (!data) {
+        data = retry_without_cache(bytes, size);
+      }
+    }
+    active_ += header_of(data)->bytes;
+    peak_ = std::max(peak_, active_);
+    return data;
+  }
+
+  void free(void* data) {
+    std::lock_guard lock(mutex_);
+    size_t bytes = header_of(data)->bytes;
+    active_ -= bytes;
+    if (bytes > cache_limit_) {
+      release_block(data);
+      return;
+    }
+    cache_[bytes].push_back(data);
+    cached_ += bytes;
+    trim_to(cache_limit_);
+  }
+
+  template <typename F>
+  auto locked(F&& f) {
+    std::lock_guard lock(mutex_);
+    return f(*this);
+  }
+
+  void trim_to(size_t limit) {
+    while (cached_ > limit) {
+      auto largest = std::prev(cache_.end());
+      if (largest->second.empty()) {
+        cache_.erase(largest);
+        continue;
+      }
+      cached_ -= largest->first;
+      release_block(largest->second.back());
+      largest->second.pop_back();
+    }
+  }
+
+  size_t active_ = 0;
+  size_t peak_ = 0;
+  size_t cached_ = 0;
+  size_t limit_ = physical_memory() / 10 * 9;
+  size_t cache_limit_ = physical_memory() / 4;
+  size_t wired_limit_ = 0;
+
+ private:
+  CachingAllocator() {
+    pthread_atfork([] { instance().mutex_.lock(); }, [] { instance().mutex_.unlock(); },
+                   [] { instance().mutex_.unlock(); });
+  }
+
+  void check_size(size_t size) const {
+    if (size > limit_) {
+      raise(size);
+    }
+  }
+
+  [[noreturn]] void raise(size_t size) const {
+    throw OutOfMemory(error_message("malloc", "Cannot allocate ", size, " bytes: ", active_,
+                                    " bytes are active and the memory limit is ", limit_, "."));
+  }
+
+  // A block that wastes at most an eighth, plus a granule for large ones.
+  void* take_cached(size_t bytes) {
+    auto it = cache_.lower_bound(bytes);
+    while (it != cache_.end() && it->second.empty()) {
+      it = cache_.erase(it);
+    }
+    size_t most = bytes > small_limit ? bytes + bytes / 8 + large_granule : bytes;
+    if (it == cache_.end() || it->first > most) {
+      return nullptr;
+    }
+    void* data = it->second.back();
+    if (active_ + it->first > limit_) {
+      return nullptr;
+    }
+    it->second.pop_back();
+    cached_ -= it->first;
+    return data;
+  }
+
+  void make_room(size_t bytes, size_t size) {
+    if (active_ + bytes > limit_) {
+      raise(size);
+    }
+    if (active_ + cached_ + bytes > limit_) {
+      trim_to(limit_ - active_ - bytes);
+    }
+  }
+
+  void* retry_without_cache(size_t bytes, size_t size) {
+    trim_to(0);
+    void* data = new_block(bytes);
+    if (!data) {
+      raise(size);
+    }
+    return data;
+  }
+
+  std::mutex mutex_;
+  std::map<size_t, std::vector<void*>> cache_;
+};
+
+CachingAllocator& the_allocator() { return CachingAllocator::instance(); }
+
+}  // namespace
+
+Buffer malloc(size_t size) { return Buffer(the_allocator().allocate(size)); }
+
+void free(Buffer buffer) {
+  if (buffer.raw_ptr()) {
+    the_allocator().free(buffer.raw_ptr());
+  }
+}
+
+size_t allocated_size(Buffer buffer) {
+  return buffer.raw_ptr() ? header_of(buffer.raw_ptr())->bytes : 0;
+}
+
+}  // namespace allocator
+
+using allocator::the_allocator;
+
+size_t get_active_memory() {
+  return the_allocator().locked([](auto& a) { return a.active_; });
+}
+
+size_t get_peak_memory() {
+  return the_allocator().locked([](auto& a) { return a.peak_; });
+}
+
+void reset_peak_memory() {
+  the_allocator().locked([](auto& a) { return a.peak_ = a.active_; });
+}
+
+size_t get_cache_memory() {
+  return the_allocator().locked([](auto& a) { return a.cached_; });
+}
+
+size_t set_memory_limit(size_t limit) {
+  return the_allocator().locked([limit](auto& a) { return std::exchange(a.limit_, limit); });
+}
+
+size_t get_memory_limit() {
+  return the_allocator().locked([](auto& a) { return a.limit_; });
+}
+
+size_t set_cache_limit(size_t limit) {
+  return the_allocator().locked([limit](auto& a) {
+    size_t old = std::exchange(a.cache_limit_, limit);
+    a.trim_to(limit);
+    return old;
+  });
+}
+
+void clear_cache() {
+  the_allocator().locked([](auto& a) { a.trim_to(0); });
+}
+
+size_t set_wired_limit(size_t limit) {
+  return the_allocator().locked([limit](auto& a) { return std::exchange(a.wired_limit_, limit); });
+}
+
+}  // namespace mlx::core

@@ -1,0 +1,258 @@
+// Array handles and their nodes. Graphs may be millions of nodes deep, so a node's death releases
+// its inputs from a list and never by recursion.
+#include "mlx/array.h"
+
+#include <cstring>
+
+#include "mlx/backend/common/layout.h"
+#include "mlx/core/errors.h"
+#include "mlx/graph/tracing.h"
+#include "mlx/ops.h"
+#include "mlx/primitives.h"
+#include "mlx/transforms.h"
+
+namespace mlx::core {
+
+size_t num_elements(const Shape& shape) {
+  int64_t count = 1;
+  bool overflow = false;
+  bool empty = false;
+  for (auto extent : shape) {
+    check(extent >= 0, "array", "Shape ", shape, " has a negative extent.");
+    empty |= extent == 0;
+    overflow |= __builtin_mul_overflow(count, static_cast<int64_t>(extent), &count);
+  }
+  check(empty || !overflow, "array", "Shape ", shape, " has more than 2^63 - 1 elements.");
+  return empty ? 0 : count;
+}
+
+void fail_initializer_size(size_t values, const Shape& shape) {
+  fail("array", "Got ", values, " values for shape ", shape, ".");
+}
+
+void check_item(const array& a) {
+  check(a.size() == 1, "item", "Only arrays with one element convert to a scalar; got shape ",
+        a.shape(), ".");
+}
+
+array::Data::~Data() {
+  if (deleter) {
+    deleter(buffer);
+  } else {
+    allocator::free(buffer);
+  }
+}
+
+array::ArrayDesc::ArrayDesc(Shape shape, Dtype dtype)
+    : shape(std::move(shape)), dtype(dtype), status(Status::available) {
+  size = num_elements(this->shape);
+  strides = row_contiguous_strides(this->shape);
+}
+
+array::ArrayDesc::ArrayDesc(Shape shape, Dtype dtype, std::shared_ptr<Primitive> primitive,
+                            std::vector<array> inputs)
+    : ArrayDesc(std::move(shape), dtype) {
+  this->primitive = std::move(primitive);
+  this->inputs = std::move(inputs);
+  status = Status::unscheduled;
+  for (auto& in : this->inputs) {
+    is_tracer |= in.desc_->is_tracer;
+  }
+}
+
+namespace {
+thread_local std::vector<array>* dying_inputs = nullptr;
+}
+
+array::ArrayDesc::~ArrayDesc() {
+  if (inputs.empty()) {
+    return;
+  }
+  if (dying_inputs) {
+    for (auto& in : inputs) {
+      dying_inputs->push_back(std::move(in));
+    }
+    return;
+  }
+  std::vector<array> pending = std::move(inputs);
+  dying_inputs = &pending;
+  while (!pending.empty()) {
+    array next = std::move(pending.back());
+    pending.pop_back();
+  }
+  dying_inputs = nullptr;
+}
+
+array::array(const std::complex<float>& val, Dtype dtype)
+    : desc_(std::make_shared<ArrayDesc>(Shape{}, dtype)) {
+  set_scalar(complex64_t(val));
+}
+
+array::array(std::initializer_list<float> data)
+    : array(data.begin(), Shape{static_cast<ShapeElem>(data.size())}, float32) {}
+
+array::array(std::initializer_list<int> data, Dtype dtype)
+    : array(data.begin(), Shape{static_cast<ShapeElem>(data.size())}, dtype) {}
+
+array::array(void* data, Shape shape, Dtype dtype, const std::function<void(void*)>& deleter)
+    : array(allocator::Data(allocator::Buffer(data),
+                            [deleter](allocator::Buffer b) { deleter(b.raw_ptr()); }),
+            std::move(shape), dtype) {}
+
+array::array(allocator::Data data, Shape shape, Dtype dtype)
+    : desc_(std::make_shared<ArrayDesc>(std::move(shape), dtype)) {
+  set_data(std::move(data));
+}
+
+array::array(Shape shape, Dtype dtype, std::shared_ptr<Primitive> primitive,
+             std::vector<array> inputs)
+    : desc_(std::make_shared<ArrayDesc>(std::move(shape), dtype, std::move(primitive),
+                                        std::move(inputs))) {}
+
+std::vector<array> array::make_arrays(std::vector<Shape> shapes, const std::vector<Dtype>& dtypes,
+                                      const std::shared_ptr<Primitive>& primitive,
+                                      const std::vector<array>& inputs) {
+  std::vector<array> outputs;
+  outputs.reserve(shapes.size());
+  for (size_t i = 0; i < shapes.size(); i++) {
+    outputs.push_back(array(std::move(shapes[i]), dtypes[i], primitive, inputs));
+  }
+  if (outputs.size() > 1) {
+    for (size_t i = 0; i < outputs.size(); i++) {
+      auto siblings = outputs;
+      siblings.erase(siblings.begin() + i);
+      outputs[i].set_siblings(std::move(siblings), i);
+    }
+  }
+  return outputs;
+}
+
+// Siblings hold each other. When this is the last handle from outside to any of them, the ring is
+// taken apart; until then each keeps all alive, since one evaluation makes them together.
+array::~array() {
+  if (!desc_ || desc_->siblings.empty()) {
+    return;
+  }
+  long ring = desc_->siblings.size();
+  if (desc_.use_count() != ring + 1) {
+    return;
+  }
+  for (auto& s : desc_->siblings) {
+    if (s.desc_.use_count() != ring) {
+      return;
+    }
+  }
+  std::vector<std::vector<array>> rings;
+  auto own = std::move(desc_->siblings);
+  for (auto& s : own) {
+    rings.push_back(std::move(s.desc_->siblings));
+  }
+}
+
+array array::unsafe_weak_copy(const array& other) {
+  array copy(other.shape(), other.dtype(), nullptr, {});
+  copy.set_status(Status::available);
+  copy.desc_->strides = other.strides();
+  copy.desc_->flags = other.flags();
+  copy.desc_->data_size = other.data_size();
+  copy.desc_->offset = other.offset();
+  copy.desc_->data = other.data_shared_ptr();
+  return copy;
+}
+
+std::vector<array> array::outputs() const {
+  std::vector<array> all = siblings();
+  all.insert(all.begin() + desc_->position, *this);
+  return all;
+}
+
+void array::detach() {
+  desc_->primitive = nullptr;
+  std::vector<array> inputs = std::move(desc_->inputs);
+  std::vector<array> ring = std::move(desc_->siblings);
+  desc_->inputs.clear();
+  desc_->siblings.clear();
+  desc_->position = 0;
+  std::vector<std::vector<array>> rings;
+  for (auto& s : ring) {
+    rings.push_back(std::move(s.desc_->siblings));
+    s.desc_->siblings.clear();
+    s.desc_->inputs.clear();
+    s.desc_->position = 0;
+    s.desc_->primitive = nullptr;
+  }
+}
+
+bool array::is_tracer() const { return desc_->is_tracer && detail::in_tracing(); }
+
+bool array::is_available() const {
+  if (status() == Status::evaluated && event().is_signaled()) {
+    detach_event();
+    set_status(Status::available);
+  }
+  return status() == Status::available;
+}
+
+void array::wait() {
+  if (!is_available() && event().valid()) {
+    event().wait();
+    detach_event();
+    set_status(Status::available);
+  }
+  if (error()) {
+    std::rethrow_exception(error());
+  }
+}
+
+void array::eval() {
+  if (status() == Status::unscheduled) {
+    core::eval({*this});
+  } else {
+    wait();
+  }
+}
+
+void array::allocate() { set_data(allocator::malloc(nbytes())); }
+
+void array::set_data(allocator::Data data) {
+  desc_->data = std::make_shared<Data>(std::move(data));
+  desc_->strides = row_contiguous_strides(shape());
+  desc_->data_size = size();
+  desc_->offset = 0;
+  desc_->flags = layout_flags(shape(), strides(), size());
+}
+
+void array::set_data(allocator::Data data, size_t data_size, Strides strides, Flags flags,
+                     int64_t offset) {
+  desc_->data = std::make_shared<Data>(std::move(data));
+  desc_->data_size = data_size;
+  desc_->strides = std::move(strides);
+  desc_->flags = flags;
+  desc_->offset = offset;
+}
+
+void array::copy_shared_buffer(const array& other, const Strides& strides, Flags flags,
+                               size_t data_size, int64_t offset) {
+  desc_->data = other.desc_->data;
+  desc_->strides = strides;
+  desc_->flags = flags;
+  desc_->data_size = data_size;
+  desc_->offset =
+      other.offset() * static_cast<int64_t>(other.itemsize()) / static_cast<int64_t>(itemsize()) +
+      offset;
+}
+
+void array::copy_shared_buffer(const array& other) {
+  copy_shared_buffer(other, other.strides(), other.flags(), other.data_size());
+}
+
+ArrayIterator array::begin() const { return ArrayIterator(*this); }
+ArrayIterator array::end() const { return ArrayIterator(*this, shape(0)); }
+
+ArrayIterator::ArrayIterator(array arr, int idx) : arr_(std::move(arr)), idx_(idx) {
+  check(arr_.ndim() > 0, "array", "Cannot iterate over a 0-d array.");
+}
+
+ArrayIterator::reference ArrayIterator::operator*() const { return take(arr_, idx_, 0); }
+
+}  // namespace mlx::core

@@ -1,0 +1,45 @@
+// What a primitive does where it does not say otherwise, and names of quantization modes.
+#include "mlx/primitives.h"
+
+#include "mlx/core/errors.h"
+
+namespace mlx::core {
+
+std::vector<array> Primitive::jvp(const std::vector<array>&, const std::vector<array>&,
+                                  const std::vector<int>&) {
+  fail(name(), "No jvp is defined for this primitive.");
+}
+
+std::vector<array> Primitive::vjp(const std::vector<array>&, const std::vector<array>&,
+                                  const std::vector<int>&, const std::vector<array>&) {
+  fail(name(), "No vjp is defined for this primitive.");
+}
+
+std::pair<std::vector<array>, std::vector<int>> Primitive::vmap(const std::vector<array>&,
+                                                                const std::vector<int>&) {
+  fail(name(), "No vmap is defined for this primitive.");
+}
+
+std::vector<Shape> Primitive::output_shapes(const std::vector<array>&) {
+  fail(name(), "Output shapes cannot be inferred for this primitive.");
+}
+
+namespace {
+constexpr const char* mode_names[] = {"affine", "mxfp4", "mxfp8", "nvfp4"};
+}
+
+std::string quantization_mode_to_string(QuantizationMode mode) {
+  return mode_names[static_cast<int>(mode)];
+}
+
+QuantizationMode string_to_quantization_mode(const std::string& mode, std::string_view error_tag) {
+  for (int i = 0; i < 4; i++) {
+    if (mode == mode_names[i]) {
+      return static_cast<QuantizationMode>(i);
+    }
+  }
+  fail(std::string(error_tag.empty() ? "quantize" : error_tag).c_str(),
+       "Unknown quantization mode '", mode, "'; known are affine, mxfp4, mxfp8 and nvfp4.");
+}
+
+}  // namespace mlx::core
