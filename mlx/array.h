@@ -201,9 +201,11 @@ class array {
   /** Becomes a handle to the node of `other`. */
   void overwrite_descriptor(const array& other) { desc_ = other.desc_; }
 
-  /** Where a walk over the graph keeps what it knows of a node; valid if `walk` is that walk's. */
+  /** Where walks over the graph keep what they know of a node: `index` belongs to the walk with the
+   *  number `walk`, `value` to the program with the number `program`. */
   struct WalkMark {
     uint64_t walk = 0;
+    uint64_t program = 0;
     uint32_t index = 0;
     uint32_t value = 0;
   };

@@ -51,6 +51,9 @@ class Primitive {
   /** Whether the other one computes the same from the same inputs: same type and parameters. */
   virtual bool is_equivalent(const Primitive& /* other */) const { return false; }
 
+  /** Derivatives flow through the first so many inputs only. */
+  virtual size_t differentiable_inputs(size_t inputs) const { return inputs; }
+
   /** The outputs' shapes for other inputs, for shapeless compile and export. */
   virtual std::vector<Shape> output_shapes(const std::vector<array>& inputs);
 

@@ -30,9 +30,9 @@ constexpr size_t huge_page = size_t{1} << 21;
 constexpr size_t large_granule = size_t{1} << 16;
 
 struct Header {
-  size_t bytes;    // usable, behind the header
-  void* mapping;   // start of the mapped region, or nullptr for a block of the C library
-  size_t mapped;   // bytes of that region
+  size_t bytes;   // usable, behind the header
+  void* mapping;  // start of the mapped region, or nullptr for a block of the C library
+  size_t mapped;  // bytes of that region
 };
 
 Header* header_of(void* data) {

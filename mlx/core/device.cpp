@@ -45,8 +45,8 @@ bool operator==(const Device& device, Device::DeviceType type) { return device =
 const Device& default_device() { return default_device_slot(); }
 
 void set_default_device(const Device& d) {
-  check(is_available(d), "set_default_device", "Cannot make ", d, " the default: ",
-        unavailable_reason(d));
+  check(is_available(d), "set_default_device", "Cannot make ", d,
+        " the default: ", unavailable_reason(d));
   default_device_slot() = d;
 }
 

@@ -22,9 +22,7 @@ Event::Event(Stream stream) : state_(std::make_shared<State>(stream)) {}
 
 const Stream& Event::stream() const { return state_->stream; }
 
-bool Event::is_signaled() const {
-  return !state_ || state_->done.load(std::memory_order_acquire);
-}
+bool Event::is_signaled() const { return !state_ || state_->done.load(std::memory_order_acquire); }
 
 void Event::signal() const {
   std::lock_guard lock(state_->mutex);

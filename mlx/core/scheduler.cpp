@@ -36,24 +36,17 @@ class Queue {
     changed_.notify_all();
   }
 
-  bool run_if_idle(FunctionRef<void()> batch) {
-    {
-      std::lock_guard lock(mutex_);
-      if (busy_ || !batches_.empty()) {
-        return false;
-      }
-      busy_ = true;
-    }
-    struct Done {
-      Queue* queue;
-      ~Done() {
-        std::lock_guard lock(queue->mutex_);
-        queue->busy_ = false;
-        queue->changed_.notify_all();
-      }
-    } done{this};
-    batch();
-    return true;
+  bool try_acquire() {
+    std::lock_guard lock(mutex_);
+    bool idle = !busy_ && batches_.empty();
+    busy_ = busy_ || idle;
+    return idle;
+  }
+
+  void release() {
+    std::lock_guard lock(mutex_);
+    busy_ = false;
+    changed_.notify_all();
   }
 
   void wait_idle() {
@@ -135,8 +128,8 @@ class Registry {
 
   Queue* find(const Stream& s) {
     auto it = queues_.find(s.device);
-    bool known = it != queues_.end() && s.index >= 0 &&
-                 static_cast<size_t>(s.index) < it->second.size();
+    bool known =
+        it != queues_.end() && s.index >= 0 && static_cast<size_t>(s.index) < it->second.size();
     return known ? it->second[s.index].get() : nullptr;
   }
 
@@ -170,9 +163,9 @@ void submit(const Stream& s, std::function<void()> batch) {
   Registry::instance().queue(s).submit(std::move(batch));
 }
 
-bool run_if_idle(const Stream& s, FunctionRef<void()> batch) {
-  return Registry::instance().queue(s).run_if_idle(batch);
-}
+bool try_acquire(const Stream& s) { return Registry::instance().queue(s).try_acquire(); }
+
+void release(const Stream& s) { Registry::instance().queue(s).release(); }
 
 void wait_idle(const Stream& s) { Registry::instance().queue(s).wait_idle(); }
 

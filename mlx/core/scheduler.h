@@ -4,7 +4,6 @@
 
 #include <functional>
 
-#include "mlx/core/function_ref.h"
 #include "mlx/stream.h"
 
 namespace mlx::core::scheduler {
@@ -12,11 +11,16 @@ namespace mlx::core::scheduler {
 /** Whether the stream has been made. */
 bool stream_exists(const Stream& s);
 
-/** Runs `batch` after all earlier batches of the stream, in the stream's thread. It must not throw. */
+/** Runs `batch` after all earlier batches of the stream, in the stream's thread. It must not throw.
+ */
 void submit(const Stream& s, std::function<void()> batch);
 
-/** If the stream has nothing to do, runs `batch` here and returns true. */
-bool run_if_idle(const Stream& s, FunctionRef<void()> batch);
+/**
+ * If the stream has nothing to do, keeps it for the caller and returns true: batches submitted from
+ * now on wait for `release`.
+ */
+bool try_acquire(const Stream& s);
+void release(const Stream& s);
 
 /** Waits until the stream has nothing to do; throws Interrupted when asked to stop waiting. */
 void wait_idle(const Stream& s);

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "mlx/core/errors.h"
+#include "mlx/core/scheduler.h"
 
 namespace mlx::core {
 
@@ -20,7 +21,10 @@ Stream to_stream(StreamOrDevice s, Device default_) {
   struct Resolve {
     Device fallback;
     Stream operator()(std::monostate) const { return default_stream(fallback); }
-    Stream operator()(const Stream& s) const { return s; }
+    Stream operator()(const Stream& s) const {
+      check(scheduler::stream_exists(s), "stream", "There is no ", s, ".");
+      return s;
+    }
     Stream operator()(const ThreadLocalStream& s) const {
       return stream_from_thread_local_stream(s);
     }

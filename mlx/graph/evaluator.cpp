@@ -1,0 +1,60 @@
+// eval and async_eval: plan, hand each stream its batch, wait if asked to.
+#include <pthread.h>
+
+#include <memory>
+#include <mutex>
+
+#include "mlx/core/scheduler.h"
+#include "mlx/graph/plan.h"
+#include "mlx/transforms.h"
+
+namespace mlx::core {
+
+namespace {
+
+// Below this much traffic a plan takes less time than waking a thread to run it.
+constexpr size_t inline_bytes = size_t{8} << 20;
+
+// Planning reads and changes graphs, so one thread plans at a time, and batches enter the queues
+// in the order of the plans. A fork waits for it, so that the child does not find it locked.
+std::mutex& planning_lock() {
+  static auto* mutex = [] {
+    pthread_atfork([] { planning_lock().lock(); }, [] { planning_lock().unlock(); },
+                   [] { planning_lock().unlock(); });
+    return new std::mutex;
+  }();
+  return *mutex;
+}
+
+void submit(detail::Batch batch) {
+  auto stream = batch.stream;
+  scheduler::submit(stream, [b = std::make_shared<detail::Batch>(std::move(batch))] { b->run(); });
+}
+
+void schedule(const std::vector<array>& outputs, bool may_run_here) {
+  std::unique_lock lock(planning_lock());
+  auto plan = detail::make_plan(outputs);
+  bool light = may_run_here && plan.batches.size() == 1 && plan.bytes <= inline_bytes;
+  if (light && scheduler::try_acquire(plan.batches[0].stream)) {
+    lock.unlock();
+    plan.batches[0].run();
+    scheduler::release(plan.batches[0].stream);
+    return;
+  }
+  for (auto& batch : plan.batches) {
+    submit(std::move(batch));
+  }
+}
+
+}  // namespace
+
+void async_eval(std::vector<array> outputs) { schedule(outputs, false); }
+
+void eval(std::vector<array> outputs) {
+  schedule(outputs, true);
+  for (auto& out : outputs) {
+    out.wait();
+  }
+}
+
+}  // namespace mlx::core

@@ -1,0 +1,162 @@
+// From a walk over the graph to steps on streams.
+#include "mlx/graph/plan.h"
+
+#include <atomic>
+
+#include "mlx/graph/passes/fuse.h"
+#include "mlx/graph/walk.h"
+#include "mlx/primitives/fused.h"
+
+namespace mlx::core::detail {
+
+namespace {
+
+std::atomic<bool> fusion{true};
+
+class Planner {
+ public:
+  explicit Planner(const std::vector<array>& outputs)
+      : walk_(outputs), made_by_(walk_.nodes.size()) {}
+
+  Plan run() {
+    for (auto& group : fuse(walk_, fusion_enabled())) {
+      add(group.size() == 1 ? single_step(group[0]) : fused_step(group));
+    }
+    detach_graph();
+    return std::move(plan_);
+  }
+
+ private:
+  Step single_step(uint32_t i) {
+    const array& handle = *walk_.nodes[i].handle;
+    return {handle.primitive_ptr(), handle.inputs(), handle.outputs(), {}, {}};
+  }
+
+  Step fused_step(const Group& group) {
+    auto [program, inputs, outputs] = build_program(walk_, group);
+    auto stream = walk_.nodes[group[0]].handle->primitive().stream();
+    return {std::make_shared<Fused>(stream, std::move(program)),
+            std::move(inputs),
+            std::move(outputs),
+            {},
+            {}};
+  }
+
+  void add(Step step) {
+    size_t b = batch_for(step.primitive->stream());
+    for (auto& in : step.inputs) {
+      wait_for(in, b, step);
+      plan_.bytes += in.nbytes();
+    }
+    for (auto& out : step.outputs) {
+      plan_.bytes += out.nbytes();
+      scheduled_.push_back(out);
+      out.attach_event(plan_.batches[b].done);
+      made_by_[walk_.index_of(out)] = {b, plan_.batches[b].steps.size()};
+    }
+    plan_.batches[b].steps.push_back(std::move(step));
+  }
+
+  size_t batch_for(const Stream& s) {
+    for (size_t b = 0; b < plan_.batches.size(); b++) {
+      if (plan_.batches[b].stream == s) {
+        return b;
+      }
+    }
+    plan_.batches.emplace_back(s);
+    return plan_.batches.size() - 1;
+  }
+
+  // What another stream makes is waited for: a step of this plan by an event of its own, earlier
+  // work by the event that its array carries.
+  void wait_for(const array& in, size_t batch, Step& step) {
+    const Stream& stream = plan_.batches[batch].stream;
+    if (uint32_t producer_node = walk_.index_of(in); producer_node != Walk::none) {
+      auto [b, position] = made_by_[producer_node];
+      if (b != batch) {
+        Step& producer = plan_.batches[b].steps[position];
+        if (!producer.done.valid()) {
+          producer.done = Event(plan_.batches[b].stream);
+        }
+        step.waits.push_back(producer.done);
+      }
+    } else if (!in.is_available() && in.event().valid() && in.event().stream() != stream) {
+      step.waits.push_back(in.event());
+    }
+  }
+
+  // Traced arrays keep their graph: the transform that traces them still reads it.
+  void detach_graph() {
+    for (auto& a : scheduled_) {
+      a.set_status(array::Status::evaluated);
+      if (!a.is_tracer()) {
+        a.detach();
+      }
+    }
+  }
+
+  struct Position {
+    size_t batch;
+    size_t step;
+  };
+
+  Walk walk_;
+  std::vector<Position> made_by_;  // by index of the node
+  Plan plan_;
+  std::vector<array> scheduled_;
+};
+
+void run_step(Step& step) {
+  for (auto& event : step.waits) {
+    event.wait();
+  }
+  for (auto& in : step.inputs) {
+    if (in.error()) {
+      std::rethrow_exception(in.error());
+    }
+  }
+  if (step.primitive->device() == Device::cpu) {
+    step.primitive->eval_cpu(step.inputs, step.outputs);
+  } else {
+    step.primitive->eval_gpu(step.inputs, step.outputs);
+  }
+}
+
+bool wanted(const Step& step) {
+  for (auto& out : step.outputs) {
+    if (out.use_count() > 1) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+void Batch::run() {
+  for (auto& step : steps) {
+    try {
+      if (wanted(step)) {
+        run_step(step);
+      }
+    } catch (...) {
+      for (auto& out : step.outputs) {
+        out.set_error(std::current_exception());
+      }
+    }
+    if (step.done.valid()) {
+      step.done.signal();
+    }
+    step.inputs.clear();
+    step.outputs.clear();
+    step.primitive = nullptr;
+  }
+  done.signal();
+}
+
+Plan make_plan(const std::vector<array>& outputs) { return Planner(outputs).run(); }
+
+void set_fusion_enabled(bool enabled) { fusion = enabled; }
+bool fusion_enabled() { return fusion; }
+
+}  // namespace mlx::core::detail

@@ -1,0 +1,180 @@
+// Rules of the nodes that exist for transforms.
+#include "mlx/primitives/transforms.h"
+
+#include <algorithm>
+
+#include "mlx/core/errors.h"
+#include "mlx/ops.h"
+#include "mlx/transforms.h"
+
+namespace mlx::core {
+
+void Identity::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+  outputs[0].copy_shared_buffer(inputs[0]);
+}
+
+std::vector<array> Identity::jvp(const std::vector<array>&, const std::vector<array>& tangents,
+                                 const std::vector<int>&) {
+  return tangents;
+}
+
+std::vector<array> Identity::vjp(const std::vector<array>&, const std::vector<array>& cotangents,
+                                 const std::vector<int>&, const std::vector<array>&) {
+  return cotangents;
+}
+
+std::pair<std::vector<array>, std::vector<int>> Identity::vmap(const std::vector<array>& inputs,
+                                                               const std::vector<int>& axes) {
+  return {inputs, axes};
+}
+
+std::vector<Shape> Identity::output_shapes(const std::vector<array>& inputs) {
+  return {inputs[0].shape()};
+}
+
+namespace {
+
+std::vector<array> concatenated(std::vector<array> a, const std::vector<array>& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+// All inputs with their batch axis first, broadcast where they have none.
+std::vector<array> with_leading_batch(const std::vector<array>& inputs,
+                                      const std::vector<int>& axes) {
+  int size = 1;
+  for (size_t i = 0; i < inputs.size(); i++) {
+    size = axes[i] >= 0 ? inputs[i].shape(axes[i]) : size;
+  }
+  std::vector<array> moved;
+  for (size_t i = 0; i < inputs.size(); i++) {
+    if (axes[i] >= 0) {
+      moved.push_back(moveaxis(inputs[i], axes[i], 0));
+    } else {
+      Shape shape = inputs[i].shape();
+      shape.insert(shape.begin(), size);
+      moved.push_back(broadcast_to(inputs[i], shape));
+    }
+  }
+  return moved;
+}
+
+void check_count(const char* rule, size_t got, size_t wanted) {
+  check(got == wanted, "custom_function", "The ", rule, " rule returned ", got,
+        " arrays where ", wanted, " are needed.");
+}
+
+}  // namespace
+
+std::vector<array> CustomTransforms::apply(const ArraysFn& fun, const CustomRules& rules,
+                                           const std::vector<array>& arguments) {
+  auto results = fun(arguments);
+  if (results.empty() || (!rules.vjp && !rules.jvp && !rules.vmap)) {
+    return results;
+  }
+  std::vector<Shape> shapes;
+  std::vector<Dtype> dtypes;
+  for (auto& r : results) {
+    shapes.push_back(r.shape());
+    dtypes.push_back(r.dtype());
+  }
+  Stream stream = results[0].has_primitive() ? results[0].primitive().stream() : to_stream({});
+  auto primitive = std::make_shared<CustomTransforms>(stream, arguments.size(), fun, rules);
+  return array::make_arrays(std::move(shapes), dtypes, primitive,
+                            concatenated(arguments, results));
+}
+
+void CustomTransforms::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+  for (size_t i = 0; i < outputs.size(); i++) {
+    outputs[i].copy_shared_buffer(inputs[arguments_ + i]);
+  }
+}
+
+std::vector<array> CustomTransforms::vjp(const std::vector<array>& primals,
+                                         const std::vector<array>& cotangents,
+                                         const std::vector<int>& argnums,
+                                         const std::vector<array>& outputs) {
+  auto arguments = arguments_of(primals);
+  auto all = rules_.vjp ? (*rules_.vjp)(arguments, cotangents, outputs)
+                        : core::vjp(fun_, arguments, cotangents).second;
+  check_count("vjp", all.size(), arguments_);
+  std::vector<array> grads;
+  for (int i : argnums) {
+    grads.push_back(all[i]);
+  }
+  return grads;
+}
+
+std::vector<array> CustomTransforms::jvp(const std::vector<array>& primals,
+                                         const std::vector<array>& tangents,
+                                         const std::vector<int>& argnums) {
+  auto arguments = arguments_of(primals);
+  if (rules_.jvp) {
+    auto results = (*rules_.jvp)(arguments, tangents, argnums);
+    check_count("jvp", results.size(), primals.size() - arguments_);
+    return results;
+  }
+  std::vector<array> all;
+  for (auto& a : arguments) {
+    all.push_back(zeros_like(a));
+  }
+  for (size_t k = 0; k < argnums.size(); k++) {
+    all[argnums[k]] = tangents[k];
+  }
+  return core::jvp(fun_, arguments, all).second;
+}
+
+CustomRules CustomTransforms::batched_rules() const {
+  CustomRules batched;
+  if (rules_.vjp) {
+    batched.vjp = [rule = *rules_.vjp](const std::vector<array>& primals,
+                                       const std::vector<array>& cotangents,
+                                       const std::vector<array>& outputs) {
+      size_t p = primals.size();
+      size_t c = cotangents.size();
+      auto flat = [&rule, p, c](const std::vector<array>& in) {
+        return rule({in.begin(), in.begin() + p}, {in.begin() + p, in.begin() + p + c},
+                    {in.begin() + p + c, in.end()});
+      };
+      return core::vmap(ArraysFn(flat))(concatenated(concatenated(primals, cotangents), outputs));
+    };
+  }
+  if (rules_.jvp) {
+    batched.jvp = [rule = *rules_.jvp](const std::vector<array>& primals,
+                                       const std::vector<array>& tangents,
+                                       const std::vector<int>& argnums) {
+      size_t p = primals.size();
+      auto flat = [&rule, &argnums, p](const std::vector<array>& in) {
+        return rule({in.begin(), in.begin() + p}, {in.begin() + p, in.end()}, argnums);
+      };
+      return core::vmap(ArraysFn(flat))(concatenated(primals, tangents));
+    };
+  }
+  return batched;
+}
+
+std::pair<std::vector<array>, std::vector<int>> CustomTransforms::vmap(
+    const std::vector<array>& inputs, const std::vector<int>& axes) {
+  auto arguments = arguments_of(inputs);
+  std::vector<int> argument_axes(axes.begin(), axes.begin() + arguments_);
+  if (rules_.vmap) {
+    auto results = (*rules_.vmap)(arguments, argument_axes);
+    check_count("vmap", results.first.size(), inputs.size() - arguments_);
+    return results;
+  }
+  auto batched = core::vmap(fun_);
+  auto outputs = apply([batched](const std::vector<array>& in) { return batched(in); },
+                       batched_rules(), with_leading_batch(arguments, argument_axes));
+  std::vector<int> output_axes(outputs.size(), 0);
+  return {std::move(outputs), std::move(output_axes)};
+}
+
+std::vector<Shape> CustomTransforms::output_shapes(const std::vector<array>& inputs) {
+  std::vector<Shape> shapes;
+  for (size_t i = arguments_; i < inputs.size(); i++) {
+    shapes.push_back(inputs[i].shape());
+  }
+  return shapes;
+}
+
+}  // namespace mlx::core
