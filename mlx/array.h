@@ -280,7 +280,9 @@ void array::set_scalar(T value) {
   allocate();
   dispatch_dtype(dtype(), [&](auto tag) {
     using U = typename decltype(tag)::type;
-    if constexpr (std::is_same_v<T, complex64_t> && !std::is_same_v<U, complex64_t>) {
+    if constexpr (!std::is_same_v<T, complex64_t>) {
+      *data<U>() = static_cast<U>(value);
+    } else if constexpr (!std::is_same_v<U, complex64_t>) {
       *data<U>() = static_cast<U>(value.real());
     } else {
       *data<U>() = static_cast<U>(value);
