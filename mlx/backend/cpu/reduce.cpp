@@ -1,0 +1,186 @@
+// Reduce and ArgReduce on the CPU: picks the kernel for the operation and dtype, and turns its
+// totals into results.
+#include "mlx/primitives/reduce.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "mlx/backend/cpu/reduce_run.h"
+#include "mlx/core/errors.h"
+#include "mlx/kernels/reduce.h"
+
+namespace mlx::core {
+
+namespace {
+
+using namespace cpu;
+
+int row_of(Dtype dtype) { return static_cast<int>(dtype.val()); }
+
+ReduceKernelOp kernel_op(ReduceOp op) {
+  switch (op) {
+    case ReduceOp::Sum:
+    case ReduceOp::Mean:
+      return ReduceKernelOp::Sum;
+    case ReduceOp::Prod:
+      return ReduceKernelOp::Prod;
+    case ReduceOp::Max:
+    case ReduceOp::Any:
+      return ReduceKernelOp::Max;
+    case ReduceOp::Min:
+    case ReduceOp::All:
+      return ReduceKernelOp::Min;
+    case ReduceOp::Var:
+      return ReduceKernelOp::Moments;
+    case ReduceOp::LogSumExp:
+      return ReduceKernelOp::ExpSum;
+  }
+  __builtin_unreachable();
+}
+
+/** The type in which values of `in` reach the kernel. */
+Dtype kernel_dtype(ReduceOp op, Dtype in) {
+  switch (op) {
+    case ReduceOp::All:
+    case ReduceOp::Any:
+      return bool_;
+    case ReduceOp::Sum:
+    case ReduceOp::Prod:
+    case ReduceOp::Mean:
+      return in.size() < 4 && !issubdtype(in, floating) ? int32 : compute_dtype(in);
+    default:
+      return compute_dtype(in);
+  }
+}
+
+ReduceJob make_job(ReduceKernelOp op, Dtype compute, Dtype in, TileCopy load) {
+  const auto& kernel = reduce_kernel_table().kernels[static_cast<int>(op)][row_of(compute)];
+  internal_check(kernel.rows, "no reduction kernel for this dtype");
+  bool ordered = op == ReduceKernelOp::ArgMax || op == ReduceKernelOp::ArgMin;
+  return {kernel, load, compute == in, compute.size(), ordered};
+}
+
+/** Writes value(total) of each total. */
+template <typename Total, typename Out, typename Value>
+void write(const void* totals, int64_t count, Out* out, int64_t stride, Value value) {
+  for (int64_t i = 0; i < count; i++) {
+    out[i * stride] = static_cast<Out>(value(static_cast<const Total*>(totals)[i]));
+  }
+}
+
+/** What a reduction needs to know to finish its totals. */
+struct Finish {
+  ReduceOp op;
+  double count;
+  int ddof;
+
+  template <typename Out>
+  void operator()(const void* totals, int64_t n, Out* out, int64_t stride) const {
+    if (op == ReduceOp::Var) {
+      double degrees = std::max(count - ddof, 0.0);
+      write<kernels::Moments>(totals, n, out, stride,
+                              [=](const auto& m) { return m.squares / degrees; });
+    } else if (op == ReduceOp::LogSumExp) {
+      write<kernels::ExpSum>(totals, n, out, stride,
+                             [](const auto& e) { return e.shift + std::log(e.sum); });
+    } else if (op == ReduceOp::Sum || op == ReduceOp::Prod) {
+      write<double>(totals, n, out, stride, [](double x) { return x; });
+    } else {
+      double divisor = count;
+      write<double>(totals, n, out, stride, [=](double x) { return x / divisor; });
+    }
+  }
+};
+
+void store_complex(double divisor, const void* totals, int64_t count, complex64_t* out,
+                   int64_t stride) {
+  write<kernels::WideComplex>(totals, count, out, stride, [=](const auto& z) {
+    return complex64_t(static_cast<float>(z.re / divisor), static_cast<float>(z.im / divisor));
+  });
+}
+
+/** Whether totals are results already, in the type of the kernel. */
+bool keeps_type(ReduceOp op, Dtype in) {
+  bool is_extremum = op == ReduceOp::Max || op == ReduceOp::Min;
+  return is_extremum || op == ReduceOp::All || op == ReduceOp::Any || !issubdtype(in, inexact);
+}
+
+/** Stores finished totals at `out`, of the array's dtype. */
+void store_totals(const Finish& finish, Dtype in, const void* totals, int64_t count, array& out,
+                  int64_t offset, int64_t stride) {
+  char* to = out.data<char>() + offset * static_cast<int64_t>(out.itemsize());
+  if (keeps_type(finish.op, in)) {
+    tile_store(out.dtype())(totals, 1, to, stride, count);
+  } else if (out.dtype() == complex64) {
+    double divisor = finish.op == ReduceOp::Mean ? finish.count : 1.0;
+    store_complex(divisor, totals, count, reinterpret_cast<complex64_t*>(to), stride);
+  } else {
+    dispatch_dtype(out.dtype(), [&](auto tag) {
+      using Out = typename decltype(tag)::type;
+      if constexpr (!std::is_same_v<Out, complex64_t>) {
+        finish(totals, count, reinterpret_cast<Out*>(to), stride);
+      }
+    });
+  }
+}
+
+double reduced_count(const array& in, const std::vector<int>& axes) {
+  double count = 1;
+  for (int axis : axes) count *= in.shape(axis);
+  return count;
+}
+
+/** The result of reducing nothing, for each output. */
+void fill_identity(const ReduceJob& job, const Finish& finish, Dtype in, array& out) {
+  alignas(16) char total[32];
+  job.kernel.init(total, 1);
+  for (size_t i = 0; i < out.size(); i++) {
+    store_totals(finish, in, total, 1, out, static_cast<int64_t>(i), 1);
+  }
+}
+
+}  // namespace
+
+void Reduce::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+  const array& in = inputs[0];
+  array& out = outputs[0];
+  out.set_data(allocator::malloc(out.nbytes()));
+  if (out.size() == 0) {
+    return;
+  }
+  Dtype compute = kernel_dtype(op_, in.dtype());
+  bool asks_nonzero = compute == bool_ && (op_ == ReduceOp::All || op_ == ReduceOp::Any);
+  TileCopy load = asks_nonzero       ? tile_table().nonzero[row_of(in.dtype())]
+                  : compute == int32 ? tile_load_wide(in.dtype())
+                                     : tile_load(in.dtype());
+  auto job = make_job(kernel_op(op_), compute, in.dtype(), load);
+  Finish finish{op_, reduced_count(in, axes_), ddof_};
+  if (in.size() == 0) {
+    fill_identity(job, finish, in.dtype(), out);
+    return;
+  }
+  job.run(in, axes_, [&](const void* totals, int64_t count, int64_t offset, int64_t stride) {
+    store_totals(finish, in.dtype(), totals, count, out, offset, stride);
+  });
+}
+
+void ArgReduce::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+  const array& in = inputs[0];
+  array& out = outputs[0];
+  out.set_data(allocator::malloc(out.nbytes()));
+  if (out.size() == 0) {
+    return;
+  }
+  auto op = kind_ == ArgMax ? ReduceKernelOp::ArgMax : ReduceKernelOp::ArgMin;
+  Dtype compute = compute_dtype(in.dtype());
+  auto job = make_job(op, compute, in.dtype(), tile_load(in.dtype()));
+  // Totals are a value, padded to eight bytes, and the position.
+  int64_t step = job.kernel.total_size / static_cast<int64_t>(sizeof(int64_t));
+  job.run(in, {axis_}, [&](const void* totals, int64_t count, int64_t offset, int64_t stride) {
+    auto* position = static_cast<const int64_t*>(totals) + step - 1;
+    auto* to = out.data<uint32_t>() + offset;
+    for (int64_t i = 0; i < count; i++) to[i * stride] = static_cast<uint32_t>(position[i * step]);
+  });
+}
+
+}  // namespace mlx::core

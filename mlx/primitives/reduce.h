@@ -1,0 +1,87 @@
+// Reductions as graph nodes: Reduce folds any set of axes with one of a small table of operations,
+// ArgReduce finds the position of an extremum along one axis.
+#pragma once
+
+#include <vector>
+
+#include "mlx/primitives.h"
+
+namespace mlx::core {
+
+enum class ReduceOp : uint8_t { Sum, Prod, Max, Min, All, Any, Mean, Var, LogSumExp };
+
+/** The dtype of the result of reducing values of dtype `in`. */
+Dtype reduce_result_type(ReduceOp op, Dtype in);
+
+/** `shape` without `axes` (sorted), or with extent 1 there. */
+Shape reduced_shape(const Shape& shape, const std::vector<int>& axes, bool keepdims);
+
+/**
+ * Reduces the sorted `axes` of one input. Sums of floats add blocks of 4096 values in many lanes
+ * of float and the blocks in double: |error| <= 40 * 2^-24 * sum |x|, whatever the length.
+ */
+class Reduce : public BuiltinPrimitive {
+ public:
+  Reduce(Stream stream, ReduceOp op, std::vector<int> axes, bool keepdims, int ddof = 0)
+      : BuiltinPrimitive(stream), op_(op), axes_(std::move(axes)), keepdims_(keepdims),
+        ddof_(ddof) {}
+
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
+                         const std::vector<int>& argnums) override;
+  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
+                         const std::vector<int>& argnums,
+                         const std::vector<array>& outputs) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
+  const char* name() const override;
+  bool is_equivalent(const Primitive& other) const override;
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+
+  ReduceOp op() const { return op_; }
+  const std::vector<int>& axes() const { return axes_; }
+  bool keepdims() const { return keepdims_; }
+  int ddof() const { return ddof_; }
+
+ private:
+  array with_axes(const array& reduced) const;
+  /** d out / d x, of the shape of x. */
+  array derivative(const array& x, const array& out) const;
+
+  ReduceOp op_;
+  std::vector<int> axes_;
+  bool keepdims_;
+  int ddof_;
+};
+
+/** Position (uint32) of the first maximum or minimum along one axis; NaN counts as the extremum. */
+class ArgReduce : public BuiltinPrimitive {
+ public:
+  enum Kind : uint8_t { ArgMin, ArgMax };
+
+  ArgReduce(Stream stream, Kind kind, int axis, bool keepdims)
+      : BuiltinPrimitive(stream), kind_(kind), axis_(axis), keepdims_(keepdims) {}
+
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
+                         const std::vector<int>& argnums) override;
+  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
+                         const std::vector<int>& argnums,
+                         const std::vector<array>& outputs) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
+  const char* name() const override { return kind_ == ArgMax ? "ArgMax" : "ArgMin"; }
+  bool is_equivalent(const Primitive& other) const override;
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+
+  Kind kind() const { return kind_; }
+  int axis() const { return axis_; }
+  bool keepdims() const { return keepdims_; }
+
+ private:
+  Kind kind_;
+  int axis_;
+  bool keepdims_;
+};
+
+}  // namespace mlx::core
