@@ -27,11 +27,11 @@ struct Instruction {
 
 /** A backend's compiled form, kept with the program that it belongs to. Copies start empty, and
  *  it takes no part in equality. */
-class ProgramPlan {
+class PlanSlot {
  public:
-  ProgramPlan() = default;
-  ProgramPlan(const ProgramPlan&) {}
-  ProgramPlan& operator=(const ProgramPlan&) { return *this; }
+  PlanSlot() = default;
+  PlanSlot(const PlanSlot&) {}
+  PlanSlot& operator=(const PlanSlot&) { return *this; }
 
   std::shared_ptr<const void> get() const { return std::atomic_load(&plan_); }
   void set(std::shared_ptr<const void> plan) const { std::atomic_store(&plan_, std::move(plan)); }
@@ -44,7 +44,7 @@ struct Program {
   std::vector<Dtype> inputs;
   std::vector<Instruction> code;
   std::vector<uint16_t> outputs;  // value numbers; an input's number is allowed
-  ProgramPlan plan;
+  PlanSlot plan;
 
   /** Most values a program may number. */
   static constexpr size_t max_values = 60000;
