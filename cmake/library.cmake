@@ -10,7 +10,7 @@ if(NOT mlx_sources)
 endif()
 
 find_package(Threads REQUIRED)
-find_package(ZLIB REQUIRED)
+find_package(nlohmann_json REQUIRED)
 
 add_library(mlx SHARED ${mlx_sources})
 add_library(MLX::mlx ALIAS mlx)
@@ -18,7 +18,7 @@ target_include_directories(mlx PUBLIC
   $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:${MLX_INSTALL_INCLUDEDIR}>)
 target_compile_features(mlx PUBLIC cxx_std_20)
 target_compile_options(mlx PRIVATE ${MLX_WARNINGS})
-target_link_libraries(mlx PUBLIC Threads::Threads PRIVATE ZLIB::ZLIB ${CMAKE_DL_LIBS})
+target_link_libraries(mlx PUBLIC Threads::Threads PRIVATE nlohmann_json::nlohmann_json ${CMAKE_DL_LIBS})
 set_target_properties(mlx PROPERTIES
   LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/python/mlx/lib
   INSTALL_RPATH $ORIGIN)

@@ -1,6 +1,10 @@
-// Files of arrays.
+// Files of arrays. Loading is lazy: a header is read and checked at once, the elements when an array
+// is evaluated, from a reader that all arrays of the file share. A file that cannot be opened, is
+// cut short or contradicts itself raises std::runtime_error when it is loaded. Saving evaluates
+// first, and a file appears under its name only when it is complete.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -21,18 +25,29 @@ class Writer;
 using GGUFMetaData = std::variant<std::monostate, array, std::string, std::vector<std::string>>;
 using GGUFLoad = std::pair<std::unordered_map<std::string, array>,
                            std::unordered_map<std::string, GGUFMetaData>>;
+/** Arrays by name, and the file's metadata. */
 using SafetensorsLoad =
     std::pair<std::unordered_map<std::string, array>, std::unordered_map<std::string, std::string>>;
+
+/** Writes NumPy's npy format; bfloat16 as `<V2`. A file name gets the extension if it has none. */
 void save(std::shared_ptr<io::Writer> out_stream, array a);
 void save(std::string file, array a);
+
+/** The array of an npy file, of either byte order. A stream is left behind the array's bytes. */
 array load(std::shared_ptr<io::Reader> in_stream, StreamOrDevice s = {});
 array load(std::string file, StreamOrDevice s = {});
+
+/** 8-bit floats are read as their bits, uint8. */
 SafetensorsLoad load_safetensors(std::shared_ptr<io::Reader> in_stream, StreamOrDevice s = {});
 SafetensorsLoad load_safetensors(const std::string& file, StreamOrDevice s = {});
+
+/** Names and metadata must be UTF-8. A file name gets the extension if it has none. */
 void save_safetensors(std::shared_ptr<io::Writer> in_stream, std::unordered_map<std::string, array>,
                       std::unordered_map<std::string, std::string> metadata = {});
 void save_safetensors(std::string file, std::unordered_map<std::string, array>,
                       std::unordered_map<std::string, std::string> metadata = {});
+
+/** Not supported: throw std::runtime_error. */
 GGUFLoad load_gguf(const std::string& file, StreamOrDevice s = {});
 void save_gguf(std::string file, std::unordered_map<std::string, array> array_map,
                std::unordered_map<std::string, GGUFMetaData> meta_data = {});

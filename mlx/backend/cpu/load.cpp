@@ -1,0 +1,46 @@
+// Load on the CPU: straight from the source into the output's memory.
+#include "mlx/primitives/load.h"
+
+#include <algorithm>
+
+#include "mlx/backend/cpu/runtime/parallel.h"
+
+namespace mlx::core {
+
+namespace {
+
+void reverse_bytes(char* data, int64_t count, int64_t width) {
+  cpu::parallel_for(count, 1 << 16, [&](int64_t begin, int64_t end) {
+    for (char* p = data + begin * width; p < data + end * width; p += width) {
+      std::reverse(p, p + width);
+    }
+  });
+}
+
+/** Only 0 and 1 are values of a bool; files may hold other bytes. */
+void normalize_bools(char* data, int64_t count) {
+  cpu::parallel_for(count, 1 << 18, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) {
+      data[i] = data[i] != 0;
+    }
+  });
+}
+
+}  // namespace
+
+void Load::eval_cpu(const std::vector<array>&, std::vector<array>& outputs) {
+  array& out = outputs[0];
+  out.set_data(allocator::malloc(out.nbytes()));
+  char* data = out.data<char>();
+  reader_->read(data, out.nbytes(), offset_);
+  if (out.dtype() == bool_) {
+    normalize_bools(data, static_cast<int64_t>(out.size()));
+  } else if (swap_endianness_) {
+    // A complex number is two floats.
+    int64_t parts = out.dtype() == complex64 ? 2 : 1;
+    reverse_bytes(data, static_cast<int64_t>(out.size()) * parts,
+                  static_cast<int64_t>(out.itemsize()) / parts);
+  }
+}
+
+}  // namespace mlx::core

@@ -1,0 +1,48 @@
+// The checks that every format makes of what a file claims.
+#include "mlx/io/format.h"
+
+#include <limits>
+
+#include "mlx/ops.h"
+#include "mlx/transforms.h"
+
+namespace mlx::core::io {
+
+StoredLayout check_extents(const std::vector<int64_t>& extents, size_t itemsize, const char* op,
+                           const std::string& what) {
+  constexpr size_t max_axes = 64;
+  check_file(extents.size() <= max_axes, op, what, " has ", extents.size(), " axes; at most ",
+             max_axes, " are supported.");
+  StoredLayout layout{{}, itemsize};
+  for (int64_t extent : extents) {
+    check_file(extent >= 0 && extent <= std::numeric_limits<ShapeElem>::max(), op, what,
+               " has the extent ", extent, ", which no array can have.");
+    bool overflow =
+        __builtin_mul_overflow(layout.nbytes, static_cast<size_t>(extent), &layout.nbytes);
+    check_file(!overflow && layout.nbytes <= static_cast<size_t>(INT64_MAX), op, what,
+               " has more bytes than can be counted.");
+    layout.shape.push_back(static_cast<ShapeElem>(extent));
+  }
+  return layout;
+}
+
+std::shared_ptr<Reader> open_reader(const std::string& file, const char* op) {
+  auto reader = std::make_shared<ParallelFileReader>(file);
+  check_file(reader->is_open(), op, "Failed to open ", reader->label());
+  return reader;
+}
+
+std::string with_extension(std::string file, const char* extension) {
+  return file.ends_with(extension) ? file : file + extension;
+}
+
+std::vector<array> packed(const std::vector<array>& arrays) {
+  std::vector<array> out;
+  for (const auto& a : arrays) {
+    out.push_back(contiguous(a, false, {}));
+  }
+  eval(out);
+  return out;
+}
+
+}  // namespace mlx::core::io

@@ -1,0 +1,47 @@
+// What the file formats share: distrust of what files say about themselves.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "mlx/array.h"
+#include "mlx/core/errors.h"
+#include "mlx/io/load.h"
+
+namespace mlx::core::io {
+
+/** Throws std::runtime_error `[op] parts…` unless the condition holds: the file is at fault. */
+template <typename... Parts>
+void check_file(bool condition, const char* op, const Parts&... parts) {
+  if (!condition) [[unlikely]] {
+    throw std::runtime_error(error_message(op, parts...));
+  }
+}
+
+/** The shape and the bytes of an array in a file. */
+struct StoredLayout {
+  Shape shape;
+  size_t nbytes;
+};
+
+/**
+ * Accepts extents from a file. Throws std::runtime_error, which names `what`, for a negative one,
+ * one past 2^31 - 1, more than 64 of them, or more bytes than 63 bits count.
+ */
+StoredLayout check_extents(const std::vector<int64_t>& extents, size_t itemsize, const char* op,
+                           const std::string& what);
+
+/** A reader of the file. Throws std::runtime_error if it cannot be opened. */
+std::shared_ptr<Reader> open_reader(const std::string& file, const char* op);
+
+/** `file`, with the extension added unless it ends so. */
+std::string with_extension(std::string file, const char* extension);
+
+/** Evaluates all of them, and returns them in row-major order without gaps. */
+std::vector<array> packed(const std::vector<array>& arrays);
+
+}  // namespace mlx::core::io

@@ -1,0 +1,114 @@
+// Where bytes of files come from and go to. Formats are written against Reader and Writer; files
+// on disk are one kind of them, and callers can bring their own.
+#pragma once
+
+#include <cstdint>
+#include <ios>
+#include <memory>
+#include <string>
+
+#include "mlx/core/function_ref.h"
+
+namespace mlx::core::io {
+
+/** The threads that read files in parallel: those that the CPU backend computes with. */
+class ThreadPool {
+ public:
+  int size() const;
+  /** Runs f(begin, end) over disjoint ranges that cover [0, n) and waits for all of them. */
+  void run(int64_t n, int64_t grain, FunctionRef<void(int64_t begin, int64_t end)> f);
+};
+
+ThreadPool& thread_pool();
+
+/** A source of bytes with a position. Arrays that are loaded lazily keep it alive. */
+class Reader {
+ public:
+  virtual ~Reader() = default;
+  virtual bool is_open() const = 0;
+  virtual bool good() const = 0;
+  virtual size_t tell() = 0;
+  virtual void seek(int64_t off, std::ios_base::seekdir way = std::ios_base::beg) = 0;
+  /** The next n bytes. Throws std::runtime_error if there are fewer. */
+  virtual void read(char* data, size_t n) = 0;
+  /** n bytes from an offset, without moving the position. May be called from any thread. */
+  virtual void read(char* data, size_t n, size_t offset) = 0;
+  /** What messages call this source: `file NAME`. */
+  virtual std::string label() const = 0;
+};
+
+/** A destination of bytes. */
+class Writer {
+ public:
+  virtual ~Writer() = default;
+  virtual bool is_open() const = 0;
+  virtual bool good() const = 0;
+  virtual size_t tell() = 0;
+  virtual void seek(int64_t off, std::ios_base::seekdir way = std::ios_base::beg) = 0;
+  virtual void write(const char* data, size_t n) = 0;
+  virtual std::string label() const = 0;
+  /** Called before the first write, once all that is to be written has been computed. */
+  virtual void open() {}
+};
+
+/** A file; large reads are split over the thread pool. Not open if there is no such file. */
+class ParallelFileReader : public Reader {
+ public:
+  explicit ParallelFileReader(std::string file_path);
+  ~ParallelFileReader() override;
+  ParallelFileReader(const ParallelFileReader&) = delete;
+  ParallelFileReader& operator=(const ParallelFileReader&) = delete;
+
+  bool is_open() const override { return fd_ >= 0; }
+  bool good() const override { return is_open(); }
+  size_t tell() override { return position_; }
+  void seek(int64_t off, std::ios_base::seekdir way = std::ios_base::beg) override;
+  void read(char* data, size_t n) override;
+  void read(char* data, size_t n, size_t offset) override;
+  std::string label() const override { return "file " + path_; }
+
+ private:
+  std::string path_;
+  int fd_;
+  size_t position_ = 0;
+};
+
+/**
+ * A file that appears under its name only when it is complete: bytes go to a temporary file beside
+ * it, which takes its place on `close`, or on destruction if all writes went well.
+ */
+class FileWriter : public Writer {
+ public:
+  explicit FileWriter(std::string file_path) : path_(std::move(file_path)) {}
+  ~FileWriter() override;
+  FileWriter(const FileWriter&) = delete;
+  FileWriter& operator=(const FileWriter&) = delete;
+
+  /** Throws std::runtime_error if the file cannot be made. */
+  void open() override;
+  bool is_open() const override { return fd_ >= 0; }
+  bool good() const override { return is_open() && !failed_; }
+  size_t tell() override { return position_; }
+  void seek(int64_t off, std::ios_base::seekdir way = std::ios_base::beg) override;
+  /** Throws std::runtime_error, say when the disk is full; the old file then stays. */
+  void write(const char* data, size_t n) override;
+  std::string label() const override { return "file " + path_; }
+
+  /** Puts the file in its place. Throws std::runtime_error if that fails. */
+  void close();
+
+ private:
+  void discard();
+
+  std::string path_;
+  std::string target_;     // path_ with links followed
+  std::string temporary_;  // empty when target_ is written directly
+  int fd_ = -1;
+  size_t position_ = 0;
+  bool failed_ = false;
+};
+
+/** All the bytes that the reader has, from its beginning. */
+size_t source_size(Reader& reader);
+
+}  // namespace mlx::core::io
