@@ -1,0 +1,175 @@
+// How arguments of ops arrive from Python: shapes and axes from ints and sequences, the `stream=`
+// argument from all that names one, and operands that may be Python numbers.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "mlx/array.h"
+#include "mlx/utils.h"
+
+namespace mlx::python {
+
+namespace nb = nanobind;
+
+/** An array, or something an array op takes in its place: a number, a NumPy array … */
+struct Operand {
+  PyObject* object = nullptr;
+};
+
+/** The `axis` argument of reductions: none (all axes), one, or several. */
+struct Axes {
+  enum class Count { all, one, several } count = Count::all;
+  std::vector<int> values;
+
+  bool all() const { return count == Count::all; }
+};
+
+/** An int or a sequence of ints, for arguments such as `shape` or `stride`. */
+struct Ints {
+  std::vector<int> values;
+  bool single = false;
+
+  core::Shape shape() const { return core::Shape(values.begin(), values.end()); }
+  /** `values`, one of them repeated n times if it came alone. */
+  std::vector<int> expanded(size_t n) const {
+    return single ? std::vector<int>(n, values[0]) : values;
+  }
+};
+
+/** Whether `object` can stand for an integer: an int (not a bool), or a type with __index__. */
+bool is_integer(PyObject* object);
+
+/** The value of an integer object; false with no Python error set if it is none or too large. */
+bool load_int(PyObject* object, int64_t& value) noexcept;
+bool load_int(PyObject* object, int& value) noexcept;
+
+/** Appends all ints of a list, tuple or other sequence; false if it is not one. */
+template <typename Vector>
+bool load_ints(PyObject* object, Vector& values) noexcept {
+  if (PyUnicode_Check(object) || PyBytes_Check(object) || !PySequence_Check(object)) {
+    return false;
+  }
+  PyObject* fast = PySequence_Fast(object, "");
+  if (!fast) {
+    PyErr_Clear();
+    return false;
+  }
+  bool ok = true;
+  Py_ssize_t n = PySequence_Fast_GET_SIZE(fast);
+  for (Py_ssize_t i = 0; ok && i < n; i++) {
+    typename Vector::value_type v;
+    ok = load_int(PySequence_Fast_GET_ITEM(fast, i), v);
+    if (ok) {
+      values.push_back(v);
+    }
+  }
+  Py_DECREF(fast);
+  return ok;
+}
+
+}  // namespace mlx::python
+
+namespace nanobind::detail {
+
+template <typename T, size_t N>
+struct type_caster<mlx::core::SmallVector<T, N>> {
+  using Vector = mlx::core::SmallVector<T, N>;
+  NB_TYPE_CASTER(Vector, const_name("collections.abc.Sequence[int]"))
+
+  bool from_python(handle src, uint8_t, cleanup_list*) noexcept {
+    value = Vector();
+    return mlx::python::load_ints(src.ptr(), value);
+  }
+  static handle from_cpp(const Vector& v, rv_policy, cleanup_list*) noexcept {
+    PyObject* out = PyTuple_New(static_cast<Py_ssize_t>(v.size()));
+    for (size_t i = 0; out && i < v.size(); i++) {
+      PyTuple_SET_ITEM(out, i, PyLong_FromLongLong(v[i]));
+    }
+    return out;
+  }
+};
+
+template <>
+struct type_caster<mlx::python::Ints> {
+  NB_TYPE_CASTER(mlx::python::Ints, const_name("int | collections.abc.Sequence[int]"))
+
+  bool from_python(handle src, uint8_t, cleanup_list*) noexcept {
+    value = {};
+    int one;
+    if (mlx::python::load_int(src.ptr(), one)) {
+      value.single = true;
+      value.values.push_back(one);
+      return true;
+    }
+    return mlx::python::load_ints(src.ptr(), value.values);
+  }
+};
+
+template <>
+struct type_caster<mlx::python::Axes> {
+  NB_TYPE_CASTER(mlx::python::Axes, const_name("int | collections.abc.Sequence[int] | None"))
+
+  bool from_python(handle src, uint8_t, cleanup_list*) noexcept {
+    using Count = mlx::python::Axes::Count;
+    value = {};
+    if (src.is_none()) {
+      return true;
+    }
+    int one;
+    if (mlx::python::load_int(src.ptr(), one)) {
+      value.count = Count::one;
+      value.values.push_back(one);
+      return true;
+    }
+    value.count = Count::several;
+    return mlx::python::load_ints(src.ptr(), value.values);
+  }
+};
+
+template <>
+struct type_caster<mlx::core::StreamOrDevice> {
+  using Variant = mlx::core::StreamOrDevice;
+  NB_TYPE_CASTER(Variant,
+                 const_name("Stream | ThreadLocalStream | Device | DeviceType | None"))
+
+  bool from_python(handle src, uint8_t, cleanup_list*) noexcept {
+    if (src.is_none()) {
+      value = std::monostate{};
+      return true;
+    }
+    return load<mlx::core::ThreadLocalStream>(src) || load<mlx::core::Stream>(src) ||
+           load<mlx::core::Device>(src) || load<mlx::core::Device::DeviceType>(src);
+  }
+
+ private:
+  template <typename T>
+  bool load(handle src) noexcept {
+    if constexpr (std::is_enum_v<T>) {
+      T found;
+      if (try_cast(src, found, false)) {
+        value = found;
+        return true;
+      }
+    } else if (isinstance<T>(src)) {
+      value = *inst_ptr<T>(src);
+      return true;
+    }
+    return false;
+  }
+};
+
+template <>
+struct type_caster<mlx::python::Operand> {
+  NB_TYPE_CASTER(mlx::python::Operand, const_name("bool | int | float | complex | array"))
+
+  bool from_python(handle src, uint8_t, cleanup_list*) noexcept {
+    value.object = src.ptr();
+    return true;
+  }
+};
+
+}  // namespace nanobind::detail

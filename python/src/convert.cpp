@@ -1,0 +1,394 @@
+// Construction of arrays from Python numbers, nested sequences and foreign buffers.
+#include "python/src/convert.h"
+
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "mlx/core/errors.h"
+#include "mlx/ops.h"
+#include "python/src/foreign.h"
+
+namespace mlx::python {
+
+namespace {
+
+[[noreturn]] void fail_type(nb::handle value) {
+  std::string name = Py_TYPE(value.ptr())->tp_name;
+  throw std::invalid_argument("[array] Cannot make an array from a value of type " + name + ".");
+}
+
+/** The array that an object offers through `__mlx_array__`, if it does. */
+std::optional<array> from_protocol(nb::handle value) {
+  if (!nb::hasattr(value, "__mlx_array__")) {
+    return std::nullopt;
+  }
+  nb::object made = value.attr("__mlx_array__")();
+  if (auto* a = as_array(made)) {
+    return *a;
+  }
+  fail_type(made);
+}
+
+/** Leaves of a nested sequence, checked for a regular shape and with the dtype they need. */
+class NestedReader {
+ public:
+  explicit NestedReader(nb::handle root) {
+    measure(root);
+    scan(root, 0);
+  }
+
+  array read(std::optional<Dtype> wanted) {
+    Dtype dtype = wanted.value_or(found_.value_or(float32));
+    if (has_arrays_) {
+      return stack_arrays(dtype);
+    }
+    switch (kindof(found_.value_or(float32))) {
+      case Dtype::Kind::b:
+      case Dtype::Kind::i:
+        return collect<int64_t>(dtype);
+      case Dtype::Kind::u:
+        return collect<uint64_t>(dtype);
+      case Dtype::Kind::c:
+        return collect<complex64_t>(dtype);
+      default:
+        return collect<double>(dtype);
+    }
+  }
+
+ private:
+  static bool is_sequence(nb::handle h) { return PyList_Check(h.ptr()) || PyTuple_Check(h.ptr()); }
+
+  /** The shape by the first element at each depth. */
+  void measure(nb::handle h) {
+    if (is_sequence(h)) {
+      size_t n = nb::len(h);
+      check(n <= INT32_MAX, "array", "A list has too many elements: ", n, ".");
+      check(shape_.size() < 64, "array", "Lists are nested too deeply.");
+      shape_.push_back(static_cast<ShapeElem>(n));
+      if (n > 0) {
+        measure(nb::handle(PySequence_Fast_GET_ITEM(h.ptr(), 0)));
+      }
+      return;
+    }
+    depth_ = shape_.size();
+    if (auto* a = as_array(h)) {
+      inner_ = a->shape();
+    }
+  }
+
+  void scan(nb::handle h, size_t depth) {
+    if (!is_sequence(h)) {
+      check(depth == (depth_ ? *depth_ : shape_.size()), "array",
+            "Lists of different depth cannot make an array.");
+      scan_leaf(h);
+      return;
+    }
+    auto n = PySequence_Fast_GET_SIZE(h.ptr());
+    bool regular = depth < shape_.size() && shape_[depth] == n;
+    if (!regular) {
+      throw std::invalid_argument("[array] Lists of different length cannot make an array.");
+    }
+    for (Py_ssize_t i = 0; i < n; i++) {
+      scan(nb::handle(PySequence_Fast_GET_ITEM(h.ptr(), i)), depth + 1);
+    }
+  }
+
+  void scan_leaf(nb::handle h) {
+    leaves_.push_back(h);
+    Dtype t = bool_;
+    if (auto* a = as_array(h)) {
+      has_arrays_ = true;
+      t = a->dtype();
+    } else if (PyBool_Check(h.ptr())) {
+      t = bool_;
+    } else if (PyLong_Check(h.ptr())) {
+      t = dtype_of_int(h);
+    } else if (PyFloat_Check(h.ptr())) {
+      t = float32;
+    } else if (PyComplex_Check(h.ptr())) {
+      t = complex64;
+    } else if (is_foreign_array(h) || nb::hasattr(h, "__mlx_array__")) {
+      converted_.push_back(nb::cast(make_array(h)));
+      leaves_.back() = converted_.back();
+      has_arrays_ = true;
+      t = as_array(leaves_.back())->dtype();
+    } else {
+      fail_type(h);
+    }
+    found_ = found_ ? promote_types(*found_, t) : t;
+  }
+
+  static Dtype dtype_of_int(nb::handle h) {
+    int overflow = 0;
+    long long v = PyLong_AsLongLongAndOverflow(h.ptr(), &overflow);
+    if (overflow != 0) {
+      PyLong_AsUnsignedLongLong(h.ptr());
+      bool fits = !PyErr_Occurred();
+      PyErr_Clear();
+      check(fits, "array", "The int ", nb::repr(h).c_str(), " does not fit into 64 bits.");
+      return uint64;
+    }
+    return v < INT32_MIN || v > INT32_MAX ? int64 : int32;
+  }
+
+  template <typename T>
+  static T value_of(nb::handle h) {
+    if constexpr (std::is_same_v<T, complex64_t>) {
+      Py_complex c = PyComplex_AsCComplex(h.ptr());
+      return {static_cast<float>(c.real), static_cast<float>(c.imag)};
+    } else if constexpr (std::is_same_v<T, double>) {
+      return PyFloat_AsDouble(h.ptr());
+    } else if constexpr (std::is_same_v<T, uint64_t>) {
+      return PyLong_AsUnsignedLongLongMask(h.ptr());
+    } else {
+      return PyLong_AsLongLong(h.ptr());
+    }
+  }
+
+  template <typename T>
+  array collect(Dtype dtype) {
+    std::vector<T> values;
+    values.reserve(leaves_.size());
+    for (auto h : leaves_) {
+      values.push_back(value_of<T>(h));
+    }
+    if (PyErr_Occurred()) {
+      throw nb::python_error();
+    }
+    return array(values.begin(), shape_, dtype);
+  }
+
+  array stack_arrays(Dtype dtype) {
+    std::vector<array> parts;
+    for (auto h : leaves_) {
+      array a = as_array(h) ? *as_array(h) : make_array(h, dtype);
+      check(a.shape() == inner_, "array", "Arrays of shapes ", inner_, " and ", a.shape(),
+            " in one list cannot make an array.");
+      parts.push_back(astype(a, dtype));
+    }
+    array flat = stack(parts, 0);
+    Shape shape = shape_;
+    shape.insert(shape.end(), inner_.begin(), inner_.end());
+    return reshape(flat, shape);
+  }
+
+  Shape shape_;
+  Shape inner_;
+  std::optional<size_t> depth_;
+  std::optional<Dtype> found_;
+  bool has_arrays_ = false;
+  std::vector<nb::handle> leaves_;
+  std::vector<nb::object> converted_;
+};
+
+// ------------------------------------------------------------------ weak operands
+
+/** bool < int < float < complex; the partner of a weak operand keeps its dtype up to its rank. */
+int rank(Dtype t) {
+  switch (kindof(t)) {
+    case Dtype::Kind::b:
+      return 0;
+    case Dtype::Kind::u:
+    case Dtype::Kind::i:
+      return 1;
+    case Dtype::Kind::c:
+      return 3;
+    default:
+      return 2;
+  }
+}
+
+constexpr int float_rank = 2;
+
+bool fits(int64_t v, Dtype t) {
+  return dispatch_dtype(t, [v](auto tag) {
+    using T = typename decltype(tag)::type;
+    if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+      return std::in_range<T>(v);
+    } else {
+      return true;
+    }
+  });
+}
+
+/**
+ * Constants that loops use again and again (`x + 1.0`) as shared nodes: no memory, no work. The
+ * table is never freed, as arrays may outlive any static object.
+ */
+class ConstantCache {
+ public:
+  template <typename T>
+  const array& get(T value, Dtype dtype) {
+    uint64_t bits;
+    double wide = static_cast<double>(value);
+    std::memcpy(&bits, &wide, sizeof(bits));
+    uint64_t key = bits * 31 + static_cast<uint64_t>(dtype.val());
+    Entry& e = entries_[(key * 0x9e3779b97f4a7c15ull) >> 56];
+    if (!e.value || e.bits != bits || e.dtype != dtype.val()) {
+      e = {bits, dtype.val(), array(value, dtype)};
+    }
+    return *e.value;
+  }
+
+ private:
+  struct Entry {
+    uint64_t bits = 0;
+    Dtype::Val dtype = Dtype::Val::bool_;
+    std::optional<array> value;
+  };
+  Entry entries_[256];
+};
+
+ConstantCache& constants() {
+  static auto* cache = new ConstantCache;
+  return *cache;
+}
+
+array weak_int(PyObject* value, Dtype other) {
+  Dtype dtype = other == bool_ ? int32 : other;
+  int overflow = 0;
+  int64_t v = PyLong_AsLongLongAndOverflow(value, &overflow);
+  if (overflow == 0 && fits(v, dtype)) {
+    constexpr int64_t exact = 1ll << 53;
+    return -exact < v && v < exact ? constants().get(v, dtype) : array(v, dtype);
+  }
+  if (rank(dtype) >= float_rank) {
+    double wide = PyLong_AsDouble(value);
+    if (wide == -1.0 && PyErr_Occurred()) {
+      throw nb::python_error();
+    }
+    return array(wide, dtype);
+  }
+  if (dtype == uint64 && overflow > 0) {
+    uint64_t large = PyLong_AsUnsignedLongLong(value);
+    if (!PyErr_Occurred()) {
+      return array(large, dtype);
+    }
+    PyErr_Clear();
+  }
+  throw std::invalid_argument("Converting " + std::string(nb::repr(value).c_str()) + " to " +
+                              dtype_name(dtype) + " would result in overflow.");
+}
+
+array weak_foreign(nb::handle value, Dtype other) {
+  array made = make_array(value);
+  bool keeps = rank(made.dtype()) <= rank(other);
+  return keeps && made.dtype() != other ? astype(made, other) : made;
+}
+
+}  // namespace
+
+bool is_integer(PyObject* object) {
+  return PyLong_Check(object) ? !PyBool_Check(object) : PyIndex_Check(object) != 0;
+}
+
+bool load_int(PyObject* object, int64_t& value) noexcept {
+  if (!PyLong_Check(object)) {
+    if (PyFloat_Check(object) || !PyIndex_Check(object)) {
+      return false;
+    }
+    PyObject* index = PyNumber_Index(object);
+    if (!index) {
+      PyErr_Clear();
+      return false;
+    }
+    bool ok = load_int(index, value);
+    Py_DECREF(index);
+    return ok;
+  }
+  int overflow = 0;
+  value = PyLong_AsLongLongAndOverflow(object, &overflow);
+  return overflow == 0;
+}
+
+bool load_int(PyObject* object, int& value) noexcept {
+  int64_t wide;
+  if (!load_int(object, wide) || wide < INT32_MIN || wide > INT32_MAX) {
+    return false;
+  }
+  value = static_cast<int>(wide);
+  return true;
+}
+
+array make_array(nb::handle value, std::optional<Dtype> dtype) {
+  if (auto* a = as_array(value)) {
+    return dtype && *dtype != a->dtype() ? astype(*a, *dtype) : *a;
+  }
+  PyObject* p = value.ptr();
+  bool is_sequence = PyList_Check(p) || PyTuple_Check(p);
+  bool is_number = PyBool_Check(p) || PyLong_Check(p) || PyFloat_Check(p) || PyComplex_Check(p);
+  if (is_sequence || is_number) {
+    return NestedReader(value).read(dtype);
+  }
+  if (auto a = from_protocol(value)) {
+    return dtype ? astype(*a, *dtype) : *a;
+  }
+  if (auto a = from_foreign(value, dtype)) {
+    return *a;
+  }
+  fail_type(value);
+}
+
+std::optional<array> try_operand(nb::handle value, Dtype other) {
+  PyObject* p = value.ptr();
+  if (auto* a = as_array(value)) {
+    return *a;
+  }
+  if (PyFloat_Check(p)) {
+    return constants().get(PyFloat_AS_DOUBLE(p), rank(other) >= float_rank ? other : float32);
+  }
+  if (PyBool_Check(p)) {
+    return constants().get(p == Py_True, other);
+  }
+  if (PyLong_Check(p)) {
+    return weak_int(p, other);
+  }
+  if (PyComplex_Check(p)) {
+    return make_array(value, complex64);
+  }
+  if (auto a = from_protocol(value)) {
+    return a;
+  }
+  if (is_foreign_array(value)) {
+    return weak_foreign(value, other);
+  }
+  return std::nullopt;
+}
+
+namespace {
+[[noreturn]] void fail_operand(Operand value) {
+  std::string name = Py_TYPE(value.object)->tp_name;
+  throw nb::type_error(("Expected an array or a number, got " + name + ".").c_str());
+}
+}  // namespace
+
+array to_array(Operand value, Dtype other) {
+  if (auto a = try_operand(value.object, other)) {
+    return *a;
+  }
+  fail_operand(value);
+}
+
+array to_array(Operand value) {
+  PyObject* p = value.object;
+  if (auto* a = as_array(p)) {
+    return *a;
+  }
+  if (PyList_Check(p) || PyTuple_Check(p) || p == Py_None) {
+    fail_operand(value);
+  }
+  return make_array(p);
+}
+
+std::pair<array, array> to_arrays(Operand a, Operand b) {
+  if (auto* first = as_array(a.object)) {
+    return {*first, to_array(b, first->dtype())};
+  }
+  if (auto* second = as_array(b.object)) {
+    return {to_array(a, second->dtype()), *second};
+  }
+  return {to_array(a), to_array(b)};
+}
+
+}  // namespace mlx::python

@@ -1,0 +1,53 @@
+// Between Python values and arrays: construction from numbers, nested lists and foreign arrays,
+// the weak promotion of operands, and the way back to numbers, lists and NumPy.
+#pragma once
+
+#include <optional>
+#include <utility>
+
+#include "python/src/bindings.h"
+
+namespace mlx::python {
+
+/**
+ * What `mx.array(value, dtype)` makes. Numbers and lists get int32 (int64 for large values),
+ * float32, bool or complex64; NumPy's float64 and complex128 narrow unless `dtype` says otherwise.
+ * Throws ValueError for anything else and for ragged lists.
+ */
+array make_array(nb::handle value, std::optional<Dtype> dtype = std::nullopt);
+
+/** An operand without a partner. Throws TypeError if nothing can be made of it. */
+array to_array(Operand value);
+
+/**
+ * The operand beside an array of dtype `other`: numbers and NumPy values are weak and take
+ * that dtype unless they are of a higher kind (bool < int < float < complex). Nothing if the
+ * value is no operand at all. Throws ValueError for an int that does not fit.
+ */
+std::optional<array> try_operand(nb::handle value, Dtype other);
+
+/** As try_operand; throws TypeError instead of returning nothing. */
+array to_array(Operand value, Dtype other);
+
+/** Both operands of a binary op; weakness as above when just one of them is an array. */
+std::pair<array, array> to_arrays(Operand a, Operand b);
+
+/** The array inside a Python object, or nullptr. */
+inline const array* as_array(nb::handle value) {
+  return nb::isinstance<array>(value) ? nb::inst_ptr<array>(value) : nullptr;
+}
+
+/** The value of a one-element array. */
+nb::object to_scalar(const array& a);
+
+/** Nested lists; a number for a 0-d array. */
+nb::object to_list(const array& a);
+
+/** A NumPy array that shares the memory. Throws TypeError for bfloat16, which NumPy lacks. */
+nb::object to_numpy(const array& a);
+
+/** Evaluates without the GIL; keyboard interrupts become Python errors. */
+void eval_unlocked(std::vector<array> arrays);
+void eval_unlocked(const array& a);
+
+}  // namespace mlx::python

@@ -1,0 +1,94 @@
+// Devices in Python.
+#include "mlx/device.h"
+
+#include <sstream>
+
+#include "python/src/bindings.h"
+#include "python/src/stream.h"
+
+namespace mlx::python {
+
+namespace {
+
+using DeviceType = Device::DeviceType;
+
+/** A device, or the first one of a type. */
+std::optional<Device> as_device(nb::handle h) {
+  if (nb::isinstance<Device>(h)) {
+    return *nb::inst_ptr<Device>(h);
+  }
+  DeviceType type;
+  if (nb::try_cast(h, type, false)) {
+    return Device(type);
+  }
+  return std::nullopt;
+}
+
+bool same_device(nb::handle a, nb::handle b) {
+  auto other = as_device(b);
+  return other && *as_device(a) == *other;
+}
+
+nb::object current_device(std::optional<Device> device) {
+  if (device) {
+    return nb::cast(StreamScope(*device));
+  }
+  return nb::cast(Device(default_device()));
+}
+
+nb::dict facts(const Device& d) {
+  nb::dict out;
+  for (auto& [name, value] : device_info(d)) {
+    std::visit([&, &key = name](auto& v) { out[key.c_str()] = nb::cast(v); }, value);
+  }
+  return out;
+}
+
+}  // namespace
+
+void bind_device(nb::module_& m) {
+  nb::enum_<DeviceType>(m, "DeviceType", "A sort of device.")
+      .value("cpu", Device::cpu)
+      .value("gpu", Device::gpu)
+      .def("__eq__", &same_device, "other"_a.none())
+      .def("__hash__",
+           [](nb::handle h) { return static_cast<int>(nb::cast<DeviceType>(h)); })
+      .def("__repr__",
+           [](nb::handle h) { return nb::str("DeviceType.{}").attr("format")(h.attr("name")); })
+      .def("__str__",
+           [](nb::handle h) { return nb::str("DeviceType.{}").attr("format")(h.attr("name")); });
+  m.attr("cpu") = nb::cast(Device::cpu);
+  m.attr("gpu") = nb::cast(Device::gpu);
+
+  nb::class_<Device>(m, "Device", "A place where work runs: a type and an index.")
+      .def(nb::init<DeviceType, int>(), "type"_a, "index"_a = 0)
+      .def_ro("type", &Device::type)
+      .def_ro("index", &Device::index)
+      .def("__eq__", &same_device, "other"_a.none())
+      .def("__hash__",
+           [](const Device& d) { return static_cast<int>(d.type) + 2 * static_cast<int>(d.index); })
+      .def("__repr__", [](const Device& d) {
+        std::ostringstream os;
+        os << d;
+        return os.str();
+      });
+  nb::implicitly_convertible<DeviceType, Device>();
+}
+
+void bind_device_functions(nb::module_& m) {
+  m.def("default_device", &current_device, "device"_a = nb::none(),
+        nb::sig("def default_device(device: Device | DeviceType | None = None) -> "
+                "Device | StreamContext"),
+        "The device that ops of this thread use when none is named. With an argument: a context\n"
+        "manager that makes `device` the default inside a `with` block.")
+      .def("set_default_device", &set_default_device, "device"_a,
+           "Makes `device` this thread's default. Raises ValueError if it is not available.")
+      .def("is_available", &is_available, "device"_a, "Whether the device can be used.")
+      .def("device_count", &device_count, "device_type"_a, "Number of devices of a type.")
+      .def(
+          "device_info",
+          [](std::optional<Device> d) { return facts(d ? *d : default_device()); },
+          "d"_a = nb::none(), "Facts about a device by name; sizes are in bytes.");
+}
+
+}  // namespace mlx::python

@@ -1,0 +1,205 @@
+// Element types in Python: the dtypes and their categories, promotion, limits and constants.
+#include "mlx/dtype.h"
+
+#include <cmath>
+#include <limits>
+#include <numbers>
+#include <sstream>
+
+#include "python/src/bindings.h"
+
+namespace mlx::python {
+
+namespace {
+
+using Category = Dtype::Category;
+
+constexpr std::pair<const char*, Category> categories[] = {
+    {"complexfloating", complexfloating}, {"floating", floating},
+    {"inexact", inexact},                 {"signedinteger", signedinteger},
+    {"unsignedinteger", unsignedinteger}, {"integer", integer},
+    {"number", number},                   {"generic", generic},
+};
+
+/** The dtype of an array or a dtype object. */
+std::optional<Dtype> dtype_of(nb::handle h) {
+  if (nb::isinstance<Dtype>(h)) {
+    return *nb::inst_ptr<Dtype>(h);
+  }
+  if (nb::isinstance<array>(h)) {
+    return nb::inst_ptr<array>(h)->dtype();
+  }
+  return std::nullopt;
+}
+
+bool is_subtype(nb::handle a, nb::handle b) {
+  auto with = [&](auto first) {
+    Category c;
+    if (nb::isinstance<Dtype>(b)) {
+      return issubdtype(first, *nb::inst_ptr<Dtype>(b));
+    }
+    if (!nb::try_cast(b, c, false)) {
+      throw std::invalid_argument("[issubdtype] The second input is no dtype and no category.");
+    }
+    return issubdtype(first, c);
+  };
+  Category c;
+  if (nb::isinstance<Dtype>(a)) {
+    return with(*nb::inst_ptr<Dtype>(a));
+  }
+  if (!nb::try_cast(a, c, false)) {
+    throw std::invalid_argument("[issubdtype] The first input is no dtype and no category.");
+  }
+  return with(c);
+}
+
+bool is_of_kind(Dtype t, const std::string& kind) {
+  if (kind == "bool") {
+    return t == bool_;
+  }
+  if (kind == "numeric") {
+    return t != bool_;
+  }
+  constexpr std::pair<const char*, Category> kinds[] = {
+      {"signed integer", signedinteger}, {"unsigned integer", unsignedinteger},
+      {"integral", integer},             {"real floating", floating},
+      {"complex floating", complexfloating},
+  };
+  for (auto& [name, category] : kinds) {
+    if (kind == name) {
+      return issubdtype(t, category);
+    }
+  }
+  throw std::invalid_argument("[isdtype] Unknown data type kind: '" + kind + "'.");
+}
+
+bool is_dtype(Dtype t, nb::handle kind) {
+  if (nb::isinstance<Dtype>(kind)) {
+    return t == *nb::inst_ptr<Dtype>(kind);
+  }
+  if (nb::isinstance<nb::str>(kind)) {
+    return is_of_kind(t, nb::cast<std::string>(kind));
+  }
+  if (nb::isinstance<nb::tuple>(kind)) {
+    for (nb::handle k : nb::borrow<nb::tuple>(kind)) {
+      if (is_dtype(t, k)) {
+        return true;
+      }
+    }
+    return false;
+  }
+  throw nb::type_error("[isdtype] A kind is a dtype, a string or a tuple of these.");
+}
+
+bool can_cast(nb::handle from, Dtype to) {
+  auto t = dtype_of(from);
+  if (!t) {
+    throw nb::type_error("[can_cast] Expected an array or a dtype.");
+  }
+  return promote_types(*t, to) == to;
+}
+
+Dtype common_type(const nb::args& args) {
+  if (args.size() == 0) {
+    throw std::invalid_argument("[result_type] At least one array or dtype is required.");
+  }
+  Dtype out = bool_;
+  for (nb::handle h : args) {
+    auto t = dtype_of(h);
+    if (!t) {
+      throw std::invalid_argument("[result_type] Inputs must be arrays or dtypes.");
+    }
+    out = promote_types(out, *t);
+  }
+  return out;
+}
+
+template <typename Info>
+std::string describe(const char* name, const Info& info) {
+  std::ostringstream os;
+  os << name << "(min=" << info.min << ", max=" << info.max << ", dtype=" << dtype_name(info.dtype)
+     << ")";
+  return os.str();
+}
+
+void bind_limits(nb::module_& m) {
+  nb::class_<finfo>(m, "finfo", "Limits of a floating-point dtype; of complex64: its parts.")
+      .def(nb::init<Dtype>())
+      .def_ro("dtype", &finfo::dtype)
+      .def_ro("min", &finfo::min, "The most negative finite number.")
+      .def_ro("max", &finfo::max, "The largest finite number.")
+      .def_ro("eps", &finfo::eps, "The distance from 1 to the next larger number.")
+      .def_ro("smallest_normal", &finfo::smallest_normal, "The smallest positive normal number.")
+      .def_ro("bits", &finfo::bits, "Bits of one number.")
+      .def("__repr__", [](const finfo& f) { return describe("finfo", f); });
+  nb::class_<iinfo>(m, "iinfo", "Limits of an integer dtype.")
+      .def(nb::init<Dtype>())
+      .def_ro("dtype", &iinfo::dtype)
+      .def_ro("min", &iinfo::min)
+      .def_ro("max", &iinfo::max)
+      .def("__repr__", [](const iinfo& i) { return describe("iinfo", i); });
+}
+
+void bind_rules(nb::module_& m) {
+  m.def("issubdtype", &is_subtype, "arg1"_a, "arg2"_a,
+        "Whether a dtype or category falls under another one.")
+      .def("isdtype", &is_dtype, "dtype"_a, "kind"_a,
+           "Whether a dtype is of a kind: a dtype, one of 'bool', 'signed integer',\n"
+           "'unsigned integer', 'integral', 'real floating', 'complex floating', 'numeric', or a\n"
+           "tuple of these.")
+      .def("can_cast", &can_cast, "from_"_a, "to"_a,
+           "Whether promotion alone leads from an array's dtype or a dtype to `to`.")
+      .def("result_type", &common_type,
+           "The dtype to which all arrays and dtypes promote. Raises ValueError for other values.");
+}
+
+void bind_constants(nb::module_& m) {
+  m.attr("pi") = std::numbers::pi;
+  m.attr("e") = std::numbers::e;
+  m.attr("euler_gamma") = std::numbers::egamma;
+  m.attr("inf") = std::numeric_limits<double>::infinity();
+  m.attr("nan") = std::numeric_limits<double>::quiet_NaN();
+  m.attr("newaxis") = nb::none();
+}
+
+}  // namespace
+
+void bind_dtype(nb::module_& m) {
+  nb::class_<Dtype>(m, "Dtype", "The type of an array's elements.")
+      .def(
+          "__init__",
+          [](Dtype* self, const std::string& name) { new (self) Dtype(dtype_from_name(name)); },
+          "name"_a)
+      .def_prop_ro("size", &Dtype::size, "Bytes of one element.")
+      .def("__repr__", [](Dtype t) { return std::string("mlx.core.") + dtype_name(t); })
+      .def(
+          "__eq__",
+          [](Dtype t, nb::handle other) {
+            return nb::isinstance<Dtype>(other) && t == *nb::inst_ptr<Dtype>(other);
+          },
+          "other"_a.none())
+      .def("__hash__", [](Dtype t) { return static_cast<int>(t.val()); })
+      .def("__reduce__", [](nb::handle self) {
+        std::string name = dtype_name(*nb::inst_ptr<Dtype>(self));
+        return nb::make_tuple(self.type(), nb::make_tuple(name));
+      });
+#define MLX_BIND_DTYPE(T, name) m.attr(#name) = nb::cast(name);
+  MLX_FOR_EACH_DTYPE(MLX_BIND_DTYPE)
+#undef MLX_BIND_DTYPE
+
+  nb::enum_<Category> category(m, "DtypeCategory", "A group of dtypes, for `issubdtype`.");
+  for (auto& [name, value] : categories) {
+    category.value(name, value);
+  }
+  for (auto& [name, value] : categories) {
+    m.attr(name) = nb::cast(value);
+  }
+  category.def("__repr__", [](nb::handle c) {
+    return nb::str("DtypeCategory.{}").attr("format")(c.attr("name"));
+  });
+  bind_limits(m);
+  bind_rules(m);
+  bind_constants(m);
+}
+
+}  // namespace mlx::python

@@ -1,0 +1,55 @@
+// C++ failures as Python exceptions, and Python's signals as failures in C++.
+#include "mlx/core/errors.h"
+
+#include "mlx/core/interrupt.h"
+#include "python/src/bindings.h"
+
+namespace mlx::python {
+
+namespace {
+
+PyObject* axis_error = nullptr;
+PyObject* memory_error = nullptr;
+
+/** A new exception class of two bases, so that handlers of either catch it. */
+PyObject* make_class(nb::module_& m, const char* name, const char* doc, PyObject* first,
+                     PyObject* second) {
+  nb::object bases = nb::make_tuple(nb::handle(first), nb::handle(second));
+  std::string full_name = std::string("mlx.core.") + name;
+  PyObject* made = PyErr_NewExceptionWithDoc(full_name.c_str(), doc, bases.ptr(), nullptr);
+  m.attr(name) = nb::handle(made);
+  return made;
+}
+
+void translate(const std::exception_ptr& failure, void*) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const AxisError& e) {
+    PyErr_SetString(axis_error, e.what());
+  } catch (const OutOfMemory& e) {
+    PyErr_SetString(memory_error, e.what());
+  } catch (const Interrupted&) {
+    if (!PyErr_Occurred()) {
+      PyErr_SetNone(PyExc_KeyboardInterrupt);
+    }
+  }
+}
+
+/** True with a Python error set if a signal handler raised. */
+bool signal_raised() {
+  nb::gil_scoped_acquire locked;
+  return PyErr_CheckSignals() != 0;
+}
+
+}  // namespace
+
+void bind_errors(nb::module_& m) {
+  axis_error = make_class(m, "AxisError", "An axis that the array does not have.",
+                          PyExc_IndexError, PyExc_ValueError);
+  memory_error = make_class(m, "OutOfMemoryError", "Memory that could not be had.",
+                            PyExc_MemoryError, PyExc_RuntimeError);
+  nb::register_exception_translator(translate);
+  set_interrupt_check(signal_raised);
+}
+
+}  // namespace mlx::python

@@ -1,0 +1,329 @@
+// Arrays from the memory of other libraries and the buffer protocol of our own arrays.
+#include "python/src/foreign.h"
+
+#include <nanobind/ndarray.h>
+
+#include <cstring>
+#include <memory>
+#include <string>
+
+#include "mlx/core/errors.h"
+#include "mlx/ops.h"
+#include "python/src/convert.h"
+
+namespace mlx::python {
+
+namespace {
+
+/** Memory described as both protocols do. `wide` marks complex128, which only exists to narrow. */
+struct Memory {
+  const char* data;
+  Shape shape;
+  Strides strides;  // in bytes
+  std::optional<Dtype> dtype;
+  size_t itemsize;
+  bool wide_complex = false;
+};
+
+Dtype int_dtype(bool is_signed, size_t size) {
+  switch (size) {
+    case 1:
+      return is_signed ? int8 : uint8;
+    case 2:
+      return is_signed ? int16 : uint16;
+    case 4:
+      return is_signed ? int32 : uint32;
+    default:
+      return is_signed ? int64 : uint64;
+  }
+}
+
+/** Sets the dtype that a format of Python's struct module stands for. */
+void parse_format(const std::string& text, Memory& memory) {
+  std::string format = text.empty() ? "B" : text;
+  bool swapped = format[0] == '>' || format[0] == '!';
+  if (swapped || std::strchr("@=<|", format[0])) {
+    format.erase(0, 1);
+  }
+  check(!swapped || memory.itemsize == 1, "array", "Big-endian memory is not supported.");
+  if (format == "?") {
+    memory.dtype = bool_;
+  } else if (format.size() == 1 && std::strchr("bhilqn", format[0])) {
+    memory.dtype = int_dtype(true, memory.itemsize);
+  } else if (format.size() == 1 && std::strchr("BHILQN", format[0])) {
+    memory.dtype = int_dtype(false, memory.itemsize);
+  } else if (format == "e") {
+    memory.dtype = float16;
+  } else if (format == "f") {
+    memory.dtype = float32;
+  } else if (format == "d") {
+    memory.dtype = float64;
+  } else if (format == "bfloat16") {
+    memory.dtype = bfloat16;
+  } else if (format == "Zf" || format == "F") {
+    memory.dtype = complex64;
+  } else if (format == "Zd" || format == "D") {
+    memory.wide_complex = true;
+  } else {
+    fail("array", "Elements of format '", text, "' have no dtype here.");
+  }
+}
+
+/** Copies in row-major order; returns the end of what was written. */
+char* copy_rows(const Memory& m, size_t axis, const char* from, char* to) {
+  if (axis == m.shape.size()) {
+    std::memcpy(to, from, m.itemsize);
+    return to + m.itemsize;
+  }
+  bool last = axis + 1 == m.shape.size();
+  if (last && m.strides[axis] == static_cast<int64_t>(m.itemsize)) {
+    size_t bytes = m.itemsize * m.shape[axis];
+    std::memcpy(to, from, bytes);
+    return to + bytes;
+  }
+  for (ShapeElem i = 0; i < m.shape[axis]; i++) {
+    to = copy_rows(m, axis + 1, from + i * m.strides[axis], to);
+  }
+  return to;
+}
+
+bool is_row_contiguous(const Memory& m) {
+  int64_t expected = static_cast<int64_t>(m.itemsize);
+  for (size_t i = m.shape.size(); i-- > 0;) {
+    if (m.shape[i] != 1 && m.strides[i] != expected) {
+      return false;
+    }
+    expected *= m.shape[i];
+  }
+  return true;
+}
+
+void copy_all(const Memory& m, size_t count, char* to) {
+  if (count == 0) {
+    return;
+  }
+  if (is_row_contiguous(m)) {
+    std::memcpy(to, m.data, count * m.itemsize);
+  } else {
+    copy_rows(m, 0, m.data, to);
+  }
+}
+
+array copy_memory(const Memory& m, std::optional<Dtype> wanted) {
+  size_t count = num_elements(m.shape);
+  if (m.wide_complex) {
+    std::unique_ptr<std::complex<double>[]> wide(new std::complex<double>[count]);
+    copy_all(m, count, reinterpret_cast<char*>(wide.get()));
+    std::vector<complex64_t> values;
+    values.reserve(count);
+    for (size_t i = 0; i < count; i++) {
+      values.emplace_back(static_cast<float>(wide[i].real()), static_cast<float>(wide[i].imag()));
+    }
+    return array(values.begin(), m.shape, wanted.value_or(complex64));
+  }
+  Dtype source = *m.dtype;
+  Dtype target = wanted.value_or(source == float64 ? float32 : source);
+  auto buffer = allocator::malloc(count * m.itemsize);
+  copy_all(m, count, static_cast<char*>(buffer.raw_ptr()));
+  array copied(allocator::Data(buffer), m.shape, source);
+  if (target == source) {
+    return copied;
+  }
+  return dispatch_dtype(source, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    return array(copied.data<T>(), m.shape, target);
+  });
+}
+
+std::optional<array> from_buffer(nb::handle value, std::optional<Dtype> dtype) {
+  Py_buffer view;
+  if (PyObject_GetBuffer(value.ptr(), &view, PyBUF_RECORDS_RO) != 0) {
+    PyErr_Clear();
+    return std::nullopt;
+  }
+  std::unique_ptr<Py_buffer, decltype(&PyBuffer_Release)> guard(&view, PyBuffer_Release);
+  Memory m{static_cast<const char*>(view.buf), {}, {}, {}, static_cast<size_t>(view.itemsize)};
+  for (int i = 0; i < view.ndim; i++) {
+    check(view.shape[i] <= INT32_MAX, "array", "An axis has too many elements: ", view.shape[i],
+          ".");
+    m.shape.push_back(static_cast<ShapeElem>(view.shape[i]));
+    m.strides.push_back(view.strides[i]);
+  }
+  parse_format(view.format ? view.format : "B", m);
+  return copy_memory(m, dtype);
+}
+
+void set_dlpack_dtype(const nb::dlpack::dtype& t, Memory& m) {
+  using Code = nb::dlpack::dtype_code;
+  size_t size = t.bits / 8;
+  m.itemsize = size;
+  check(t.lanes == 1 && t.bits % 8 == 0 && size <= 16, "array", "Unsupported DLPack element type.");
+  auto is = [&](Code code, size_t bytes) {
+    return t.code == static_cast<uint8_t>(code) && size == bytes;
+  };
+  if (t.code == static_cast<uint8_t>(Code::Bool)) {
+    m.dtype = bool_;
+  } else if (t.code == static_cast<uint8_t>(Code::Int) && size <= 8) {
+    m.dtype = int_dtype(true, size);
+  } else if (t.code == static_cast<uint8_t>(Code::UInt) && size <= 8) {
+    m.dtype = int_dtype(false, size);
+  } else if (is(Code::Float, 2)) {
+    m.dtype = float16;
+  } else if (is(Code::Float, 4)) {
+    m.dtype = float32;
+  } else if (is(Code::Float, 8)) {
+    m.dtype = float64;
+  } else if (is(Code::Bfloat, 2)) {
+    m.dtype = bfloat16;
+  } else if (is(Code::Complex, 8)) {
+    m.dtype = complex64;
+  } else if (is(Code::Complex, 16)) {
+    m.wide_complex = true;
+  } else {
+    fail("array", "Unsupported DLPack element type.");
+  }
+}
+
+std::optional<array> from_dlpack(nb::handle value, std::optional<Dtype> dtype) {
+  nb::ndarray<nb::ro> tensor;
+  if (!nb::try_cast(value, tensor)) {
+    PyErr_Clear();
+    return std::nullopt;
+  }
+  check(tensor.device_type() == nb::device::cpu::value, "array",
+        "Only memory of the CPU can be read.");
+  Memory m{static_cast<const char*>(tensor.data()), {}, {}, {}, 0};
+  set_dlpack_dtype(tensor.dtype(), m);
+  for (size_t i = 0; i < tensor.ndim(); i++) {
+    m.shape.push_back(static_cast<ShapeElem>(tensor.shape(i)));
+    m.strides.push_back(tensor.stride(i) * static_cast<int64_t>(m.itemsize));
+  }
+  return copy_memory(m, dtype);
+}
+
+/** NumPy arrays of the bfloat16 that the package ml_dtypes adds have no buffer of their own. */
+bool is_numpy_bfloat16(nb::handle value) {
+  return nb::hasattr(value, "dtype") && nb::hasattr(value, "view") &&
+         nb::hasattr(value.attr("dtype"), "name") &&
+         value.attr("dtype").attr("name").equal(nb::str("bfloat16"));
+}
+
+const char* buffer_format(Dtype t) {
+  switch (t.val()) {
+    case Dtype::Val::bool_:
+      return "?";
+    case Dtype::Val::uint8:
+      return "B";
+    case Dtype::Val::uint16:
+      return "H";
+    case Dtype::Val::uint32:
+      return "I";
+    case Dtype::Val::uint64:
+      return "Q";
+    case Dtype::Val::int8:
+      return "b";
+    case Dtype::Val::int16:
+      return "h";
+    case Dtype::Val::int32:
+      return "i";
+    case Dtype::Val::int64:
+      return "q";
+    case Dtype::Val::float16:
+      return "e";
+    case Dtype::Val::float32:
+      return "f";
+    case Dtype::Val::float64:
+      return "d";
+    case Dtype::Val::bfloat16:
+      return "bfloat16";
+    case Dtype::Val::complex64:
+      return "Zf";
+  }
+  return nullptr;
+}
+
+/** What a Py_buffer points to: it keeps the memory while the Python array may move on. */
+struct Export {
+  array held;
+  std::vector<Py_ssize_t> shape;
+  std::vector<Py_ssize_t> strides;
+
+  explicit Export(array a) : held(std::move(a)) {
+    for (size_t i = 0; i < held.ndim(); i++) {
+      shape.push_back(held.shape()[i]);
+      strides.push_back(held.strides()[i] * static_cast<int64_t>(held.itemsize()));
+    }
+  }
+};
+
+void fill_view(const array& source, Py_buffer* view, int flags) {
+  array a = source;
+  eval_unlocked(a);
+  bool takes_strides = (flags & PyBUF_STRIDES) == PyBUF_STRIDES;
+  bool wants_rows = (flags & PyBUF_C_CONTIGUOUS) == PyBUF_C_CONTIGUOUS || !takes_strides;
+  if (wants_rows && !a.flags().row_contiguous) {
+    a = contiguous(a);
+    eval_unlocked(a);
+  }
+  auto* exported = new Export(std::move(a));
+  view->internal = exported;
+  view->buf = exported->held.data<char>();
+  view->len = static_cast<Py_ssize_t>(exported->held.nbytes());
+  view->itemsize = static_cast<Py_ssize_t>(exported->held.itemsize());
+  view->readonly = 0;
+  view->ndim = static_cast<int>(exported->shape.size());
+  view->format = (flags & PyBUF_FORMAT) ? const_cast<char*>(buffer_format(source.dtype())) : nullptr;
+  view->shape = (flags & PyBUF_ND) == PyBUF_ND ? exported->shape.data() : nullptr;
+  view->strides = takes_strides ? exported->strides.data() : nullptr;
+  view->suboffsets = nullptr;
+}
+
+}  // namespace
+
+bool is_foreign_array(nb::handle value) {
+  return PyObject_CheckBuffer(value.ptr()) || nb::hasattr(value, "__dlpack__") ||
+         nb::hasattr(value, "__array__") || nb::hasattr(value, "__array_interface__");
+}
+
+std::optional<array> from_foreign(nb::handle value, std::optional<Dtype> dtype) {
+  if (is_numpy_bfloat16(value)) {
+    array bits = *from_buffer(value.attr("view")("uint16"), std::nullopt);
+    array a = view(bits, bfloat16);
+    return dtype ? astype(a, *dtype) : a;
+  }
+  if (PyObject_CheckBuffer(value.ptr())) {
+    if (auto a = from_buffer(value, dtype)) {
+      return a;
+    }
+  }
+  if (nb::hasattr(value, "__dlpack__")) {
+    if (auto a = from_dlpack(value, dtype)) {
+      return a;
+    }
+  }
+  if (nb::hasattr(value, "__array__") || nb::hasattr(value, "__array_interface__")) {
+    nb::object made = nb::module_::import_("numpy").attr("asarray")(value);
+    return from_buffer(made, dtype);
+  }
+  return std::nullopt;
+}
+
+int get_buffer(PyObject* object, Py_buffer* view, int flags) {
+  view->obj = nullptr;
+  try {
+    fill_view(*nb::inst_ptr<array>(object), view, flags);
+  } catch (nb::python_error& e) {
+    e.restore();
+    return -1;
+  } catch (const std::exception& e) {
+    PyErr_SetString(PyExc_BufferError, e.what());
+    return -1;
+  }
+  view->obj = object;
+  Py_INCREF(object);
+  return 0;
+}
+
+void release_buffer(PyObject*, Py_buffer* view) { delete static_cast<Export*>(view->internal); }
+
+}  // namespace mlx::python

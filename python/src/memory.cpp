@@ -1,0 +1,48 @@
+// Counters and limits of array memory, also under the name mlx.core.metal that older programs use.
+#include "mlx/memory.h"
+
+#include "python/src/bindings.h"
+#include "python/src/trees.h"
+
+namespace mlx::python {
+
+namespace {
+
+void bind_counters(nb::module_& m) {
+  m.def("get_active_memory", &get_active_memory, "Bytes that arrays hold now.")
+      .def("get_peak_memory", &get_peak_memory,
+           "The most bytes that arrays held since the start or the last reset.")
+      .def("reset_peak_memory", &reset_peak_memory, "Starts the peak again from now.")
+      .def("get_cache_memory", &get_cache_memory, "Bytes freed by arrays and kept for reuse.")
+      .def("set_memory_limit", &set_memory_limit, "limit"_a,
+           "Allocations that would take active memory over `limit` bytes raise. Returns the old\n"
+           "limit.")
+      .def("set_cache_limit", &set_cache_limit, "limit"_a,
+           "Freed memory beyond `limit` bytes goes back to the system. Returns the old limit.")
+      .def("set_wired_limit", &set_wired_limit, "limit"_a,
+           "Accepted for programs written for other systems. Returns the old limit.")
+      .def("clear_cache", &clear_cache, "Returns all kept memory to the system.");
+}
+
+}  // namespace
+
+void bind_memory(nb::module_& m) {
+  bind_counters(m);
+  m.def("get_memory_limit", &get_memory_limit, "The limit that `set_memory_limit` set, in bytes.");
+  m.def(
+      "get_array_buffer_size",
+      [](const nb::args& args) {
+        return get_array_buffer_size(tree_arrays(args));
+      },
+      "Bytes of the buffers behind all arrays in the given trees, each buffer once.");
+
+  auto metal = m.def_submodule("metal", "Apple's GPU interface, which this system does not have.");
+  bind_counters(metal);
+  metal.def("is_available", []() { return false; }, "False: there is no Metal here.");
+  auto cuda = m.def_submodule("cuda", "The CUDA back end.");
+  cuda.def(
+      "is_available", []() { return is_available(Device(Device::gpu)); },
+      "Whether a CUDA device can be used.");
+}
+
+}  // namespace mlx::python

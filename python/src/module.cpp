@@ -1,0 +1,21 @@
+// The module mlx.core, put together from its parts.
+#include "mlx/version.h"
+#include "python/src/bindings.h"
+
+namespace nb = nanobind;
+
+NB_MODULE(core, m) {
+  using namespace mlx::python;
+  m.doc() = "Lazy arrays: operations build a graph, which is computed when a value is needed.";
+  m.attr("__version__") = mlx::core::version();
+  bind_errors(m);
+  bind_dtype(m);
+  auto array_class = declare_array(m);
+  bind_device(m);
+  bind_stream(m);
+  bind_array(m, array_class);
+  bind_operators(array_class);
+  bind_printing(m);
+  bind_memory(m);
+  bind_elementwise(m);
+}

@@ -1,0 +1,77 @@
+// Values of arrays as Python numbers, lists and NumPy arrays, and evaluation without the GIL.
+#include "mlx/transforms.h"
+#include "python/src/convert.h"
+
+namespace mlx::python {
+
+namespace {
+
+template <typename T>
+nb::object to_number(T value) {
+  if constexpr (std::is_same_v<T, bool>) {
+    return nb::bool_(value);
+  } else if constexpr (std::is_integral_v<T>) {
+    return nb::int_(value);
+  } else if constexpr (std::is_same_v<T, complex64_t>) {
+    return nb::steal(PyComplex_FromDoubles(value.real(), value.imag()));
+  } else {
+    return nb::float_(static_cast<double>(value));
+  }
+}
+
+template <typename T>
+nb::object list_axis(const array& a, size_t axis, const T* data) {
+  if (axis == a.ndim()) {
+    return to_number(*data);
+  }
+  ShapeElem extent = a.shape()[axis];
+  nb::object out = nb::steal(PyList_New(extent));
+  for (ShapeElem i = 0; i < extent; i++) {
+    nb::object item = list_axis(a, axis + 1, data + i * a.strides()[axis]);
+    PyList_SET_ITEM(out.ptr(), i, item.release().ptr());
+  }
+  return out;
+}
+
+}  // namespace
+
+nb::object to_list(const array& a) {
+  eval_unlocked(a);
+  return dispatch_dtype(a.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    return list_axis(a, 0, a.size() ? a.data<T>() : nullptr);
+  });
+}
+
+nb::object to_scalar(const array& a) {
+  if (a.size() != 1) {
+    throw std::invalid_argument("[convert] Only length-1 arrays can be converted to Python scalars.");
+  }
+  eval_unlocked(a);
+  return dispatch_dtype(a.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    return to_number(*a.data<T>());
+  });
+}
+
+nb::object to_numpy(const array& a) {
+  if (a.dtype() == bfloat16) {
+    throw nb::type_error(
+        "bfloat16 arrays cannot be converted to NumPy: cast with astype(mx.float32) first.");
+  }
+  eval_unlocked(a);
+  return nb::module_::import_("numpy").attr("asarray")(nb::cast(a));
+}
+
+void eval_unlocked(std::vector<array> arrays) {
+  nb::gil_scoped_release unlocked;
+  eval(std::move(arrays));
+}
+
+void eval_unlocked(const array& a) {
+  if (!a.is_available()) {
+    eval_unlocked(std::vector<array>{a});
+  }
+}
+
+}  // namespace mlx::python

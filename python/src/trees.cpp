@@ -1,0 +1,138 @@
+// Walks over trees of Python containers.
+#include "python/src/trees.h"
+
+#include "mlx/core/errors.h"
+#include "python/src/convert.h"
+
+namespace mlx::python {
+
+namespace {
+
+/** Keeps Python's own guard against endless nesting. */
+class Depth {
+ public:
+  Depth() {
+    if (Py_EnterRecursiveCall(" while walking over a tree of arrays")) {
+      throw nb::python_error();
+    }
+  }
+  ~Depth() { Py_LeaveRecursiveCall(); }
+  Depth(const Depth&) = delete;
+  Depth& operator=(const Depth&) = delete;
+};
+
+/** A tuple of the same type: named tuples take their fields one by one. */
+nb::object tuple_like(nb::handle original, nb::tuple items) {
+  if (!PyTuple_CheckExact(original.ptr()) && nb::hasattr(original, "_fields")) {
+    return original.type()(*items);
+  }
+  return items;
+}
+
+}  // namespace
+
+void tree_visit(nb::handle tree, const std::function<void(nb::handle)>& visit) {
+  Depth guard;
+  PyObject* p = tree.ptr();
+  if (PyList_Check(p) || PyTuple_Check(p)) {
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(p); i++) {
+      tree_visit(nb::borrow(PySequence_Fast_GET_ITEM(p, i)), visit);
+    }
+  } else if (PyDict_Check(p)) {
+    for (auto item : nb::borrow<nb::dict>(tree)) {
+      tree_visit(item.second, visit);
+    }
+  } else {
+    visit(tree);
+  }
+}
+
+nb::object tree_map(nb::handle tree, const std::function<nb::object(nb::handle)>& map) {
+  Depth guard;
+  PyObject* p = tree.ptr();
+  if (PyList_Check(p)) {
+    nb::list out;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(p); i++) {
+      out.append(tree_map(nb::borrow(PyList_GET_ITEM(p, i)), map));
+    }
+    return out;
+  }
+  if (PyTuple_Check(p)) {
+    Py_ssize_t n = PyTuple_GET_SIZE(p);
+    auto items = nb::steal<nb::tuple>(PyTuple_New(n));
+    for (Py_ssize_t i = 0; i < n; i++) {
+      PyTuple_SET_ITEM(items.ptr(), i,
+                       tree_map(PyTuple_GET_ITEM(p, i), map).release().ptr());
+    }
+    return tuple_like(tree, items);
+  }
+  if (PyDict_Check(p)) {
+    nb::dict out;
+    for (auto item : nb::borrow<nb::dict>(tree)) {
+      out[item.first] = tree_map(item.second, map);
+    }
+    return out;
+  }
+  return map(tree);
+}
+
+std::vector<array> tree_arrays(nb::handle tree) {
+  std::vector<array> out;
+  tree_visit(tree, [&](nb::handle leaf) {
+    if (auto* a = as_array(leaf)) {
+      out.push_back(*a);
+    }
+  });
+  return out;
+}
+
+std::vector<array> tree_arrays_only(nb::handle tree, const char* op) {
+  std::vector<array> out;
+  tree_visit(tree, [&](nb::handle leaf) {
+    auto* a = as_array(leaf);
+    check(a, op, "Expected arrays, or containers of arrays, got a value of type ",
+          Py_TYPE(leaf.ptr())->tp_name, ".");
+    out.push_back(*a);
+  });
+  return out;
+}
+
+nb::object tree_fill(nb::handle tree, const std::vector<array>& arrays, size_t& position) {
+  return tree_map(tree, [&](nb::handle leaf) {
+    return as_array(leaf) ? nb::cast(arrays.at(position++)) : nb::borrow(leaf);
+  });
+}
+
+void tree_update(nb::handle tree, const std::vector<array>& arrays, size_t& position) {
+  Depth guard;
+  PyObject* p = tree.ptr();
+  auto update = [&](nb::handle child, auto&& put) {
+    if (as_array(child)) {
+      put(nb::cast(arrays.at(position++)));
+    } else {
+      tree_update(child, arrays, position);
+    }
+  };
+  if (PyList_Check(p)) {
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(p); i++) {
+      update(nb::borrow(PyList_GET_ITEM(p, i)), [&](nb::object v) {
+        PyList_SetItem(p, i, v.release().ptr());
+      });
+    }
+  } else if (PyTuple_Check(p)) {
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(p); i++) {
+      // A tuple keeps its arrays: the handle takes the new value instead.
+      nb::handle child = PyTuple_GET_ITEM(p, i);
+      update(child, [&](const nb::object& v) {
+        nb::inst_ptr<array>(child)->overwrite_descriptor(*as_array(v));
+      });
+    }
+  } else if (PyDict_Check(p)) {
+    for (nb::handle key : nb::borrow<nb::dict>(tree).keys()) {
+      nb::object child = nb::borrow(PyDict_GetItem(p, key.ptr()));
+      update(child, [&](const nb::object& v) { PyDict_SetItem(p, key.ptr(), v.ptr()); });
+    }
+  }
+}
+
+}  // namespace mlx::python
