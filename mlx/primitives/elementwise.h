@@ -1,0 +1,53 @@
+// The graph node of every element-wise op: one class with an op code. What an op computes is in the
+// kernels, what its derivative is in one rule; the rest is the same for all.
+#pragma once
+
+#include <vector>
+
+#include "mlx/optable/elementwise.h"
+#include "mlx/primitives.h"
+
+namespace mlx::core {
+
+class Elementwise : public BuiltinPrimitive {
+ public:
+  /** `result` is the dtype of the output. Inputs have the dtype that the op takes; their shapes
+   *  broadcast to the output's. */
+  Elementwise(Stream stream, ElementwiseOp op, Dtype result)
+      : BuiltinPrimitive(stream), op_(op), result_(result) {}
+
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
+                         const std::vector<int>& argnums) override;
+  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
+                         const std::vector<int>& argnums,
+                         const std::vector<array>& outputs) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
+  const char* name() const override { return elementwise_info(op_).name; }
+  bool is_equivalent(const Primitive& other) const override;
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+
+  ElementwiseOp op() const { return op_; }
+  Dtype result() const { return result_; }
+
+ private:
+  ElementwiseOp op_;
+  Dtype result_;
+};
+
+namespace detail {
+
+/** Builds the node: inputs already have the dtypes that the op takes. Throws
+ *  std::invalid_argument when the shapes do not broadcast. */
+array elementwise(ElementwiseOp op, std::vector<array> inputs, Stream s);
+
+/** The node of a conversion; also for equal dtypes. */
+array cast(const array& a, Dtype to, Stream s);
+
+/** Undoes broadcasting: sums over the axes along which `shape` was stretched to that of `a`. */
+array sum_to_shape(const array& a, const Shape& shape, Stream s);
+
+}  // namespace detail
+
+}  // namespace mlx::core
