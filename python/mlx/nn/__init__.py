@@ -1,6 +1,7 @@
 # ruff: noqa: F403
 """Neural network layers, initializers, losses and gradients of models."""
 
+from mlx.nn import init as init
 from mlx.nn import losses as losses
 from mlx.nn import utils as utils
 from mlx.nn.layers import *

@@ -71,7 +71,8 @@ class Linear(Module):
             return QuantizedLinear.from_linear(self, group_size, bits, mode)
         if mode not in ("nvfp4", "mxfp8"):
             raise ValueError(
-                f"Quantized activations are only supported for 'nvfp4' and 'mxfp8', got {mode}."
+                f"Quantized activations are only supported for 'nvfp4' and 'mxfp8' modes, "
+                f"got {mode}."
             )
         return QQLinear.from_linear(self, group_size, bits, mode)
 
