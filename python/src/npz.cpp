@@ -1,0 +1,144 @@
+// Reading and writing npz archives. What an archive says about sizes is checked against what its
+// bytes could hold before memory is taken for it.
+#include "python/src/npz.h"
+
+#include "mlx/io.h"
+#include "python/src/convert.h"
+#include "python/src/python_file.h"
+
+namespace mlx::python {
+
+namespace {
+
+/** Deflate cannot shrink more than this: 258 bytes into two bits. */
+constexpr size_t max_deflate_ratio = 1032;
+
+[[noreturn]] void fail_archive(const std::string& problem) {
+  throw std::runtime_error("[load] The npz archive " + problem + ".");
+}
+
+/** Runs f; what zipfile and zlib raise for broken archives becomes std::runtime_error. */
+template <typename F>
+auto with_archive_errors(const F& f) {
+  try {
+    return f();
+  } catch (nb::python_error& e) {
+    auto zipfile = nb::module_::import_("zipfile");
+    auto zlib = nb::module_::import_("zlib");
+    for (nb::handle type : {nb::object(zipfile.attr("BadZipFile")), nb::object(zlib.attr("error")),
+                            nb::borrow(PyExc_EOFError), nb::borrow(PyExc_NotImplementedError),
+                            nb::borrow(PyExc_UnicodeDecodeError), nb::borrow(PyExc_IndexError)}) {
+      if (e.matches(type)) {
+        fail_archive(std::string("is damaged: ") + e.what());
+      }
+    }
+    throw;
+  }
+}
+
+size_t archive_size(const nb::object& archive) {
+  nb::object file = archive.attr("fp");
+  nb::object position = file.attr("tell")();
+  file.attr("seek")(0, 2);
+  auto size = nb::cast<size_t>(file.attr("tell")());
+  file.attr("seek")(position);
+  return size;
+}
+
+struct Member {
+  std::string name;
+  nb::object info;
+  size_t size;
+};
+
+/** The npy files of the archive, if what it says can be true. */
+std::vector<Member> list_members(const nb::object& archive) {
+  auto zipfile = nb::module_::import_("zipfile");
+  size_t left = archive_size(archive);
+  std::vector<Member> members;
+  for (nb::handle item : archive.attr("infolist")()) {
+    nb::object info = nb::borrow(item);
+    auto name = nb::cast<std::string>(info.attr("filename"));
+    auto packed = nb::cast<size_t>(info.attr("compress_size"));
+    auto size = nb::cast<size_t>(info.attr("file_size"));
+    bool deflated = info.attr("compress_type").equal(zipfile.attr("ZIP_DEFLATED"));
+    if (!deflated && !info.attr("compress_type").equal(zipfile.attr("ZIP_STORED"))) {
+      fail_archive("has '" + name + "' in a compression other than deflate");
+    }
+    if (packed > left || (deflated ? size / max_deflate_ratio > packed : size != packed)) {
+      fail_archive("gives a size for '" + name + "' that its bytes cannot hold");
+    }
+    left -= packed;
+    if (!name.ends_with(".npy")) {
+      fail_archive("has '" + name + "', which is not an npy file");
+    }
+    name.resize(name.size() - 4);
+    members.push_back({name, info, size});
+  }
+  return members;
+}
+
+nb::object open_archive(nb::handle file, const char* mode, bool compressed = false) {
+  auto zipfile = nb::module_::import_("zipfile");
+  return zipfile.attr("ZipFile")(file, mode,
+                                 zipfile.attr(compressed ? "ZIP_DEFLATED" : "ZIP_STORED"));
+}
+
+void write_members(nb::handle file, const std::vector<std::pair<std::string, array>>& arrays,
+                   bool compressed) {
+  nb::object archive = open_archive(file, "w", compressed);
+  for (const auto& [name, a] : arrays) {
+    nb::object member =
+        archive.attr("open")(name + ".npy", "w", nb::arg("force_zip64") = a.nbytes() >> 31 > 0);
+    {
+      auto writer = std::make_shared<PythonFileWriter>(member);
+      nb::gil_scoped_release unlocked;
+      save(writer, a);
+    }
+    member.attr("close")();
+  }
+  archive.attr("close")();
+}
+
+}  // namespace
+
+NamedArrays load_npz(nb::handle file, StreamOrDevice s) {
+  return with_archive_errors([&] {
+    nb::object archive = open_archive(file, "r");
+    NamedArrays out;
+    for (const auto& member : list_members(archive)) {
+      nb::object content = archive.attr("open")(member.info);
+      array a = load(std::make_shared<PythonFileReader>(content, member.size), s);
+      eval_unlocked(a);
+      content.attr("close")();
+      if (!out.emplace(member.name, a).second) {
+        fail_archive("has two arrays named '" + member.name + "'");
+      }
+    }
+    archive.attr("close")();
+    return out;
+  });
+}
+
+void save_npz(nb::handle file, const std::vector<std::pair<std::string, array>>& arrays,
+              bool compressed) {
+  if (!nb::isinstance<nb::str>(file)) {
+    write_members(file, arrays, compressed);
+    return;
+  }
+  auto os = nb::module_::import_("os");
+  auto path = nb::cast<std::string>(file);
+  std::string temporary = path + "." + nb::cast<std::string>(nb::str(os.attr("getpid")())) + ".tmp";
+  nb::str name(temporary.c_str());
+  try {
+    write_members(name, arrays, compressed);
+    os.attr("replace")(name, file);
+  } catch (...) {
+    if (nb::cast<bool>(os.attr("path").attr("exists")(name))) {
+      os.attr("unlink")(name);
+    }
+    throw;
+  }
+}
+
+}  // namespace mlx::python
