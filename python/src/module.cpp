@@ -18,4 +18,5 @@ NB_MODULE(core, m) {
   bind_printing(m);
   bind_memory(m);
   bind_elementwise(m);
+  bind_load(m);
 }
