@@ -120,6 +120,33 @@ Strides broadcast_strides(const array& in, const Shape& shape) {
   return strides;
 }
 
+std::optional<Strides> reshape_strides(const array& in, const Shape& shape) {
+  if (in.size() == 0 || in.flags().row_contiguous) {
+    return row_contiguous_strides(shape);
+  }
+  // Each run of axes that walks memory evenly is cut into new axes, from the last one on.
+  auto [extents, all_strides] = collapse_dims(in.shape(), {in.strides()});
+  const Strides& old = all_strides[0];
+  Strides strides(shape.size(), 0);
+  int axis = static_cast<int>(shape.size()) - 1;
+  for (int run = static_cast<int>(extents.size()) - 1; run >= 0; run--) {
+    int64_t covered = 1;
+    while (axis >= 0 && (covered < extents[run] || shape[axis] == 1)) {
+      strides[axis] = old[run] * covered;
+      covered *= shape[axis--];
+    }
+    if (covered != extents[run]) {
+      return std::nullopt;
+    }
+  }
+  return strides;
+}
+
+void share_view(const array& in, array& out, const Strides& strides, int64_t offset) {
+  size_t span = layout_span(out.shape(), strides);
+  out.copy_shared_buffer(in, strides, layout_flags(out.shape(), strides, span), span, offset);
+}
+
 bool can_donate(const array& in, const array& out) {
   // A buffer with a deleter is memory that somebody lent: it is read, never written.
   return in.is_donatable() && !in.data_shared_ptr()->deleter && in.itemsize() == out.itemsize() &&

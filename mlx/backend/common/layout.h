@@ -1,6 +1,7 @@
 // Layout decisions that every backend shares: contiguity, collapsing dimensions, walking strides.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "mlx/array.h"
@@ -40,6 +41,14 @@ int64_t element_offset(int64_t index, const ShapeLike& shape, const Strides& str
 
 /** Strides for reading `in` as if it had the broadcast shape `shape`: 0 along broadcast axes. */
 Strides broadcast_strides(const array& in, const Shape& shape);
+
+/** Strides with which the elements of `in`, in row-major order, have another shape; nothing when
+ *  that takes a copy. Both shapes have the same number of elements. */
+std::optional<Strides> reshape_strides(const array& in, const Shape& shape);
+
+/** Makes `out` a view of the buffer of `in`: `offset` elements of the dtype of `out` after the
+ *  first one of `in`, with these strides. */
+void share_view(const array& in, array& out, const Strides& strides, int64_t offset = 0);
 
 /** Whether `out` may take over the buffer of `in`: same size of element, no gaps, nobody else. */
 bool can_donate(const array& in, const array& out);

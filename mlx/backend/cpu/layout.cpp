@@ -1,0 +1,93 @@
+// Copies, reinterpretation of bytes, and nodes that pass their input on.
+#include "mlx/primitives/layout.h"
+
+#include "mlx/backend/common/layout.h"
+#include "mlx/backend/cpu/copy.h"
+
+namespace mlx::core {
+
+namespace {
+
+// Strides of the same memory counted in elements of another size, if the elements fit into it.
+std::optional<Strides> strides_as(const array& in, size_t itemsize) {
+  int64_t old_size = in.itemsize(), new_size = itemsize;
+  Strides strides = in.strides();
+  if (old_size == new_size) {
+    return strides;
+  }
+  if (in.shape().back() == 1) {
+    strides.back() = 1;
+  }
+  if (strides.back() != 1 || in.offset() * old_size % new_size != 0) {
+    return std::nullopt;
+  }
+  for (size_t i = 0; i + 1 < strides.size(); i++) {
+    if (strides[i] * old_size % new_size != 0) {
+      return std::nullopt;
+    }
+    strides[i] = strides[i] * old_size / new_size;
+  }
+  return strides;
+}
+
+}  // namespace
+
+void AsStrided::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+  share_view(cpu::contiguous(inputs[0]), outputs[0], strides_, offset_);
+}
+
+void Copy::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+  if (can_donate(inputs[0], outputs[0])) {
+    outputs[0].copy_shared_buffer(inputs[0]);
+  } else {
+    cpu::copy(inputs[0], outputs[0]);
+  }
+}
+
+void Contiguous::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+  const array& in = inputs[0];
+  if (in.flags().row_contiguous || (allow_col_major_ && in.flags().col_contiguous)) {
+    outputs[0].copy_shared_buffer(in);
+  } else {
+    cpu::copy(in, outputs[0]);
+  }
+}
+
+void View::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+  array& out = outputs[0];
+  if (auto strides = strides_as(inputs[0], out.itemsize())) {
+    share_view(inputs[0], out, *strides);
+    return;
+  }
+  array whole(inputs[0].shape(), inputs[0].dtype(), nullptr, {});
+  cpu::copy(inputs[0], whole);
+  share_view(whole, out, row_contiguous_strides(out.shape()));
+}
+
+void StopGradient::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+  outputs[0].copy_shared_buffer(inputs[0]);
+}
+
+void Depends::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+  for (size_t i = 0; i < outputs.size(); i++) {
+    outputs[i].copy_shared_buffer(inputs[i]);
+  }
+}
+
+void NumberOfElements::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+  double count = 1;
+  for (int axis : axes_) {
+    count *= inputs[0].shape(axis);
+  }
+  count = inverted_ ? 1 / count : count;
+  outputs[0].set_data(allocator::malloc(outputs[0].nbytes()));
+  dispatch_dtype(dtype_, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    *outputs[0].data<T>() = static_cast<T>(static_cast<float>(count));
+    if constexpr (std::is_arithmetic_v<T>) {
+      *outputs[0].data<T>() = static_cast<T>(count);
+    }
+  });
+}
+
+}  // namespace mlx::core

@@ -1,0 +1,50 @@
+// Padding: the output is filled around the array, which is copied into place.
+#include "mlx/primitives/pad.h"
+
+#include "mlx/backend/cpu/copy.h"
+
+namespace mlx::core {
+
+namespace {
+
+// Fills the part of `out` that begins at `first` and has shape `part`.
+void fill(array& out, const array& value, const Shape& first, const Shape& part) {
+  int64_t offset = 0;
+  for (size_t i = 0; i < part.size(); i++) {
+    if (part[i] == 0) {
+      return;
+    }
+    offset += first[i] * out.strides()[i];
+  }
+  cpu::copy_strided(value.data<char>(), Strides(part.size(), 0),
+                    out.data<char>() + offset * static_cast<int64_t>(out.itemsize()), out.strides(),
+                    part, out.itemsize());
+}
+
+}  // namespace
+
+void Pad::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+  const array &in = inputs[0], &value = inputs[1];
+  array& out = outputs[0];
+  out.set_data(allocator::malloc(out.nbytes()));
+  // The slabs before and after the array along each axis; along earlier axes only inside it.
+  Shape first(out.ndim(), 0), part = out.shape();
+  int64_t offset = 0;
+  for (size_t i = 0; i < part.size(); i++) {
+    part[i] = low_[i];
+    fill(out, value, first, part);
+    first[i] = low_[i] + in.shape(i);
+    part[i] = high_[i];
+    fill(out, value, first, part);
+    first[i] = low_[i];
+    part[i] = in.shape(i);
+    offset += low_[i] * out.strides()[i];
+  }
+  if (in.size() > 0) {
+    cpu::copy_strided(in.data<char>(), in.strides(),
+                      out.data<char>() + offset * static_cast<int64_t>(out.itemsize()),
+                      out.strides(), in.shape(), in.itemsize());
+  }
+}
+
+}  // namespace mlx::core

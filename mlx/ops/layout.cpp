@@ -1,0 +1,88 @@
+// Ops about the memory of an array rather than its elements.
+#include <algorithm>
+
+#include "mlx/backend/common/layout.h"
+#include "mlx/core/errors.h"
+#include "mlx/ops.h"
+#include "mlx/ops/shape_checks.h"
+#include "mlx/primitives/layout.h"
+
+namespace mlx::core {
+
+namespace {
+
+// Throws unless every position of the view lies in [0, size). Offsets past 2^63 count as outside.
+void check_strided_bounds(const array& a, const Shape& shape, const Strides& strides,
+                          size_t offset) {
+  if (num_elements(shape) == 0) {
+    return;
+  }
+  __int128 low = offset, high = offset;
+  for (size_t i = 0; i < shape.size(); i++) {
+    __int128 reach = static_cast<__int128>(shape[i] - 1) * strides[i];
+    (reach < 0 ? low : high) += reach;
+  }
+  check(low >= 0 && high < static_cast<__int128>(a.size()), "as_strided", "A view of shape ", shape,
+        " with strides ", strides, " and offset ", offset, " reaches outside the ", a.size(),
+        " elements of an array of shape ", a.shape(), ".");
+}
+
+}  // namespace
+
+array as_strided(array a, Shape shape, Strides strides, size_t offset, StreamOrDevice s) {
+  check_shape("as_strided", shape, a.dtype());
+  check(shape.size() == strides.size(), "as_strided", "Got ", strides.size(), " strides for shape ",
+        shape, ".");
+  check_strided_bounds(a, shape, strides, offset);
+  if (shape == a.shape() && offset == 0 && strides == row_contiguous_strides(shape)) {
+    return a;
+  }
+  Shape out = shape;
+  return rearranged<AsStrided>(a, std::move(out), to_stream(s), std::move(shape),
+                               std::move(strides), offset);
+}
+
+array copy(array a, StreamOrDevice s) { return rearranged<Copy>(a, a.shape(), to_stream(s)); }
+
+array contiguous(const array& a, bool allow_col_major, StreamOrDevice s) {
+  return rearranged<Contiguous>(a, a.shape(), to_stream(s), allow_col_major);
+}
+
+array view(const array& a, const Dtype& dtype, StreamOrDevice s) {
+  if (a.dtype() == dtype) {
+    return a;
+  }
+  return array(View::shape_as(a, dtype), dtype, std::make_shared<View>(to_stream(s), dtype), {a});
+}
+
+array stop_gradient(const array& a, StreamOrDevice s) {
+  return rearranged<StopGradient>(a, a.shape(), to_stream(s));
+}
+
+std::vector<array> depends(const std::vector<array>& inputs,
+                           const std::vector<array>& dependencies) {
+  if (inputs.empty() || dependencies.empty()) {
+    return inputs;
+  }
+  std::vector<array> all = inputs;
+  all.insert(all.end(), dependencies.begin(), dependencies.end());
+  std::vector<Shape> shapes;
+  std::vector<Dtype> dtypes;
+  for (auto& in : inputs) {
+    shapes.push_back(in.shape());
+    dtypes.push_back(in.dtype());
+  }
+  Stream s = inputs[0].has_primitive() ? inputs[0].primitive().stream() : to_stream({});
+  return array::make_arrays(std::move(shapes), dtypes, std::make_shared<Depends>(s, inputs.size()),
+                            all);
+}
+
+array number_of_elements(const array& a, std::vector<int> axes, bool inverted, Dtype dtype,
+                         StreamOrDevice s) {
+  axes = normalize_axes("number_of_elements", std::move(axes), a.ndim());
+  return array(Shape{}, dtype,
+               std::make_shared<NumberOfElements>(to_stream(s), std::move(axes), inverted, dtype),
+               {a});
+}
+
+}  // namespace mlx::core

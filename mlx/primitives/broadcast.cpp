@@ -1,0 +1,51 @@
+// Shape and transforms of broadcasting.
+#include "mlx/primitives/broadcast.h"
+
+#include "mlx/core/errors.h"
+#include "mlx/ops.h"
+
+namespace mlx::core {
+
+bool Broadcast::is_equivalent(const Primitive& other) const {
+  auto o = same_type<Broadcast>(other);
+  return o && o->shape_ == shape_;
+}
+
+array Broadcast::apply(const array& a) { return broadcast_to(a, shape_, stream()); }
+
+array Broadcast::apply_to_batch(const array& a) {
+  // New axes go between the batch and the old ones.
+  size_t added = shape_.size() + 1 - a.ndim();
+  Shape spread = a.shape();
+  spread.insert(spread.begin() + 1, added, 1);
+  Shape target = shape_;
+  target.insert(target.begin(), a.shape(0));
+  return broadcast_to(reshape(a, spread, stream()), target, stream());
+}
+
+array Broadcast::transposed(const array& cotangent, const array& primal) {
+  return sum_to_shape(cotangent, primal.shape(), stream());
+}
+
+Shape Broadcast::output_shape(const array& in) const {
+  Shape shape = broadcast_shapes(in.shape(), shape_);
+  check(shape.size() == shape_.size(), "broadcast_to", "Cannot broadcast an array of shape ",
+        in.shape(), " to shape ", shape_, ".");
+  return shape;
+}
+
+array sum_to_shape(const array& a, const Shape& shape, Stream s) {
+  if (a.shape() == shape) {
+    return a;
+  }
+  std::vector<int> axes;
+  int added = static_cast<int>(a.ndim() - shape.size());
+  for (int i = 0; i < static_cast<int>(a.ndim()); i++) {
+    if (i < added || (shape[i - added] == 1 && a.shape(i) != 1)) {
+      axes.push_back(i);
+    }
+  }
+  return reshape(sum(a, axes, true, s), shape, s);
+}
+
+}  // namespace mlx::core

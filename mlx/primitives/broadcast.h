@@ -1,0 +1,31 @@
+// The node that repeats an array along new and unit axes without copying it.
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "mlx/primitives/rearrange.h"
+
+namespace mlx::core {
+
+class Broadcast : public Rearrangement {
+ public:
+  Broadcast(Stream s, Shape shape) : Rearrangement(s), shape_(std::move(shape)) {}
+  const char* name() const override { return "Broadcast"; }
+  bool is_view() const override { return true; }
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  bool is_equivalent(const Primitive& other) const override;
+  array apply(const array& a) override;
+  array apply_to_batch(const array& a) override;
+  array transposed(const array& cotangent, const array& primal) override;
+  Shape output_shape(const array& in) const override;
+  const Shape& shape() const { return shape_; }
+
+ private:
+  Shape shape_;
+};
+
+/** `a` summed over the axes along which `shape` had been broadcast to give its shape. */
+array sum_to_shape(const array& a, const Shape& shape, Stream s);
+
+}  // namespace mlx::core

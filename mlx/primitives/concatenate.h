@@ -1,0 +1,36 @@
+// The node that joins arrays along an axis.
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "mlx/primitives/rearrange.h"
+
+namespace mlx::core {
+
+class Concatenate : public BuiltinPrimitive {
+ public:
+  Concatenate(Stream s, int axis) : BuiltinPrimitive(s), axis_(axis) {}
+  const char* name() const override { return "Concatenate"; }
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
+                         const std::vector<int>& argnums,
+                         const std::vector<array>& outputs) override;
+  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
+                         const std::vector<int>& argnums) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
+  bool is_equivalent(const Primitive& other) const override;
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
+    return {joined(inputs, axis_)};
+  }
+  int axis() const { return axis_; }
+
+  /** Shape of the result. Throws std::invalid_argument when the arrays do not fit. */
+  static Shape joined(const std::vector<array>& inputs, int axis);
+
+ private:
+  int axis_;
+};
+
+}  // namespace mlx::core

@@ -1,0 +1,152 @@
+// Nodes about the memory of an array rather than its elements: copies, reinterpretation, free
+// strides, order of evaluation.
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "mlx/primitives/rearrange.h"
+
+namespace mlx::core {
+
+/** A view with given strides into the row-contiguous elements of the input. */
+class AsStrided : public Rearrangement {
+ public:
+  AsStrided(Stream s, Shape shape, Strides strides, size_t offset)
+      : Rearrangement(s), shape_(std::move(shape)), strides_(std::move(strides)), offset_(offset) {}
+  const char* name() const override { return "AsStrided"; }
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  bool is_equivalent(const Primitive& other) const override;
+  array apply(const array& a) override;
+  array apply_to_batch(const array& a) override;
+  array transposed(const array& cotangent, const array& primal) override;
+  Shape output_shape(const array&) const override { return shape_; }
+  const Strides& strides() const { return strides_; }
+  size_t offset() const { return offset_; }
+
+ private:
+  Shape shape_;
+  Strides strides_;
+  size_t offset_;
+};
+
+/** Elements in memory of their own. */
+class Copy : public Rearrangement {
+ public:
+  using Rearrangement::Rearrangement;
+  const char* name() const override { return "Copy"; }
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  bool is_equivalent(const Primitive& other) const override { return same_type<Copy>(other); }
+  array apply(const array& a) override;
+  array apply_to_batch(const array& a) override { return apply(a); }
+  array transposed(const array& cotangent, const array&) override { return cotangent; }
+  Shape output_shape(const array& in) const override { return in.shape(); }
+};
+
+/** Row-contiguous elements, or with allow_col_major in either order; no copy when they are. */
+class Contiguous : public Rearrangement {
+ public:
+  Contiguous(Stream s, bool allow_col_major)
+      : Rearrangement(s), allow_col_major_(allow_col_major) {}
+  const char* name() const override { return "Contiguous"; }
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  bool is_equivalent(const Primitive& other) const override;
+  array apply(const array& a) override;
+  array apply_to_batch(const array& a) override { return apply(a); }
+  array transposed(const array& cotangent, const array&) override { return cotangent; }
+  Shape output_shape(const array& in) const override { return in.shape(); }
+  bool allow_col_major() const { return allow_col_major_; }
+
+ private:
+  bool allow_col_major_;
+};
+
+/** The same bytes as another dtype; the last axis shrinks or grows with the size of an element. */
+class View : public BuiltinPrimitive {
+ public:
+  View(Stream s, Dtype dtype) : BuiltinPrimitive(s), dtype_(dtype) {}
+  const char* name() const override { return "View"; }
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
+                         const std::vector<int>& argnums,
+                         const std::vector<array>& outputs) override;
+  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
+                         const std::vector<int>& argnums) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
+  bool is_equivalent(const Primitive& other) const override;
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  Dtype dtype() const { return dtype_; }
+
+  static Shape shape_as(const array& a, Dtype dtype);
+
+ private:
+  Dtype dtype_;
+};
+
+/** The input, through which no derivative passes. */
+class StopGradient : public BuiltinPrimitive {
+ public:
+  using BuiltinPrimitive::BuiltinPrimitive;
+  const char* name() const override { return "StopGradient"; }
+  bool is_view() const override { return true; }
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
+                         const std::vector<int>& argnums,
+                         const std::vector<array>& outputs) override;
+  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
+                         const std::vector<int>& argnums) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
+  bool is_equivalent(const Primitive& other) const override {
+    return same_type<StopGradient>(other);
+  }
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
+    return {inputs[0].shape()};
+  }
+};
+
+/** The first inputs, one for each output, not before the remaining ones have been computed. */
+class Depends : public BuiltinPrimitive {
+ public:
+  Depends(Stream s, size_t outputs) : BuiltinPrimitive(s), outputs_(outputs) {}
+  const char* name() const override { return "Depends"; }
+  bool is_view() const override { return true; }
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
+                         const std::vector<int>& argnums,
+                         const std::vector<array>& outputs) override;
+  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
+                         const std::vector<int>& argnums) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
+
+ private:
+  size_t outputs_;
+};
+
+/** The product of some extents, as a scalar: known only from the shape, so it stays right when a
+ *  graph is run again with other shapes. */
+class NumberOfElements : public BuiltinPrimitive {
+ public:
+  NumberOfElements(Stream s, std::vector<int> axes, bool inverted, Dtype dtype)
+      : BuiltinPrimitive(s), axes_(std::move(axes)), inverted_(inverted), dtype_(dtype) {}
+  const char* name() const override { return "NumberOfElements"; }
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
+                         const std::vector<int>& argnums,
+                         const std::vector<array>& outputs) override;
+  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
+                         const std::vector<int>& argnums) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
+  bool is_equivalent(const Primitive& other) const override;
+  std::vector<Shape> output_shapes(const std::vector<array>&) override { return {Shape{}}; }
+
+ private:
+  std::vector<int> axes_;
+  bool inverted_;
+  Dtype dtype_;
+};
+
+}  // namespace mlx::core

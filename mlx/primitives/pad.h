@@ -1,0 +1,40 @@
+// The node that puts an array into a larger one filled with a value.
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "mlx/primitives/rearrange.h"
+
+namespace mlx::core {
+
+/** Inputs: the array, and a scalar of its dtype. Padding has an entry for each axis. */
+class Pad : public BuiltinPrimitive {
+ public:
+  Pad(Stream s, Shape low, Shape high)
+      : BuiltinPrimitive(s), low_(std::move(low)), high_(std::move(high)) {}
+  const char* name() const override { return "Pad"; }
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
+                         const std::vector<int>& argnums,
+                         const std::vector<array>& outputs) override;
+  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
+                         const std::vector<int>& argnums) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
+  bool is_equivalent(const Primitive& other) const override;
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
+    return {padded(inputs[0].shape(), low_, high_)};
+  }
+
+  static Shape padded(const Shape& shape, const Shape& low, const Shape& high);
+
+ private:
+  array inside(const array& a) const;
+  array padded_with(const array& a, const array& value) const;
+
+  Shape low_;
+  Shape high_;
+};
+
+}  // namespace mlx::core

@@ -1,0 +1,50 @@
+// What nodes that only move elements of one input have in common: they are linear, so the tangent
+// goes through the same op, and a batch is one more axis.
+#pragma once
+
+#include <typeinfo>
+#include <utility>
+#include <vector>
+
+#include "mlx/primitives.h"
+
+namespace mlx::core {
+
+class Rearrangement : public BuiltinPrimitive {
+ public:
+  using BuiltinPrimitive::BuiltinPrimitive;
+
+  /** The same op on another array. */
+  virtual array apply(const array& a) = 0;
+  /** The same op on each slice along axis 0, which stays axis 0. */
+  virtual array apply_to_batch(const array& a) = 0;
+  /** The transposed linear map: what a cotangent of the output is for `primal`. */
+  virtual array transposed(const array& cotangent, const array& primal) = 0;
+  virtual Shape output_shape(const array& in) const = 0;
+
+  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
+                         const std::vector<int>& argnums) override;
+  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
+                         const std::vector<int>& argnums,
+                         const std::vector<array>& outputs) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+};
+
+/** The other primitive as a T when it is exactly one, else null. */
+template <typename T>
+const T* same_type(const Primitive& other) {
+  return typeid(other) == typeid(T) ? static_cast<const T*>(&other) : nullptr;
+}
+
+/** The batch axis of `a` moved to the front; with axis -1 (no batch) a new one of extent 1. */
+array batch_first(const array& a, int axis, Stream s);
+
+/** As batch_first, and broadcast to `batch` slices where there was no batch axis. */
+array broadcast_batch_first(const array& a, int axis, int batch, Stream s);
+
+/** Extent of the batch axis of the first input that has one. */
+int batch_extent(const std::vector<array>& inputs, const std::vector<int>& axes);
+
+}  // namespace mlx::core

@@ -1,0 +1,158 @@
+// Nodes that read or write a regular part of an array: static and dynamic slices, and splits.
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "mlx/primitives/rearrange.h"
+
+namespace mlx::core {
+
+/** Start, stop and step for each axis as Python has them: negative ones count from the end, ones
+ *  past an end mean that end. Kept as given, so that "to the end" holds for other shapes too. */
+struct SliceSpec {
+  Shape start;
+  Shape stop;
+  Shape step;
+
+  bool operator==(const SliceSpec& other) const {
+    return start == other.start && stop == other.stop && step == other.step;
+  }
+  /** First element of each axis of `in`, in [0, extent], and the shape of the slice. */
+  std::pair<Shape, Shape> resolve(const Shape& in) const;
+  /** The same for arrays with a batch axis in front. */
+  SliceSpec with_batch() const;
+};
+
+/** How an update meets what is there. */
+enum class UpdateMode { Replace, Sum, Prod, Max, Min };
+
+const char* update_mode_name(UpdateMode mode);
+
+class Slice : public Rearrangement {
+ public:
+  Slice(Stream s, SliceSpec spec) : Rearrangement(s), spec_(std::move(spec)) {}
+  const char* name() const override { return "Slice"; }
+  bool is_view() const override { return true; }
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  bool is_equivalent(const Primitive& other) const override;
+  array apply(const array& a) override;
+  array apply_to_batch(const array& a) override;
+  array transposed(const array& cotangent, const array& primal) override;
+  Shape output_shape(const array& in) const override { return spec_.resolve(in.shape()).second; }
+  const SliceSpec& spec() const { return spec_; }
+
+ private:
+  SliceSpec spec_;
+};
+
+/** Inputs: source, and an update of the slice's shape and the source's dtype. */
+class SliceUpdate : public BuiltinPrimitive {
+ public:
+  SliceUpdate(Stream s, UpdateMode mode, SliceSpec spec)
+      : BuiltinPrimitive(s), mode_(mode), spec_(std::move(spec)) {}
+  const char* name() const override { return "SliceUpdate"; }
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
+                         const std::vector<int>& argnums,
+                         const std::vector<array>& outputs) override;
+  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
+                         const std::vector<int>& argnums) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
+  bool is_equivalent(const Primitive& other) const override;
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
+    return {inputs[0].shape()};
+  }
+  UpdateMode mode() const { return mode_; }
+  const SliceSpec& spec() const { return spec_; }
+
+  /** The node. `update` broadcasts to the slice and is cast. Errors name `op`. */
+  static array make(const char* op, UpdateMode mode, const array& source, const array& update,
+                    SliceSpec spec, Stream s);
+
+ private:
+  array part(const array& a) const;
+  array updated(UpdateMode mode, const array& source, const array& update) const;
+
+  UpdateMode mode_;
+  SliceSpec spec_;
+};
+
+/** Inputs: source, and the start along `axes` (integers; other axes start at 0). */
+class DynamicSlice : public BuiltinPrimitive {
+ public:
+  DynamicSlice(Stream s, std::vector<int> axes, Shape size)
+      : BuiltinPrimitive(s), axes_(std::move(axes)), size_(std::move(size)) {}
+  const char* name() const override { return "DynamicSlice"; }
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
+                         const std::vector<int>& argnums,
+                         const std::vector<array>& outputs) override;
+  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
+                         const std::vector<int>& argnums) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
+  bool is_equivalent(const Primitive& other) const override;
+  std::vector<Shape> output_shapes(const std::vector<array>&) override { return {size_}; }
+  const std::vector<int>& axes() const { return axes_; }
+
+ private:
+  std::vector<int> axes_;
+  Shape size_;
+};
+
+/** Inputs: source, update, and the start along `axes`. */
+class DynamicSliceUpdate : public BuiltinPrimitive {
+ public:
+  DynamicSliceUpdate(Stream s, std::vector<int> axes)
+      : BuiltinPrimitive(s), axes_(std::move(axes)) {}
+  const char* name() const override { return "DynamicSliceUpdate"; }
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
+                         const std::vector<int>& argnums,
+                         const std::vector<array>& outputs) override;
+  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
+                         const std::vector<int>& argnums) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
+  bool is_equivalent(const Primitive& other) const override;
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
+    return {inputs[0].shape()};
+  }
+  const std::vector<int>& axes() const { return axes_; }
+
+ private:
+  std::vector<int> axes_;
+};
+
+/** Cuts one axis before each of `indices` (which count from 0, ascending), or into equal parts. */
+class Split : public BuiltinPrimitive {
+ public:
+  /** Boundaries inside [0, extent], or with `parts` > 0 that many equal ones. */
+  Split(Stream s, int axis, Shape indices, int parts)
+      : BuiltinPrimitive(s), axis_(axis), indices_(std::move(indices)), parts_(parts) {}
+  const char* name() const override { return "Split"; }
+  bool is_view() const override { return true; }
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
+                         const std::vector<int>& argnums,
+                         const std::vector<array>& outputs) override;
+  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
+                         const std::vector<int>& argnums) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
+  bool is_equivalent(const Primitive& other) const override;
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+
+  /** [begin, end) of each part along the axis of a shape. */
+  std::vector<std::pair<int, int>> ranges(const Shape& in) const;
+  std::vector<array> apply(const array& a, int axis) const;
+
+ private:
+  int axis_;
+  Shape indices_;
+  int parts_;
+};
+
+}  // namespace mlx::core

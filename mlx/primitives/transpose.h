@@ -1,0 +1,31 @@
+// The node that permutes axes.
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "mlx/primitives/rearrange.h"
+
+namespace mlx::core {
+
+/** Axis i of the output is axis axes[i] of the input. */
+class Transpose : public Rearrangement {
+ public:
+  Transpose(Stream s, std::vector<int> axes) : Rearrangement(s), axes_(std::move(axes)) {}
+  const char* name() const override { return "Transpose"; }
+  bool is_view() const override { return true; }
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  bool is_equivalent(const Primitive& other) const override;
+  array apply(const array& a) override;
+  array apply_to_batch(const array& a) override;
+  array transposed(const array& cotangent, const array& primal) override;
+  Shape output_shape(const array& in) const override { return permuted(in.shape(), axes_); }
+  const std::vector<int>& axes() const { return axes_; }
+
+  static Shape permuted(const Shape& shape, const std::vector<int>& axes);
+
+ private:
+  std::vector<int> axes_;
+};
+
+}  // namespace mlx::core
