@@ -266,6 +266,10 @@ array scatter_min(const array& a, const array& indices, const array& updates, in
 
 array masked_scatter(const array& a, const array& mask, const array& src, StreamOrDevice s = {});
 
+/** The positions of the elements that are not zero, in row-major order: an int32 array for each
+ *  axis. Evaluates `a`, since their number decides the shapes. */
+std::vector<array> nonzero(const array& a, StreamOrDevice s = {});
+
 // ------------ Element-wise
 
 array astype(array a, Dtype dtype, StreamOrDevice s = {});

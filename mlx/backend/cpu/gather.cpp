@@ -1,0 +1,212 @@
+// Gathers: rows are copied whole, past the caches when the result is larger than they are; single
+// elements go through blocks of checked offsets.
+#include "mlx/primitives/gather.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "mlx/backend/common/layout.h"
+#include "mlx/backend/cpu/combine.h"
+#include "mlx/backend/cpu/copy.h"
+#include "mlx/backend/cpu/indices.h"
+#include "mlx/backend/cpu/runtime/parallel.h"
+
+namespace mlx::core {
+
+namespace {
+
+constexpr int64_t kBlock = 512;
+constexpr int64_t kBytesPerTask = 1 << 16;
+constexpr int64_t kPrefetchDistance = 3;
+constexpr int64_t kPrefetchBytes = 2048;
+
+void prefetch_row(const char* from, int64_t bytes) {
+  for (int64_t i = 0; i < std::min(bytes, kPrefetchBytes); i += 64) {
+    __builtin_prefetch(from + i);
+  }
+}
+
+// Calls f(first, n, offsets) for blocks of positions, on all threads.
+template <typename F>
+void for_blocks(const cpu::IndexOffsets& positions, int64_t bytes_each, F f) {
+  int64_t grain = std::max<int64_t>(1, kBytesPerTask / std::max<int64_t>(1, bytes_each));
+  cpu::parallel_for(positions.count(), grain, [&](int64_t begin, int64_t end) {
+    int64_t offsets[kBlock];
+    for (int64_t at = begin; at < end; at += kBlock) {
+      int64_t n = std::min(kBlock, end - at);
+      positions.read(at, at + n, offsets);
+      f(at, n, offsets);
+    }
+  });
+}
+
+template <typename Word>
+void gather_elements(const cpu::IndexOffsets& positions, const void* source, void* target) {
+  const Word* from = static_cast<const Word*>(source);
+  Word* to = static_cast<Word*>(target);
+  for_blocks(positions, 2 * sizeof(Word), [&](int64_t at, int64_t n, const int64_t* offsets) {
+    for (int64_t i = 0; i < n; i++) {
+      to[at + i] = from[offsets[i]];
+    }
+  });
+}
+
+void gather_rows(const cpu::IndexOffsets& positions, const char* from, char* to, int64_t row_bytes,
+                 int64_t itemsize) {
+  bool streaming = static_cast<size_t>(positions.count() * row_bytes) >= cpu::stream_threshold;
+  for_blocks(positions, row_bytes, [&](int64_t at, int64_t n, const int64_t* offsets) {
+    for (int64_t i = 0; i < n; i++) {
+      if (i + kPrefetchDistance < n) {
+        prefetch_row(from + offsets[i + kPrefetchDistance] * itemsize, row_bytes);
+      }
+      char* row = to + (at + i) * row_bytes;
+      const char* source = from + offsets[i] * itemsize;
+      if (streaming) {
+        cpu::stream_bytes(row, source, row_bytes);
+      } else {
+        std::memcpy(row, source, row_bytes);
+      }
+    }
+    if (streaming) {
+      cpu::stream_fence();
+    }
+  });
+}
+
+void gather_strided(const cpu::IndexOffsets& positions, const array& a, array& out,
+                    const CollapsedLayout& slice, int64_t slice_elements) {
+  auto kernel = cpu::combine_row(UpdateMode::Replace, a.dtype());
+  int64_t size = a.itemsize(), row = slice.shape.back(), rows = slice_elements / row;
+  auto outer = slice.shape;
+  outer.pop_back();
+  for_blocks(positions, slice_elements * size, [&](int64_t at, int64_t n, const int64_t* offsets) {
+    for (int64_t i = 0; i < n; i++) {
+      char* to = out.data<char>() + (at + i) * slice_elements * size;
+      for (int64_t r = 0; r < rows; r++) {
+        int64_t offset = offsets[i] + element_offset(r, outer, slice.strides[0]);
+        kernel(to + r * row * size, 1, a.data<char>() + offset * size, slice.strides[0].back(),
+               row);
+      }
+    }
+  });
+}
+
+// Few large slices: threads share each one.
+void gather_large(const cpu::IndexOffsets& positions, const array& a, array& out,
+                  const Shape& slice_sizes, int64_t slice_elements) {
+  int64_t size = a.itemsize();
+  Strides to_strides = row_contiguous_strides(slice_sizes);
+  for (int64_t i = 0; i < positions.count(); i++) {
+    int64_t offset;
+    positions.read(i, i + 1, &offset);
+    cpu::copy_strided(a.data<char>() + offset * size, a.strides(),
+                      out.data<char>() + i * slice_elements * size, to_strides, slice_sizes, size);
+  }
+}
+
+// out[j] = from[offsets[j] + j * step]
+template <typename Word>
+void pick(const void* source, const int64_t* offsets, int64_t step, int64_t n, void* target) {
+  const Word* from = static_cast<const Word*>(source);
+  Word* to = static_cast<Word*>(target);
+  for (int64_t j = 0; j < n; j++) {
+    to[j] = from[offsets[j] + j * step];
+  }
+}
+
+using Pick = void (*)(const void*, const int64_t*, int64_t, int64_t, void*);
+
+Pick pick_of(size_t itemsize) {
+  return itemsize == 1   ? pick<uint8_t>
+         : itemsize == 2 ? pick<uint16_t>
+         : itemsize == 4 ? pick<uint32_t>
+                         : pick<uint64_t>;
+}
+
+}  // namespace
+
+void Gather::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+  const array& a = inputs[0];
+  array& out = outputs[0];
+  out.set_data(allocator::malloc(out.nbytes()));
+  std::vector<array> indices(inputs.begin() + 1, inputs.end());
+  Shape index_shape(out.shape().begin(), out.shape().end() - a.ndim());
+  cpu::IndexOffsets positions("gather", indices, index_shape, a, axes_, slice_sizes_);
+  int64_t slice_elements = static_cast<int64_t>(num_elements(slice_sizes_));
+  int64_t size = a.itemsize();
+  if (slice_elements == 0) {
+    return;
+  }
+  auto slice = collapse_dims(slice_sizes_, {a.strides()});
+  bool dense = slice.shape.size() == 1 && slice.strides[0][0] == 1;
+  if (slice_elements == 1) {
+    auto gather = size == 1   ? gather_elements<uint8_t>
+                  : size == 2 ? gather_elements<uint16_t>
+                  : size == 4 ? gather_elements<uint32_t>
+                              : gather_elements<uint64_t>;
+    gather(positions, a.data<char>(), out.data<char>());
+  } else if (positions.count() < 2 * cpu::num_threads() && slice_elements * size > kBytesPerTask) {
+    gather_large(positions, a, out, slice_sizes_, slice_elements);
+  } else if (dense) {
+    gather_rows(positions, a.data<char>(), out.data<char>(), slice_elements * size, size);
+  } else {
+    gather_strided(positions, a, out, slice, slice_elements);
+  }
+}
+
+void GatherAxis::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+  array& out = outputs[0];
+  out.set_data(allocator::malloc(out.nbytes()));
+  if (out.size() == 0) {
+    return;
+  }
+  cpu::AxisLayout from, at;
+  array a = cpu::with_axis_layout(inputs[0], axis_, from);
+  array indices = cpu::with_axis_layout(inputs[1], axis_, at);
+  int64_t size = out.itemsize(), index_size = indices.itemsize();
+  cpu::IndexedAxis axis{axis_, from.along, 1, from.along_stride};
+  // Lines run along the last axis that is not trivial; one offset serves a line that shares it.
+  bool over_after = from.after > 1;
+  bool shared = over_after && at.after_stride == 0;
+  int64_t line = over_after ? from.after : at.along;
+  int64_t lines_per_slab = over_after ? at.along : 1;
+  int64_t index_step = over_after ? at.after_stride : at.along_stride;
+  int64_t source_step = over_after ? from.after_stride : 0;
+  auto copy_row = cpu::combine_row(UpdateMode::Replace, out.dtype());
+  auto pick_elements = pick_of(size);
+  auto do_line = [&](int64_t number, int64_t begin, int64_t end) {
+    int64_t slab = number / lines_per_slab, k = number % lines_per_slab;
+    const char* source = a.data<char>() + slab * from.before_stride * size;
+    const char* index =
+        indices.data<char>() + (slab * at.before_stride + k * at.along_stride) * index_size;
+    char* target = out.data<char>() + number * line * size;
+    int64_t offsets[kBlock];
+    for (int64_t j = begin; j < end; j += shared ? end - begin : kBlock) {
+      int64_t n = shared ? end - begin : std::min(kBlock, end - j);
+      int64_t reads = shared ? 1 : n;
+      std::fill(offsets, offsets + reads, 0);
+      cpu::add_offsets("take_along_axis", axis, indices.dtype(),
+                       index + j * index_step * index_size, index_step, reads, offsets);
+      const char* first = source + j * source_step * size;
+      if (shared) {
+        copy_row(target + j * size, 1, first + offsets[0] * size, source_step, n);
+      } else {
+        pick_elements(first, offsets, source_step, n, target + j * size);
+      }
+    }
+  };
+  int64_t lines = from.before * lines_per_slab;
+  if (lines == 1) {
+    cpu::parallel_for(line, kBytesPerTask / size,
+                      [&](int64_t begin, int64_t end) { do_line(0, begin, end); });
+    return;
+  }
+  int64_t grain = std::max<int64_t>(1, kBytesPerTask / (line * size));
+  cpu::parallel_for(lines, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) {
+      do_line(i, 0, line);
+    }
+  });
+}
+
+}  // namespace mlx::core

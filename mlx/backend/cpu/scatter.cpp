@@ -1,0 +1,267 @@
+// Scatters. Threads never share an element: each has a range of every slice, or a range of the
+// target's memory. So the order of updates of one element, and with it the result, is that of one
+// thread.
+#include "mlx/primitives/scatter.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "mlx/backend/common/layout.h"
+#include "mlx/backend/cpu/combine.h"
+#include "mlx/backend/cpu/copy.h"
+#include "mlx/backend/cpu/indices.h"
+#include "mlx/backend/cpu/runtime/parallel.h"
+
+namespace mlx::core {
+
+namespace {
+
+constexpr int64_t kBlock = 512;
+constexpr int64_t kElementsPerTask = 1 << 15;
+constexpr int64_t kShortestRange = 16;
+constexpr int64_t kLowest = std::numeric_limits<int64_t>::min();
+constexpr int64_t kHighest = std::numeric_limits<int64_t>::max();
+
+// What all threads of one scatter know.
+struct Work {
+  UpdateMode mode;
+  Dtype dtype;
+  char* target;
+  const char* updates;
+  std::vector<int64_t> offsets;  // of each position in the target
+  CollapsedLayout positions;     // walks the updates' positions
+  CollapsedLayout slice;         // walks one slice of target [0] and updates [1]
+  int64_t slice_elements;
+
+  int64_t count() const { return static_cast<int64_t>(offsets.size()); }
+  int64_t update_offset(int64_t position) const {
+    return element_offset(position, positions.shape, positions.strides[0]);
+  }
+};
+
+std::vector<int64_t> read_offsets(const cpu::IndexOffsets& positions) {
+  std::vector<int64_t> offsets(positions.count());
+  cpu::parallel_for(positions.count(), kElementsPerTask, [&](int64_t begin, int64_t end) {
+    positions.read(begin, end, offsets.data() + begin);
+  });
+  return offsets;
+}
+
+// Slices of one element: the update's positions in runs, those with offsets in [low, high).
+void scatter_elements(const Work& work, int64_t low, int64_t high) {
+  auto kernel = cpu::combine_elements(work.mode, work.dtype);
+  int64_t run = work.positions.shape.back(), step = work.positions.strides[0].back();
+  int64_t size = work.dtype.size();
+  for (int64_t at = 0; at < work.count(); at += run) {
+    kernel(work.target, work.offsets.data() + at, run, work.updates + work.update_offset(at) * size,
+           step, low, high);
+  }
+}
+
+// Slices of many elements: for each position in [low, high) the part [begin, end) along `axis`.
+void scatter_slices(const Work& work, int axis, int64_t begin, int64_t end, int64_t low,
+                    int64_t high) {
+  auto kernel = cpu::combine_row(work.mode, work.dtype);
+  auto outer = work.slice.shape;
+  const Strides &to_strides = work.slice.strides[0], &from_strides = work.slice.strides[1];
+  outer[axis] = end - begin;
+  int64_t row = outer.back(), rows = 1, size = work.dtype.size();
+  outer.pop_back();
+  for (int64_t extent : outer) {
+    rows *= extent;
+  }
+  int64_t to_begin = begin * to_strides[axis], from_begin = begin * from_strides[axis];
+  for (int64_t i = 0; i < work.count(); i++) {
+    if (work.offsets[i] < low || work.offsets[i] >= high) {
+      continue;
+    }
+    if (i + 2 < work.count()) {
+      const char* next = work.target + (work.offsets[i + 2] + to_begin) * size;
+      for (int64_t byte = 0; byte < std::min<int64_t>(row * size, 1024); byte += 64) {
+        __builtin_prefetch(next + byte, 1);
+      }
+    }
+    int64_t to = work.offsets[i] + to_begin, from = work.update_offset(i) + from_begin;
+    for (int64_t r = 0; r < rows; r++) {
+      kernel(work.target + (to + element_offset(r, outer, to_strides)) * size, to_strides.back(),
+             work.updates + (from + element_offset(r, outer, from_strides)) * size,
+             from_strides.back(), row);
+    }
+  }
+}
+
+// The longest axis of a slice.
+int widest_axis(const CollapsedLayout& slice) {
+  auto widest = std::max_element(slice.shape.begin(), slice.shape.end());
+  return static_cast<int>(widest - slice.shape.begin());
+}
+
+// Threads own ranges of the target's memory, and pass over the other positions.
+void scatter_by_target(const Work& work, int64_t target_span) {
+  int64_t parts = cpu::num_threads();
+  auto bound = [&](int64_t part) { return part == parts ? kHighest : target_span / parts * part; };
+  cpu::parallel_for(parts, 1, [&](int64_t begin, int64_t end) {
+    int64_t low = bound(begin), high = bound(end);
+    if (work.slice_elements == 1) {
+      scatter_elements(work, low, high);
+    } else {
+      scatter_slices(work, 0, 0, work.slice.shape[0], low, high);
+    }
+  });
+}
+
+void run_scatter(const Work& work, bool slices_disjoint, int64_t target_span) {
+  bool small = work.count() * work.slice_elements <= kElementsPerTask || cpu::num_threads() == 1;
+  int axis = widest_axis(work.slice);
+  int64_t width = work.slice.shape[axis];
+  if (slices_disjoint && !small && width >= kShortestRange * cpu::num_threads()) {
+    // At most as many ranges as threads, and of whole cache lines where that is possible.
+    int64_t grain = (width + cpu::num_threads() - 1) / cpu::num_threads();
+    int64_t units = (width + kShortestRange - 1) / kShortestRange;
+    cpu::parallel_for(units, std::max<int64_t>(1, grain / kShortestRange),
+                      [&](int64_t begin, int64_t end) {
+                        scatter_slices(work, axis, begin * kShortestRange,
+                                       std::min(width, end * kShortestRange), kLowest, kHighest);
+                      });
+  } else if (slices_disjoint && !small) {
+    scatter_by_target(work, target_span);
+  } else if (work.slice_elements == 1) {
+    scatter_elements(work, kLowest, kHighest);
+  } else {
+    scatter_slices(work, 0, 0, work.slice.shape[0], kLowest, kHighest);
+  }
+}
+
+}  // namespace
+
+void Scatter::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+  const array &a = inputs[0], &updates = inputs.back();
+  array& out = outputs[0];
+  cpu::take_over(a, out);
+  std::vector<array> indices(inputs.begin() + 1, inputs.end() - 1);
+  size_t index_ndim = updates.ndim() - out.ndim();
+  auto slice_begin = updates.shape().begin() + index_ndim;
+  Shape index_shape(updates.shape().begin(), slice_begin);
+  Shape slice_sizes(slice_begin, updates.shape().end());
+  Strides position_strides(updates.strides().begin(), updates.strides().begin() + index_ndim);
+  Strides slice_strides(updates.strides().begin() + index_ndim, updates.strides().end());
+  cpu::IndexOffsets positions("scatter", indices, index_shape, out, axes_, slice_sizes);
+
+  Work work{mode_,
+            out.dtype(),
+            out.data<char>(),
+            updates.data<char>(),
+            read_offsets(positions),
+            collapse_dims(index_shape, {position_strides}),
+            collapse_dims(slice_sizes, {out.strides(), slice_strides}),
+            static_cast<int64_t>(num_elements(slice_sizes))};
+  if (work.count() == 0 || work.slice_elements == 0) {
+    return;
+  }
+  // Slices at different indices overlap when they are longer than one along an indexed axis.
+  bool disjoint =
+      std::all_of(axes_.begin(), axes_.end(), [&](int axis) { return slice_sizes[axis] == 1; });
+  run_scatter(work, disjoint, static_cast<int64_t>(layout_span(out.shape(), out.strides())));
+}
+
+// ------------ Along an axis
+
+namespace {
+
+struct AxisWork {
+  UpdateMode mode;
+  array out, indices, updates;
+  int axis;
+  cpu::AxisLayout to, at, from;
+
+  cpu::IndexedAxis indexed() const { return {axis, to.along, 1, to.along_stride}; }
+};
+
+// Along the axis, one line: all updates of the elements [slab, .., column].
+void scatter_line(const AxisWork& work, int64_t slab, int64_t low, int64_t high) {
+  auto kernel = cpu::combine_elements(work.mode, work.out.dtype());
+  int64_t size = work.out.itemsize(), index_size = work.indices.itemsize();
+  char* target = const_cast<char*>(work.out.data<char>()) + slab * work.to.before_stride * size;
+  const char* index = work.indices.data<char>() + slab * work.at.before_stride * index_size;
+  const char* update = work.updates.data<char>() + slab * work.from.before_stride * size;
+  int64_t offsets[kBlock];
+  for (int64_t k = 0; k < work.at.along; k += kBlock) {
+    int64_t n = std::min(kBlock, work.at.along - k);
+    std::fill(offsets, offsets + n, 0);
+    cpu::add_offsets("scatter_axis", work.indexed(), work.indices.dtype(),
+                     index + k * work.at.along_stride * index_size, work.at.along_stride, n,
+                     offsets);
+    kernel(target, offsets, n, update + k * work.from.along_stride * size, work.from.along_stride,
+           low, high);
+  }
+}
+
+// Across the axis, the columns [begin, end) of one slab: update after update.
+void scatter_columns(const AxisWork& work, int64_t slab, int64_t begin, int64_t end) {
+  auto kernel = cpu::combine_elements(work.mode, work.out.dtype());
+  int64_t size = work.out.itemsize(), index_size = work.indices.itemsize();
+  char* target = const_cast<char*>(work.out.data<char>()) + slab * work.to.before_stride * size;
+  const char* index = work.indices.data<char>() + slab * work.at.before_stride * index_size;
+  const char* update = work.updates.data<char>() + slab * work.from.before_stride * size;
+  int64_t offsets[kBlock];
+  for (int64_t k = 0; k < work.at.along; k++) {
+    for (int64_t j = begin; j < end; j += kBlock) {
+      int64_t n = std::min(kBlock, end - j);
+      for (int64_t i = 0; i < n; i++) {
+        offsets[i] = (j + i) * work.to.after_stride;
+      }
+      int64_t first = k * work.at.along_stride + j * work.at.after_stride;
+      cpu::add_offsets("scatter_axis", work.indexed(), work.indices.dtype(),
+                       index + first * index_size, work.at.after_stride, n, offsets);
+      int64_t from = k * work.from.along_stride + j * work.from.after_stride;
+      kernel(target, offsets, n, update + from * size, work.from.after_stride, kLowest, kHighest);
+    }
+  }
+}
+
+void run_scatter_axis(const AxisWork& work) {
+  int64_t along = std::max<int64_t>(1, work.at.along), slabs = work.to.before;
+  if (work.to.after > 1) {
+    int64_t grain = std::max(kShortestRange, kElementsPerTask / along);
+    if (slabs == 1) {
+      cpu::parallel_for(work.to.after, grain,
+                        [&](int64_t begin, int64_t end) { scatter_columns(work, 0, begin, end); });
+      return;
+    }
+    grain = std::max<int64_t>(1, kElementsPerTask / (along * work.to.after));
+    cpu::parallel_for(slabs, grain, [&](int64_t begin, int64_t end) {
+      for (int64_t slab = begin; slab < end; slab++) {
+        scatter_columns(work, slab, 0, work.to.after);
+      }
+    });
+    return;
+  }
+  cpu::parallel_for(slabs, std::max<int64_t>(1, kElementsPerTask / along),
+                    [&](int64_t begin, int64_t end) {
+                      for (int64_t slab = begin; slab < end; slab++) {
+                        scatter_line(work, slab, kLowest, kHighest);
+                      }
+                    });
+}
+
+}  // namespace
+
+void ScatterAxis::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+  array& out = outputs[0];
+  cpu::take_over(inputs[0], out);
+  if (inputs[1].size() == 0) {
+    return;
+  }
+  AxisWork work{mode_, out, inputs[1], inputs[2], axis_, {}, {}, {}};
+  if (!cpu::axis_layout(out, axis_, work.to)) {
+    out.set_data(allocator::malloc(out.nbytes()));
+    cpu::copy(inputs[0], out);
+    work.out = out;
+    cpu::axis_layout(out, axis_, work.to);
+  }
+  work.indices = cpu::with_axis_layout(inputs[1], axis_, work.at);
+  work.updates = cpu::with_axis_layout(inputs[2], axis_, work.from);
+  run_scatter_axis(work);
+}
+
+}  // namespace mlx::core

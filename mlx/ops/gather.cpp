@@ -1,0 +1,126 @@
+// Ops that read an array at positions given by index arrays.
+#include "mlx/primitives/gather.h"
+
+#include <stdexcept>
+
+#include "mlx/core/errors.h"
+#include "mlx/ops.h"
+#include "mlx/ops/shape_checks.h"
+#include "mlx/ops/indices.h"
+
+namespace mlx::core {
+
+void check_index_dtype(const char* op, const array& indices) {
+  check(issubdtype(indices.dtype(), integer), op, "Indices must be integers, got dtype ",
+        indices.dtype(), ".");
+}
+
+Shape check_indices(const char* op, const array& a, const std::vector<array>& indices,
+                    const std::vector<int>& axes) {
+  check(indices.size() == axes.size(), op, "Got ", indices.size(), " index arrays for ",
+        axes.size(), " axes of an array of shape ", a.shape(), ".");
+  Shape shape;
+  for (auto& index : indices) {
+    check_index_dtype(op, index);
+    shape = broadcast_shapes(shape, index.shape());
+  }
+  return shape;
+}
+
+array gather(const array& a, const std::vector<array>& indices, const std::vector<int>& axes,
+             const Shape& slice_sizes, StreamOrDevice s) {
+  auto gather_axes = normalize_axes("gather", axes, a.ndim());
+  Shape shape = check_indices("gather", a, indices, gather_axes);
+  bool fits = slice_sizes.size() == a.ndim();
+  for (size_t i = 0; fits && i < a.ndim(); i++) {
+    fits = slice_sizes[i] >= 0 && slice_sizes[i] <= a.shape(i);
+  }
+  check(fits, "gather", "Slices of size ", slice_sizes, " do not fit an array of shape ", a.shape(),
+        ".");
+  if (indices.empty() && slice_sizes == a.shape()) {
+    return a;
+  }
+  std::vector<array> inputs{a};
+  inputs.insert(inputs.end(), indices.begin(), indices.end());
+  shape.insert(shape.end(), slice_sizes.begin(), slice_sizes.end());
+  check_shape("gather", shape, a.dtype());
+  return array(std::move(shape), a.dtype(),
+               std::make_shared<Gather>(to_stream(s), std::move(gather_axes), slice_sizes),
+               std::move(inputs));
+}
+
+array gather(const array& a, const array& indices, int axis, const Shape& slice_sizes,
+             StreamOrDevice s) {
+  return gather(a, std::vector<array>{indices}, std::vector<int>{axis}, slice_sizes, s);
+}
+
+array take(const array& a, const array& indices, int axis, StreamOrDevice s) {
+  axis = normalize_axis("take", axis, a.ndim());
+  check_index_dtype("take", indices);
+  check(a.shape(axis) > 0 || indices.size() == 0, "take", "Cannot take ", indices.size(),
+        " elements from the empty axis ", axis, " of an array of shape ", a.shape(), ".");
+  Shape out = a.shape();
+  out.erase(out.begin() + axis);
+  out.insert(out.begin() + axis, indices.shape().begin(), indices.shape().end());
+  if (axis == 0) {
+    if (num_elements(out) == 0) {
+      return zeros(out, a.dtype(), s);
+    }
+    Shape sizes = a.shape();
+    sizes[0] = 1;
+    return squeeze(gather(a, indices, 0, sizes, s), static_cast<int>(indices.ndim()), s);
+  }
+  // Along later axes all leading positions use the same indices, without copies of them.
+  Shape along(a.ndim(), 1), spread = a.shape();
+  along[axis] = spread[axis] = checked_extent("take", indices.size());
+  array spread_indices = broadcast_to(reshape(indices, along, s), spread, s);
+  check_shape("take", spread, a.dtype());
+  array taken = array(spread, a.dtype(), std::make_shared<GatherAxis>(to_stream(s), axis),
+                      {a, spread_indices});
+  return reshape(taken, out, s);
+}
+
+array take(const array& a, int index, int axis, StreamOrDevice s) {
+  axis = normalize_axis("take", axis, a.ndim());
+  int extent = a.shape(axis);
+  if (index < -extent || index >= extent) {
+    throw std::out_of_range(error_message("take", "Index ", index, " is out of range for axis ",
+                                          axis, " of an array of shape ", a.shape(), "."));
+  }
+  index = index < 0 ? index + extent : index;
+  Shape start(a.ndim(), 0), stop = a.shape();
+  start[axis] = index;
+  stop[axis] = index + 1;
+  return squeeze(slice(a, std::move(start), std::move(stop), s), axis, s);
+}
+
+array take(const array& a, const array& indices, StreamOrDevice s) {
+  return take(flatten(a, s), indices, 0, s);
+}
+
+array take(const array& a, int index, StreamOrDevice s) { return take(flatten(a, s), index, 0, s); }
+
+Shape shape_along_axis(const char* op, const array& a, const array& indices, int axis) {
+  check_index_dtype(op, indices);
+  check(indices.ndim() == a.ndim(), op, "Indices of shape ", indices.shape(),
+        " must have as many dimensions as the array of shape ", a.shape(), ".");
+  Shape from = a.shape(), at = indices.shape();
+  from[axis] = at[axis] = 1;
+  Shape shape = broadcast_shapes(from, at);
+  shape[axis] = indices.shape(axis);
+  return shape;
+}
+
+array take_along_axis(const array& a, const array& indices, int axis, StreamOrDevice s) {
+  axis = normalize_axis("take_along_axis", axis, a.ndim());
+  Shape shape = shape_along_axis("take_along_axis", a, indices, axis);
+  check(a.shape(axis) > 0 || num_elements(shape) == 0, "take_along_axis",
+        "Cannot take from the empty axis ", axis, " of an array of shape ", a.shape(), ".");
+  Shape source = shape;
+  source[axis] = a.shape(axis);
+  check_shape("take_along_axis", shape, a.dtype());
+  return array(shape, a.dtype(), std::make_shared<GatherAxis>(to_stream(s), axis),
+               {broadcast_to(a, source, s), broadcast_to(indices, shape, s)});
+}
+
+}  // namespace mlx::core

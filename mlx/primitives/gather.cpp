@@ -1,0 +1,148 @@
+// Shapes and transforms of gathers.
+#include "mlx/primitives/gather.h"
+
+#include <algorithm>
+
+#include "mlx/ops.h"
+
+namespace mlx::core {
+
+namespace {
+
+std::vector<array> indices_of(const std::vector<array>& inputs) {
+  return {inputs.begin() + 1, inputs.end()};
+}
+
+bool any_mapped(const std::vector<int>& axes) {
+  return std::any_of(axes.begin() + 1, axes.end(), [](int axis) { return axis >= 0; });
+}
+
+}  // namespace
+
+std::vector<array> batch_indices(std::vector<array> indices, const std::vector<int>& axes,
+                                 Stream s) {
+  size_t ndim = 0;
+  for (size_t i = 0; i < indices.size(); i++) {
+    ndim = std::max(ndim, indices[i].ndim() - (axes[i] >= 0));
+  }
+  for (size_t i = 0; i < indices.size(); i++) {
+    if (axes[i] < 0) {
+      continue;
+    }
+    array first = moveaxis(indices[i], axes[i], 0, s);
+    Shape shape = first.shape();
+    shape.insert(shape.begin() + 1, ndim + 1 - shape.size(), 1);
+    indices[i] = reshape(first, shape, s);
+  }
+  return indices;
+}
+
+// ------------ Gather
+
+std::vector<Shape> Gather::output_shapes(const std::vector<array>& inputs) {
+  Shape shape;
+  for (size_t i = 1; i < inputs.size(); i++) {
+    shape = broadcast_shapes(shape, inputs[i].shape());
+  }
+  shape.insert(shape.end(), slice_sizes_.begin(), slice_sizes_.end());
+  return {shape};
+}
+
+std::vector<array> Gather::vjp(const std::vector<array>& primals,
+                               const std::vector<array>& cotangents,
+                               const std::vector<int>& argnums, const std::vector<array>&) {
+  std::vector<array> result;
+  for (int i : argnums) {
+    array zero = zeros_like(primals[i], stream());
+    result.push_back(
+        i > 0 ? zero : scatter_add(zero, indices_of(primals), cotangents[0], axes_, stream()));
+  }
+  return result;
+}
+
+std::vector<array> Gather::jvp(const std::vector<array>& primals,
+                               const std::vector<array>& tangents,
+                               const std::vector<int>& argnums) {
+  if (argnums[0] != 0) {
+    return {zeros(output_shapes(primals)[0], primals[0].dtype(), stream())};
+  }
+  return {gather(tangents[0], indices_of(primals), axes_, slice_sizes_, stream())};
+}
+
+std::pair<std::vector<array>, std::vector<int>> Gather::vmap(const std::vector<array>& inputs,
+                                                             const std::vector<int>& axes) {
+  Stream s = stream();
+  auto indices = indices_of(inputs);
+  bool batched_indices = any_mapped(axes);
+  if (batched_indices) {
+    indices = batch_indices(indices, std::vector<int>(axes.begin() + 1, axes.end()), s);
+  }
+  if (axes[0] < 0) {
+    return {{gather(inputs[0], indices, axes_, slice_sizes_, s)}, {0}};
+  }
+  array a = moveaxis(inputs[0], axes[0], 0, s);
+  std::vector<int> gather_axes = axes_;
+  for (int& axis : gather_axes) {
+    axis++;
+  }
+  Shape sizes = slice_sizes_;
+  sizes.insert(sizes.begin(), a.shape(0));
+  if (!batched_indices) {
+    array out = gather(a, indices, gather_axes, sizes, s);
+    return {{out}, {static_cast<int>(out.ndim() - sizes.size())}};
+  }
+  // Both are batched: the batch becomes one more indexed axis.
+  size_t ndim = 0;
+  for (auto& index : indices) {
+    ndim = std::max(ndim, index.ndim());
+  }
+  Shape along(ndim, 1);
+  along[0] = a.shape(0);
+  indices.insert(indices.begin(), reshape(arange(a.shape(0), s), along, s));
+  gather_axes.insert(gather_axes.begin(), 0);
+  sizes[0] = 1;
+  array out = gather(a, indices, gather_axes, sizes, s);
+  return {{squeeze(out, static_cast<int>(ndim), s)}, {0}};
+}
+
+bool Gather::is_equivalent(const Primitive& other) const {
+  auto o = same_type<Gather>(other);
+  return o && o->axes_ == axes_ && o->slice_sizes_ == slice_sizes_;
+}
+
+// ------------ GatherAxis
+
+std::vector<array> GatherAxis::vjp(const std::vector<array>& primals,
+                                   const std::vector<array>& cotangents,
+                                   const std::vector<int>& argnums, const std::vector<array>&) {
+  std::vector<array> result;
+  for (int i : argnums) {
+    array zero = zeros_like(primals[i], stream());
+    result.push_back(i > 0 ? zero
+                           : scatter_add_axis(zero, primals[1], cotangents[0], axis_, stream()));
+  }
+  return result;
+}
+
+std::vector<array> GatherAxis::jvp(const std::vector<array>& primals,
+                                   const std::vector<array>& tangents,
+                                   const std::vector<int>& argnums) {
+  if (argnums[0] != 0) {
+    return {zeros(primals[1].shape(), primals[0].dtype(), stream())};
+  }
+  return {take_along_axis(tangents[0], primals[1], axis_, stream())};
+}
+
+std::pair<std::vector<array>, std::vector<int>> GatherAxis::vmap(const std::vector<array>& inputs,
+                                                                 const std::vector<int>& axes) {
+  array a = batch_first(inputs[0], axes[0], stream());
+  array indices = batch_first(inputs[1], axes[1], stream());
+  return {{take_along_axis(a, indices, axis_ + 1, stream())}, {0}};
+}
+
+bool GatherAxis::is_equivalent(const Primitive& other) const {
+  auto o = same_type<GatherAxis>(other);
+  return o && o->axis_ == axis_;
+}
+
+}  // namespace mlx::core

@@ -1,0 +1,68 @@
+// Nodes that read an array at positions given by index arrays. Indices are integers of any dtype,
+// negative ones count from the end, and one outside the array is an error of the evaluation.
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "mlx/primitives/rearrange.h"
+
+namespace mlx::core {
+
+/**
+ * Inputs: the array and an index array for each of `axes`, which broadcast together. The output has
+ * their shape followed by the shape of a slice, which begins at the indices (and at 0 elsewhere).
+ */
+class Gather : public BuiltinPrimitive {
+ public:
+  Gather(Stream s, std::vector<int> axes, Shape slice_sizes)
+      : BuiltinPrimitive(s), axes_(std::move(axes)), slice_sizes_(std::move(slice_sizes)) {}
+  const char* name() const override { return "Gather"; }
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
+                         const std::vector<int>& argnums,
+                         const std::vector<array>& outputs) override;
+  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
+                         const std::vector<int>& argnums) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
+  bool is_equivalent(const Primitive& other) const override;
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  const std::vector<int>& axes() const { return axes_; }
+  const Shape& slice_sizes() const { return slice_sizes_; }
+
+ private:
+  std::vector<int> axes_;
+  Shape slice_sizes_;
+};
+
+/** Inputs: the array, and indices of its rank whose other axes have its extents: along the axis,
+ *  out[.., i, ..] = a[.., indices[.., i, ..], ..]. */
+class GatherAxis : public BuiltinPrimitive {
+ public:
+  GatherAxis(Stream s, int axis) : BuiltinPrimitive(s), axis_(axis) {}
+  const char* name() const override { return "GatherAxis"; }
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
+                         const std::vector<int>& argnums,
+                         const std::vector<array>& outputs) override;
+  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
+                         const std::vector<int>& argnums) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
+  bool is_equivalent(const Primitive& other) const override;
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
+    return {inputs[1].shape()};
+  }
+  int axis() const { return axis_; }
+
+ private:
+  int axis_;
+};
+
+/** A batch of index arrays, each mapped or not, as arrays that broadcast with the batch in front.
+ */
+std::vector<array> batch_indices(std::vector<array> indices, const std::vector<int>& axes,
+                                 Stream s);
+
+}  // namespace mlx::core

@@ -1,0 +1,68 @@
+// Nodes that write updates into an array at positions given by index arrays. Updates of the same
+// element are combined in row-major order of the updates, whatever the number of threads.
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "mlx/primitives/slice.h"
+
+namespace mlx::core {
+
+/**
+ * Inputs: the array, an index array for each of `axes` (which broadcast together), and updates of
+ * the indices' shape followed by the shape of a slice of the array.
+ */
+class Scatter : public BuiltinPrimitive {
+ public:
+  Scatter(Stream s, UpdateMode mode, std::vector<int> axes)
+      : BuiltinPrimitive(s), mode_(mode), axes_(std::move(axes)) {}
+  const char* name() const override { return "Scatter"; }
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
+                         const std::vector<int>& argnums,
+                         const std::vector<array>& outputs) override;
+  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
+                         const std::vector<int>& argnums) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
+  bool is_equivalent(const Primitive& other) const override;
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
+    return {inputs[0].shape()};
+  }
+  UpdateMode mode() const { return mode_; }
+  const std::vector<int>& axes() const { return axes_; }
+
+ private:
+  UpdateMode mode_;
+  std::vector<int> axes_;
+};
+
+/** Inputs: the array, indices and updates, both of its rank and of its extents but for the axis:
+ *  out[.., indices[.., i, ..], ..] = mode(.., updates[.., i, ..]). */
+class ScatterAxis : public BuiltinPrimitive {
+ public:
+  ScatterAxis(Stream s, UpdateMode mode, int axis)
+      : BuiltinPrimitive(s), mode_(mode), axis_(axis) {}
+  const char* name() const override { return "ScatterAxis"; }
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
+                         const std::vector<int>& argnums,
+                         const std::vector<array>& outputs) override;
+  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
+                         const std::vector<int>& argnums) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
+  bool is_equivalent(const Primitive& other) const override;
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
+    return {inputs[0].shape()};
+  }
+  UpdateMode mode() const { return mode_; }
+  int axis() const { return axis_; }
+
+ private:
+  UpdateMode mode_;
+  int axis_;
+};
+
+}  // namespace mlx::core
