@@ -1,0 +1,201 @@
+// Scan kernels. A row is scanned a register at a time: log2(lanes) shifted additions inside the
+// register, and one addition of the carry, so that the chain of dependent operations is one per
+// register. Sums of n floats along a row are within (n / lanes + 5) * 2^-24 * sum |x|.
+#include "mlx/backend/cpu/scan_kernels.h"
+
+#include "mlx/backend/cpu/reduce_fold.h"
+#include "mlx/kernels/math_complex.h"
+#include "mlx/kernels/math_log.h"
+
+namespace mlx::core::cpu::MLX_ISA {
+
+namespace {
+
+struct LogAddExpOp {
+  template <typename T>
+  MLX_FN T apply(T a, T b) {
+    return math::logaddexp(a, b);
+  }
+};
+
+template <typename Op, typename T>
+constexpr T scan_identity() {
+  if constexpr (is_same<Op, LogAddExpOp>) {
+    if constexpr (is_complex<T>) {
+      return {-inf_f, 0.0f};
+    } else {
+      return static_cast<T>(-inf_d);
+    }
+  } else if constexpr (is_same<Op, SumOp>) {
+    return T{};
+  } else if constexpr (is_same<Op, ProdOp>) {
+    if constexpr (is_complex<T>) {
+      return {1.0f, 0.0f};
+    } else {
+      return T(1);
+    }
+  } else {
+    return fold_identity<Op, T>();
+  }
+}
+
+/** Types and operations whose scan inside a register pays: all cheap ones of 4 and 8 bytes. */
+template <typename Op, typename T>
+constexpr bool scans_registers =
+    !is_complex<T> && sizeof(T) >= 4 && !is_same<Op, LogAddExpOp>;
+
+template <int size>
+struct IndexOf;
+template <>
+struct IndexOf<4> {
+  using type = int32_t;
+};
+template <>
+struct IndexOf<8> {
+  using type = int64_t;
+};
+
+/** Inclusive scan of the lanes. */
+template <typename Op, typename T>
+MLX_FN Pack<T> scan_lanes(Pack<T> v, Pack<T> identity) {
+  constexpr int width = lanes<T>;
+  using Index = Pack<typename IndexOf<sizeof(T)>::type>;
+  for (int shift = 1; shift < width; shift *= 2) {
+    Index from;  // lane i takes lane i - shift, or the identity
+    for (int i = 0; i < width; i++) from[i] = i < shift ? i : width + i - shift;
+    v = Op().apply(__builtin_shuffle(identity, v, from), v);
+  }
+  return v;
+}
+
+template <typename T>
+MLX_FN Pack<T> reverse_lanes(Pack<T> v) {
+  Pack<typename IndexOf<sizeof(T)>::type> from;
+  for (int i = 0; i < lanes<T>; i++) from[i] = lanes<T> - 1 - i;
+  return __builtin_shuffle(v, from);
+}
+
+template <typename T>
+MLX_FN Pack<T> last_lane(Pack<T> v) {
+  Pack<typename IndexOf<sizeof(T)>::type> from;
+  for (int i = 0; i < lanes<T>; i++) from[i] = lanes<T> - 1;
+  return __builtin_shuffle(v, from);
+}
+
+template <typename Op, typename T, bool backward>
+void scan_row(const void* in, void* out, int64_t n, void* carry) {
+  const T* from = static_cast<const T*>(in);
+  T* to = static_cast<T*>(out);
+  Op op;
+  T acc = *static_cast<T*>(carry);
+  int64_t done = 0;
+  if constexpr (scans_registers<Op, T>) {
+    constexpr int64_t width = lanes<T>;
+    Pack<T> identity, carried;
+    for (int i = 0; i < width; i++) {
+      identity[i] = scan_identity<Op, T>();
+      carried[i] = acc;
+    }
+    for (; done + width <= n; done += width) {
+      int64_t at = backward ? n - done - width : done;
+      Pack<T> v = load_pack(from + at);
+      if constexpr (backward) v = reverse_lanes<T>(v);
+      v = scan_lanes<Op, T>(v, identity);
+      Pack<T> result = op.apply(carried, v);
+      carried = op.apply(carried, last_lane<T>(v));
+      if constexpr (backward) result = reverse_lanes<T>(result);
+      store_pack(to + at, result);
+    }
+    acc = carried[0];
+  }
+  for (; done < n; done++) {
+    int64_t at = backward ? n - 1 - done : done;
+    acc = op.apply(acc, from[at]);
+    to[at] = acc;
+  }
+  *static_cast<T*>(carry) = acc;
+}
+
+template <typename Op, typename T>
+struct ScanKernelOf {
+  static void fill(void* out, int64_t n) {
+    for (int64_t i = 0; i < n; i++) static_cast<T*>(out)[i] = scan_identity<Op, T>();
+  }
+
+  static void columns(const void* in, int64_t in_stride, void* out, int64_t out_stride,
+                      int64_t rows, int64_t width, void* acc) {
+    const T* from = static_cast<const T*>(in);
+    T* to = static_cast<T*>(out);
+    T* sum = static_cast<T*>(acc);
+    for (int64_t r = 0; r < rows; r++, from += in_stride, to += out_stride) {
+#pragma GCC ivdep
+      for (int64_t j = 0; j < width; j++) {
+        sum[j] = Op().apply(sum[j], from[j]);
+        to[j] = sum[j];
+      }
+    }
+  }
+
+  static void total(const void* in, int64_t n, void* carry) {
+    T& acc = *static_cast<T*>(carry);
+    const T* from = static_cast<const T*>(in);
+    if constexpr (is_same<Op, LogAddExpOp>) {
+      for (int64_t i = 0; i < n; i++) acc = Op().apply(acc, from[i]);
+    } else {
+      for (int64_t b = 0; b < n; b += fold_block) {
+        acc = Op().apply(acc, fold_values<Op>(from + b, n - b < fold_block ? n - b : fold_block));
+      }
+    }
+  }
+
+  static constexpr ScanKernel kernel() {
+    return {fill, scan_row<Op, T, false>, scan_row<Op, T, true>, columns, total};
+  }
+};
+
+// Rows of the table follow the order of Dtype::Val: bool, u8 to u64, i8 to i64, f16, f32, f64,
+// bf16, c64. Sums and products wrap, so the unsigned types serve the signed ones.
+template <typename Op>
+constexpr void fill_inexact(ScanKernel* row) {
+  row[10] = ScanKernelOf<Op, float>::kernel();
+  row[11] = ScanKernelOf<Op, double>::kernel();
+  row[13] = ScanKernelOf<Op, Complex>::kernel();
+}
+
+template <typename Op>
+constexpr void fill_arithmetic(ScanKernel* row) {
+  row[0] = row[1] = row[5] = ScanKernelOf<Op, uint8_t>::kernel();
+  row[2] = row[6] = ScanKernelOf<Op, uint16_t>::kernel();
+  row[3] = row[7] = ScanKernelOf<Op, uint32_t>::kernel();
+  row[4] = row[8] = ScanKernelOf<Op, uint64_t>::kernel();
+  fill_inexact<Op>(row);
+}
+
+template <typename Op>
+constexpr void fill_ordered(ScanKernel* row) {
+  fill_arithmetic<Op>(row);
+  row[5] = ScanKernelOf<Op, int8_t>::kernel();
+  row[6] = ScanKernelOf<Op, int16_t>::kernel();
+  row[7] = ScanKernelOf<Op, int32_t>::kernel();
+  row[8] = ScanKernelOf<Op, int64_t>::kernel();
+}
+
+constexpr ScanTable make_table() {
+  ScanTable table = {};
+  fill_arithmetic<SumOp>(table.kernels[0]);
+  table.kernels[0][0] = ScanKernelOf<MaxOp, uint8_t>::kernel();  // booleans stay 0 or 1
+  fill_arithmetic<ProdOp>(table.kernels[1]);
+  fill_ordered<MaxOp>(table.kernels[2]);
+  fill_ordered<MinOp>(table.kernels[3]);
+  fill_inexact<LogAddExpOp>(table.kernels[4]);
+  return table;
+}
+
+}  // namespace
+
+const ScanTable& scan_table() {
+  static constexpr ScanTable table = make_table();
+  return table;
+}
+
+}  // namespace mlx::core::cpu::MLX_ISA

@@ -1,0 +1,53 @@
+// Running folds along one axis: cumsum, cumprod, cummax, cummin, logcumsumexp.
+#pragma once
+
+#include "mlx/primitives.h"
+
+namespace mlx::core {
+
+enum class ScanOp : uint8_t { Sum, Prod, Max, Min, LogAddExp };
+
+/**
+ * out[i] = fold of in[0..i] along `axis`, of in[i..] if `reverse`; without `inclusive` the element
+ * itself is left out and the first result is the identity. Max and Min are inclusive only. The
+ * result has the dtype of the input; half types compute in float32.
+ */
+class Scan : public BuiltinPrimitive {
+ public:
+  Scan(Stream stream, ScanOp op, int axis, bool reverse, bool inclusive)
+      : BuiltinPrimitive(stream), op_(op), axis_(axis), reverse_(reverse), inclusive_(inclusive) {}
+
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
+                         const std::vector<int>& argnums) override;
+  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
+                         const std::vector<int>& argnums,
+                         const std::vector<array>& outputs) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
+  const char* name() const override;
+  bool is_equivalent(const Primitive& other) const override;
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
+    return {inputs[0].shape()};
+  }
+
+  ScanOp op() const { return op_; }
+  int axis() const { return axis_; }
+  bool reverse() const { return reverse_; }
+  bool inclusive() const { return inclusive_; }
+
+ private:
+  array scan(ScanOp op, const array& x, bool reverse) const;
+  array run(const array& x) const { return scan(op_, x, reverse_); }
+  array prod_vjp(const array& x, const array& y, const array& cotangent) const;
+  array prod_jvp(const array& x, const array& y, const array& tangent) const;
+  array exp_sum_derivative(const array& d, const array& inside, const array& outside,
+                           bool reverse) const;
+  array sources(const array& x, const array& y) const;
+
+  ScanOp op_;
+  int axis_;
+  bool reverse_, inclusive_;
+};
+
+}  // namespace mlx::core

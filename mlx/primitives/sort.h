@@ -1,0 +1,114 @@
+// Order along the last axis: sorting, partitioning, their index forms, binary search and distinct
+// values. All use one total order: NaN (of any sign) after everything else, complex numbers by real
+// part first, -0 equal to 0 wherever positions are asked for.
+#pragma once
+
+#include "mlx/primitives.h"
+
+namespace mlx::core {
+
+/** What sorting and partitioning share: one input, last axis, result of the same shape. */
+class OrderPrimitive : public BuiltinPrimitive {
+ public:
+  OrderPrimitive(Stream stream, bool positions) : BuiltinPrimitive(stream), positions_(positions) {}
+
+  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
+                         const std::vector<int>& argnums) override;
+  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
+                         const std::vector<int>& argnums,
+                         const std::vector<array>& outputs) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
+    return {inputs[0].shape()};
+  }
+  bool positions() const { return positions_; }
+
+ protected:
+  /** The node of the same kind on `x`, for values or for positions. */
+  virtual array apply(const array& x, bool positions) const = 0;
+
+  /** Whether the result is positions (uint32) instead of values. */
+  bool positions_;
+};
+
+/** Stable ascending sort. */
+class Sort : public OrderPrimitive {
+ public:
+  using OrderPrimitive::OrderPrimitive;
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  const char* name() const override { return positions_ ? "ArgSort" : "Sort"; }
+  bool is_equivalent(const Primitive& other) const override;
+
+ protected:
+  array apply(const array& x, bool positions) const override;
+};
+
+/** Puts the kth smallest (0 <= kth < extent) in its sorted place between smaller and larger. */
+class Partition : public OrderPrimitive {
+ public:
+  Partition(Stream stream, bool positions, int kth)
+      : OrderPrimitive(stream, positions), kth_(kth) {}
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  const char* name() const override { return positions_ ? "ArgPartition" : "Partition"; }
+  bool is_equivalent(const Primitive& other) const override;
+  int kth() const { return kth_; }
+
+ protected:
+  array apply(const array& x, bool positions) const override;
+
+ private:
+  int kth_;
+};
+
+/** For each value the number of elements of a sorted 1-D sequence before it (uint32). */
+class SearchSorted : public BuiltinPrimitive {
+ public:
+  SearchSorted(Stream stream, bool right) : BuiltinPrimitive(stream), right_(right) {}
+
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
+                         const std::vector<int>& argnums) override;
+  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
+                         const std::vector<int>& argnums,
+                         const std::vector<array>& outputs) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
+  const char* name() const override { return "SearchSorted"; }
+  bool is_equivalent(const Primitive& other) const override;
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
+    return {inputs[1].shape()};
+  }
+  bool right() const { return right_; }
+
+ private:
+  bool right_;
+};
+
+/**
+ * Of a 1-D array: positions of the first occurrence of each of the `size` smallest distinct values
+ * (uint32), the number of its distinct value for each element (uint32), and counts (int32). Slots
+ * without a value repeat the first position and have count 0.
+ */
+class Unique : public BuiltinPrimitive {
+ public:
+  Unique(Stream stream, int size) : BuiltinPrimitive(stream), size_(size) {}
+
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
+                         const std::vector<int>& argnums) override;
+  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
+                         const std::vector<int>& argnums,
+                         const std::vector<array>& outputs) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
+  const char* name() const override { return "Unique"; }
+  bool is_equivalent(const Primitive& other) const override;
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  int size() const { return size_; }
+
+ private:
+  int size_;
+};
+
+}  // namespace mlx::core

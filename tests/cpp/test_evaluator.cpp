@@ -1,0 +1,203 @@
+// The evaluator: selective, fused, deep graphs, several streams, errors that stay with their arrays.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <stdexcept>
+#include <thread>
+
+#include "mlx/graph/plan.h"
+#include "mlx/mlx.h"
+
+using namespace mlx::core;
+
+namespace {
+
+// Counts how often it runs, and fails when told to.
+class Probe : public Primitive {
+ public:
+  Probe(Stream s, std::atomic<int>& runs, bool fails = false)
+      : Primitive(s), runs_(runs), fails_(fails) {}
+
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override {
+    runs_++;
+    if (fails_) {
+      throw std::runtime_error("probe failed");
+    }
+    for (auto& out : outputs) {
+      out.set_data(allocator::malloc(out.nbytes()));
+      *out.data<float>() = inputs.empty() ? 1.0f : *inputs[0].data<float>() + 1.0f;
+    }
+  }
+  void eval_gpu(const std::vector<array>&, std::vector<array>&) override { FAIL(); }
+  const char* name() const override { return "Probe"; }
+
+ private:
+  std::atomic<int>& runs_;
+  bool fails_;
+};
+
+array probe(std::atomic<int>& runs, std::vector<array> inputs = {}, bool fails = false) {
+  return array({}, float32, std::make_shared<Probe>(to_stream({}), runs, fails), std::move(inputs));
+}
+
+std::vector<array> probes(std::atomic<int>& runs, int n) {
+  return array::make_arrays(std::vector<Shape>(n), std::vector<Dtype>(n, float32),
+                            std::make_shared<Probe>(to_stream({}), runs), {});
+}
+
+}  // namespace
+
+TEST(Evaluator, RunsOnlyWhatIsAskedFor) {
+  std::atomic<int> wanted{0};
+  std::atomic<int> unwanted{0};
+  array a = probe(wanted);
+  array b = probe(unwanted, {a});
+  EXPECT_EQ(a.item<float>(), 1.0f);
+  EXPECT_EQ(wanted, 1);
+  EXPECT_EQ(unwanted, 0);
+  EXPECT_EQ(b.item<float>(), 2.0f);
+  EXPECT_EQ(wanted, 1);
+}
+
+TEST(Evaluator, RunsSiblingsTogetherAndOnce) {
+  std::atomic<int> runs{0};
+  auto outputs = probes(runs, 3);
+  eval(outputs[1]);
+  eval(outputs);
+  EXPECT_EQ(runs, 1);
+  EXPECT_TRUE(outputs[2].is_available());
+  EXPECT_TRUE(outputs[0].siblings().empty());
+}
+
+TEST(Evaluator, SiblingsDieTogether) {
+  std::atomic<int> runs{0};
+  std::weak_ptr<Primitive> alive;
+  {
+    auto outputs = probes(runs, 3);
+    alive = outputs[0].primitive_ptr();
+    array kept = outputs[2];
+    outputs.clear();
+    EXPECT_FALSE(alive.expired());
+  }
+  EXPECT_TRUE(alive.expired());
+}
+
+TEST(Evaluator, DetachesWhatItHasRun) {
+  array a = array(1.0f) + array(2.0f);
+  eval(a);
+  EXPECT_FALSE(a.has_primitive());
+  EXPECT_TRUE(a.inputs().empty());
+}
+
+TEST(Evaluator, GraphsOfAMillionNodes) {
+  array x(0.0f);
+  array one(1.0f);
+  for (int i = 0; i < 1'000'000; i++) {
+    x = x + one;
+  }
+  EXPECT_EQ(x.item<float>(), 1e6f);
+}
+
+TEST(Evaluator, DeepGraphsAreDroppedWithoutRecursion) {
+  array x(0.0f);
+  for (int i = 0; i < 1'000'000; i++) {
+    x = exp(x);
+  }
+  x = array(0.0f);
+  SUCCEED();
+}
+
+TEST(Evaluator, ErrorsStayWithTheArraysTheyBelongTo) {
+  std::atomic<int> runs{0};
+  array bad = probe(runs, {}, true);
+  array good = probe(runs);
+  array after = bad + good;
+  EXPECT_THROW(eval(after, good), std::runtime_error);
+  EXPECT_THROW(bad.eval(), std::runtime_error);
+  EXPECT_THROW((after + good).eval(), std::runtime_error);
+  EXPECT_EQ(good.item<float>(), 1.0f);
+}
+
+TEST(Evaluator, AsyncErrorsAreRaisedAtUse) {
+  std::atomic<int> runs{0};
+  array bad = probe(runs, {}, true);
+  async_eval(bad);
+  EXPECT_THROW(bad.item<float>(), std::runtime_error);
+}
+
+TEST(Evaluator, StreamsWaitForEachOther) {
+  Stream s1 = new_stream(Device::cpu);
+  Stream s2 = new_stream(Device::cpu);
+  array x(1.0f);
+  for (int i = 0; i < 100; i++) {
+    x = add(x, array(1.0f), i % 2 ? s1 : s2);
+    if (i % 10 == 0) {
+      async_eval(x);
+    }
+  }
+  EXPECT_EQ(x.item<float>(), 101.0f);
+}
+
+TEST(Evaluator, ThreadsEvaluateAtTheSameTime) {
+  std::vector<std::thread> threads;
+  std::atomic<int> right{0};
+  for (int t = 0; t < 4; t++) {
+    threads.emplace_back([&right, t] {
+      for (int i = 0; i < 50; i++) {
+        array x = full({100}, static_cast<float>(t));
+        right += sum(x + array(1.0f)).item<float>() == 100.0f * (t + 1);
+      }
+    });
+  }
+  for (auto& t : threads) {
+    t.join();
+  }
+  EXPECT_EQ(right, 200);
+}
+
+TEST(Evaluator, UnknownStreamIsRefusedAtOnce) {
+  EXPECT_THROW(add(array(1.0f), array(1.0f), Stream(12345, Device::cpu)), std::invalid_argument);
+}
+
+TEST(Fusion, IntermediatesThatNobodyHoldsNeedNoMemory) {
+  array x = full({1 << 20}, 1.0f) + array(0.0f);
+  eval(x);
+  size_t before = get_active_memory();
+  reset_peak_memory();
+  array y = exp(x) * array(2.0f) + x * x - array(1.0f);
+  eval(y);
+  EXPECT_LT(get_peak_memory() - before, size_t{3} << 21);  // one result of 4 MB
+}
+
+TEST(Fusion, IntermediatesThatSomebodyHoldsAreKept) {
+  array x = arange(0.0, 1000.0, 1.0);
+  array held = x * array(2.0f);
+  array y = held + array(1.0f);
+  eval(y);
+  EXPECT_TRUE(held.is_available());
+  EXPECT_EQ(take(held, 10, 0).item<float>(), 20.0f);
+}
+
+TEST(Fusion, FusedAndUnfusedGiveTheSameBits) {
+  array x = arange(-8.0, 8.0, 1.0 / 1024);
+  eval(x);
+  auto f = [&x] {
+    array y = astype(x, bfloat16);
+    return array(0.5f, bfloat16) * y * (array(1.0f, bfloat16) + tanh(y * y * y));
+  };
+  array fused = f();
+  eval(fused);
+  detail::set_fusion_enabled(false);
+  array plain = f();
+  eval(plain);
+  detail::set_fusion_enabled(true);
+  EXPECT_TRUE(array_equal(view(fused, uint16), view(plain, uint16)).item<bool>());
+}
+
+TEST(Fusion, WorkBetweenElementWiseOpsSplitsThem) {
+  array x = arange(0.0, 16.0, 1.0);
+  array a = x + array(1.0f);
+  array total = sum(a);
+  array y = a / total + x;
+  EXPECT_FLOAT_EQ(sum(y).item<float>(), 121.0f);
+}
