@@ -144,30 +144,41 @@ void copy_rows(const Job& job) {
                });
 }
 
-/** Side of a block: 64 lines of 256 bytes of 4-byte elements, half of a first-level cache. */
-constexpr int64_t side = 64;
+/** A block of the transpose: `tall` elements along the source's fast axis, `wide` along the
+ *  destination's. Neighbouring blocks follow the source, whose rows are then read in sequence; both
+ *  were measured. */
+constexpr int64_t tall = 64, wide = 32;
 
-/** Transposes the block whose columns are the last axis (fast in dst) and rows the one before
- *  (fast in src), by way of a buffer when the destination is streamed. */
+/** Asks for the block to the right of the one at s: it comes next. */
+void prefetch_block(const Job& job, const char* s, int64_t columns) {
+  int64_t step = job.src_strides.back() * job.size, bytes = tall * job.size;
+  for (int64_t c = 0; c < columns; ++c) {
+    for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(s + bytes + c * step + i);
+  }
+}
+
+/** Transposes the block at (r, c) of the last two axes: the one before the last is fast in src, the
+ *  last is fast in dst. Goes by way of a buffer when the destination is streamed. */
 void transpose_block(const Job& job, const char* s, char* d, int64_t r, int64_t c) {
   int a = job.axes() - 2, b = job.axes() - 1;
-  int64_t rows = std::min(side, job.shape[a] - r), columns = std::min(side, job.shape[b] - c);
-  s += (r * job.src_strides[a] + c * job.src_strides[b]) * job.size;
-  d += (r * job.dst_strides[a] + c * job.dst_strides[b]) * job.size;
+  int64_t rows = std::min(tall, job.shape[a] - r), columns = std::min(wide, job.shape[b] - c);
+  s += (r + c * job.src_strides[b]) * job.size;
+  d += (r * job.dst_strides[a] + c) * job.size;
   auto kernel = transpose_kernels().at[__builtin_ctz(static_cast<unsigned>(job.size))];
-  if (!job.stream || columns < side) {
+  if (!job.stream) {
     kernel(d, job.dst_strides[a], s, job.src_strides[b], columns, rows);
     return;
   }
-  alignas(64) char buffer[side * side * 8];
-  kernel(buffer, side, s, job.src_strides[b], columns, rows);
+  if (r + 2 * tall <= job.shape[a]) prefetch_block(job, s, columns);
+  alignas(64) char buffer[tall * wide * 8];
+  kernel(buffer, wide, s, job.src_strides[b], columns, rows);
   for (int64_t i = 0; i < rows; ++i) {
-    stream_bytes(d + i * job.dst_strides[a] * job.size, buffer + i * side * job.size,
+    stream_bytes(d + i * job.dst_strides[a] * job.size, buffer + i * wide * job.size,
                  columns * job.size);
   }
 }
 
-/** The axis that is fastest in the source comes next to last, then blocks of the two last axes. */
+/** Brings the axis that is fastest in the source next to the last, then works by blocks. */
 void copy_transposed(Job job, int fast) {
   for (int axis = fast; axis + 2 < job.axes(); ++axis) {
     std::swap(job.shape[axis], job.shape[axis + 1]);
@@ -175,9 +186,9 @@ void copy_transposed(Job job, int fast) {
     std::swap(job.dst_strides[axis], job.dst_strides[axis + 1]);
   }
   int a = job.axes() - 2, b = job.axes() - 1;
-  int64_t down = (job.shape[a] + side - 1) / side, across = (job.shape[b] + side - 1) / side;
+  int64_t down = (job.shape[a] + tall - 1) / tall, across = (job.shape[b] + wide - 1) / wide;
   int64_t blocks = down * across, matrices = count(job.shape, 2);
-  int64_t block_bytes = std::min(side, job.shape[a]) * std::min(side, job.shape[b]) * job.size;
+  int64_t block_bytes = std::min(tall, job.shape[a]) * std::min(wide, job.shape[b]) * job.size;
   parallel_for(matrices * blocks, std::max<int64_t>(1, grain_bytes / block_bytes),
                [&](int64_t begin, int64_t end) {
                  for (int64_t i = begin; i < end;) {
@@ -185,7 +196,7 @@ void copy_transposed(Job job, int fast) {
                    job.for_positions(2, matrix, matrix + 1, [&](const char* s, char* d) {
                      for (; i < stop; ++i) {
                        int64_t block = i % blocks;
-                       transpose_block(job, s, d, block / across * side, block % across * side);
+                       transpose_block(job, s, d, block % down * tall, block / down * wide);
                      }
                    });
                  }

@@ -17,26 +17,52 @@ void fill_typed(char* out, const char* element, int64_t count) {
   std::fill_n(reinterpret_cast<T*>(out), count, value);
 }
 
+/** A block of rows into consecutive memory. Strides in elements. */
+struct Block {
+  const char* from;
+  int64_t rows, columns;
+  int64_t row_stride, stride;
+};
+
 template <typename T>
-void gather_typed(char* out, const char* from, int64_t count, int64_t stride) {
+void gather_typed(char* out, const Block& block) {
   auto* o = reinterpret_cast<T*>(out);
-  auto* x = reinterpret_cast<const T*>(from);
-  for (int64_t i = 0; i < count; ++i) o[i] = x[i * stride];
+  for (int64_t r = 0; r < block.rows; ++r, o += block.columns) {
+    auto* x = reinterpret_cast<const T*>(block.from) + r * block.row_stride;
+    if (block.stride == 0) {
+      for (int64_t c = 0; c < block.columns; ++c) o[c] = *x;
+    } else {
+      for (int64_t c = 0; c < block.columns; ++c) o[c] = x[c * block.stride];
+    }
+  }
 }
 
-void gather_row(char* out, const char* from, int64_t count, int64_t stride, int size) {
-  if (stride == 1) {
-    std::memcpy(out, from, count * size);
-  } else if (stride == 0) {
-    fill_row(out, from, count, size);
+/** The same row again and again: each copy doubles what is there. */
+void repeat_row(char* out, const char* row, int64_t rows, int64_t row_bytes) {
+  std::memcpy(out, row, row_bytes);
+  for (int64_t done = 1; done < rows;) {
+    int64_t more = std::min(done, rows - done);
+    std::memcpy(out + done * row_bytes, out, more * row_bytes);
+    done += more;
+  }
+}
+
+void gather(char* out, const Block& block, int size) {
+  int64_t row_bytes = block.columns * size;
+  if (block.stride == 1 && block.row_stride == 0) {
+    repeat_row(out, block.from, block.rows, row_bytes);
+  } else if (block.stride == 1 && row_bytes >= 64) {
+    for (int64_t r = 0; r < block.rows; ++r) {
+      std::memcpy(out + r * row_bytes, block.from + r * block.row_stride * size, row_bytes);
+    }
   } else if (size == 1) {
-    gather_typed<uint8_t>(out, from, count, stride);
+    gather_typed<uint8_t>(out, block);
   } else if (size == 2) {
-    gather_typed<uint16_t>(out, from, count, stride);
+    gather_typed<uint16_t>(out, block);
   } else if (size == 4) {
-    gather_typed<uint32_t>(out, from, count, stride);
+    gather_typed<uint32_t>(out, block);
   } else {
-    gather_typed<uint64_t>(out, from, count, stride);
+    gather_typed<uint64_t>(out, block);
   }
 }
 
@@ -82,14 +108,16 @@ StridedWalk::Position StridedWalk::start(int64_t element) const {
   return p;
 }
 
-void StridedWalk::advance_row(Position& p) const {
+void StridedWalk::advance_rows(Position& p, int64_t rows) const {
   p.column = 0;
   for (int axis = static_cast<int>(p.index.size()) - 1; axis >= 0; --axis) {
-    bool carry = ++p.index[axis] == layout_.shape[axis];
-    int64_t steps = carry ? 1 - layout_.shape[axis] : 1;
+    p.index[axis] += rows;
+    bool carry = p.index[axis] == layout_.shape[axis];
+    int64_t steps = carry ? rows - layout_.shape[axis] : rows;
     for (size_t s = 0; s < inputs_.size(); ++s) p.row[s] += steps * layout_.strides[s][axis];
     if (!carry) return;
     p.index[axis] = 0;
+    rows = 1;
   }
 }
 
@@ -105,7 +133,7 @@ int64_t StridedWalk::next_in_row(Position& p, int64_t count) const {
     }
     p.tile[s] = p.buffers[s];
     if (stride != 0) {
-      gather_row(p.buffers[s], from, count, stride, size);
+      gather(p.buffers[s], {from, 1, count, 0, stride}, size);
     } else if (p.filled[s] != from || p.column == 0) {
       // The first tile of a row is its longest, so later ones find the buffer full enough.
       fill_row(p.buffers[s], from, count, size);
@@ -113,24 +141,30 @@ int64_t StridedWalk::next_in_row(Position& p, int64_t count) const {
     }
   }
   p.column += count;
-  if (p.column == inner()) advance_row(p);
+  if (p.column == inner()) advance_rows(p, 1);
   return count;
 }
 
 int64_t StridedWalk::next(Position& p, int64_t count) const {
   if (inner() >= long_row) return next_in_row(p, count);
   for (size_t s = 0; s < inputs_.size(); ++s) p.tile[s] = p.buffers[s];
+  int last = static_cast<int>(p.index.size()) - 1;
   for (int64_t done = 0; done < count;) {
-    int64_t run = std::min(count - done, inner() - p.column);
+    // Whole rows along the last outer axis at once, or a piece of one row.
+    int64_t columns = std::min(count - done, inner() - p.column), rows = 1;
+    if (columns == inner() && last >= 0) {
+      rows = std::min((count - done) / inner(), layout_.shape[last] - p.index[last]);
+    }
     for (size_t s = 0; s < inputs_.size(); ++s) {
       int64_t stride = inner_stride(s);
       int size = inputs_[s].size;
-      gather_row(p.buffers[s] + done * size,
-                 inputs_[s].data + (p.row[s] + p.column * stride) * size, run, stride, size);
+      const char* from = inputs_[s].data + (p.row[s] + p.column * stride) * size;
+      gather(p.buffers[s] + done * size,
+             {from, rows, columns, last >= 0 ? layout_.strides[s][last] : 0, stride}, size);
     }
-    done += run;
-    p.column += run;
-    if (p.column == inner()) advance_row(p);
+    done += rows * columns;
+    p.column += columns;
+    if (p.column == inner()) advance_rows(p, rows);
   }
   return count;
 }

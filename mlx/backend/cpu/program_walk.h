@@ -43,7 +43,7 @@ class StridedWalk {
  private:
   int64_t inner() const { return layout_.shape.back(); }
   int64_t inner_stride(size_t s) const { return layout_.strides[s].back(); }
-  void advance_row(Position& p) const;
+  void advance_rows(Position& p, int64_t rows) const;
   int64_t next_in_row(Position& p, int64_t count) const;
 
   SmallVector<StridedInput, 8> inputs_;
