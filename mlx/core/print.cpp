@@ -122,4 +122,19 @@ std::ostream& operator<<(std::ostream& os, array a) {
   return os << ", dtype=" << a.dtype() << ")";
 }
 
+std::ostream& operator<<(std::ostream& os, const Dtype& d) { return os << dtype_name(d); }
+
+std::ostream& operator<<(std::ostream& os, const Dtype::Kind& k) {
+  constexpr const char* letters = "buifcV";
+  return os << letters[static_cast<int>(k)];
+}
+
+std::ostream& operator<<(std::ostream& os, const Device& d) {
+  return os << "Device(" << (d.type == Device::cpu ? "cpu" : "gpu") << ", " << d.index << ")";
+}
+
+std::ostream& operator<<(std::ostream& os, const Stream& s) {
+  return os << "Stream(" << s.device << ", " << s.index << ")";
+}
+
 }  // namespace mlx::core
