@@ -12,12 +12,24 @@ namespace mlx::core::cpu::MLX_ISA {
 
 namespace simd {
 
-using Pair = Element<uint32_t, uint32_t>;
+// Two neighbours of a row, which starts at any even address.
+struct HalfPair {
+  uint16_t even, odd;
+};
+
+struct Pair {
+  using Lane = uint32_t;
+  static inline Vec<uint32_t> load(const HalfPair* p) {
+    typedef uint32_t Halves __attribute__((vector_size(kVectorBytes), aligned(2), may_alias));
+    return *reinterpret_cast<const Halves*>(p);
+  }
+};
+
 using Half = Element<uint16_t, uint32_t>;
 
 static void pack_pair_rows(void* panel, int width, const void* const* rows, int count,
                            int64_t depth) {
-  pack_rows<Pair, uint32_t>(panel, width, rows, count, depth / 2);
+  pack_rows<Pair, HalfPair>(panel, width, rows, count, depth / 2);
   if (depth % 2 == 0) return;
   uint32_t* last = static_cast<uint32_t*>(panel) + depth / 2 * width;
   for (int w = 0; w < width; ++w) {

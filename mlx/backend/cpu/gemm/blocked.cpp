@@ -45,21 +45,22 @@ class Blocked {
                 int64_t col, char* sums, int64_t sums_stride) const;
   void write(const void* sums, int64_t sums_stride, int64_t row, int64_t col, int64_t rows,
              int64_t cols, bool add_to_output) const;
-  int64_t depth_of(int64_t block) const { return std::min(block_depth_, g_.k - block * block_depth_); }
+  int64_t depth_of(int64_t block) const {
+    return std::min(block_depth_, g_.k - block * block_depth_);
+  }
   int64_t steps_of(int64_t block) const { return ceil_div(depth_of(block), kernels_.unit); }
 
   const GemmKernels& kernels_;
   const Gemm& g_;
-  bool direct_;           // kernels add into the output itself
-  int64_t width_;         // of panels of B
-  int64_t panel_rows_;    // of panels of A
-  int64_t block_depth_;   // of the panels
-  int64_t blocks_;        // along the depth
+  bool direct_;          // kernels add into the output itself
+  int64_t width_;        // of panels of B
+  int64_t panel_rows_;   // of panels of A
+  int64_t block_depth_;  // of the panels
+  int64_t blocks_;       // along the depth
   int64_t b_panel_bytes_;
 };
 
-Blocked::Blocked(const GemmKernels& kernels, const Gemm& product)
-    : kernels_(kernels), g_(product) {
+Blocked::Blocked(const GemmKernels& kernels, const Gemm& product) : kernels_(kernels), g_(product) {
   direct_ = kernels.direct && g_.out_col_stride == 1 && !g_.out_row_offsets && g_.alpha == 1;
   width_ = 2 * kernels.lanes;
   panel_rows_ = ceil_div(g_.m, ceil_div(g_.m, kernels.rows));
@@ -79,7 +80,7 @@ void Blocked::run() {
   if (!direct_ && blocks < blocks_) {
     // The sums cannot wait in the output between slabs: take fewer columns, or keep them aside.
     int64_t fitting = kSlabBytes / (blocks_ * block_col_bytes) / width_ * width_;
-    if (fitting >= 4 * width_) {
+    if (fitting >= std::min(cols, 4 * width_)) {
       cols = std::min(cols, fitting);
       blocks = blocks_;
     } else {
@@ -143,12 +144,13 @@ void Blocked::run_slab(const Slab& slab, const char* packed_b, char* sums) const
                 static_cast<double>(slab.blocks * block_depth_);
   if (threads > 1 && work > kParallelWork) {
     int64_t wanted = 2 * threads;
-    if (row_tasks < wanted) {
-      int64_t most = std::max<int64_t>(col_panels / 4, std::min(col_panels, threads));
-      col_tasks = std::clamp<int64_t>(ceil_div(wanted, row_tasks), 1, most);
+    if (row_panels >= 2 * wanted) {
+      row_tasks = std::min(round_up(std::max(row_tasks, wanted), threads), row_panels);
+    } else {
+      // Few rows: split the columns too, though every part packs the same rows.
+      row_tasks = std::min(row_tasks, row_panels);
+      col_tasks = std::clamp<int64_t>(ceil_div(wanted, row_tasks), 1, col_panels);
     }
-    if (row_tasks * col_tasks < wanted) row_tasks = ceil_div(wanted, col_tasks);
-    row_tasks = std::min(round_up(row_tasks, col_tasks % threads ? threads : 1), row_panels);
   }
   auto part = [](int64_t i, int64_t parts, int64_t n) { return i * n / parts; };
   int64_t sums_stride = sums ? col_panels * width_ : 0;

@@ -98,7 +98,7 @@ void gemm(const Gemm& g, std::span<const BatchAxis> batch) {
   int64_t count = 1;
   for (const BatchAxis& axis : batch) count *= axis.size;
   if (count == 0 || g.m == 0 || g.n == 0) return;
-  const GemmKernels& kernels = gemm_kernels(g.dtype);
+  const GemmKernels& kernels = g.kernels ? *g.kernels : gemm_kernels(g.dtype);
   if (count == 1) return gemm_one(kernels, g);
   double work = static_cast<double>(g.m) * static_cast<double>(g.n) * static_cast<double>(g.k);
   auto range = [&](int64_t begin, int64_t end) {

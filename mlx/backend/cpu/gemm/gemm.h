@@ -46,6 +46,7 @@ struct Gemm {
   const void* c = nullptr;                   // may be out itself when their strides agree
   int64_t c_row_stride = 0, c_col_stride = 0;
   double alpha = 1, beta = 1;
+  const GemmKernels* kernels = nullptr;  // instead of those of the dtype
 };
 
 // Runs the product for every index of the batch (a batch needs operands in memory). f16 and bf16

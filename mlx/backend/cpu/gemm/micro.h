@@ -60,8 +60,7 @@ struct MicroTable {
 };
 
 template <typename Math, int... I>
-static constexpr MicroTable<Math, sizeof...(I)> make_micro_table(
-    std::integer_sequence<int, I...>) {
+static constexpr MicroTable<Math, sizeof...(I)> make_micro_table(std::integer_sequence<int, I...>) {
   return {{micro_kernel<Math, I + 1, 1>..., micro_kernel<Math, I + 1, 2>...}};
 }
 

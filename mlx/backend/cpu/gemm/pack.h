@@ -82,8 +82,7 @@ static void pack_rows(void* panel, int width, const void* const* rows, int count
 }
 
 template <typename E, typename Source>
-static void pack_lines(void* panel, int width, const void* const* lines, int count,
-                       int64_t depth) {
+static void pack_lines(void* panel, int width, const void* const* lines, int count, int64_t depth) {
   using Lane = typename E::Lane;
   constexpr int lanes = kLanes<Lane>;
   for (int64_t k = 0; k < depth; ++k) {

@@ -1,5 +1,5 @@
-// Products with at most a few rows on one side: that side is widened and laid out in rows, the other
-// is streamed once. Threads split the columns, or the depth where there are few columns.
+// Products with at most a few rows on one side: that side is widened and laid out in rows, the
+// other is streamed once. Threads split the columns, or the depth where there are few columns.
 #include <algorithm>
 
 #include "mlx/backend/cpu/gemm/blocked.h"

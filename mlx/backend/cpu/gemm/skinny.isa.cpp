@@ -8,8 +8,8 @@ namespace mlx::core::cpu::MLX_ISA {
 
 namespace simd {
 
-constexpr int kMaxRows = 4;           // rows of x taken in one pass over w
-constexpr int kDepthStep = 4;         // lines of w taken in one pass over the sums
+constexpr int kMaxRows = 4;            // rows of x taken in one pass over w
+constexpr int kDepthStep = 4;          // lines of w taken in one pass over the sums
 constexpr int kLineBlockBytes = 8192;  // part of a line whose sums stay in the L1 cache
 constexpr int64_t kDepthBlock = 64;
 

@@ -1,0 +1,128 @@
+// The thread pool: coverage of ranges, several callers, errors, nesting and forked children.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include "mlx/backend/cpu/runtime/isa.h"
+#include "mlx/backend/cpu/runtime/parallel.h"
+
+using namespace mlx::core::cpu;
+
+namespace {
+
+/** Whether every index of [0, n) is visited once, in ranges no shorter than the grain. */
+bool covers(int64_t n, int64_t grain) {
+  std::vector<char> visits(n, 0);
+  std::atomic<bool> good{true};
+  parallel_for(n, grain, [&](int64_t begin, int64_t end) {
+    if (end - begin < std::min(n, grain) || thread_index() >= num_threads()) {
+      good = false;
+    }
+    for (int64_t i = begin; i < end; i++) {
+      visits[i]++;
+    }
+  });
+  for (char count : visits) {
+    good = good && count == 1;
+  }
+  return good;
+}
+
+bool callers_at_once() {
+  std::atomic<bool> good{true};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; t++) {
+    threads.emplace_back([&good] {
+      for (int i = 0; i < 200; i++) {
+        if (!covers(1000 + i, 7)) {
+          good = false;
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  return good;
+}
+
+class Parallel : public testing::Test {
+ protected:
+  void TearDown() override { set_num_threads(before_); }
+  int before_ = num_threads();
+};
+
+}  // namespace
+
+TEST_F(Parallel, CoversEveryIndexOnce) {
+  for (int threads : {1, 2, 3, 8}) {
+    set_num_threads(threads);
+    EXPECT_EQ(num_threads(), threads);
+    for (int64_t n : {0, 1, 2, 7, 100, 1001}) {
+      for (int64_t grain : {0, 1, 3, 64, 5000}) {
+        EXPECT_TRUE(covers(n, grain)) << n << " " << grain;
+      }
+    }
+  }
+}
+
+TEST_F(Parallel, ServesSeveralCallersWhileItsSizeChanges) {
+  for (int threads : {2, 4, 1, 3}) {
+    set_num_threads(threads);
+    EXPECT_TRUE(callers_at_once());
+  }
+}
+
+TEST_F(Parallel, RethrowsInTheCaller) {
+  set_num_threads(3);
+  for (int i = 0; i < 100; i++) {
+    EXPECT_THROW(parallel_for(100, 1,
+                              [i](int64_t begin, int64_t end) {
+                                if (begin <= i && i < end) throw std::runtime_error("stop");
+                              }),
+                 std::runtime_error);
+  }
+  EXPECT_TRUE(covers(100, 1));
+}
+
+TEST_F(Parallel, RunsNestedLoopsInline) {
+  set_num_threads(4);
+  std::atomic<int> total{0};
+  parallel_for(8, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) {
+      auto outer = std::this_thread::get_id();
+      parallel_for(10, 1, [&](int64_t b, int64_t e) {
+        EXPECT_EQ(std::this_thread::get_id(), outer);
+        total += static_cast<int>(e - b);
+      });
+    }
+  });
+  EXPECT_EQ(total, 80);
+}
+
+#if !defined(__SANITIZE_THREAD__)
+TEST_F(Parallel, SurvivesFork) {
+  set_num_threads(3);
+  ASSERT_TRUE(covers(1000, 1));
+  pid_t child = fork();
+  if (child == 0) {
+    alarm(20);
+    _exit(covers(1000, 1) && num_threads() == 3 ? 0 : 1);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+#endif
+
+TEST(InstructionSet, ExtensionsNeedTheHighestLevel) {
+  if (isa() != Isa::v4) {
+    EXPECT_FALSE(has_avx512_bf16() || has_avx512_vnni() || has_avx512_fp16());
+  }
+}
