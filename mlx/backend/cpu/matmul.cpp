@@ -1,0 +1,97 @@
+// Matrix products on the CPU: from shapes and strides to one call of the gemm engine.
+#include "mlx/primitives/matmul.h"
+
+#include "mlx/backend/common/layout.h"
+#include "mlx/backend/cpu/gemm/gemm.h"
+
+namespace mlx::core {
+
+namespace {
+
+/** Broadcast strides of an operand over the batch axes of a product. */
+Strides batch_strides(const array& in, const Shape& batch) {
+  Strides strides(batch.size(), 0);
+  int missing = static_cast<int>(batch.size()) - (static_cast<int>(in.ndim()) - 2);
+  for (int i = missing; i < static_cast<int>(batch.size()); i++) {
+    strides[i] = in.shape()[i - missing] == 1 ? 0 : in.strides()[i - missing];
+  }
+  return strides;
+}
+
+cpu::GemmOperand operand(const array& in, bool left) {
+  int64_t row = in.strides(-2), col = in.strides(-1);
+  return {in.data<char>(), left ? row : col, left ? col : row, nullptr};
+}
+
+/** Takes the innermost batch axis into the rows of A where all strides go on. */
+bool fold_batch_into_rows(cpu::Gemm& g, const cpu::BatchAxis& axis) {
+  bool one_row = g.m == 1;
+  if (axis.b != 0) {
+    return false;
+  }
+  if (one_row) {
+    g.a.width_stride = axis.a;
+    g.out_row_stride = axis.out;
+    g.c_row_stride = axis.c;
+  } else if (axis.a != g.m * g.a.width_stride || axis.out != g.m * g.out_row_stride ||
+             (g.c && axis.c != g.m * g.c_row_stride)) {
+    return false;
+  }
+  g.m *= axis.size;
+  return true;
+}
+
+void multiply_matrices(const array& a, const array& b, const array* c, float alpha, float beta,
+                       array& out) {
+  if (c && can_donate(*c, out) && c->flags().row_contiguous) {
+    out.copy_shared_buffer(*c);
+  } else {
+    out.set_data(allocator::malloc(out.nbytes()));
+  }
+  if (out.size() == 0) {
+    return;
+  }
+  cpu::Gemm g;
+  g.dtype = out.dtype();
+  g.m = out.shape(-2);
+  g.n = out.shape(-1);
+  g.k = a.shape(-1);
+  g.a = operand(a, true);
+  g.b = operand(b, false);
+  g.out = out.data<char>();
+  g.out_row_stride = g.n;
+  g.alpha = alpha;
+  g.beta = beta;
+  Shape batch(out.shape().begin(), out.shape().end() - 2);
+  std::vector<Strides> strides = {batch_strides(a, batch), batch_strides(b, batch),
+                                  batch_strides(out, batch), Strides(batch.size(), 0)};
+  if (c) {
+    Strides c_strides = broadcast_strides(*c, out.shape());
+    g.c = c->data<char>();
+    g.c_row_stride = c_strides[out.ndim() - 2];
+    g.c_col_stride = c_strides[out.ndim() - 1];
+    strides[3] = Strides(c_strides.begin(), c_strides.end() - 2);
+  }
+  CollapsedLayout layout = collapse_dims(batch, std::move(strides));
+  std::vector<cpu::BatchAxis> axes;
+  for (size_t i = 0; i < layout.shape.size(); i++) {
+    axes.push_back({layout.shape[i], layout.strides[0][i], layout.strides[1][i],
+                    layout.strides[2][i], layout.strides[3][i]});
+  }
+  while (!axes.empty() && fold_batch_into_rows(g, axes.back())) {
+    axes.pop_back();
+  }
+  cpu::gemm(g, axes);
+}
+
+}  // namespace
+
+void Matmul::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+  multiply_matrices(inputs[0], inputs[1], nullptr, 1.0f, 1.0f, outputs[0]);
+}
+
+void AddMM::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+  multiply_matrices(inputs[0], inputs[1], &inputs[2], alpha_, beta_, outputs[0]);
+}
+
+}  // namespace mlx::core

@@ -1,0 +1,65 @@
+// Matrix products as nodes of the graph. Operands keep their own batch axes: batches broadcast by
+// strides when the product runs, never by copies.
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "mlx/primitives.h"
+#include "mlx/utils.h"
+
+namespace mlx::core {
+
+/** a (..., m, k) times b (..., k, n), the leading axes broadcast: (..., m, n). */
+class Matmul : public BuiltinPrimitive {
+ public:
+  using BuiltinPrimitive::BuiltinPrimitive;
+
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
+                         const std::vector<int>& argnums) override;
+  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
+                         const std::vector<int>& argnums,
+                         const std::vector<array>& outputs) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
+  const char* name() const override { return "Matmul"; }
+  bool is_equivalent(const Primitive& other) const override;
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+};
+
+/** alpha * a b + beta * c for inputs (a, b, c); c broadcasts to the shape of the product. */
+class AddMM : public BuiltinPrimitive {
+ public:
+  explicit AddMM(Stream stream, float alpha, float beta)
+      : BuiltinPrimitive(stream), alpha_(alpha), beta_(beta) {}
+
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
+                         const std::vector<int>& argnums) override;
+  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
+                         const std::vector<int>& argnums,
+                         const std::vector<array>& outputs) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
+  const char* name() const override { return "AddMM"; }
+  bool is_equivalent(const Primitive& other) const override;
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+
+  std::pair<float, float> state() const { return {alpha_, beta_}; }
+
+ private:
+  float alpha_;
+  float beta_;
+};
+
+/** The shape of a matrix product of operands with at least two axes each. */
+Shape matmul_shape(const Shape& a, const Shape& b);
+
+/**
+ * `in` with its mapped axis first and axes of extent 1 inserted after it, so that it has `ndim`
+ * axes besides the mapped one. Without a mapped axis (-1), `in` itself.
+ */
+array align_mapped(const array& in, int axis, int ndim, Stream s);
+
+}  // namespace mlx::core
