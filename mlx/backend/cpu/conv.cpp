@@ -1,0 +1,212 @@
+// Convolutions on the CPU: a product of patches and weights for every group and phase, or the
+// depthwise kernels where a group is one channel.
+#include "mlx/primitives/conv.h"
+
+#include <cstring>
+
+#include "mlx/backend/cpu/conv/depthwise.h"
+#include "mlx/backend/cpu/conv/geometry.h"
+#include "mlx/backend/cpu/conv/patches.h"
+#include "mlx/backend/cpu/copy.h"
+#include "mlx/backend/cpu/gemm/gemm.h"
+#include "mlx/backend/cpu/runtime/parallel.h"
+
+namespace mlx::core {
+
+namespace {
+
+using cpu::ConvGeometry;
+using cpu::Image;
+using cpu::Phase;
+using cpu::PixelPosition;
+using cpu::Triple;
+
+/** The array itself where its channels lie side by side, else a contiguous copy. */
+array with_contiguous_channels(const array& a) {
+  return a.strides(-1) == 1 || a.shape(-1) == 1 ? a : cpu::contiguous(a);
+}
+
+Shape kernel_shape(const array& weight) {
+  return Shape(weight.shape().begin() + 1, weight.shape().end() - 1);
+}
+
+/** Pairs of bf16 must not run over the border of two taps. */
+const cpu::GemmKernels* kernels_for(Dtype dtype, int64_t channels) {
+  const cpu::GemmKernels& kernels = cpu::gemm_kernels(dtype);
+  bool split_pairs = kernels.unit > 1 && channels % kernels.unit != 0;
+  return split_pairs ? &cpu::real_gemm_kernels().bf16 : &kernels;
+}
+
+/** Image of one group. */
+Image group_image(Image image, int group, int groups) {
+  image.channels /= groups;
+  image.data += group * image.channels * image.itemsize;
+  return image;
+}
+
+/** Offsets of all kernel positions in a weight, in elements. */
+std::vector<int64_t> position_offsets(const array& weight) {
+  Image kernel = cpu::image_of(weight);
+  std::vector<int64_t> offsets;
+  for (int64_t d = 0; d < kernel.extent[0]; d++) {
+    for (int64_t h = 0; h < kernel.extent[1]; h++) {
+      for (int64_t w = 0; w < kernel.extent[2]; w++) {
+        offsets.push_back(d * kernel.stride[0] + h * kernel.stride[1] + w * kernel.stride[2]);
+      }
+    }
+  }
+  return offsets;
+}
+
+/** Where the output pixels of a phase lie, counted in pixels. */
+std::vector<int64_t> output_pixels(const Phase& phase, const Triple& out, int64_t batch) {
+  std::vector<int64_t> pixels(phase.pixels(batch));
+  for (size_t i = 0; i < pixels.size(); i++) {
+    PixelPosition p = cpu::pixel_position(phase, static_cast<int64_t>(i));
+    int64_t pixel = p.n;
+    for (int axis = 0; axis < 3; axis++) {
+      pixel = pixel * out[axis] + phase.first[axis] + p.q[axis] * phase.step[axis];
+    }
+    pixels[i] = pixel;
+  }
+  return pixels;
+}
+
+/** Whether output pixel i reads input pixel i and nothing else. */
+bool is_pointwise(const array& in, const ConvGeometry& geometry, const Phase& phase) {
+  return in.flags().row_contiguous && phase.taps.size() == 1 && geometry.in == geometry.out &&
+         phase.taps[0].at == Triple{0, 0, 0} && phase.ratio == Triple{1, 1, 1};
+}
+
+void convolve_phase(const array& in, const array& weight, const ConvGeometry& geometry,
+                    const Phase& phase, int groups, bool only_phase, array& out) {
+  Image image = cpu::image_of(in);
+  int64_t channels = image.channels / groups, out_channels = weight.shape(0) / groups;
+  std::vector<int64_t> offsets = position_offsets(weight), rows;
+  if (!only_phase) {
+    rows = output_pixels(phase, geometry.out, image.batch);
+    for (int64_t& row : rows) {
+      row *= weight.shape(0);
+    }
+  }
+  bool pointwise = is_pointwise(in, geometry, phase);
+  cpu::parallel_for(groups, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t group = begin; group < end; group++) {
+      Image part = group_image(image, static_cast<int>(group), groups);
+      cpu::PatchRows patches(part, phase);
+      cpu::TapWeights taps;
+      taps.out_stride = weight.strides(0);
+      taps.channel_stride = weight.strides(-1);
+      taps.channels = channels;
+      taps.data = weight.data<char>() + group * out_channels * taps.out_stride * image.itemsize;
+      for (const cpu::Tap& tap : phase.taps) {
+        taps.taps.push_back(offsets[tap.position]);
+      }
+      cpu::Gemm g;
+      g.dtype = out.dtype();
+      g.m = phase.pixels(image.batch);
+      g.n = out_channels;
+      g.k = static_cast<int64_t>(phase.taps.size()) * channels;
+      g.a.source = &patches;
+      if (pointwise) {
+        g.a = {part.data, image.channels, 1, nullptr};
+      }
+      g.b.source = &taps;
+      if (pointwise) {
+        g.b = {taps.data, taps.out_stride, taps.channel_stride, nullptr};
+      }
+      g.out = out.data<char>() + group * out_channels * image.itemsize;
+      g.out_row_stride = weight.shape(0);
+      g.out_row_offsets = only_phase ? nullptr : rows.data();
+      g.kernels = kernels_for(out.dtype(), channels);
+      cpu::gemm(g);
+    }
+  });
+}
+
+/** The weight's cotangent for the taps of one phase; `out` is row-contiguous. */
+void weight_gradient_phase(const Image& in, const Image& cotangent, const ConvGeometry& geometry,
+                           const Phase& phase, int groups, array& out) {
+  int64_t channels = in.channels / groups, out_channels = cotangent.channels / groups;
+  int64_t kernel_elements = geometry.kernel_size() * channels;
+  std::vector<int64_t> rows;
+  for (const cpu::Tap& tap : phase.taps) {
+    for (int64_t c = 0; c < channels; c++) {
+      rows.push_back(tap.position * channels + c);
+    }
+  }
+  // The output pixels of the phase, as an image of which one tap is read.
+  Phase pixels = phase;
+  pixels.ratio = phase.step;
+  pixels.taps = {{phase.first, 0}};
+  cpu::parallel_for(groups, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t group = begin; group < end; group++) {
+      Image in_part = group_image(in, static_cast<int>(group), groups);
+      Image cotangent_part = group_image(cotangent, static_cast<int>(group), groups);
+      cpu::PatchColumns patches(in_part, phase), lines(cotangent_part, pixels);
+      cpu::Gemm g;
+      g.dtype = out.dtype();
+      g.m = static_cast<int64_t>(rows.size());
+      g.n = out_channels;
+      g.k = phase.pixels(in.batch);
+      g.a.source = &patches;
+      g.b.source = &lines;
+      g.out = out.data<char>() + group * out_channels * kernel_elements * in.itemsize;
+      g.out_col_stride = kernel_elements;
+      g.out_row_offsets = rows.data();
+      cpu::gemm(g);
+    }
+  });
+}
+
+bool is_depthwise(int groups, int in_channels, int out_channels) {
+  return groups > 1 && in_channels == groups && out_channels == groups;
+}
+
+}  // namespace
+
+void Convolution::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+  array& out = outputs[0];
+  out.set_data(allocator::malloc(out.nbytes()));
+  if (out.size() == 0) {
+    return;
+  }
+  array in = with_contiguous_channels(inputs[0]);
+  const array& weight = inputs[1];
+  ConvGeometry geometry(in.shape(), kernel_shape(weight), out.shape(), params_);
+  if (is_depthwise(params_.groups, in.shape(-1), weight.shape(0))) {
+    cpu::depthwise_conv(cpu::image_of(in), geometry, out.dtype(), weight.data<char>(),
+                        weight.strides(0), position_offsets(weight), out.data<char>());
+    return;
+  }
+  std::vector<Phase> phases = geometry.phases();
+  for (const Phase& phase : phases) {
+    convolve_phase(in, weight, geometry, phase, params_.groups, phases.size() == 1, out);
+  }
+}
+
+void ConvolutionWeightGradient::eval_cpu(const std::vector<array>& inputs,
+                                         std::vector<array>& outputs) {
+  array& out = outputs[0];
+  out.set_data(allocator::malloc(out.nbytes()));
+  if (out.size() == 0) {
+    return;
+  }
+  array in = with_contiguous_channels(inputs[0]);
+  array cotangent = with_contiguous_channels(inputs[1]);
+  ConvGeometry geometry(in.shape(), kernel_, cotangent.shape(), params_);
+  Image image = cpu::image_of(in), cotangent_image = cpu::image_of(cotangent);
+  if (is_depthwise(params_.groups, in.shape(-1), cotangent.shape(-1))) {
+    cpu::depthwise_weight_gradient(image, cotangent_image, geometry, out.dtype(), out.data<char>());
+    return;
+  }
+  std::vector<Phase> phases = geometry.phases();
+  if (phases.size() != 1) {
+    std::memset(out.data<char>(), 0, out.nbytes());
+  }
+  for (const Phase& phase : phases) {
+    weight_gradient_phase(image, cotangent_image, geometry, phase, params_.groups, out);
+  }
+}
+
+}  // namespace mlx::core

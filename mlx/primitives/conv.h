@@ -1,0 +1,84 @@
+// Convolutions as nodes of the graph: the convolution itself and its derivative for the weight.
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "mlx/primitives.h"
+
+namespace mlx::core {
+
+/** How a convolution walks; all vectors have one entry for each spatial axis. */
+struct ConvParams {
+  std::vector<int> stride;
+  std::vector<int> padding_lo;
+  std::vector<int> padding_hi;
+  std::vector<int> kernel_dilation;
+  std::vector<int> input_dilation;
+  int groups = 1;
+  bool flip = false;
+
+  bool operator==(const ConvParams&) const = default;
+};
+
+/**
+ * Inputs: input (n, spatial..., c) and weight (o, spatial..., c / groups). Output:
+ * (n, spatial..., o).
+ */
+class Convolution : public BuiltinPrimitive {
+ public:
+  explicit Convolution(Stream stream, ConvParams params)
+      : BuiltinPrimitive(stream), params_(std::move(params)) {}
+
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
+                         const std::vector<int>& argnums) override;
+  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
+                         const std::vector<int>& argnums,
+                         const std::vector<array>& outputs) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
+  const char* name() const override { return "Convolution"; }
+  bool is_equivalent(const Primitive& other) const override;
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+
+  const ConvParams& state() const { return params_; }
+
+  /** Throws std::invalid_argument where the padded input is smaller than the dilated kernel. */
+  static Shape output_shape(const Shape& input, const Shape& weight, const ConvParams& params);
+
+ private:
+  ConvParams params_;
+};
+
+/**
+ * Inputs: input (n, spatial..., c) and the output's cotangent (n, spatial..., o). Output: the
+ * weight's cotangent (o, kernel..., c / groups) of the Convolution with the same parameters.
+ */
+class ConvolutionWeightGradient : public BuiltinPrimitive {
+ public:
+  explicit ConvolutionWeightGradient(Stream stream, ConvParams params, Shape kernel)
+      : BuiltinPrimitive(stream), params_(std::move(params)), kernel_(std::move(kernel)) {}
+
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
+                         const std::vector<int>& argnums) override;
+  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
+                         const std::vector<int>& argnums,
+                         const std::vector<array>& outputs) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
+  const char* name() const override { return "ConvolutionWeightGradient"; }
+  bool is_equivalent(const Primitive& other) const override;
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+
+  std::pair<ConvParams, Shape> state() const { return {params_, kernel_}; }
+
+ private:
+  array node(const array& input, const array& cotangent, int groups) const;
+
+  ConvParams params_;
+  Shape kernel_;
+};
+
+}  // namespace mlx::core
