@@ -73,7 +73,7 @@ class Adafactor(Optimizer):
 
     def _preconditioned(self, gradient: mx.array, state: dict) -> mx.array:
         """The gradient over the root of its second moment; updates the moment."""
-        beta2 = (1.0 - self.step**self.decay_rate).astype(gradient.dtype)
+        beta2 = 1.0 - (self.step**self.decay_rate).astype(gradient.dtype)
         square = mx.square(gradient) + self.eps[0]
         if gradient.ndim < 2:
             moment = beta2 * state["exp_avg_sq"] + (1 - beta2) * square

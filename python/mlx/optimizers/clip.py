@@ -8,6 +8,28 @@ import mlx.core as mx
 from mlx.utils import tree_map, tree_reduce
 
 
+def sum_of_squares(grads: Any) -> Any:
+    """The sum over a tree of arrays, 0.0 if it is empty."""
+
+    def add_square(total: Any, grad: mx.array) -> mx.array:
+        if grad.dtype == mx.float16:  # its squares overflow early
+            grad = grad.astype(mx.float32)
+        return total + grad.square().sum()
+
+    return tree_reduce(add_square, grads, 0.0)
+
+
+def scale_to_norm(grads: Any, norm: mx.array, max_norm: float) -> tuple[Any, mx.array]:
+    """The tree, scaled from `norm` to at most `max_norm`, and `norm`."""
+    scale = mx.minimum(max_norm / (norm + 1e-6), 1.0)
+
+    def rescale(grad: mx.array) -> mx.array:
+        scaled = grad * scale
+        return scaled.astype(grad.dtype) if mx.issubdtype(grad.dtype, mx.floating) else scaled
+
+    return tree_map(rescale, grads), norm
+
+
 def clip_grad_norm(grads: Any, max_norm: float) -> tuple[Any, mx.array]:
     """Scale a tree of gradients down so that their norm is at most `max_norm`.
 
@@ -18,16 +40,4 @@ def clip_grad_norm(grads: Any, max_norm: float) -> tuple[Any, mx.array]:
     Returns:
         The gradients and the norm they had.
     """
-
-    def add_square(total: Any, grad: mx.array) -> mx.array:
-        if grad.dtype == mx.float16:  # its squares overflow early
-            grad = grad.astype(mx.float32)
-        return total + grad.square().sum()
-
-    def rescale(grad: mx.array) -> mx.array:
-        scaled = grad * scale
-        return scaled.astype(grad.dtype) if mx.issubdtype(grad.dtype, mx.floating) else scaled
-
-    norm = mx.sqrt(tree_reduce(add_square, grads, 0.0))
-    scale = mx.minimum(max_norm / (norm + 1e-6), 1.0)
-    return tree_map(rescale, grads), norm
+    return scale_to_norm(grads, mx.sqrt(sum_of_squares(grads)), max_norm)

@@ -6,6 +6,7 @@ from mlx.nn.layers.base import *
 from mlx.nn.layers.containers import *
 from mlx.nn.layers.convolution import *
 from mlx.nn.layers.convolution_transpose import *
+from mlx.nn.layers.distributed import *
 from mlx.nn.layers.dropout import *
 from mlx.nn.layers.embedding import *
 from mlx.nn.layers.linear import *

@@ -25,7 +25,7 @@ def _with_defaults(mode: str, group_size: int | None, bits: int | None) -> tuple
     return group_size or default_group_size, bits or default_bits
 
 
-class _Quantized(Module):
+class QuantizedBase(Module):
     """What layers with a quantized weight share.
 
     ``weight`` holds packed integers, ``scales`` and, in affine mode, ``biases`` a value for each
@@ -58,7 +58,7 @@ class _Quantized(Module):
         return f"group_size={self.group_size}, bits={self.bits}, mode={self.mode}"
 
 
-class QuantizedEmbedding(_Quantized):
+class QuantizedEmbedding(QuantizedBase):
     """:class:`Embedding` with quantized vectors.
 
     All its arrays start frozen.
@@ -119,7 +119,7 @@ class QuantizedEmbedding(_Quantized):
         return layer
 
 
-class QuantizedLinear(_Quantized):
+class QuantizedLinear(QuantizedBase):
     """:class:`Linear` with a quantized weight.
 
     All its arrays start frozen.
