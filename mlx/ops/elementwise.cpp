@@ -29,19 +29,30 @@ array unary(ElementwiseOp op, const array& a, StreamOrDevice s) {
                              stream);
 }
 
+/** The dtype to which both operands are cast. */
+Dtype common_type(ElementwiseOp op, Dtype a, Dtype b) {
+  bool logical = op == ElementwiseOp::LogicalAnd || op == ElementwiseOp::LogicalOr ||
+                 op == ElementwiseOp::LogicalXor;
+  // Truth values do not survive every promotion.
+  if (logical && a != b) return bool_;
+  return elementwise_input_type(op, promote_types(a, b));
+}
+
 array binary(ElementwiseOp op, const array& a, const array& b, StreamOrDevice s) {
   Stream stream = to_stream(s);
-  Dtype type = elementwise_input_type(op, promote_types(a.dtype(), b.dtype()));
+  Dtype type = common_type(op, a.dtype(), b.dtype());
   return detail::elementwise(op, {astype(a, type, stream), astype(b, type, stream)}, stream);
 }
 
-/** Truth values do not survive every promotion, so operands of different dtypes become bool. */
-array logical(ElementwiseOp op, const array& a, const array& b, StreamOrDevice s) {
-  if (a.dtype() == b.dtype()) return binary(op, a, b, s);
-  return binary(op, astype(a, bool_, s), astype(b, bool_, s), s);
-}
-
 Dtype at_least_float(Dtype t) { return is_whole(t) ? float32 : t; }
+
+/** The first parameter's type: some functions of the surface take their array by value. */
+template <typename Function>
+struct ParameterOf;
+template <typename A>
+struct ParameterOf<array (*)(A, StreamOrDevice)> {
+  using type = A;
+};
 
 /** Largest finite value of a real floating dtype. */
 double largest(Dtype t) { return finfo(t).max; }
@@ -51,9 +62,9 @@ double largest(Dtype t) { return finfo(t).max; }
 #define MLX_DEFINE_Function(Name, function, arity) MLX_DEFINE_##arity(Name, function)
 #define MLX_DEFINE_Method(Name, function, arity) MLX_DEFINE_##arity(Name, function)
 #define MLX_DEFINE_Custom(Name, function, arity)
-#define MLX_DEFINE_1(Name, function)                    \
-  array function(const array& a, StreamOrDevice s) {    \
-    return unary(ElementwiseOp::Name, a, s);            \
+#define MLX_DEFINE_1(Name, function)                                                         \
+  array function(ParameterOf<decltype(&mlx::core::function)>::type a, StreamOrDevice s) { \
+    return unary(ElementwiseOp::Name, a, s);                                                 \
   }
 #define MLX_DEFINE_2(Name, function)                                     \
   array function(const array& a, const array& b, StreamOrDevice s) {     \
@@ -72,8 +83,6 @@ array astype(array a, Dtype dtype, StreamOrDevice s) {
   return a.dtype() == dtype ? a : detail::cast(a, dtype, to_stream(s));
 }
 
-array to_fp8(array x, StreamOrDevice s) { return unary(ElementwiseOp::ToFP8, x, s); }
-
 array from_fp8(array x, Dtype dtype, StreamOrDevice s) {
   check(issubdtype(dtype, floating), "from_fp8", "needs a real floating dtype to convert to, got ",
         dtype_name(dtype), ".");
@@ -90,6 +99,10 @@ array where(const array& condition, const array& x, const array& y, StreamOrDevi
 
 array positive(const array& a, StreamOrDevice) { return a; }
 
+array conjugate(const array& a, StreamOrDevice s) {
+  return unary(ElementwiseOp::Conjugate, a, s);
+}
+
 array round(const array& a, StreamOrDevice s) { return unary(ElementwiseOp::Round, a, s); }
 
 array round(const array& a, int decimals, StreamOrDevice s) {
@@ -100,16 +113,6 @@ array round(const array& a, int decimals, StreamOrDevice s) {
   array scaled = decimals > 0 ? divide(round(multiply(x, scale, s), s), scale, s)
                               : multiply(round(divide(x, scale, s), s), scale, s);
   return astype(scaled, a.dtype(), s);
-}
-
-array logical_and(const array& a, const array& b, StreamOrDevice s) {
-  return logical(ElementwiseOp::LogicalAnd, a, b, s);
-}
-array logical_or(const array& a, const array& b, StreamOrDevice s) {
-  return logical(ElementwiseOp::LogicalOr, a, b, s);
-}
-array logical_xor(const array& a, const array& b, StreamOrDevice s) {
-  return logical(ElementwiseOp::LogicalXor, a, b, s);
 }
 
 std::vector<array> divmod(const array& a, const array& b, StreamOrDevice s) {
