@@ -14,16 +14,28 @@
 
 namespace mlx::core::fast {
 
+// x / sqrt(mean(x^2) + eps) * weight over the last axis. One node with its own backward; half types
+// compute in float32. The result has the promoted floating dtype of x and weight.
 array rms_norm(const array& x, const std::optional<array>& weight, float eps,
                StreamOrDevice s = {});
+// (x - mean) / sqrt(var + eps) * weight + bias over the last axis, as rms_norm.
 array layer_norm(const array& x, const std::optional<array>& weight,
                  const std::optional<array>& bias, float eps, StreamOrDevice s = {});
+// logsumexp(logits) - logits[target] over the last axis; targets are integers of shape
+// logits.shape[:-1]. A target outside the classes counts as a logit of 0.
 array cross_entropy(const array& logits, const array& targets, StreamOrDevice s = {});
+// Rotates pairs of the first `dims` features of x (batch, ..., length, features) by their position
+// plus `offset` (one, or one per batch) times `scale`, at frequencies base^(-2i / dims) or 1 /
+// freqs. Pairs are neighbours if `traditional`, else half of dims apart.
 array rope(const array& x, int dims, bool traditional, std::optional<float> base, float scale,
            int offset, const std::optional<array>& freqs = std::nullopt, StreamOrDevice s = {});
 array rope(const array& x, int dims, bool traditional, std::optional<float> base, float scale,
            const array& offset, const std::optional<array>& freqs = std::nullopt,
            StreamOrDevice s = {});
+// softmax(scale * q k^T + mask) v for q (B, H, L, D), k (B, K, S, D), v (B, K, S, E), H a multiple
+// of K. The mask is "causal" (aligned at the end), boolean (true: look), or added; a row that masks
+// all keys takes their mean. `sinks` (H): one more score per head that takes part in the softmax
+// only.
 array scaled_dot_product_attention(const array& queries, const array& keys, const array& values,
                                    const float scale, const std::string& mask_mode = "",
                                    std::optional<array> mask_arr = {},

@@ -22,9 +22,7 @@ MLX_FN WideComplex operator*(WideComplex a, WideComplex b) {
 }
 
 // Order of complex numbers: by real part, then imaginary part; NaN in either part is unordered.
-MLX_FN bool operator>(Complex a, Complex b) {
-  return a.re > b.re || (a.re == b.re && a.im > b.im);
-}
+MLX_FN bool operator>(Complex a, Complex b) { return a.re > b.re || (a.re == b.re && a.im > b.im); }
 MLX_FN bool operator<(Complex a, Complex b) { return b > a; }
 MLX_FN bool operator!=(Complex a, Complex b) { return a.re != b.re || a.im != b.im; }
 MLX_FN bool operator==(Complex a, Complex b) { return !(a != b); }

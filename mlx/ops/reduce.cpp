@@ -28,8 +28,8 @@ array extremum(const char* name, ReduceOp op, const array& a, const std::vector<
                bool keepdims, StreamOrDevice s) {
   auto sorted = checked_axes(name, a, axes);
   for (int axis : sorted) {
-    check(a.shape(axis) != 0, name, "axis ", axis, " of shape ", a.shape(),
-          " is empty and has no ", name, ".");
+    check(a.shape(axis) != 0, name, "axis ", axis, " of shape ", a.shape(), " is empty and has no ",
+          name, ".");
   }
   return reduce(a, op, sorted, keepdims, to_stream(s));
 }
@@ -80,8 +80,7 @@ array mean(const array& a, const std::vector<int>& axes, bool keepdims, StreamOr
   return reduce(inexact_of(a, to_stream(s)), ReduceOp::Mean, sorted, keepdims, to_stream(s));
 }
 
-array count_nonzero(const array& a, const std::vector<int>& axes, bool keepdims,
-                    StreamOrDevice s) {
+array count_nonzero(const array& a, const std::vector<int>& axes, bool keepdims, StreamOrDevice s) {
   auto sorted = checked_axes("count_nonzero", a, axes);
   return reduce(astype(a, bool_, s), ReduceOp::Sum, sorted, keepdims, to_stream(s));
 }
@@ -97,8 +96,7 @@ array logsumexp(const array& a, const std::vector<int>& axes, bool keepdims, Str
   return reduce(inexact_of(a, to_stream(s)), ReduceOp::LogSumExp, sorted, keepdims, to_stream(s));
 }
 
-array var(const array& a, const std::vector<int>& axes, bool keepdims, int ddof,
-          StreamOrDevice s) {
+array var(const array& a, const std::vector<int>& axes, bool keepdims, int ddof, StreamOrDevice s) {
   auto sorted = checked_axes("var", a, axes);
   if (a.dtype() == complex64) {
     return add(var(real(a, s), sorted, keepdims, ddof, s),
@@ -107,8 +105,7 @@ array var(const array& a, const std::vector<int>& axes, bool keepdims, int ddof,
   return reduce(inexact_of(a, to_stream(s)), ReduceOp::Var, sorted, keepdims, to_stream(s), ddof);
 }
 
-array std(const array& a, const std::vector<int>& axes, bool keepdims, int ddof,
-          StreamOrDevice s) {
+array std(const array& a, const std::vector<int>& axes, bool keepdims, int ddof, StreamOrDevice s) {
   return sqrt(var(a, axes, keepdims, ddof, s), s);
 }
 
@@ -133,9 +130,9 @@ array median(const array& a, const std::vector<int>& axes, bool keepdims, Stream
   rows = sort(flatten(rows, kept, -1, s), -1, s);
   int n = rows.shape(-1);
   array high = take(rows, n / 2, -1, s);
-  array middle = n % 2 ? high
-                       : multiply(add(take(rows, n / 2 - 1, -1, s), high, s),
-                                  array(0.5, rows.dtype()), s);
+  array middle =
+      n % 2 ? high
+            : multiply(add(take(rows, n / 2 - 1, -1, s), high, s), array(0.5, rows.dtype()), s);
   array last = take(rows, n - 1, -1, s);  // NaN sorts last and makes the median NaN
   middle = where(isnan(last, s), last, middle, s);
   return keepdims ? expand_dims(middle, sorted, s) : middle;
@@ -172,13 +169,13 @@ array count_nonzero(const array& a, int axis, bool keepdims, StreamOrDevice s) {
 }
 
 // The forms over all axes and over one axis.
-#define MLX_REDUCTION(name)                                                              \
-  array name(const array& a, bool keepdims, StreamOrDevice s) {                          \
-    return name(a, all_axes(a), keepdims, s);                                            \
-  }                                                                                      \
+#define MLX_REDUCTION(name)                                                               \
+  array name(const array& a, bool keepdims, StreamOrDevice s) {                           \
+    return name(a, all_axes(a), keepdims, s);                                             \
+  }                                                                                       \
   array name(const array& a, StreamOrDevice s) { return name(a, all_axes(a), false, s); } \
-  array name(const array& a, int axis, bool keepdims, StreamOrDevice s) {                \
-    return name(a, std::vector<int>{axis}, keepdims, s);                                 \
+  array name(const array& a, int axis, bool keepdims, StreamOrDevice s) {                 \
+    return name(a, std::vector<int>{axis}, keepdims, s);                                  \
   }
 #define MLX_DEGREES_REDUCTION(name)                                                          \
   array name(const array& a, bool keepdims, int ddof, StreamOrDevice s) {                    \

@@ -27,8 +27,8 @@ array extreme_value(Dtype dtype, bool least) {
     return array(!least);
   }
   if (dtype == complex64) {
-    float value = least ? -std::numeric_limits<float>::infinity()
-                        : std::numeric_limits<float>::infinity();
+    float value =
+        least ? -std::numeric_limits<float>::infinity() : std::numeric_limits<float>::infinity();
     return array(complex64_t(value, value));
   }
   if (issubdtype(dtype, floating)) {

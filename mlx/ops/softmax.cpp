@@ -7,8 +7,7 @@
 
 namespace mlx::core {
 
-array softmax(const array& a, const std::vector<int>& axes, bool /* precise */,
-              StreamOrDevice s) {
+array softmax(const array& a, const std::vector<int>& axes, bool /* precise */, StreamOrDevice s) {
   auto sorted = detail::checked_axes("softmax", a, axes);
   array x = issubdtype(a.dtype(), inexact) ? a : astype(a, float32, s);
   if (x.size() == 0) {

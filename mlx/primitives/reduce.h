@@ -23,7 +23,10 @@ Shape reduced_shape(const Shape& shape, const std::vector<int>& axes, bool keepd
 class Reduce : public BuiltinPrimitive {
  public:
   Reduce(Stream stream, ReduceOp op, std::vector<int> axes, bool keepdims, int ddof = 0)
-      : BuiltinPrimitive(stream), op_(op), axes_(std::move(axes)), keepdims_(keepdims),
+      : BuiltinPrimitive(stream),
+        op_(op),
+        axes_(std::move(axes)),
+        keepdims_(keepdims),
         ddof_(ddof) {}
 
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;

@@ -12,10 +12,10 @@ constexpr const char* names[] = {"CumSum", "CumProd", "CumMax", "CumMin", "LogCu
 
 /** Splits x, which multiplies up to running products, at its first zero. */
 struct ZeroSplit {
-  array before;     // bool: no zero up to here, this one included
-  array first;      // bool: the first zero
-  array nonzero;    // x, with 1 from the first zero on
-  array one_less;   // x, with 1 in place of the first zero only
+  array before;    // bool: no zero up to here, this one included
+  array first;     // bool: the first zero
+  array nonzero;   // x, with 1 from the first zero on
+  array one_less;  // x, with 1 in place of the first zero only
 };
 
 ZeroSplit split_at_zero(const array& x, int axis, bool reverse, Stream s) {
@@ -42,8 +42,8 @@ array Scan::prod_vjp(const array& x, const array& y, const array& cotangent) con
   auto split = split_at_zero(x, axis_, reverse_, s);
   array zero = array(0, x.dtype());
   // d y_i / d x_k is y_i / x_k before the first zero, the product of the others at it, then 0.
-  array at_nonzero = divide(scan(ScanOp::Sum, multiply(cotangent, y, s), !reverse_),
-                            split.nonzero, s);
+  array at_nonzero =
+      divide(scan(ScanOp::Sum, multiply(cotangent, y, s), !reverse_), split.nonzero, s);
   array others = scan(ScanOp::Prod, split.one_less, reverse_);
   array at_zero = scan(ScanOp::Sum, multiply(cotangent, others, s), !reverse_);
   return where(split.before, at_nonzero, where(split.first, at_zero, zero, s), s);
@@ -126,8 +126,8 @@ std::pair<std::vector<array>, std::vector<int>> Scan::vmap(const std::vector<arr
                                                            const std::vector<int>& axes) {
   const array& x = inputs[0];
   int axis = axis_ + (axis_ >= axes[0]);
-  array out(x.shape(), x.dtype(),
-            std::make_shared<Scan>(stream(), op_, axis, reverse_, inclusive_), {x});
+  array out(x.shape(), x.dtype(), std::make_shared<Scan>(stream(), op_, axis, reverse_, inclusive_),
+            {x});
   return {{out}, axes};
 }
 

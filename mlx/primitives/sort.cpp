@@ -64,8 +64,8 @@ std::vector<array> SearchSorted::jvp(const std::vector<array>& primals, const st
   return {zeros(primals[1].shape(), uint32, stream())};
 }
 
-std::pair<std::vector<array>, std::vector<int>> SearchSorted::vmap(
-    const std::vector<array>& inputs, const std::vector<int>& axes) {
+std::pair<std::vector<array>, std::vector<int>> SearchSorted::vmap(const std::vector<array>& inputs,
+                                                                   const std::vector<int>& axes) {
   auto s = stream();
   auto node = std::make_shared<SearchSorted>(s, right_);
   if (axes[0] < 0) {

@@ -40,8 +40,8 @@ std::vector<uint64_t> extremes(Dtype dtype, const char* values, int64_t n, int64
         best[size++] = uint64_t(keys[i] ^ flip) << 32 | static_cast<uint32_t>(b + i);
       }
     } else {
-      size += collect(keys, tile, flip, threshold - 1, static_cast<uint32_t>(b),
-                      best.data() + size);
+      size +=
+          collect(keys, tile, flip, threshold - 1, static_cast<uint32_t>(b), best.data() + size);
     }
     if (size >= capacity) {
       size = keep_best(size);
@@ -97,9 +97,7 @@ void partition_row(Dtype dtype, const char* values, int64_t n, int64_t kth, uint
   if (dtype.size() <= 4 && few <= n / 16) {
     select_few(dtype, values, n, kth, out);
   } else {
-    dispatch_key(dtype, [&](auto key) {
-      quickselect<decltype(key)>(dtype, values, n, kth, out);
-    });
+    dispatch_key(dtype, [&](auto key) { quickselect<decltype(key)>(dtype, values, n, kth, out); });
   }
 }
 

@@ -9,20 +9,6 @@ namespace {
 
 int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/** Sum over i of f(in[i]) with many lanes. */
-template <typename T, typename F>
-T map_sum(const T* in, int64_t n, F f) {
-  constexpr int64_t width = 8 * lanes<T>;
-  T acc[width] = {};
-  int64_t i = 0;
-  for (; i + width <= n; i += width) {
-    for (int64_t k = 0; k < width; k++) acc[k] += f(in[i + k]);
-  }
-  T tail = 0;
-  for (; i < n; i++) tail += f(in[i]);
-  return tail + fold_values<SumOp>(acc, width);
-}
-
 /** Mean first, then squared distances from it, a block of rows in cache at a time. */
 template <typename T>
 struct MomentsKernel {
@@ -34,8 +20,8 @@ struct MomentsKernel {
 
   static Moments block(const T* in, int64_t n) {
     T centre = static_cast<T>(fold_values<SumOp>(in, n) / static_cast<T>(n));
-    double shift = map_sum(in, n, [=](T x) { return x - centre; });
-    double squares = map_sum(in, n, [=](T x) { return (x - centre) * (x - centre); });
+    double shift = map_sum<T>(n, [=](int64_t i) { return in[i] - centre; });
+    double squares = map_sum<T>(n, [=](int64_t i) { return (in[i] - centre) * (in[i] - centre); });
     double count = static_cast<double>(n);
     return {count, centre + shift / count, squares - shift * shift / count};
   }
@@ -74,8 +60,8 @@ struct MomentsKernel {
       double count = static_cast<double>(size);
       for (int64_t j = 0; j < width; j++) {
         double s = shift[j];
-        total[j] = kernels::merge(total[j],
-                                  {count, centre[j] + s / count, squares[j] - s * s / count});
+        total[j] =
+            kernels::merge(total[j], {count, centre[j] + s / count, squares[j] - s * s / count});
       }
     }
   }
@@ -95,9 +81,8 @@ T finite_or_zero(T x) {
 ExpSum merge_exponentials(ExpSum a, ExpSum b) {
   if (a.sum == 0) return b;
   if (b.sum == 0) return a;
-  return a.shift >= b.shift
-             ? ExpSum{a.shift, a.sum + b.sum * __builtin_exp(b.shift - a.shift)}
-             : ExpSum{b.shift, b.sum + a.sum * __builtin_exp(a.shift - b.shift)};
+  return a.shift >= b.shift ? ExpSum{a.shift, a.sum + b.sum * __builtin_exp(b.shift - a.shift)}
+                            : ExpSum{b.shift, b.sum + a.sum * __builtin_exp(a.shift - b.shift)};
 }
 
 template <typename T>
@@ -116,7 +101,8 @@ struct ExpSumKernel {
       for (int64_t b = 0; b < n; b += fold_block) {
         int64_t size = smaller(n - b, fold_block);
         T shift = finite_or_zero(fold_values<MaxOp>(row + b, size));
-        T sum = map_sum(row + b, size, [=](T x) { return math::exp(x - shift); });
+        const T* x = row + b;
+        T sum = map_sum<T>(size, [=](int64_t k) { return math::exp(x[k] - shift); });
         total = merge_exponentials(total, {shift, sum});
       }
     }

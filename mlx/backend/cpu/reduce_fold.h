@@ -55,10 +55,23 @@ T fold_values(const T* in, int64_t n) {
   return result;
 }
 
+/** Sum of f(i) for i < n, with many lanes. */
+template <typename T, typename F>
+T map_sum(int64_t n, F f) {
+  constexpr int64_t width = 4 * lanes<T>;
+  T part[width] = {};
+  int64_t i = 0;
+  for (; i + width <= n; i += width) {
+    for (int64_t k = 0; k < width; k++) part[k] += f(i + k);
+  }
+  T tail = 0;
+  for (; i < n; i++) tail += f(i);
+  return tail + fold_values<SumOp>(part, width);
+}
+
 /** acc[j] = fold of column j over `rows` >= 1 rows. */
 template <typename Op, typename T>
-void fold_columns(const T* in, int64_t row_stride, int64_t rows, int64_t width,
-                  T* __restrict acc) {
+void fold_columns(const T* in, int64_t row_stride, int64_t rows, int64_t width, T* __restrict acc) {
   constexpr int64_t step = lanes<T>;
   Op op;
   __builtin_memcpy(acc, in, width * sizeof(T));

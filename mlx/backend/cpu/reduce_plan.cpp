@@ -54,9 +54,8 @@ ReduceAxes split_axes(const array& in, const std::vector<int>& axes) {
   bool nothing_kept = split.kept.empty();
   collapse(split.kept);
   collapse(split.reduced);
-  split.by_columns =
-      !nothing_kept &&
-      (nothing_reduced || distance(split.kept.back()) < distance(split.reduced.back()));
+  split.by_columns = !nothing_kept && (nothing_reduced || distance(split.kept.back()) <
+                                                              distance(split.reduced.back()));
   return split;
 }
 

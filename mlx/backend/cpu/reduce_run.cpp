@@ -21,8 +21,12 @@ constexpr int64_t rows_together = 64;
 class Runner {
  public:
   Runner(const ReduceJob& job, const array& in, const std::vector<int>& axes, StoreTotals store)
-      : job_(job), kernel_(job.kernel), store_(store), data_(in.data<char>()),
-        in_size_(in.itemsize()), axes_(split_axes(in, axes)) {}
+      : job_(job),
+        kernel_(job.kernel),
+        store_(store),
+        data_(in.data<char>()),
+        in_size_(in.itemsize()),
+        axes_(split_axes(in, axes)) {}
 
   void run() { axes_.by_columns ? run_columns() : run_rows(); }
 
@@ -75,8 +79,8 @@ class Runner {
                  int64_t count, void* totals) const {
     for (int64_t u = begin; u < end; u++) {
       int64_t first = u % units.pieces * units.piece;
-      int64_t start = offset + outer_offset(axes_.reduced, u / units.pieces).in +
-                      first * reduced().in_stride;
+      int64_t start =
+          offset + outer_offset(axes_.reduced, u / units.pieces).in + first * reduced().in_stride;
       int64_t n = std::min(units.piece, reduced().size - first);
       if (job_.direct && reduced().in_stride == 1) {
         kernel_.rows(at(start), kept().in_stride, n, count, first, totals);
@@ -162,8 +166,7 @@ class Runner {
     }
   }
 
-  void load_columns(int64_t start, int64_t rows, int64_t width, int64_t first,
-                    void* totals) const {
+  void load_columns(int64_t start, int64_t rows, int64_t width, int64_t first, void* totals) const {
     alignas(64) char buffer[buffer_values * max_value_size];
     int64_t together = buffer_values / width;
     for (int64_t r = 0; r < rows; r += together) {

@@ -24,10 +24,16 @@ constexpr int64_t max_value_size = 8;
 class Scanner {
  public:
   Scanner(ScanOp op, const array& in, array& out, int axis, bool reverse, bool inclusive)
-      : kernel_(kernel_of(op, in.dtype())), load_(tile_load(in.dtype())),
-        store_(tile_store(in.dtype())), direct_(compute_dtype(in.dtype()) == in.dtype()),
-        reverse_(reverse), shift_(inclusive ? 0 : 1), itemsize_(in.itemsize()),
-        in_(in.data<char>()), out_(out.data<char>()), n_(in.shape(axis)) {
+      : kernel_(kernel_of(op, in.dtype())),
+        load_(tile_load(in.dtype())),
+        store_(tile_store(in.dtype())),
+        direct_(compute_dtype(in.dtype()) == in.dtype()),
+        reverse_(reverse),
+        shift_(inclusive ? 0 : 1),
+        itemsize_(in.itemsize()),
+        in_(in.data<char>()),
+        out_(out.data<char>()),
+        n_(in.shape(axis)) {
     for (int i = 0; i < axis; i++) outer_ *= in.shape(i);
     for (int i = axis + 1; i < static_cast<int>(in.ndim()); i++) inner_ *= in.shape(i);
   }
@@ -109,14 +115,14 @@ class Scanner {
   }
 
   void run_rows() const {
-    parallel_for(outer_, std::max<int64_t>(1, grain_elements / n_), [&](int64_t begin,
-                                                                       int64_t end) {
-      for (int64_t row = begin; row < end; row++) {
-        Value carry = identity();
-        if (shift_) store_identity(row);
-        scan_range(row, 0, scanned(), carry);
-      }
-    });
+    parallel_for(outer_, std::max<int64_t>(1, grain_elements / n_),
+                 [&](int64_t begin, int64_t end) {
+                   for (int64_t row = begin; row < end; row++) {
+                     Value carry = identity();
+                     if (shift_) store_identity(row);
+                     scan_range(row, 0, scanned(), carry);
+                   }
+                 });
   }
 
   void run_chunks() const {

@@ -41,8 +41,7 @@ constexpr T scan_identity() {
 
 /** Types and operations whose scan inside a register pays: all cheap ones of 4 and 8 bytes. */
 template <typename Op, typename T>
-constexpr bool scans_registers =
-    !is_complex<T> && sizeof(T) >= 4 && !is_same<Op, LogAddExpOp>;
+constexpr bool scans_registers = !is_complex<T> && sizeof(T) >= 4 && !is_same<Op, LogAddExpOp>;
 
 template <int size>
 struct IndexOf;

@@ -37,19 +37,19 @@ void run_rows(const SoftmaxKernel<T>& kernel, const array& in, array& out, const
   auto load = tile_load(in.dtype());
   auto store = tile_store(in.dtype());
   int64_t row_bytes = e.n * static_cast<int64_t>(in.itemsize());
-  parallel_for(e.outer, std::max<int64_t>(1, grain_elements / e.n), [&](int64_t begin,
-                                                                       int64_t end) {
-    if (direct) {
-      kernel.rows(in.data<T>() + begin * e.n, out.data<T>() + begin * e.n, e.n, end - begin);
-      return;
-    }
-    std::unique_ptr<T[]> row(new T[e.n]);
-    for (int64_t i = begin; i < end; i++) {
-      load(in.data<char>() + i * row_bytes, 1, row.get(), 1, e.n);
-      kernel.rows(row.get(), row.get(), e.n, 1);
-      store(row.get(), 1, out.data<char>() + i * row_bytes, 1, e.n);
-    }
-  });
+  parallel_for(
+      e.outer, std::max<int64_t>(1, grain_elements / e.n), [&](int64_t begin, int64_t end) {
+        if (direct) {
+          kernel.rows(in.data<T>() + begin * e.n, out.data<T>() + begin * e.n, e.n, end - begin);
+          return;
+        }
+        std::unique_ptr<T[]> row(new T[e.n]);
+        for (int64_t i = begin; i < end; i++) {
+          load(in.data<char>() + i * row_bytes, 1, row.get(), 1, e.n);
+          kernel.rows(row.get(), row.get(), e.n, 1);
+          store(row.get(), 1, out.data<char>() + i * row_bytes, 1, e.n);
+        }
+      });
 }
 
 template <typename T>

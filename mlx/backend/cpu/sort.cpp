@@ -1,9 +1,9 @@
 // Sort on the CPU: values as keys, or keys with positions.
+#include "mlx/primitives/sort.h"
 #include "mlx/backend/common/layout.h"
 #include "mlx/backend/cpu/copy.h"
 #include "mlx/backend/cpu/sort_rows.h"
 #include "mlx/core/errors.h"
-#include "mlx/primitives/sort.h"
 
 namespace mlx::core {
 

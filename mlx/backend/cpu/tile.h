@@ -15,9 +15,9 @@ using TileCopy = void (*)(const void* in, int64_t in_stride, void* out, int64_t 
                           int64_t n);
 
 struct TileTable {
-  TileCopy plain[5];             // by log2 of the element size
-  TileCopy widen[Dtype::count];  // half types to float32, small integers to 32 bits; else null
-  TileCopy narrow[Dtype::count];  // float32 to half types; else null
+  TileCopy plain[5];               // by log2 of the element size
+  TileCopy widen[Dtype::count];    // half types to float32, small integers to 32 bits; else null
+  TileCopy narrow[Dtype::count];   // float32 to half types; else null
   TileCopy nonzero[Dtype::count];  // to bytes 0 and 1
 };
 

@@ -68,13 +68,12 @@ void narrow_half(const void* in, int64_t in_stride, void* out, int64_t out_strid
 
 const TileTable& tile_table() {
   static constexpr TileTable table = {
-      {copy<Keep, uint8_t, uint8_t>, copy<Keep, uint16_t, uint16_t>,
-       copy<Keep, uint32_t, uint32_t>, copy<Keep, uint64_t, uint64_t>, nullptr},
+      {copy<Keep, uint8_t, uint8_t>, copy<Keep, uint16_t, uint16_t>, copy<Keep, uint32_t, uint32_t>,
+       copy<Keep, uint64_t, uint64_t>, nullptr},
       // bool, u8, u16, u32, u64, i8, i16, i32, i64, f16, f32, f64, bf16, c64
-      {copy<Keep, uint8_t, uint32_t>, copy<Keep, uint8_t, uint32_t>,
-       copy<Keep, uint16_t, uint32_t>, nullptr, nullptr, copy<Keep, int8_t, int32_t>,
-       copy<Keep, int16_t, int32_t>, nullptr, nullptr, widen_half<Half>, nullptr,
-       nullptr, widen_half<BFloat>, nullptr},
+      {copy<Keep, uint8_t, uint32_t>, copy<Keep, uint8_t, uint32_t>, copy<Keep, uint16_t, uint32_t>,
+       nullptr, nullptr, copy<Keep, int8_t, int32_t>, copy<Keep, int16_t, int32_t>, nullptr,
+       nullptr, widen_half<Half>, nullptr, nullptr, widen_half<BFloat>, nullptr},
       {nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr,
        narrow_half<Half>, nullptr, nullptr, narrow_half<BFloat>, nullptr},
       {copy<NonZero, uint8_t, uint8_t>, copy<NonZero, uint8_t, uint8_t>,

@@ -1,0 +1,165 @@
+// Norms on the CPU: rows over threads; the parameters' gradients add up in a fixed number of parts,
+// so that they do not depend on the number of threads.
+#include "mlx/primitives/norm.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "mlx/backend/common/layout.h"
+#include "mlx/backend/cpu/copy.h"
+#include "mlx/backend/cpu/norm_kernels.h"
+#include "mlx/backend/cpu/runtime/parallel.h"
+#include "mlx/backend/cpu/tile.h"
+
+namespace mlx::core {
+
+namespace {
+
+using namespace cpu;
+
+constexpr int64_t grain_elements = 1 << 14;
+
+template <typename T>
+const NormKernel<T>& kernel_for() {
+  if constexpr (std::is_same_v<T, double>) {
+    return norm_table().f64;
+  } else {
+    return norm_table().f32;
+  }
+}
+
+/** A contiguous array as rows of T, converted where its dtype is another one. */
+template <typename T>
+class Rows {
+ public:
+  Rows(const array& a, int64_t n)
+      : load_(tile_load(a.dtype())),
+        store_(tile_store(a.dtype())),
+        direct_(a.dtype() == Dtype(TypeToDtype<T>())),
+        data_(const_cast<array&>(a).data<char>()),
+        n_(n),
+        itemsize_(a.itemsize()) {}
+
+  /** The row, or `buffer` filled with it. */
+  const T* get(int64_t row, T* buffer) const {
+    char* at = data_ + row * n_ * itemsize_;
+    if (direct_) return reinterpret_cast<const T*>(at);
+    load_(at, 1, buffer, 1, n_);
+    return buffer;
+  }
+  /** Where to write the row before `put`. */
+  T* target(int64_t row, T* buffer) const {
+    return direct_ ? reinterpret_cast<T*>(data_ + row * n_ * itemsize_) : buffer;
+  }
+  void put(int64_t row, const T* values) const {
+    char* at = data_ + row * n_ * itemsize_;
+    if (static_cast<const void*>(at) != values) store_(values, 1, at, 1, n_);
+  }
+
+ private:
+  TileCopy load_, store_;
+  bool direct_;
+  char* data_;
+  int64_t n_, itemsize_;
+};
+
+template <typename T>
+void run_forward(const NormSpec& spec, const std::vector<array>& inputs, array& out) {
+  int64_t n = out.shape(-1), rows = static_cast<int64_t>(out.size()) / n;
+  std::unique_ptr<T[]> parameters(new T[2 * n]);
+  const T* weight = spec.has_weight ? Rows<T>(inputs[1], n).get(0, parameters.get()) : nullptr;
+  const T* bias = spec.has_bias ? Rows<T>(inputs.back(), n).get(0, parameters.get() + n) : nullptr;
+  Rows<T> x(inputs[0], n), y(out, n);
+  parallel_for(rows, std::max<int64_t>(1, grain_elements / n), [&](int64_t begin, int64_t end) {
+    std::unique_ptr<T[]> buffer(new T[n]);
+    for (int64_t row = begin; row < end; row++) {
+      T* to = y.target(row, buffer.get());
+      kernel_for<T>().forward(x.get(row, buffer.get()), weight, bias, to, n,
+                              static_cast<T>(spec.eps), spec.kind == NormSpec::Layer);
+      y.put(row, to);
+    }
+  });
+}
+
+/** Adds the parts' rows and stores them as the gradient of a parameter. */
+template <typename T>
+void store_parameter(const T* parts, int64_t count, int64_t n, int64_t stride, array& out) {
+  std::unique_ptr<T[]> total(new T[n]);
+  for (int64_t j = 0; j < n; j++) {
+    double sum = 0;
+    for (int64_t p = 0; p < count; p++) sum += parts[p * stride + j];
+    total[j] = static_cast<T>(sum);
+  }
+  Rows<T>(out, n).put(0, total.get());
+}
+
+template <typename T>
+void run_backward(const NormSpec& spec, const std::vector<array>& inputs,
+                  std::vector<array>& outputs) {
+  int64_t n = outputs[0].shape(-1);
+  int64_t rows = static_cast<int64_t>(outputs[0].size()) / n;
+  int64_t per_part = std::max<int64_t>({1, (1 << 16) / n, (rows + 63) / 64});
+  int64_t parts = (rows + per_part - 1) / per_part;
+  int64_t stride = 2 * n;
+  std::unique_ptr<T[]> sums(new T[parts * stride]());
+  std::unique_ptr<T[]> parameter(new T[n]);
+  const T* weight = spec.has_weight ? Rows<T>(inputs[1], n).get(0, parameter.get()) : nullptr;
+  Rows<T> x(inputs[0], n), cotangent(inputs.back(), n), grad(outputs[0], n);
+  parallel_for(parts, 1, [&](int64_t begin, int64_t end) {
+    std::unique_ptr<T[]> buffers(new T[2 * n]);
+    for (int64_t part = begin; part < end; part++) {
+      T* weight_sum = spec.has_weight ? sums.get() + part * stride : nullptr;
+      T* bias_sum = spec.has_bias ? sums.get() + part * stride + n : nullptr;
+      for (int64_t row = part * per_part; row < std::min(rows, (part + 1) * per_part); row++) {
+        T* to = grad.target(row, buffers.get() + n);
+        kernel_for<T>().backward(x.get(row, buffers.get()), weight,
+                                 cotangent.get(row, buffers.get() + n), to, weight_sum, bias_sum, n,
+                                 static_cast<T>(spec.eps), spec.kind == NormSpec::Layer);
+        grad.put(row, to);
+      }
+    }
+  });
+  if (spec.has_weight) store_parameter(sums.get(), parts, n, stride, outputs[1]);
+  if (spec.has_bias) store_parameter(sums.get() + n, parts, n, stride, outputs.back());
+}
+
+std::vector<array> contiguous_inputs(const std::vector<array>& inputs) {
+  std::vector<array> all;
+  for (const auto& in : inputs) all.push_back(contiguous(in));
+  return all;
+}
+
+}  // namespace
+
+void Norm::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+  array& out = outputs[0];
+  if (inputs[0].flags().row_contiguous && can_donate(inputs[0], out)) {
+    out.copy_shared_buffer(inputs[0]);
+  } else {
+    out.set_data(allocator::malloc(out.nbytes()));
+  }
+  if (out.size() == 0) {
+    return;
+  }
+  if (out.dtype() == float64) {
+    run_forward<double>(spec_, contiguous_inputs(inputs), out);
+  } else {
+    run_forward<float>(spec_, contiguous_inputs(inputs), out);
+  }
+}
+
+void NormBackward::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+  for (auto& out : outputs) {
+    out.set_data(allocator::malloc(out.nbytes()));
+  }
+  if (inputs[0].shape(-1) == 0) {
+    return;
+  }
+  if (inputs[0].dtype() == float64) {
+    run_backward<double>(spec_, contiguous_inputs(inputs), outputs);
+  } else {
+    run_backward<float>(spec_, contiguous_inputs(inputs), outputs);
+  }
+}
+
+}  // namespace mlx::core

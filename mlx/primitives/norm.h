@@ -1,0 +1,66 @@
+// Normalisation over the last axis as one node, forward and backward.
+#pragma once
+
+#include "mlx/primitives/fallback.h"
+
+namespace mlx::core {
+
+/** What a norm does: rms divides by the root mean square, layer subtracts the mean first. */
+struct NormSpec {
+  enum Kind : uint8_t { Rms, Layer };
+  Kind kind;
+  float eps;
+  bool has_weight, has_bias;
+
+  bool operator==(const NormSpec&) const = default;
+};
+
+/** Inputs x (..., n), then weight (n) and bias (n) if there; all of one floating dtype. */
+class Norm : public FallbackPrimitive {
+ public:
+  Norm(Stream stream, NormSpec spec) : FallbackPrimitive(stream), spec_(spec) {}
+
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
+                         const std::vector<int>& argnums,
+                         const std::vector<array>& outputs) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
+  std::vector<array> fallback(const std::vector<array>& inputs) const override;
+  const char* name() const override {
+    return spec_.kind == NormSpec::Rms ? "RMSNorm" : "LayerNorm";
+  }
+  bool is_equivalent(const Primitive& other) const override {
+    return spec_ == static_cast<const Norm&>(other).spec_;
+  }
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
+    return {inputs[0].shape()};
+  }
+  const NormSpec& spec() const { return spec_; }
+
+ private:
+  NormSpec spec_;
+};
+
+/** Gradients of Norm: inputs x, weight if there, and the cotangent; outputs those of x, weight and
+ *  bias, as there are. */
+class NormBackward : public FallbackPrimitive {
+ public:
+  NormBackward(Stream stream, NormSpec spec) : FallbackPrimitive(stream), spec_(spec) {}
+
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  std::vector<array> fallback(const std::vector<array>& inputs) const override;
+  const char* name() const override {
+    return spec_.kind == NormSpec::Rms ? "RMSNormBackward" : "LayerNormBackward";
+  }
+  bool is_equivalent(const Primitive& other) const override {
+    return spec_ == static_cast<const NormBackward&>(other).spec_;
+  }
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  const NormSpec& spec() const { return spec_; }
+
+ private:
+  NormSpec spec_;
+};
+
+}  // namespace mlx::core
