@@ -1,5 +1,5 @@
-// How arrays, dtypes and single elements look as text: nested brackets, long axes shortened to
-// three elements at each end.
+// How arrays, dtypes, devices and single elements look as text: nested brackets, long axes shortened
+// to three elements at each end.
 #include <cmath>
 #include <iomanip>
 #include <sstream>
@@ -113,6 +113,21 @@ PrintFormatter& get_global_formatter() {
 }
 
 void set_printoptions(PrintOptions options) { get_global_formatter().format_options = options; }
+
+std::ostream& operator<<(std::ostream& os, const Device& d) {
+  return os << "Device(" << (d.type == Device::cpu ? "cpu" : "gpu") << ", " << d.index << ")";
+}
+
+std::ostream& operator<<(std::ostream& os, const Stream& s) {
+  return os << "Stream(" << s.device << ", " << s.index << ")";
+}
+
+std::ostream& operator<<(std::ostream& os, const Dtype& d) { return os << dtype_name(d); }
+
+std::ostream& operator<<(std::ostream& os, const Dtype::Kind& k) {
+  constexpr char letters[] = "buifcV";
+  return os << letters[static_cast<int>(k)];
+}
 
 std::ostream& operator<<(std::ostream& os, array a) {
   a.eval();
