@@ -1,4 +1,5 @@
-// The evaluator: selective, fused, deep graphs, several streams, errors that stay with their arrays.
+// The evaluator: selective, fused, deep graphs, several streams, errors that stay with their
+// arrays.
 #include <gtest/gtest.h>
 
 #include <atomic>

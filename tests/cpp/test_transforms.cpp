@@ -39,8 +39,8 @@ TEST(Transforms, VjpAndJvpAgree) {
 
 TEST(Transforms, BroadcastInputsGetGradientsOfTheirShape) {
   auto f = [](const std::vector<array>& in) { return sum(in[0] * in[1]); };
-  auto grads = grad(std::function<array(const std::vector<array>&)>(f), std::vector<int>{0, 1})(
-      {ones({3, 1}), ones({4})});
+  auto grads = grad(std::function<array(const std::vector<array>&)>(f),
+                    std::vector<int>{0, 1})({ones({3, 1}), ones({4})});
   EXPECT_EQ(grads[0].shape(), (Shape{3, 1}));
   EXPECT_EQ(grads[1].shape(), (Shape{4}));
   EXPECT_EQ(grads[1].dtype(), float32);
