@@ -75,7 +75,8 @@ std::vector<int64_t> output_pixels(const Phase& phase, const Triple& out, int64_
 /** Whether output pixel i reads input pixel i and nothing else. */
 bool is_pointwise(const array& in, const ConvGeometry& geometry, const Phase& phase) {
   return in.flags().row_contiguous && phase.taps.size() == 1 && geometry.in == geometry.out &&
-         phase.taps[0].at == Triple{0, 0, 0} && phase.ratio == Triple{1, 1, 1};
+         phase.taps[0].at == Triple{0, 0, 0} && phase.ratio == Triple{1, 1, 1} &&
+         phase.step == Triple{1, 1, 1};
 }
 
 void convolve_phase(const array& in, const array& weight, const ConvGeometry& geometry,
@@ -113,7 +114,8 @@ void convolve_phase(const array& in, const array& weight, const ConvGeometry& ge
       }
       g.b.source = &taps;
       if (pointwise) {
-        g.b = {taps.data, taps.out_stride, taps.channel_stride, nullptr};
+        g.b = {taps.data + taps.taps[0] * image.itemsize, taps.out_stride, taps.channel_stride,
+               nullptr};
       }
       g.out = out.data<char>() + group * out_channels * image.itemsize;
       g.out_row_stride = weight.shape(0);
