@@ -280,7 +280,8 @@ class Module(dict):
         """Replace the parameters found in a tree; all others stay.
 
         Args:
-            parameters: a tree with the structure of :meth:`parameters` or a part of it.
+            parameters: a tree with the structure of :meth:`parameters` or a part of it. Empty
+                dictionaries stand for things to leave alone.
             strict: raise an error for entries that the module lacks or that are not arrays.
 
         Returns:
@@ -290,6 +291,8 @@ class Module(dict):
         def replace(holder: Any, key: Any, current: Any, new: Any) -> None:
             if not isinstance(current, mx.array):
                 _merge_into(current, new, strict, "parameter", replace)
+            elif isinstance(new, dict) and not new:
+                pass  # where a filter refused an entry of a list
             elif strict and not isinstance(new, mx.array):
                 raise ValueError(f"Received invalid type: {type(new).__name__}.")
             else:
