@@ -47,6 +47,7 @@ void bind_fft(nb::module_& m);
 void bind_linalg(nb::module_& m);
 void bind_load(nb::module_& m);
 void bind_transforms(nb::module_& m);
+void bind_vmap(nb::module_& m);
 void bind_compile(nb::module_& m);
 void bind_custom_function(nb::module_& m);
 void bind_lazy_modules(nb::module_& m);

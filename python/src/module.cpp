@@ -19,4 +19,17 @@ NB_MODULE(core, m) {
   bind_memory(m);
   bind_elementwise(m);
   bind_load(m);
+  bind_reduce(m);
+  bind_scan(m);
+  bind_sort(m);
+  bind_shape(m);
+  bind_creation(m);
+  bind_index_ops(m);
+  bind_matmul(m);
+  bind_conv(m);
+  bind_indexing(m, array_class);
+  bind_transforms(m);
+  bind_compile(m);
+  bind_custom_function(m);
+  bind_lazy_modules(m);
 }

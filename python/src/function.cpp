@@ -1,0 +1,74 @@
+// The Python class of transformed functions, and calls over flat arrays.
+#include "python/src/function.h"
+
+#include "python/src/convert.h"
+#include "python/src/trees.h"
+
+namespace mlx::python {
+
+void check_callable(nb::handle fun, const char* op) {
+  if (!PyCallable_Check(fun.ptr())) {
+    throw nb::type_error((std::string(op) + "() takes a function to transform.").c_str());
+  }
+}
+
+FlatCall::FlatCall(nb::object fun, const nb::args& args, const nb::kwargs& kwargs)
+    : fun_(std::move(fun)), args_(args), kwargs_(kwargs), inputs_(tree_arrays(args)) {
+  positional_ = inputs_.size();
+  auto named = tree_arrays(kwargs);
+  inputs_.insert(inputs_.end(), named.begin(), named.end());
+}
+
+FlatCall::~FlatCall() {
+  nb::gil_scoped_acquire locked;
+  fun_.reset();
+  args_.reset();
+  kwargs_.reset();
+  result_.reset();
+}
+
+std::vector<array> FlatCall::operator()(const std::vector<array>& arrays) {
+  nb::gil_scoped_acquire locked;
+  size_t position = 0;
+  nb::object args = tree_fill(args_, arrays, position);
+  nb::object kwargs = tree_fill(kwargs_, arrays, position);
+  nb::object result =
+      fun_(*nb::borrow<nb::tuple>(args), **nb::borrow<nb::dict>(kwargs));
+  result_ = result;
+  return tree_arrays(result);
+}
+
+nb::object FlatCall::primals(const std::vector<array>& arrays) const {
+  return primals_like([&](size_t i) { return nb::cast(arrays.at(i)); });
+}
+
+nb::object FlatCall::primals_like(const std::function<nb::object(size_t)>& leaf) const {
+  size_t position = 0;
+  nb::object all = tree_map(args_, [&](nb::handle h) {
+    return as_array(h) ? leaf(position++) : nb::borrow(h);
+  });
+  return nb::len(all) == 1 ? nb::object(all[0]) : all;
+}
+
+nb::object FlatCall::result(const std::vector<array>& arrays) const {
+  size_t position = 0;
+  return tree_fill(result_, arrays, position);
+}
+
+void bind_transformed_function(nb::module_& m) {
+  nb::class_<TransformedFunction>(m, "TransformedFunction",
+                                  nb::type_slots(collector_slots<TransformedFunction>),
+                                  nb::is_weak_referenceable(),
+                                  "A function made by a transform such as `grad` or `compile`.")
+      .def("__call__",
+           [](TransformedFunction& self, const nb::args& args, const nb::kwargs& kwargs) {
+             return self.body->call(args, kwargs);
+           })
+      .def_prop_ro("__wrapped__",
+                   [](const TransformedFunction& self) { return self.body->fun(); })
+      .def("__getattr__", [](const TransformedFunction& self, const char* name) {
+        return self.body->fun().attr(name).operator nb::object();
+      });
+}
+
+}  // namespace mlx::python
