@@ -45,7 +45,6 @@ inline constexpr ElementwiseDoc elementwise_docs[] = {
     {"floor", "The largest integer not above a."},
     {"ceil", "The smallest integer not below a."},
     {"trunc", "The integer part, rounded toward zero."},
-    {"conjugate", "The complex conjugate; real dtypes are unchanged."},
     {"real", "The real part."},
     {"imag", "The imaginary part; zeros for real dtypes."},
     {"logical_not", "Whether a is zero."},

@@ -158,6 +158,7 @@ void bind_casts(nb::module_& m) {
   array_class().def(
       "round", [](const array& a, int decimals, StreamOrDevice s) { return round(a, decimals, s); },
       "decimals"_a = 0, nb::kw_only(), "stream"_a = nb::none(), round_doc);
+  def_unary<conjugate>(m, "conjugate", "The complex conjugate; real dtypes are unchanged.");
   array_class().def("conj", &call_unary<conjugate>, nb::kw_only(), "stream"_a = nb::none(),
                     "The complex conjugate.");
   m.def(
