@@ -19,6 +19,9 @@ target_include_directories(mlx PUBLIC
 target_compile_features(mlx PUBLIC cxx_std_20)
 target_compile_options(mlx PRIVATE ${MLX_WARNINGS})
 target_link_libraries(mlx PUBLIC Threads::Threads PRIVATE nlohmann_json::nlohmann_json ${CMAKE_DL_LIBS})
+if(NOT MLX_SANITIZE)  # sanitizer runtimes are linked by the program, not by its libraries
+  target_link_options(mlx PRIVATE -Wl,--no-undefined)
+endif()
 set_target_properties(mlx PROPERTIES
   LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/python/mlx/lib
   INSTALL_RPATH $ORIGIN)
