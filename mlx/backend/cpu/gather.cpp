@@ -17,8 +17,9 @@ namespace {
 
 constexpr int64_t kBlock = 512;
 constexpr int64_t kBytesPerTask = 1 << 16;
-constexpr int64_t kPrefetchDistance = 3;
-constexpr int64_t kPrefetchBytes = 2048;
+// How far ahead rows are asked for, and how much of each: the rest follows by itself.
+constexpr int64_t kPrefetchAhead = 8192;
+constexpr int64_t kPrefetchBytes = 4096;
 
 void prefetch_row(const char* from, int64_t bytes) {
   for (int64_t i = 0; i < std::min(bytes, kPrefetchBytes); i += 64) {
@@ -54,10 +55,11 @@ void gather_elements(const cpu::IndexOffsets& positions, const void* source, voi
 void gather_rows(const cpu::IndexOffsets& positions, const char* from, char* to, int64_t row_bytes,
                  int64_t itemsize) {
   bool streaming = static_cast<size_t>(positions.count() * row_bytes) >= cpu::stream_threshold;
+  int64_t ahead = std::clamp<int64_t>(kPrefetchAhead / row_bytes, 1, 16);
   for_blocks(positions, row_bytes, [&](int64_t at, int64_t n, const int64_t* offsets) {
     for (int64_t i = 0; i < n; i++) {
-      if (i + kPrefetchDistance < n) {
-        prefetch_row(from + offsets[i + kPrefetchDistance] * itemsize, row_bytes);
+      if (i + ahead < n) {
+        prefetch_row(from + offsets[i + ahead] * itemsize, row_bytes);
       }
       char* row = to + (at + i) * row_bytes;
       const char* source = from + offsets[i] * itemsize;

@@ -90,42 +90,59 @@ void scatter_slices(const Work& work, int axis, int64_t begin, int64_t end, int6
   }
 }
 
-// The longest axis of a slice.
-int widest_axis(const CollapsedLayout& slice) {
-  auto widest = std::max_element(slice.shape.begin(), slice.shape.end());
-  return static_cast<int>(widest - slice.shape.begin());
+// Bounds of ranges of the target's memory, one for each thread. None when the positions are so
+// unevenly spread that ranges would leave threads idle.
+std::vector<int64_t> target_ranges(const Work& work, int64_t target_span) {
+  int64_t parts = cpu::num_threads();
+  std::vector<int64_t> bounds{kLowest}, counts(parts);
+  for (int64_t part = 1; part < parts; part++) {
+    bounds.push_back(target_span / parts * part);
+  }
+  bounds.push_back(kHighest);
+  int64_t width = std::max<int64_t>(1, target_span / parts);
+  for (int64_t offset : work.offsets) {
+    counts[std::min(offset / width, parts - 1)]++;
+  }
+  int64_t most = *std::max_element(counts.begin(), counts.end());
+  return most * parts * 3 <= work.count() * 4 ? bounds : std::vector<int64_t>{};
 }
 
 // Threads own ranges of the target's memory, and pass over the other positions.
-void scatter_by_target(const Work& work, int64_t target_span) {
-  int64_t parts = cpu::num_threads();
-  auto bound = [&](int64_t part) { return part == parts ? kHighest : target_span / parts * part; };
+void scatter_by_target(const Work& work, const std::vector<int64_t>& bounds) {
+  auto parts = static_cast<int64_t>(bounds.size()) - 1;
   cpu::parallel_for(parts, 1, [&](int64_t begin, int64_t end) {
-    int64_t low = bound(begin), high = bound(end);
     if (work.slice_elements == 1) {
-      scatter_elements(work, low, high);
+      scatter_elements(work, bounds[begin], bounds[end]);
     } else {
-      scatter_slices(work, 0, 0, work.slice.shape[0], low, high);
+      scatter_slices(work, 0, 0, work.slice.shape[0], bounds[begin], bounds[end]);
     }
+  });
+}
+
+// Threads own ranges of the widest axis of the slices.
+void scatter_by_columns(const Work& work) {
+  auto& extents = work.slice.shape;
+  int axis = static_cast<int>(std::max_element(extents.begin(), extents.end()) - extents.begin());
+  int64_t width = extents[axis], threads = cpu::num_threads();
+  int64_t units = (width + kShortestRange - 1) / kShortestRange;
+  cpu::parallel_for(units, (units + threads - 1) / threads, [&](int64_t begin, int64_t end) {
+    scatter_slices(work, axis, begin * kShortestRange, std::min(width, end * kShortestRange),
+                   kLowest, kHighest);
   });
 }
 
 void run_scatter(const Work& work, bool slices_disjoint, int64_t target_span) {
   bool small = work.count() * work.slice_elements <= kElementsPerTask || cpu::num_threads() == 1;
-  int axis = widest_axis(work.slice);
-  int64_t width = work.slice.shape[axis];
-  if (slices_disjoint && !small && width >= kShortestRange * cpu::num_threads()) {
-    // At most as many ranges as threads, and of whole cache lines where that is possible.
-    int64_t grain = (width + cpu::num_threads() - 1) / cpu::num_threads();
-    int64_t units = (width + kShortestRange - 1) / kShortestRange;
-    cpu::parallel_for(units, std::max<int64_t>(1, grain / kShortestRange),
-                      [&](int64_t begin, int64_t end) {
-                        scatter_slices(work, axis, begin * kShortestRange,
-                                       std::min(width, end * kShortestRange), kLowest, kHighest);
-                      });
-  } else if (slices_disjoint && !small) {
-    scatter_by_target(work, target_span);
-  } else if (work.slice_elements == 1) {
+  if (slices_disjoint && !small) {
+    auto bounds = target_ranges(work, target_span);
+    if (!bounds.empty()) {
+      return scatter_by_target(work, bounds);
+    }
+    if (work.slice_elements > 1) {
+      return scatter_by_columns(work);
+    }
+  }
+  if (work.slice_elements == 1) {
     scatter_elements(work, kLowest, kHighest);
   } else {
     scatter_slices(work, 0, 0, work.slice.shape[0], kLowest, kHighest);
