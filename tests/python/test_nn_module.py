@@ -44,8 +44,15 @@ def test_arrays_and_containers_are_entries_and_the_rest_attributes():
     m = Nested()
     assert "number" not in m and m.number == 3
     assert list(m) == [
-        "weight", "_hidden", "pair", "layers", "table", "linear", "_private", "grid",
-    ]  # fmt: skip
+        "weight",
+        "_hidden",
+        "pair",
+        "layers",
+        "table",
+        "linear",
+        "_private",
+        "grid",
+    ]
     assert m["weight"] is m.weight
     m.weight = None
     assert "weight" not in m and m.weight is None
@@ -211,7 +218,9 @@ def test_weights_survive_a_file(tmp_path, extension):
     a, b = Nested(), Nested()
     a.save_weights(str(path))
     assert b.load_weights(path) is b
-    for (name, x), (_, y) in zip(tree_flatten(a.parameters()), tree_flatten(b.parameters())):
+    for (name, x), (_, y) in zip(
+        tree_flatten(a.parameters()), tree_flatten(b.parameters()), strict=True
+    ):
         np.testing.assert_array_equal(np.array(x), np.array(y), err_msg=name)
 
 
@@ -318,7 +327,7 @@ def test_a_module_is_a_tree_of_arguments():
     value, grads = mx.value_and_grad(loss)(m, x)
     other, expected = nn.value_and_grad(m, loss)(m, x)
     close(value, other)
-    for (_, a), (_, b) in zip(tree_flatten(grads), tree_flatten(expected)):
+    for (_, a), (_, b) in zip(tree_flatten(grads), tree_flatten(expected), strict=True):
         close(a, b)
 
 
@@ -341,5 +350,5 @@ def test_checkpoint_gives_the_same_gradients():
     plain = nn.value_and_grad(m, lambda x: m(x).sum())(x)
     again = nn.value_and_grad(m, lambda x: nn.utils.checkpoint(m)(x).sum())(x)
     close(plain[0], again[0])
-    for (_, a), (_, b) in zip(tree_flatten(plain[1]), tree_flatten(again[1])):
+    for (_, a), (_, b) in zip(tree_flatten(plain[1]), tree_flatten(again[1]), strict=True):
         close(a, b)

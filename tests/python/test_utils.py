@@ -29,7 +29,10 @@ def test_map_keeps_the_structure():
 
 
 def test_map_takes_several_trees_and_a_leaf_test():
-    assert tree_map(lambda a, b: a + b, [1, {"x": 2}], (10, {"x": 20, "more": 0})) == [11, {"x": 22}]
+    assert tree_map(lambda a, b: a + b, [1, {"x": 2}], (10, {"x": 20, "more": 0})) == [
+        11,
+        {"x": 22},
+    ]
     assert tree_map(len, {"a": [1, 2]}, is_leaf=lambda t: isinstance(t, list)) == {"a": 2}
     with pytest.raises(KeyError):
         tree_map(lambda a, b: a, {"a": 1}, {"b": 1})
@@ -92,7 +95,7 @@ def test_reduce():
     assert tree_reduce(lambda total, x: total + x, TREE, 100) == 115
     assert tree_reduce(lambda total, x: total + x, {}) is None
     assert tree_reduce(lambda total, x: total + x, [], 4) == 4
-    tuples = tree_reduce(lambda n, x: n + [x], TREE, [], is_leaf=lambda t: isinstance(t, tuple))
+    tuples = tree_reduce(lambda n, x: [*n, x], TREE, [], is_leaf=lambda t: isinstance(t, tuple))
     assert tuples == [1, 2, (3, 4), 5]
     norm = tree_reduce(lambda s, x: s + x.square().sum(), [mx.array([3.0]), mx.array([4.0])], 0.0)
     np.testing.assert_allclose(norm.item(), 25.0)

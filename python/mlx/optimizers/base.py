@@ -24,6 +24,8 @@ def _arrays_only(tree: Any) -> Any:
         return {key: value for key, value in kept if value is not None}
     if isinstance(tree, (list, tuple)):
         values = [_arrays_only(value) for value in tree]
+        if values and all(value is None for value in values):
+            return None
         return type(tree)({} if value is None else value for value in values)
     return tree if isinstance(tree, mx.array) else None
 
