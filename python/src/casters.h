@@ -111,7 +111,7 @@ struct type_caster<mlx::python::Ints> {
 
 template <>
 struct type_caster<mlx::python::Axes> {
-  NB_TYPE_CASTER(mlx::python::Axes, const_name("int | collections.abc.Sequence[int] | None"))
+  NB_TYPE_CASTER(mlx::python::Axes, const_name("int | collections.abc.Sequence[int]"))
 
   bool from_python(handle src, uint8_t, cleanup_list*) noexcept {
     using Count = mlx::python::Axes::Count;
@@ -133,8 +133,7 @@ struct type_caster<mlx::python::Axes> {
 template <>
 struct type_caster<mlx::core::StreamOrDevice> {
   using Variant = mlx::core::StreamOrDevice;
-  NB_TYPE_CASTER(Variant,
-                 const_name("Stream | ThreadLocalStream | Device | DeviceType | None"))
+  NB_TYPE_CASTER(Variant, const_name("Stream | ThreadLocalStream | Device | DeviceType"))
 
   bool from_python(handle src, uint8_t, cleanup_list*) noexcept {
     if (src.is_none()) {

@@ -28,6 +28,8 @@ NB_MODULE(core, m) {
   bind_matmul(m);
   bind_conv(m);
   bind_indexing(m, array_class);
+  bind_random(m);
+  bind_fast(m);
   bind_transforms(m);
   bind_compile(m);
   bind_custom_function(m);

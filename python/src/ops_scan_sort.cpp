@@ -96,6 +96,22 @@ void bind_sort(nb::module_& m) {
   def_selection<topk, topk>(m, "topk", "k",
                             "The k largest elements along an axis, in no particular order.");
   m.def(
+      "unique",
+      [](const array& a, int size, bool index, bool inverse, bool counts,
+         const std::optional<Operand>& fill, StreamOrDevice s) -> nb::object {
+        std::optional<array> value;
+        if (fill) {
+          value = to_array(*fill, a.dtype());
+        }
+        auto parts = unique(a, size, index, inverse, counts, value, s);
+        return parts.size() == 1 ? nb::cast(parts[0]) : nb::object(nb::tuple(nb::cast(parts)));
+      },
+      "a"_a, "size"_a, "return_index"_a = false, "return_inverse"_a = false,
+      "return_counts"_a = false, "fill_value"_a = nb::none(), nb::kw_only(),
+      "stream"_a = nb::none(),
+      "The sorted distinct elements, cut or filled up to `size`, and on request where each first\n"
+      "occurs, which of them each element is, and how often each occurs.");
+  m.def(
       "searchsorted",
       [](const array& sorted, Operand values, const std::string& side, StreamOrDevice s) {
         return searchsorted(sorted, to_array(values, sorted.dtype()), side, s);
