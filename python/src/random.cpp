@@ -47,9 +47,6 @@ void seed_state(uint64_t seed) {
   thread_state()[0] = nb::cast(random::key(seed));
 }
 
-Shape shape_or_scalar(const std::optional<Ints>& shape) {
-  return shape ? shape->shape() : Shape{};
-}
 
 array to_float(Operand v, Dtype t) { return to_array(v, t); }
 
