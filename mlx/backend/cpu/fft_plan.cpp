@@ -1,0 +1,183 @@
+// Tables are computed in double from angles that are reduced exactly, so that each entry is right
+// to the last bit or nearly so.
+#include "mlx/backend/cpu/fft_plan.h"
+
+#include <algorithm>
+#include <cmath>
+#include <complex>
+#include <list>
+#include <mutex>
+#include <numbers>
+
+namespace mlx::core::cpu {
+
+namespace {
+
+using Number = std::complex<double>;
+
+/** exp(-2 pi i k / n), from the angle of at most an eighth of a turn that it mirrors. */
+Number unit_root(int64_t k, int64_t n) {
+  k %= n;
+  bool below = 2 * k > n;
+  int64_t quarter = 4 * (below ? n - k : k);  // in units of a quarter turn / n
+  bool left = quarter > n;
+  quarter = left ? 2 * n - quarter : quarter;
+  bool steep = 2 * quarter > n;
+  quarter = steep ? n - quarter : quarter;
+  double angle = std::numbers::pi / 2 * static_cast<double>(quarter) / static_cast<double>(n);
+  double c = steep ? std::sin(angle) : std::cos(angle);
+  double s = steep ? std::cos(angle) : std::sin(angle);
+  return {left ? -c : c, below ? s : -s};
+}
+
+std::vector<int> factorize(int64_t n) {
+  std::vector<int> factors;
+  for (int radix : {8, 4, 2, 3, 5}) {
+    for (; n % radix == 0; n /= radix) {
+      factors.push_back(radix);
+    }
+  }
+  for (int radix = 7; radix <= max_fft_radix; radix += 2) {
+    for (; n % radix == 0; n /= radix) {
+      factors.push_back(radix);
+    }
+  }
+  if (n > 1) {
+    factors.push_back(0);
+  }
+  return factors;
+}
+
+/** The smallest product of 2, 3 and 5 that is at least n. */
+int64_t smooth_length(int64_t n) {
+  int64_t best = INT64_MAX;
+  for (int64_t five = 1; five < 2 * n; five *= 5) {
+    for (int64_t three = five; three < 2 * n; three *= 3) {
+      int64_t length = three;
+      while (length < n) {
+        length *= 2;
+      }
+      best = std::min(best, length);
+    }
+  }
+  return best;
+}
+
+template <typename T>
+void append(std::vector<T>& table, Number value) {
+  table.push_back(static_cast<T>(value.real()));
+  table.push_back(static_cast<T>(value.imag()));
+}
+
+/** The transform of a few tables, where speed does not matter: by the smallest factor. */
+std::vector<Number> simple_transform(const std::vector<Number>& x) {
+  auto n = static_cast<int64_t>(x.size());
+  if (n == 1) {
+    return x;
+  }
+  int64_t radix = n % 2 == 0 ? 2 : n % 3 == 0 ? 3 : 5;
+  std::vector<Number> out(x.size());
+  for (int64_t part = 0; part < radix; part++) {
+    std::vector<Number> strided;
+    for (int64_t i = part; i < n; i += radix) {
+      strided.push_back(x[i]);
+    }
+    auto y = simple_transform(strided);
+    for (int64_t k = 0; k < n; k++) {
+      out[k] += unit_root(part * k, n) * y[k % (n / radix)];
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+bool fft_needs_convolution(int64_t n) {
+  auto factors = factorize(n);
+  return !factors.empty() && factors.back() == 0;
+}
+
+template <typename T>
+FftPlan<T>::FftPlan(int64_t n) {
+  bool convolution = fft_needs_convolution(n);
+  program_.n = n;
+  program_.inner_n = convolution ? smooth_length(2 * n - 1) : n;
+  add_stages();
+  if (convolution) {
+    add_chirp();
+  }
+  std::vector<T> half;
+  for (int64_t k = 0; k <= n; k++) {
+    append(half, unit_root(k, 2 * n));
+  }
+  tables_.push_back(std::move(half));
+  program_.half_twiddles = tables_.back().data();
+}
+
+template <typename T>
+void FftPlan<T>::add_stages() {
+  int64_t n = program_.inner_n;
+  int64_t l1 = 1;
+  for (int radix : factorize(n)) {
+    int64_t ido = n / (l1 * radix);
+    std::vector<T> twiddles, roots;
+    for (int64_t i = 0; i < ido; i++) {
+      for (int j = 1; j < radix; j++) {
+        append(twiddles, unit_root(j * l1 * i, n));
+      }
+    }
+    for (int m = 0; m < radix; m++) {
+      append(roots, unit_root(radix - m, radix));
+    }
+    stages_.push_back({radix, l1, ido, twiddles.data(), roots.data()});
+    tables_.push_back(std::move(twiddles));
+    tables_.push_back(std::move(roots));
+    l1 *= radix;
+  }
+  program_.stages = stages_.data();
+  program_.stage_count = static_cast<int>(stages_.size());
+}
+
+template <typename T>
+void FftPlan<T>::add_chirp() {
+  int64_t n = program_.n;
+  int64_t inner = program_.inner_n;
+  std::vector<T> chirp, filter;
+  std::vector<Number> mirrored(inner);
+  for (int64_t j = 0; j < n; j++) {
+    Number c = unit_root(j * j % (2 * n), 2 * n);
+    append(chirp, c);
+    mirrored[j] = mirrored[(inner - j) % inner] = std::conj(c);
+  }
+  for (const Number& value : simple_transform(mirrored)) {
+    append(filter, value / static_cast<double>(inner));
+  }
+  tables_.push_back(std::move(chirp));
+  program_.chirp = tables_.back().data();
+  tables_.push_back(std::move(filter));
+  program_.chirp_filter = tables_.back().data();
+}
+
+template <typename T>
+std::shared_ptr<const FftPlan<T>> fft_plan(int64_t n) {
+  constexpr size_t kept = 8;
+  static std::mutex mutex;
+  static std::list<std::shared_ptr<const FftPlan<T>>> recent;  // the last used one first
+  std::lock_guard lock(mutex);
+  auto found = std::find_if(recent.begin(), recent.end(),
+                            [n](const auto& plan) { return plan->program().n == n; });
+  if (found != recent.end()) {
+    recent.splice(recent.begin(), recent, found);
+  } else {
+    recent.push_front(std::make_shared<FftPlan<T>>(n));
+    if (recent.size() > kept) {
+      recent.pop_back();
+    }
+  }
+  return recent.front();
+}
+
+template std::shared_ptr<const FftPlan<float>> fft_plan(int64_t n);
+template std::shared_ptr<const FftPlan<double>> fft_plan(int64_t n);
+
+}  // namespace mlx::core::cpu

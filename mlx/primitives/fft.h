@@ -1,0 +1,56 @@
+// A Fourier transform along one axis as a node of the graph; several axes are several nodes.
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "mlx/primitives.h"
+
+namespace mlx::core {
+
+/**
+ * Input: (…, L, …). Output of the axis: `n` for complex transforms, n / 2 + 1 for `to_half`, n real
+ * numbers for `from_half`. The input counts as padded with zeros or cut off to the length that the
+ * transform takes: n, or n / 2 + 1 for `from_half`.
+ */
+class FFT : public BuiltinPrimitive {
+ public:
+  enum class Kind {
+    full,       // real or complex to complex
+    to_half,    // real to the half that determines the rest; always forward
+    from_half,  // the reverse; always inverse
+  };
+
+  explicit FFT(Stream stream, Kind kind, int axis, int n, bool inverse, double scale)
+      : BuiltinPrimitive(stream),
+        kind_(kind),
+        axis_(axis),
+        n_(n),
+        inverse_(inverse),
+        scale_(scale) {}
+
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
+                         const std::vector<int>& argnums) override;
+  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
+                         const std::vector<int>& argnums,
+                         const std::vector<array>& outputs) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
+  const char* name() const override { return "FFT"; }
+  bool is_equivalent(const Primitive& other) const override;
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+
+  /** The node; `a` is real (float32, float64; not for from_half) or complex64. */
+  static array apply(const array& a, Kind kind, int axis, int n, bool inverse, double scale,
+                     Stream stream);
+
+ private:
+  Kind kind_;
+  int axis_;
+  int n_;
+  bool inverse_;
+  double scale_;
+};
+
+}  // namespace mlx::core
