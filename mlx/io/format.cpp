@@ -26,6 +26,15 @@ StoredLayout check_extents(const std::vector<int64_t>& extents, size_t itemsize,
   return layout;
 }
 
+std::string shown(std::string_view text) {
+  constexpr size_t max_length = 100;
+  std::string out(text.substr(0, max_length));
+  for (char& c : out) {
+    c = c >= 32 && c < 127 ? c : '?';
+  }
+  return text.size() > max_length ? out + "..." : out;
+}
+
 std::shared_ptr<Reader> open_reader(const std::string& file, const char* op) {
   auto reader = std::make_shared<ParallelFileReader>(file);
   check_file(reader->is_open(), op, "Failed to open ", reader->label());

@@ -6,6 +6,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "mlx/array.h"
@@ -34,6 +35,9 @@ struct StoredLayout {
  */
 StoredLayout check_extents(const std::vector<int64_t>& extents, size_t itemsize, const char* op,
                            const std::string& what);
+
+/** Text from a file for use in a message: at most 100 characters, all printable ASCII. */
+std::string shown(std::string_view text);
 
 /** A reader of the file. Throws std::runtime_error if it cannot be opened. */
 std::shared_ptr<Reader> open_reader(const std::string& file, const char* op);

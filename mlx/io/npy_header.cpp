@@ -169,7 +169,7 @@ NpyDtype dtype_from_descr(const std::string& descr) {
       return {dtype, descr[0] == '>' && dtype.size() > 1};
     }
   }
-  fail("load", "Arrays of the NumPy type '", descr, "' are not supported.");
+  fail("load", "Arrays of the NumPy type '", shown(descr), "' are not supported.");
 }
 
 }  // namespace mlx::core::io

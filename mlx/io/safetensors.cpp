@@ -36,8 +36,9 @@ Dtype dtype_from_name(const io::TensorEntry& entry, const std::string& label) {
       return row.dtype;
     }
   }
-  throw std::runtime_error(error_message(op, "Tensor '", entry.name, "' of ", label,
-                                         " has the unsupported dtype ", entry.dtype, "."));
+  throw std::runtime_error(error_message(op, "Tensor '", io::shown(entry.name), "' of ", label,
+                                         " has the unsupported dtype ", io::shown(entry.dtype),
+                                         "."));
 }
 
 std::string name_from_dtype(Dtype dtype) {
@@ -72,11 +73,11 @@ void check_offsets(std::vector<io::TensorEntry> tensors, uint64_t data_size,
   });
   uint64_t position = 0;
   for (const auto& t : tensors) {
-    io::check_file(t.begin <= t.end && t.end <= data_size, op, "Tensor '", t.name, "' of ", label,
-                   " has the data offsets [", t.begin, ", ", t.end, "] in ", data_size,
-                   " bytes of data. Perhaps the file is incomplete.");
-    io::check_file(t.begin == position, op, "Tensor '", t.name, "' of ", label, " at offset ",
-                   t.begin, t.begin < position ? " overlaps" : " leaves a gap after",
+    io::check_file(t.begin <= t.end && t.end <= data_size, op, "Tensor '", io::shown(t.name),
+                   "' of ", label, " has the data offsets [", t.begin, ", ", t.end, "] in ",
+                   data_size, " bytes of data. Perhaps the file is incomplete.");
+    io::check_file(t.begin == position, op, "Tensor '", io::shown(t.name), "' of ", label,
+                   " at offset ", t.begin, t.begin < position ? " overlaps" : " leaves a gap after",
                    " the one before it, which ends at ", position, ".");
     position = t.end;
   }
@@ -124,7 +125,7 @@ SafetensorsLoad load_safetensors(std::shared_ptr<io::Reader> in_stream, StreamOr
   std::unordered_map<std::string, array> arrays;
   for (const auto& t : header.tensors) {
     Dtype dtype = dtype_from_name(t, label);
-    const std::string what = "Tensor '" + t.name + "' of " + label;
+    const std::string what = "Tensor '" + io::shown(t.name) + "' of " + label;
     auto layout = io::check_extents(t.shape, dtype.size(), op, what);
     io::check_file(layout.nbytes == t.end - t.begin, op, what, " has data of ", t.end - t.begin,
                    " bytes; its shape ", layout.shape, " and ", t.dtype, " need ", layout.nbytes,

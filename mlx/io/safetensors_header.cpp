@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "mlx/core/errors.h"
+#include "mlx/io/format.h"
 
 namespace mlx::core::io {
 
@@ -49,10 +50,10 @@ class HeaderHandler : public nlohmann::json_sax<json> {
   bool key(std::string& name) override {
     key_ = name;
     if (at_ == At::tensors && !names_.insert(name).second) {
-      return stop("names '" + name + "' twice");
+      return stop("names '" + shown(name) + "' twice");
     }
     if (at_ == At::metadata && header_.metadata.contains(name)) {
-      return stop("has the metadata '" + name + "' twice");
+      return stop("has the metadata '" + shown(name) + "' twice");
     }
     return true;
   }
@@ -108,7 +109,7 @@ class HeaderHandler : public nlohmann::json_sax<json> {
   }
 
   bool parse_error(size_t, const std::string&, const nlohmann::detail::exception& e) override {
-    return stop(std::string("is not JSON: ") + e.what());
+    return stop("is not JSON: " + shown(e.what()));
   }
 
  private:
@@ -125,7 +126,7 @@ class HeaderHandler : public nlohmann::json_sax<json> {
   bool end_tensor() {
     TensorEntry& entry = header_.tensors.back();
     if (!seen_dtype_ || !seen_shape_ || offsets_.size() != 2) {
-      return stop("lacks dtype, shape or data_offsets of '" + entry.name + "'");
+      return stop("lacks dtype, shape or data_offsets of '" + shown(entry.name) + "'");
     }
     entry.begin = offsets_[0];
     entry.end = offsets_[1];
@@ -170,7 +171,7 @@ std::string format_safetensors_header(const SafetensorsHeader& header) {
                    {"data_offsets", std::vector<uint64_t>{t.begin, t.end}}});
     }
   } catch (const json::exception& e) {
-    fail("save_safetensors", "Names and metadata must be UTF-8: ", e.what());
+    fail("save_safetensors", "Names and metadata must be UTF-8: ", shown(e.what()));
   }
   return out + "}";
 }

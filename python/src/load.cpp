@@ -107,12 +107,21 @@ void save_array(nb::object file, const array& a) {
   }
 }
 
+/** A str as UTF-8. Throws ValueError for other objects and for lone surrogates. */
+std::string as_text(nb::handle value, const char* op, const char* expected) {
+  std::string out;
+  bool ok = nb::isinstance<nb::str>(value) && nb::try_cast(value, out);
+  check(ok, op, expected);
+  return out;
+}
+
 NamedArrays named_arrays(const nb::dict& arrays, const char* op) {
   NamedArrays out;
   for (auto [key, value] : arrays) {
+    const char* expected = "Expected a dictionary from strings to arrays.";
     const array* a = as_array(value);
-    check(nb::isinstance<nb::str>(key) && a, op, "Expected a dictionary from strings to arrays.");
-    out.emplace(nb::cast<std::string>(key), *a);
+    check(a != nullptr, op, expected);
+    out.emplace(as_text(key, op, expected), *a);
   }
   return out;
 }
@@ -120,9 +129,9 @@ NamedArrays named_arrays(const nb::dict& arrays, const char* op) {
 Metadata string_pairs(const std::optional<nb::dict>& metadata) {
   Metadata out;
   for (auto [key, value] : metadata.value_or(nb::dict())) {
-    check(nb::isinstance<nb::str>(key) && nb::isinstance<nb::str>(value), "save_safetensors",
-          "Metadata must be a dictionary with string keys and values.");
-    out.emplace(nb::cast<std::string>(key), nb::cast<std::string>(value));
+    const char* expected = "Metadata must be a dictionary with string keys and values.";
+    out.emplace(as_text(key, "save_safetensors", expected),
+                as_text(value, "save_safetensors", expected));
   }
   return out;
 }
