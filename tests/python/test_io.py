@@ -312,7 +312,7 @@ def test_file_objects(tmp_path):
     with open(tmp_path / "text.npy", "w") as opened, pytest.raises(TypeError):
         mx.save(opened, mx.array([5]))
     with pytest.raises(ValueError):
-        mx.load(io.StringIO("text"), format="npy")
+        mx.load(io.StringIO("text" * 50), format="npy")
 
 
 class FailingFile(io.BytesIO):
