@@ -1,0 +1,487 @@
+"""The element-wise table against NumPy: op x dtype x layout x mode, generated from the table."""
+
+import zlib
+
+import mlx.core as mx
+import numpy as np
+import op_reference as ref
+import pytest
+
+ROWS = [row for row in ref.read_table() if row.function in ref.REFERENCES]
+# Ops without a public function of that name and plain signature are tested by name below.
+SPECIAL = {"astype", "from_fp8", "nan_equal"}
+PLAIN = [row for row in ROWS if row.function not in SPECIAL]
+CASES = [(row, dtype) for row in PLAIN for dtype in ref.RULE_DTYPES[row.rule]]
+SMOOTH = [row for row in PLAIN if ref.REFERENCES[row.function].smooth and row.rule != "Bits"]
+
+NUMPY = {name: getattr(np, name, None) for name in ref.EVERY} | {
+    "bool_": np.bool_,
+    "bfloat16": np.float32,
+}
+MANTISSA = {"float16": 10, "bfloat16": 7, "float32": 23, "float64": 52}
+SMALLEST = {"float16": -24, "bfloat16": -133, "float32": -149, "float64": -1074}
+
+
+def case_id(value):
+    return value.function if isinstance(value, ref.TableRow) else None
+
+
+def to_mx(x, dtype):
+    """Exactly the values of x, which are representable in the dtype."""
+    wide = {"float64": mx.float64, "int64": mx.int64, "uint64": mx.uint64}
+    return mx.array(x, dtype=wide.get(dtype, getattr(mx, dtype)))
+
+
+def to_np(a):
+    """Half types as float32, which NumPy has."""
+    return np.array(a.astype(mx.float32) if a.dtype in (mx.bfloat16, mx.float16) else a)
+
+
+def quantise(x, dtype):
+    """x rounded to a half type, kept as float32."""
+    if dtype == "float16":
+        return x.astype(np.float16).astype(np.float32)
+    if dtype == "bfloat16":
+        bits = x.astype(np.float32).view(np.uint32)
+        return ((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000).view(np.float32)
+    return x.astype(NUMPY[dtype])
+
+
+def sample(row, dtype, shape, argument):
+    """Random inputs in the reference's domain, the same for the same arguments."""
+    rng = np.random.default_rng(zlib.crc32(f"{row.function}{dtype}{argument}".encode()))
+    if dtype == "bool_":
+        return rng.integers(0, 2, shape).astype(bool)
+    if dtype in ref.INTEGERS:
+        info = np.iinfo(dtype)
+        if row.function in ("left_shift", "right_shift") and argument == 1:
+            return rng.integers(0, 80, shape).astype(dtype)
+        if row.function == "power" and argument == 1:
+            return rng.integers(0, 9, shape).astype(dtype)
+        x = rng.integers(info.min, info.max, shape, dtype=dtype, endpoint=True)
+        return np.where(rng.integers(0, 4, shape) == 0, rng.integers(0, 4, shape), x).astype(dtype)
+    r = ref.REFERENCES[row.function]
+    x = rng.uniform(r.low, r.high, shape)
+    if dtype == "complex64":
+        return (x + 1j * rng.uniform(-1.4, 1.4, shape)).astype(np.complex64)
+    return quantise(x, dtype)
+
+
+def expected(row, inputs):
+    """The reference on exact inputs: integers as they are, floats in double."""
+    wide = [
+        x.astype(np.complex128) if x.dtype == np.complex64
+        else x.astype(np.float64) if x.dtype.kind == "f" else x
+        for x in inputs
+    ]
+    with np.errstate(all="ignore"):
+        return ref.REFERENCES[row.function].numpy(*wide)
+
+
+def ulp_distance(got, want, dtype):
+    """|got - want| in units in the last place of want; 0 where both are the same special value."""
+    got, want = got.astype(np.float64), np.asarray(want, np.float64)
+    with np.errstate(all="ignore"):
+        _, exponent = np.frexp(want)
+        unit = np.ldexp(1.0, np.maximum(exponent - 1 - MANTISSA[dtype], SMALLEST[dtype]))
+        distance = np.abs(got - want) / unit
+    overflow = np.isinf(got) & (np.abs(want) > 0.99 * largest(dtype)) & (got * want > 0)
+    same = (got == want) | (np.isnan(got) & np.isnan(want)) | overflow
+    return np.where(same, 0.0, np.where(np.isnan(distance), np.inf, distance))
+
+
+def largest(dtype):
+    return {"float16": 65504.0, "bfloat16": 3.39e38, "float32": 3.4028235e38}.get(dtype, 1.79e308)
+
+
+def compare(row, dtype, got, want):
+    """Exact for integers and bools, within the stated bound for floats."""
+    result = to_np(got)
+    assert result.shape == np.shape(want)
+    if result.dtype.kind in "iub":
+        np.testing.assert_array_equal(result, np.asarray(want).astype(result.dtype))
+    elif result.dtype == np.complex64:
+        np.testing.assert_allclose(result, want, rtol=2e-6, atol=2e-6)
+    elif dtype == "complex64":
+        np.testing.assert_allclose(result, want, rtol=1e-6, atol=1e-6)
+    else:
+        bound = {"float32": ref.REFERENCES[row.function].ulp, "float64": 8.0}.get(dtype, 0.51)
+        assert ulp_distance(result, want, dtype).max(initial=0) <= bound + 1e-6
+
+
+def layouts(x):
+    """Views of one array in NumPy and how to make the same of ours."""
+    yield "contiguous", lambda a: a
+    yield "transposed", lambda a: a.T
+    yield "sliced", lambda a: a[1:, ::3]
+    yield "reversed", lambda a: a[::-1, ::-1]
+    yield "row", lambda a: a[2]
+    yield "scalar", lambda a: a[1, 1]
+    yield "empty", lambda a: a[3:3]
+
+
+def call(row, arrays):
+    return getattr(mx, row.function)(*arrays)
+
+
+def draw(row, dtype, shape):
+    inputs = [sample(row, dtype, shape, i) for i in range(row.arity)]
+    if row.rule == "Select":
+        inputs[0] = np.random.default_rng(7).integers(0, 2, shape).astype(bool)
+    return inputs
+
+
+def convert(row, dtype, inputs):
+    names = ["bool_" if row.rule == "Select" and i == 0 else dtype for i in range(len(inputs))]
+    return [to_mx(x, name) for x, name in zip(inputs, names)]
+
+
+def test_every_row_of_the_table_has_a_reference():
+    functions = {row.function for row in ref.read_table()}
+    assert functions == set(ref.REFERENCES)
+
+
+@pytest.mark.parametrize(("row", "dtype"), CASES, ids=case_id)
+def test_values_in_every_layout(row, dtype):
+    inputs = draw(row, dtype, (37, 41))
+    arrays = convert(row, dtype, inputs)
+    for name, view in layouts(inputs[0]):
+        got = call(row, [view(a) for a in arrays])
+        compare(row, dtype, got, expected(row, [view(x) for x in inputs]))
+
+
+@pytest.mark.parametrize("row", [r for r in PLAIN if r.arity > 1], ids=case_id)
+def test_broadcasting(row):
+    dtype = "int32" if row.rule in ("Bits", "Shift") else "float32"
+    inputs = draw(row, dtype, (6, 300, 5))
+    for cuts in ((np.s_[:], np.s_[:1]), (np.s_[:, :1], np.s_[0]), (np.s_[:, :, :1], np.s_[0, 0])):
+        views = [x[cuts[i % 2]] for i, x in enumerate(inputs)]
+        got = call(row, convert(row, dtype, views))
+        compare(row, dtype, got, expected(row, views))
+
+
+@pytest.mark.parametrize("row", PLAIN, ids=case_id)
+def test_dtypes_outside_the_rule_raise_or_promote(row):
+    for dtype in ref.EVERY:
+        one = mx.array([1]).astype(getattr(mx, dtype))
+        arguments = [one] * row.arity
+        accepted = dtype in ref.RULE_DTYPES[row.rule]
+        promoted = (
+            (row.rule in ("Float", "RealFloat") and dtype in ("bool_", *ref.INTEGERS))
+            or (row.rule == "Shift" and dtype == "bool_")
+            or (row.rule == "EncodeFP8" and dtype in ref.REALS)
+        )
+        if accepted or promoted:
+            out = call(row, arguments)
+            if row.rule in ("Float", "RealFloat") and promoted:
+                assert out.dtype == mx.float32
+            if row.rule == "Predicate":
+                assert out.dtype == mx.bool_
+        else:
+            with pytest.raises(ValueError, match=rf"\[{row.function}\]"):
+                call(row, arguments)
+
+
+@pytest.mark.parametrize("row", PLAIN, ids=case_id)
+def test_fused_compiled_and_vmapped_give_the_same_bits(row):
+    dtype = "int32" if row.rule in ("Bits", "Shift") else "float32"
+    inputs = convert(row, dtype, draw(row, dtype, (19, 53)))
+
+    def chain(*arrays):
+        first = call(row, arrays)
+        return mx.where(first != first, first, first + first)
+
+    first = call(row, inputs)
+    mx.eval(first)
+    unequal = first != first
+    mx.eval(unequal)
+    total = first + first
+    mx.eval(total)
+    stepwise = np.array(mx.where(unequal, first, total))
+    for fused in (chain(*inputs), mx.compile(chain)(*inputs), mx.vmap(chain)(*inputs)):
+        np.testing.assert_array_equal(np.array(fused).view(np.uint8), stepwise.view(np.uint8))
+
+
+# ---- accuracy of float32 over the whole range
+
+
+def whole_range():
+    """Every exponent of both signs with random mantissas, and the values near every corner."""
+    rng = np.random.default_rng(1)
+    exponents = np.repeat(np.arange(255, dtype=np.uint32), 400) << 23
+    bits = exponents | rng.integers(0, 1 << 23, exponents.size, dtype=np.uint32)
+    corners = np.array([0, 1, 0.5, 2, np.pi / 2, np.pi, np.e, 88.7, 103.9, 1e-38, 2**27], np.float32)
+    near = corners.view(np.uint32)[:, None] + np.arange(-8, 9)
+    x = np.concatenate([bits, near.ravel().clip(0).astype(np.uint32)]).view(np.float32)
+    special = np.array([0, np.inf, np.nan], np.float32)
+    return np.concatenate([x, -x, special, -special])
+
+
+UNARY_FLOAT = [r for r in PLAIN if r.arity == 1 and r.rule in ("Float", "RealFloat")]
+
+
+@pytest.mark.parametrize("row", UNARY_FLOAT, ids=case_id)
+def test_float32_error_over_the_whole_range(row):
+    x = whole_range()
+    got = np.array(call(row, [mx.array(x)]))
+    want = expected(row, [x])
+    assert ulp_distance(got, want, "float32").max() <= ref.REFERENCES[row.function].ulp + 1e-4
+    assert ref.REFERENCES[row.function].ulp <= 2
+
+
+@pytest.mark.parametrize("name", ["power", "arctan2", "logaddexp", "remainder"])
+def test_binary_float32_error_over_the_whole_range(name):
+    rng = np.random.default_rng(2)
+    a = whole_range()
+    b = rng.permutation(a)
+    if name == "power":
+        b = np.where(rng.integers(0, 2, b.size) == 0, b, rng.uniform(-9, 9, b.size)).astype(np.float32)
+        b = np.where(rng.integers(0, 3, b.size) == 0, np.rint(b), b).astype(np.float32)
+    row = next(r for r in PLAIN if r.function == name)
+    got = np.array(call(row, [mx.array(a), mx.array(b)]))
+    want = expected(row, [a, b])
+    if name == "remainder":  # NumPy's sign of a zero result differs
+        got, want = got + 0.0, want.astype(np.float32).astype(np.float64) + 0.0
+    assert ulp_distance(got, want, "float32").max() <= ref.REFERENCES[name].ulp + 1e-4
+
+
+def test_signed_zeros():
+    zero = mx.array([0.0, -0.0])
+    odd = "sin tan arcsin arctan sinh tanh arcsinh arctanh erf erfinv expm1 log1p sqrt round trunc"
+    for name in odd.split():
+        np.testing.assert_array_equal(np.signbit(np.array(getattr(mx, name)(zero))), [False, True])
+
+
+# ---- derivatives
+
+
+def directional(f, inputs, tangents, step=1e-6):
+    """Central differences in float64."""
+    plus = f(*[x + step * t for x, t in zip(inputs, tangents)])
+    minus = f(*[x - step * t for x, t in zip(inputs, tangents)])
+    return (plus - minus) / (2 * step)
+
+
+@pytest.mark.parametrize("row", SMOOTH, ids=case_id)
+def test_jvp_and_vjp_against_differences(row):
+    shape = (3, 4)
+    inputs = draw(row, "float64", shape)
+    skip = 1 if row.rule == "Select" else 0
+    arrays = convert(row, "float64", inputs)
+    fixed, moving = arrays[:skip], arrays[skip:]
+
+    def f(*xs):
+        return call(row, [*fixed, *xs])
+
+    rng = np.random.default_rng(3)
+    tangents = [mx.array(rng.normal(size=shape), dtype=mx.float64) for _ in moving]
+    want = np.array(directional(f, moving, tangents))
+    _, (jvp,) = mx.jvp(f, moving, tangents)
+    np.testing.assert_allclose(np.array(jvp), want, rtol=1e-5, atol=1e-7)
+
+    weight = mx.array(rng.normal(size=shape), dtype=mx.float64)
+    _, grads = mx.vjp(f, moving, [weight])
+    product = sum((g * t).sum().item() for g, t in zip(grads, tangents))
+    np.testing.assert_allclose(product, (want * np.array(weight)).sum(), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("row", [r for r in SMOOTH if r.arity == 2], ids=case_id)
+def test_vjp_sums_over_broadcast_axes(row):
+    a = to_mx(sample(row, "float64", (2, 1, 3), 0), "float64")
+    b = to_mx(sample(row, "float64", (4, 1), 1), "float64")
+    out = call(row, [a, b])
+    _, (ga, gb) = mx.vjp(lambda x, y: call(row, [x, y]), [a, b], [mx.ones_like(out)])
+    assert ga.shape == a.shape and gb.shape == b.shape
+    full = [mx.broadcast_to(a, out.shape), mx.broadcast_to(b, out.shape)]
+    _, (fa, fb) = mx.vjp(lambda x, y: call(row, [x, y]), full, [mx.ones_like(out)])
+    np.testing.assert_allclose(np.array(ga), np.array(fa).sum(1, keepdims=True), rtol=1e-12)
+    np.testing.assert_allclose(np.array(gb), np.array(fb).sum(0).sum(1, keepdims=True), rtol=1e-12)
+
+
+COMPLEX_SMOOTH = "exp log sin cos tan sinh cosh tanh sqrt square reciprocal arcsin arctan".split()
+
+
+@pytest.mark.parametrize("name", COMPLEX_SMOOTH)
+def test_complex_gradient_is_the_conjugate_derivative(name):
+    z = np.array([0.3 + 0.4j, 0.7 - 0.2j], np.complex64)
+    f = getattr(mx, name)
+    gradient = np.array(mx.grad(lambda x: mx.real(f(x)).sum())(mx.array(z)))
+    step = 1e-3
+    derivative = (np.array(f(mx.array(z + step))) - np.array(f(mx.array(z - step)))) / (2 * step)
+    np.testing.assert_allclose(gradient, np.conj(derivative), rtol=3e-3, atol=3e-3)
+
+
+def test_complex_conventions():
+    z = mx.array([3 + 4j, 1 - 2j])
+    gradient = mx.grad(lambda x: mx.abs(x).sum())(z)
+    np.testing.assert_allclose(np.array(gradient), np.array(z) / np.abs(np.array(z)), rtol=1e-6)
+    gradient = mx.grad(lambda x: mx.real(x * x).sum())(z)
+    np.testing.assert_allclose(np.array(gradient), 2 * np.conj(np.array(z)), rtol=1e-6)
+    gradient = mx.grad(lambda x: mx.imag(x).sum())(z)
+    np.testing.assert_allclose(np.array(gradient), [1j, 1j])
+
+
+@pytest.mark.parametrize("row", [r for r in PLAIN if r.arity == 2 and r.rule != "Bits"], ids=case_id)
+def test_vmap_aligns_batch_axes(row):
+    dtype = "int32" if row.rule == "Shift" else "float32"
+    a, b = convert(row, dtype, draw(row, dtype, (5, 4, 3)))
+    got = mx.vmap(lambda x, y: call(row, [x, y]), in_axes=(1, None))(a, b[:, 0])
+    want = mx.stack([call(row, [a[:, i], b[:, 0]]) for i in range(4)])
+    np.testing.assert_array_equal(np.array(got), np.array(want))
+    got = mx.vmap(lambda x, y: call(row, [x, y]), in_axes=(0, 0), out_axes=1)(a[:, 0], b)
+    want = mx.stack([call(row, [a[i, 0], b[i]]) for i in range(5)], axis=1)
+    np.testing.assert_array_equal(np.array(got), np.array(want))
+
+
+# ---- corners of integers, conversions and the ops of their own signature
+
+
+@pytest.mark.parametrize("dtype", ref.INTEGERS)
+def test_integer_division_never_traps(dtype):
+    info = np.iinfo(dtype)
+    a = mx.array([info.min, info.min, info.max, 7, 0], dtype=getattr(mx, dtype))
+    minus_one = -1 if info.min else info.max
+    b = mx.array([minus_one, 0, 0, 0, 0], dtype=getattr(mx, dtype))
+    quotient, rest = np.array(a // b), np.array(a % b)
+    assert quotient.tolist() == [info.min if info.min else 0, 0, 0, 0, 0]
+    assert rest.tolist() == [0, info.min, info.max, 7, 0]
+
+
+@pytest.mark.parametrize("dtype", ref.INTEGERS)
+def test_shifts_past_the_width(dtype):
+    info = np.iinfo(dtype)
+    a = mx.array([info.max, info.min] * 2, dtype=getattr(mx, dtype))
+    b = mx.array([info.bits, info.bits, 100, 100], dtype=getattr(mx, dtype))
+    assert np.array(a << b).tolist() == [0, 0, 0, 0]
+    assert np.array(a >> b).tolist() == [0, -1 if info.min else 0] * 2
+
+
+@pytest.mark.parametrize("source", ref.EVERY)
+@pytest.mark.parametrize("target", ref.EVERY)
+def test_casts(source, target):
+    rng = np.random.default_rng(4)
+    x = rng.integers(0, 100, 333)
+    if source == "bool_":
+        x = x % 2
+    a = mx.array(x.astype(np.int32)).astype(getattr(mx, source))
+    if source in ("float16", "float32", "float64"):
+        a, x = a * 0.5, x * 0.5
+    got = to_np(a.astype(getattr(mx, target)))
+    want = x != 0 if target == "bool_" else x.astype(NUMPY[target])
+    np.testing.assert_array_equal(got, want)
+
+
+def test_float_to_integer_out_of_range_is_defined():
+    x = mx.array([np.nan, np.inf, -np.inf, 1e20, -1e20, 300.7, -1.5])
+    assert np.array(x.astype(mx.int32)).tolist() == [-(2**31)] * 5 + [300, -1]
+    assert np.array(x.astype(mx.uint8)).tolist() == [0, 0, 0, 0, 0, 44, 255]
+    assert np.array(x.astype(mx.int64))[:3].tolist() == [-(2**63)] * 3
+    assert np.array(mx.array([1.5e19]).astype(mx.uint64)).tolist() == [15000000376832000000 // 1]
+
+
+@pytest.mark.parametrize(("dtype", "mantissa"), [("float16", 11), ("bfloat16", 8)])
+def test_double_to_half_rounds_once(dtype, mantissa):
+    # Just above a tie: rounding to float first would land on the tie and go down to even.
+    x = 1.0 + 2.0**-mantissa + 2.0**-40
+    assert mx.array(x, dtype=mx.float64).astype(getattr(mx, dtype)).item() == 1 + 2.0 ** (1 - mantissa)
+
+
+def test_every_half_value_survives_a_round_trip():
+    bits = np.arange(65536, dtype=np.uint16)
+    for dtype in (mx.float16, mx.bfloat16):
+        a = mx.array(bits).view(dtype)
+        back = np.array(a.astype(mx.float32).astype(dtype).view(mx.uint16))
+        nan = np.isnan(np.array(a.astype(mx.float32)))
+        np.testing.assert_array_equal(back[~nan], bits[~nan])
+    values = np.array(mx.array(bits).view(mx.float16).astype(mx.float32))
+    np.testing.assert_array_equal(values, bits.view(np.float16).astype(np.float32))
+
+
+def test_fp8():
+    codes = np.arange(256, dtype=np.uint8)
+    for dtype in (mx.float16, mx.bfloat16, mx.float32):
+        got = to_np(mx.from_fp8(mx.array(codes), dtype))
+        np.testing.assert_array_equal(got, ref.fp8_values())
+    finite = ~np.isnan(ref.fp8_values())
+    back = np.array(mx.to_fp8(mx.array(ref.fp8_values()[finite].astype(np.float32))))
+    np.testing.assert_array_equal(back, codes[finite])
+    x = np.random.default_rng(5).normal(size=5000).astype(np.float32) * 0.01
+    np.testing.assert_array_equal(np.array(mx.to_fp8(mx.array(x))), ref.to_fp8(x))
+
+
+def test_maximum_and_minimum_carry_nan():
+    a, b = mx.array([np.nan, 1.0, np.nan]), mx.array([1.0, np.nan, np.nan])
+    assert np.isnan(np.array(mx.maximum(a, b))).all()
+    assert np.isnan(np.array(mx.minimum(a, b))).all()
+
+
+def test_round_to_even_and_decimals():
+    assert mx.round(mx.array([0.5, 1.5, 2.5, -0.5, -1.5])).tolist() == [0, 2, 2, 0, -2]
+    np.testing.assert_allclose(np.array(mx.round(mx.array([1.234, 5.678]), 1)), [1.2, 5.7])
+    assert mx.round(mx.array([15, 25, -35, 123]), -1).tolist() == [20, 20, -40, 120]
+
+
+def test_clip():
+    a = mx.array([1.0, 5.0, np.nan, 9.0])
+    np.testing.assert_array_equal(np.array(mx.clip(a, 2, 6)), [2, 5, np.nan, 6])
+    np.testing.assert_array_equal(np.array(mx.clip(a, None, 6)), [1, 5, np.nan, 6])
+    assert mx.clip(mx.array([1, 5, 9]), 2, 6).dtype == mx.int32
+    with pytest.raises(ValueError, match=r"\[clip\]"):
+        mx.clip(a, None, None)
+
+
+def test_nan_to_num():
+    a = mx.array([np.nan, np.inf, -np.inf, 1.5])
+    assert mx.nan_to_num(a, 7, 8, 9).tolist() == [7, 8, 9, 1.5]
+    assert mx.nan_to_num(a)[1].item() == pytest.approx(3.4028235e38)
+    assert mx.nan_to_num(a.astype(mx.float16))[2].item() == -65504
+    assert mx.nan_to_num(mx.array([1, 2])).dtype == mx.int32
+
+
+def test_closeness_and_equality():
+    a, b = mx.array([1.0, np.inf, np.nan, 1.0]), mx.array([1.0 + 1e-6, np.inf, np.nan, 2.0])
+    assert mx.isclose(a, b).tolist() == [True, True, False, False]
+    assert mx.isclose(a, b, equal_nan=True).tolist() == [True, True, True, False]
+    assert mx.isclose(mx.array([1.0, -np.inf]), mx.array([np.inf, np.inf])).tolist() == [False] * 2
+    assert mx.allclose(a[:2], b[:2]).item() and not mx.allclose(a, b).item()
+    assert mx.array_equal(a, a, equal_nan=True).item() and not mx.array_equal(a, a).item()
+    assert not mx.array_equal(a, a[:2]).item()
+
+
+def test_divmod():
+    q, r = mx.divmod(mx.array([-7, 7]), mx.array([2, -2]))
+    assert q.tolist() == [-4, -4] and r.tolist() == [1, -1]
+    with pytest.raises(ValueError):
+        mx.divmod(mx.array([1j]), mx.array([1j]))
+
+
+def test_shapes_that_do_not_broadcast_raise_at_the_call():
+    with pytest.raises(ValueError, match=r"\(2,3\).*\(4"):
+        mx.zeros((2, 3)) + mx.zeros((4,))
+    with pytest.raises(ValueError):
+        mx.where(mx.array([True, False]), mx.zeros((3,)), mx.zeros((3,)))
+
+
+def test_random_programs_fused_and_stepwise_agree():
+    unary = [mx.exp, mx.tanh, mx.sin, mx.abs, mx.sigmoid, mx.square, mx.negative, mx.erf]
+    binary = [mx.add, mx.multiply, mx.maximum, mx.subtract, mx.arctan2]
+    rng = np.random.default_rng(6)
+    for trial in range(30):
+        shapes = [(33, 70), (1, 70), (33, 1), ()]
+        dtype = [mx.float32, mx.float16, mx.bfloat16][trial % 3]
+        leaves = [mx.array(rng.normal(size=s).astype(np.float32)).astype(dtype) for s in shapes]
+        plan = [(rng.integers(2), rng.integers(8), rng.integers(0, 99, 2)) for _ in range(20)]
+
+        def run(stepwise, leaves=leaves, plan=plan):
+            values = list(leaves)
+            for kind, which, picks in plan:
+                arguments = [values[p % len(values)] for p in picks]
+                values.append(binary[which % 5](*arguments) if kind else unary[which](arguments[0]))
+                if stepwise:
+                    mx.eval(values[-1])
+            return values[-1] + values[-2] + values[-3]
+
+        fused, compiled = run(False), mx.compile(lambda: run(False))()
+        for other in (fused, compiled):
+            same = mx.array_equal(other, run(True), equal_nan=True)
+            assert same.item(), f"trial {trial}"
