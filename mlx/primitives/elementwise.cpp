@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <sstream>
 
 #include "mlx/backend/cpu/program.h"
 #include "mlx/core/errors.h"
@@ -17,10 +18,23 @@ namespace detail {
 
 namespace {
 
-Shape common_shape(const std::vector<array>& inputs) {
+[[noreturn]] void fail_to_broadcast(ElementwiseOp op, const std::vector<array>& inputs) {
+  std::ostringstream operands;
+  for (const array& in : inputs) {
+    operands << (&in == &inputs.front() ? "" : ", ") << in.dtype() << in.shape();
+  }
+  fail(elementwise_info(op).function, "Shapes cannot be broadcast: ", operands.str(), ".");
+}
+
+Shape common_shape(ElementwiseOp op, const std::vector<array>& inputs) {
   Shape shape = inputs[0].shape();
   for (size_t i = 1; i < inputs.size(); ++i) {
-    if (inputs[i].shape() != shape) shape = broadcast_shapes(shape, inputs[i].shape());
+    if (inputs[i].shape() == shape) continue;
+    try {
+      shape = broadcast_shapes(shape, inputs[i].shape());
+    } catch (const std::invalid_argument&) {
+      fail_to_broadcast(op, inputs);
+    }
   }
   return shape;
 }
@@ -29,7 +43,7 @@ Shape common_shape(const std::vector<array>& inputs) {
 
 array elementwise(ElementwiseOp op, std::vector<array> inputs, Stream s) {
   Dtype result = elementwise_result_type(op, inputs.back().dtype());
-  Shape shape = common_shape(inputs);
+  Shape shape = common_shape(op, inputs);
   return array(std::move(shape), result, std::make_shared<Elementwise>(s, op, result),
                std::move(inputs));
 }
@@ -61,14 +75,14 @@ bool Elementwise::is_equivalent(const Primitive& other) const {
 }
 
 std::vector<Shape> Elementwise::output_shapes(const std::vector<array>& inputs) {
-  return {detail::common_shape(inputs)};
+  return {detail::common_shape(op_, inputs)};
 }
 
 std::vector<array> Elementwise::jvp(const std::vector<array>& primals,
                                     const std::vector<array>& tangents,
                                     const std::vector<int>& argnums) {
   StreamContext context(stream());
-  array out(detail::common_shape(primals), result_,
+  array out(detail::common_shape(op_, primals), result_,
             std::make_shared<Elementwise>(stream(), op_, result_), primals);
   std::optional<array> total;
   for (size_t k = 0; k < argnums.size(); ++k) {
@@ -113,7 +127,7 @@ std::pair<std::vector<array>, std::vector<int>> Elementwise::vmap(const std::vec
     }
     moved.push_back(std::move(x));
   }
-  Shape shape = detail::common_shape(moved);
+  Shape shape = detail::common_shape(op_, moved);
   array out(std::move(shape), result_, std::make_shared<Elementwise>(stream(), op_, result_),
             std::move(moved));
   return {{out}, {0}};
