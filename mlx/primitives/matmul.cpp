@@ -15,6 +15,11 @@ Shape matmul_shape(const Shape& a, const Shape& b) {
   return out;
 }
 
+array adjoint(const array& x, Stream s) {
+  array t = swapaxes(x, -1, -2, s);
+  return x.dtype() == complex64 ? conjugate(t, s) : t;
+}
+
 array align_mapped(const array& in, int axis, int ndim, Stream s) {
   if (axis < 0) {
     return in;
@@ -32,11 +37,6 @@ array align_mapped(const array& in, int axis, int ndim, Stream s) {
 }
 
 namespace {
-
-array adjoint(const array& x, Stream s) {
-  array t = swapaxes(x, -1, -2, s);
-  return x.dtype() == complex64 ? conjugate(t, s) : t;
-}
 
 /** The gradient of a product for operand `argnum` (0 or 1). */
 array operand_gradient(const array& a, const array& b, const array& cotangent, int argnum,

@@ -56,6 +56,9 @@ class AddMM : public BuiltinPrimitive {
 /** The shape of a matrix product of operands with at least two axes each. */
 Shape matmul_shape(const Shape& a, const Shape& b);
 
+/** x with its last two axes exchanged, conjugated if complex: what derivatives multiply by. */
+array adjoint(const array& x, Stream s);
+
 /**
  * `in` with its mapped axis first and axes of extent 1 inserted after it, so that it has `ndim`
  * axes besides the mapped one. Without a mapped axis (-1), `in` itself.

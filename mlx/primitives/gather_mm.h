@@ -1,0 +1,53 @@
+// Matrix products whose operands are picked by index or cut along the common axis when they run.
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "mlx/primitives.h"
+
+namespace mlx::core {
+
+/**
+ * Inputs: a (..., m, k), b (..., k, n) and int64 indices into their flattened batches, both of the
+ * output's batch shape. Output: (indices..., m, n).
+ */
+class GatherMM : public BuiltinPrimitive {
+ public:
+  using BuiltinPrimitive::BuiltinPrimitive;
+
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
+                         const std::vector<int>& argnums) override;
+  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
+                         const std::vector<int>& argnums,
+                         const std::vector<array>& outputs) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
+  const char* name() const override { return "GatherMM"; }
+  bool is_equivalent(const Primitive& other) const override;
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+};
+
+/**
+ * Inputs: a (m, k), b (k, n) and int64 segments (..., 2), each a range [begin, end) of k. Output:
+ * (..., m, n), the product over each range. A range outside [0, k] raises std::out_of_range.
+ */
+class SegmentedMM : public BuiltinPrimitive {
+ public:
+  using BuiltinPrimitive::BuiltinPrimitive;
+
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
+                         const std::vector<int>& argnums) override;
+  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
+                         const std::vector<int>& argnums,
+                         const std::vector<array>& outputs) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
+  const char* name() const override { return "SegmentedMM"; }
+  bool is_equivalent(const Primitive& other) const override;
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+};
+
+}  // namespace mlx::core
