@@ -1,0 +1,367 @@
+"""Matrix products against NumPy in double: dtypes, layouts, batches, transforms and errors."""
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+FLOATS = [mx.float32, mx.float16, mx.bfloat16, mx.float64]
+INTS = [mx.int8, mx.uint8, mx.int16, mx.uint16, mx.int32, mx.uint32, mx.int64, mx.uint64]
+EPS = {mx.float32: 1e-6, mx.float16: 1e-3, mx.bfloat16: 8e-3, mx.float64: 1e-14}
+
+# (shape of a, shape of b): vectors, matrices, batches that broadcast, empty and thin ones.
+SHAPES = [
+    ((3,), (3,)),
+    ((3,), (3, 4)),
+    ((2, 3), (3,)),
+    ((2, 3), (3, 4)),
+    ((1, 1), (1, 1)),
+    ((1, 70), (70, 33)),
+    ((33, 70), (70, 1)),
+    ((15, 33), (33, 17)),
+    ((65, 130), (130, 67)),
+    ((5, 2, 3), (3, 4)),
+    ((5, 2, 3), (5, 3, 4)),
+    ((5, 1, 2, 3), (4, 3, 6)),
+    ((2, 3), (5, 3, 4)),
+    ((3,), (5, 3, 4)),
+    ((5, 2, 3), (3,)),
+    ((2, 0), (0, 4)),
+    ((0, 3), (3, 4)),
+    ((2, 3), (3, 0)),
+    ((0, 2, 3), (3, 4)),
+]
+
+
+def random(shape, dtype=mx.float32):
+    if dtype in INTS:
+        return mx.array(np.random.randint(0, 100, shape)).astype(dtype)
+    if dtype == mx.complex64:
+        return mx.array((np.random.randn(*shape) + 1j * np.random.randn(*shape)).astype("c8"))
+    return mx.array(np.random.randn(*shape)).astype(dtype)
+
+
+def wide(a):
+    """The values of an array in a dtype in which NumPy multiplies exactly enough."""
+    if a.dtype == mx.complex64:
+        return np.array(a).astype(np.complex128)
+    if a.dtype in INTS or a.dtype == mx.bool_:
+        return np.array(a)
+    return np.array(a.astype(mx.float64))
+
+
+def assert_product(actual, a, b, eps, add=0.0):
+    a, b = wide(a), wide(b)
+    expected = np.matmul(a, b) + add
+    magnitude = np.matmul(np.abs(a), np.abs(b)) + np.abs(add) + 1
+    assert actual.shape == expected.shape
+    assert np.all(np.abs(wide(actual) - expected) <= eps * magnitude)
+
+
+def layouts(a):
+    """The same values in other layouts."""
+    yield a
+    if a.ndim >= 2:
+        yield mx.contiguous(a.swapaxes(-1, -2)).swapaxes(-1, -2)
+    doubled = mx.stack([a, a], axis=-1).reshape(*a.shape[:-1], 2 * a.shape[-1])
+    yield doubled[..., ::2]
+    yield a[..., ::-1][..., ::-1]
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+@pytest.mark.parametrize("shapes", SHAPES, ids=str)
+def test_matmul(shapes, dtype):
+    a, b = (random(shape, dtype) for shape in shapes)
+    out = a @ b
+    assert out.dtype == dtype
+    assert_product(out, a, b, EPS[dtype])
+
+
+@pytest.mark.parametrize("dtype", [mx.float32, mx.bfloat16, mx.complex64, mx.int32], ids=str)
+@pytest.mark.parametrize("shapes", [SHAPES[i] for i in (3, 5, 6, 8, 10, 11)], ids=str)
+def test_matmul_layouts(shapes, dtype):
+    first, second = (random(shape, dtype) for shape in shapes)
+    for a in layouts(first):
+        for b in layouts(second):
+            assert_product(a @ b, first, second, EPS.get(dtype, 2e-6))
+
+
+@pytest.mark.parametrize("dtype", INTS, ids=str)
+def test_matmul_of_integers_wraps(dtype):
+    a, b = random((9, 20), dtype), random((20, 35), dtype)
+    out = a @ b
+    assert out.dtype == dtype
+    assert np.array_equal(np.array(out), np.array(a) @ np.array(b))
+
+
+def test_matmul_of_booleans():
+    a, b = random((9, 20)) > 1, random((20, 35)) > 1
+    assert np.array_equal(np.array(a @ b), np.array(a) @ np.array(b))
+
+
+def test_matmul_promotes():
+    a = random((3, 4), mx.float16)
+    assert (a @ random((4, 2), mx.bfloat16)).dtype == mx.float32
+    assert (a @ random((4, 2), mx.int32)).dtype == mx.float16
+    assert (a @ random((4, 2), mx.complex64)).dtype == mx.complex64
+
+
+def test_matmul_of_broadcast_operands():
+    a, b = random((4, 1, 3)), random((3,))
+    wide_a, wide_b = mx.broadcast_to(a, (4, 5, 3)), mx.broadcast_to(b[:, None], (3, 6))
+    assert_product(wide_a @ wide_b, wide_a, wide_b, 1e-6)
+    batch = mx.broadcast_to(random((3, 6)), (4, 3, 6))
+    assert_product(wide_a @ batch, wide_a, batch, 1e-6)
+
+
+def test_matmul_blocks():
+    """Sizes that take several slabs, and a depth that half types must sum in one go."""
+    for dtype, (m, n, k) in [
+        (mx.float32, (130, 700, 1100)),
+        (mx.bfloat16, (20, 40, 9000)),
+        (mx.float16, (200, 64, 3000)),
+    ]:
+        a, b = random((m, k), dtype), random((k, n), dtype)
+        assert_product(a @ b, a, b, EPS[dtype])
+
+
+@pytest.mark.parametrize("dtype", FLOATS + [mx.complex64, mx.int32], ids=str)
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        ((4,), (2, 3), (3, 4)),
+        ((), (2, 3), (3, 4)),
+        ((2, 1), (2, 3), (3, 4)),
+        ((2, 4), (2, 3), (3, 4)),
+        ((5, 2, 4), (5, 2, 3), (3, 4)),
+        ((4,), (5, 2, 3), (3, 4)),
+        ((2, 4), (5, 2, 3), (5, 3, 4)),
+        ((5, 1, 4), (5, 2, 3), (3, 4)),
+        ((40,), (30, 50), (50, 40)),
+        ((), (3,), (3,)),
+        ((4,), (3,), (3, 4)),
+        ((2,), (2, 3), (3,)),
+    ],
+    ids=str,
+)
+def test_addmm(shapes, dtype):
+    c, a, b = (random(shape, dtype) for shape in shapes)
+    assert_product(mx.addmm(c, a, b), a, b, EPS.get(dtype, 2e-6), wide(c))
+    if dtype != mx.int32:
+        out = mx.addmm(c, a, b, alpha=2.0, beta=0.5)
+        assert_product(out, 2 * a, b, 2 * EPS.get(dtype, 2e-6), 0.5 * wide(c))
+
+
+def test_addmm_does_not_change_its_input():
+    c, a, b = random((3, 4)), random((3, 5)), random((5, 4))
+    before = np.array(c)
+    mx.eval(mx.addmm(c, a, b))
+    assert np.array_equal(np.array(c), before)
+    out = mx.addmm(c + 1, a, b)
+    assert_product(out, a, b, 1e-6, before.astype("f8") + 1)
+
+
+def test_products_of_other_forms():
+    a, b = random((2, 3, 4)), random((3, 4, 5))
+    na, nb = np.array(a), np.array(b)
+    close = dict(rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(mx.tensordot(a, b), np.tensordot(na, nb), **close)
+    np.testing.assert_allclose(mx.tensordot(a, b, 0), np.tensordot(na, nb, 0), **close)
+    axes = [[2, 1], [1, 0]]
+    np.testing.assert_allclose(mx.tensordot(a, b, axes), np.tensordot(na, nb, axes), **close)
+    axes = [[-2], [0]]
+    np.testing.assert_allclose(mx.tensordot(a, b, axes), np.tensordot(na, nb, axes), **close)
+    np.testing.assert_allclose(mx.inner(a, b[0].T), np.inner(na, nb[0].T), **close)
+    np.testing.assert_allclose(mx.inner(a, mx.array(2.0)), na * 2, **close)
+    np.testing.assert_allclose(mx.outer(a, b[0]), np.outer(na, nb[0]), **close)
+    np.testing.assert_allclose(
+        mx.vecdot(a, a[0], axis=-1), np.sum(na * na[0], axis=-1), **close
+    )
+    z = random((3, 4), mx.complex64)
+    np.testing.assert_allclose(
+        mx.vecdot(z, 2 * z, axis=0), np.sum(np.conj(z) * 2 * np.array(z), axis=0), **close
+    )
+
+
+def check_gradient(f, inputs):
+    """Derivatives in both directions against central differences, in double."""
+    cotangent = mx.random.normal(f(*inputs).shape).astype(mx.float64)
+    tangents = [mx.random.normal(x.shape).astype(mx.float64) for x in inputs]
+    _, gradients = mx.vjp(lambda *xs: [f(*xs)], inputs, [cotangent])
+    _, (tangent,) = mx.jvp(lambda *xs: [f(*xs)], inputs, tangents)
+    step = 1e-5
+    ahead = f(*(x + step * t for x, t in zip(inputs, tangents, strict=True)))
+    behind = f(*(x - step * t for x, t in zip(inputs, tangents, strict=True)))
+    difference = np.array(ahead - behind) / (2 * step)
+    np.testing.assert_allclose(np.array(tangent), difference, rtol=1e-6, atol=1e-6)
+    along = sum(
+        np.sum(np.array(g) * np.array(t)) for g, t in zip(gradients, tangents, strict=True)
+    )
+    np.testing.assert_allclose(np.sum(np.array(cotangent) * difference), along, rtol=1e-6, atol=1e-6)
+    for gradient, x in zip(gradients, inputs, strict=True):
+        assert gradient.shape == x.shape
+
+
+@pytest.mark.parametrize("shapes", [s for s in SHAPES if 0 not in s[0] + s[1]], ids=str)
+def test_matmul_gradient(shapes):
+    check_gradient(mx.matmul, [random(shape, mx.float64) for shape in shapes])
+
+
+@pytest.mark.parametrize(
+    "shapes", [((4,), (2, 3), (3, 4)), ((2, 1), (5, 2, 3), (3, 4)), ((), (3,), (3,))], ids=str
+)
+def test_addmm_gradient(shapes):
+    inputs = [random(shape, mx.float64) for shape in shapes]
+    check_gradient(lambda c, a, b: mx.addmm(c, a, b, alpha=0.5, beta=3.0), inputs)
+
+
+def test_complex_gradient_conjugates():
+    a, b = mx.array([[1 + 2j]]), mx.array([[3 + 1j]])
+    _, (da, db) = mx.vjp(lambda a, b: [a @ b], [a, b], [mx.array([[1 + 0j]])])
+    assert da.item() == 3 - 1j and db.item() == 1 - 2j
+
+
+def stacked(f, count, inputs, axes):
+    """What vmap is to give: f of each example."""
+
+    def example(x, axis, i):
+        return x if axis is None else mx.take(x, i, axis)
+
+    outputs = [
+        f(*(example(x, axis, i) for x, axis in zip(inputs, axes, strict=True)))
+        for i in range(count)
+    ]
+    return mx.stack(outputs)
+
+
+@pytest.mark.parametrize("axes", [(0, None), (None, 0), (1, 2), (2, 0)], ids=str)
+def test_matmul_vmap(axes):
+    a, b = random((4, 4, 4)), random((4, 4, 4))
+    expected = stacked(mx.matmul, 4, [a, b], axes)
+    assert mx.allclose(mx.vmap(mx.matmul, in_axes=axes)(a, b), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("axes", [(0, None), (None, 0), (0, 0)], ids=str)
+def test_matmul_vmap_of_batches(axes):
+    """Mapped and batch axes broadcast independently."""
+    a = random((4, 3, 2, 5) if axes[0] == 0 else (3, 2, 5))
+    b = random((4, 5, 2) if axes[1] == 0 else (5, 2))
+    expected = stacked(mx.matmul, 4, [a, b], axes)
+    assert mx.allclose(mx.vmap(mx.matmul, in_axes=axes)(a, b), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "axes", [(0, None, None), (None, 0, None), (None, None, 0), (0, 0, 0), (0, 1, None)], ids=str
+)
+def test_addmm_vmap(axes):
+    c, a, b = random((3,) if axes[0] is None else (3, 3)), random((3, 3)), random((3, 3))
+    a = a if axes[1] is None else random((3, 3, 3))
+    b = b if axes[2] is None else random((3, 3, 3))
+    expected = stacked(mx.addmm, 3, [c, a, b], axes)
+    assert mx.allclose(mx.vmap(mx.addmm, in_axes=axes)(c, a, b), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: mx.array(1.0) @ random((3,)),
+        lambda: random((2, 3)) @ random((2, 3)),
+        lambda: random((2, 2, 3)) @ random((3, 3, 3)),
+        lambda: mx.addmm(random((3,)), random((2, 3)), random((3, 2))),
+        lambda: mx.addmm(random((5, 2, 2)), random((2, 3)), random((3, 2))),
+        lambda: mx.addmm(random((2,)), random((2, 3)), random((2, 3))),
+        lambda: mx.inner(random((2, 3)), random((4, 2))),
+        lambda: mx.tensordot(random((2, 3)), random((3, 4)), 3),
+        lambda: mx.tensordot(random((2, 3)), random((3, 4)), -1),
+        lambda: mx.tensordot(random((2, 3)), random((3, 4)), [[0], [1]]),
+        lambda: mx.tensordot(random((2, 3)), random((3, 4)), [[0, 1], [1]]),
+        lambda: mx.tensordot(random((2, 3)), random((3, 4)), [[5], [1]]),
+        lambda: mx.tensordot(random((3, 3)), random((3, 3)), [[0, 0], [0, 1]]),
+        lambda: mx.vecdot(random((2, 3)), random((2, 4))),
+        lambda: mx.vecdot(random((2, 3)), random((2, 3)), axis=2),
+    ],
+)
+def test_errors_are_raised_by_the_call(call):
+    with pytest.raises(ValueError, match=r"\["):
+        call()
+
+
+# ------------ Gathered, segmented and masked products
+
+
+def test_gather_mm():
+    a, b = random((5, 2, 3)), random((4, 3, 6))
+    na, nb = np.array(a), np.array(b)
+    rhs = np.array([[0, 1, 3, 2, 1], [0, 0, 0, -1, 0]])
+    out = mx.gather_mm(a, b, rhs_indices=mx.array(rhs))
+    np.testing.assert_allclose(out, na[None] @ nb[rhs], rtol=1e-5, atol=1e-5)
+    lhs = np.array([4, 2])
+    out = mx.gather_mm(a, b, lhs_indices=mx.array(lhs), rhs_indices=mx.array([[1], [0]]))
+    np.testing.assert_allclose(out, na[lhs][None] @ nb[[[1], [0]]], rtol=1e-5, atol=1e-5)
+    out = mx.gather_mm(a[0, 0], b, rhs_indices=mx.array([1]))
+    np.testing.assert_allclose(out, na[0, 0] @ nb[[1]], rtol=1e-5, atol=1e-5)
+
+
+def test_gather_mm_of_neighbouring_rows():
+    """Runs of rows with the same matrix are multiplied together."""
+    x, w = random((40, 1, 16)), random((3, 8, 16))
+    expert = np.sort(np.random.randint(0, 3, 40))
+    for order in (expert, np.random.permutation(expert)):
+        out = mx.gather_mm(x, w.swapaxes(-1, -2), rhs_indices=mx.array(order))
+        expected = np.array(x) @ np.array(w).transpose(0, 2, 1)[order]
+        np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_gather_mm_transforms():
+    a, b = random((5, 2, 3), mx.float64), random((4, 3, 6), mx.float64)
+    lhs, rhs = mx.array([0, 0, 4, 3, 1, 0]), mx.array([1, 3, 3, 0, 1, 1])
+    check_gradient(lambda a, b: mx.gather_mm(a, b, lhs, rhs), [a, b])
+    for axes in [(0, None, None), (None, 0, None), (0, 0, 0), (None, None, 0)]:
+        inputs = [random((3, 5, 2, 3)), random((3, 4, 3, 6)), mx.array([[0, 1], [3, 2], [1, 1]])]
+        inputs = [x if axis == 0 else x[0] for x, axis in zip(inputs, axes, strict=True)]
+        f = lambda a, b, rhs: mx.gather_mm(a, b, mx.array([4, 2]), rhs)
+        expected = stacked(f, 3, inputs, axes)
+        assert mx.allclose(mx.vmap(f, in_axes=axes)(*inputs), expected, atol=1e-5)
+
+
+def test_gather_mm_errors():
+    a, b = random((5, 2, 3)), random((4, 3, 6))
+    with pytest.raises(ValueError, match="gather_mm"):
+        mx.gather_mm(a, b, rhs_indices=mx.array([1.0]))
+    with pytest.raises(ValueError, match="gather_mm"):
+        mx.gather_mm(a, b.swapaxes(-1, -2), rhs_indices=mx.array([1]))
+    for index in (4, -5):
+        with pytest.raises(IndexError, match="out of bounds"):
+            mx.eval(mx.gather_mm(a, b, lhs_indices=mx.array([0]), rhs_indices=mx.array([index])))
+
+
+def test_segmented_mm():
+    a, b = random((3, 6), mx.float64), random((6, 4), mx.float64)
+    segments = np.array([[[0, 2], [2, 5]], [[5, 6], [3, 3]]], dtype=np.uint32)
+    out = np.array(mx.segmented_mm(a, b, mx.array(segments)))
+    na, nb = np.array(a), np.array(b)
+    for i in np.ndindex(2, 2):
+        begin, end = segments[i]
+        np.testing.assert_allclose(out[i], na[:, begin:end] @ nb[begin:end], atol=1e-12)
+    check_gradient(lambda a, b: mx.segmented_mm(a, b, mx.array(segments)), [a, b])
+    with pytest.raises(IndexError):
+        mx.eval(mx.segmented_mm(a, b, mx.array([[0, 7]])))
+    with pytest.raises(ValueError, match="segmented_mm"):
+        mx.segmented_mm(a[None], b, mx.array(segments))
+
+
+def test_block_masked_mm():
+    a, b = random((50, 70)), random((70, 40))
+    mask_out = np.array([[True, False], [False, True]])
+    mask_lhs = np.random.randn(2, 3).astype("f4")
+    mask_rhs = np.random.rand(3, 2) > 0.5
+
+    def full(mask, rows, cols):
+        return np.kron(mask, np.ones((32, 32)))[:rows, :cols]
+
+    out = mx.block_masked_mm(a, b, 32, mx.array(mask_out), mx.array(mask_lhs), mx.array(mask_rhs))
+    left = np.array(a) * full(mask_lhs, 50, 70)
+    right = np.array(b) * full(mask_rhs, 70, 40)
+    expected = left @ right * full(mask_out, 50, 40)
+    np.testing.assert_allclose(out, expected, rtol=1e-4, atol=1e-4)
+    with pytest.raises(ValueError, match="block"):
+        mx.block_masked_mm(a, b, 16)
