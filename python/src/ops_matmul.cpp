@@ -49,6 +49,38 @@ void bind_einsum(nb::module_& m) {
       "The order in which `einsum` contracts its operands, and a report of the costs.");
 }
 
+void bind_picked_products(nb::module_& m) {
+  m.def(
+      "gather_mm",
+      [](const array& a, const array& b, std::optional<array> lhs, std::optional<array> rhs,
+         bool sorted, StreamOrDevice s) {
+        return gather_mm(a, b, std::move(lhs), std::move(rhs), sorted, s);
+      },
+      "a"_a, "b"_a, "lhs_indices"_a = nb::none(), "rhs_indices"_a = nb::none(), nb::kw_only(),
+      "sorted_indices"_a = false, "stream"_a = nb::none(),
+      "Products of matrices picked from the flattened batches of `a` and `b` by indices, which\n"
+      "broadcast together to the batch of the result. Without indices all matrices in order. A\n"
+      "wrong index raises IndexError when the result is evaluated.");
+  m.def(
+      "segmented_mm",
+      [](const array& a, const array& b, const array& segments, StreamOrDevice s) {
+        return segmented_mm(a, b, segments, s);
+      },
+      "a"_a, "b"_a, "segments"_a, nb::kw_only(), "stream"_a = nb::none(),
+      "One product of (m, k) by (k, n) for every range [begin, end) of k in `segments` (..., 2).");
+  m.def(
+      "block_masked_mm",
+      [](const array& a, const array& b, int block_size, std::optional<array> mask_out,
+         std::optional<array> mask_lhs, std::optional<array> mask_rhs, StreamOrDevice s) {
+        return block_masked_mm(a, b, block_size, std::move(mask_out), std::move(mask_lhs),
+                               std::move(mask_rhs), s);
+      },
+      "a"_a, "b"_a, "block_size"_a = 64, "mask_out"_a = nb::none(), "mask_lhs"_a = nb::none(),
+      "mask_rhs"_a = nb::none(), nb::kw_only(), "stream"_a = nb::none(),
+      "A product whose inputs and result are masked by blocks of 32 or 64 rows and columns: a\n"
+      "boolean mask keeps blocks, any other one scales them.");
+}
+
 }  // namespace
 
 void bind_matmul(nb::module_& m) {
@@ -72,6 +104,7 @@ void bind_matmul(nb::module_& m) {
   m.def("vecdot", &vecdot, "a"_a, "b"_a, nb::kw_only(), "axis"_a = -1, "stream"_a = nb::none(),
         "Products summed over one axis, the first input conjugated.");
   bind_einsum(m);
+  bind_picked_products(m);
 }
 
 }  // namespace mlx::python
