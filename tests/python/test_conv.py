@@ -5,6 +5,7 @@ import itertools
 import mlx.core as mx
 import numpy as np
 import pytest
+from derivatives import check_gradient
 
 EPS = {mx.float32: 2e-6, mx.float16: 2e-3, mx.bfloat16: 1e-2, mx.float64: 1e-14}
 
@@ -62,38 +63,38 @@ def reference(x, w, stride, lo, hi, kernel_dilation, input_dilation, groups, fli
 # input shape, weight shape, then what differs from the defaults
 CASES = [
     ((2, 9, 3), (4, 3, 3), {}),
-    ((1, 12, 2), (3, 5, 2), dict(stride=[2], padding=[2])),
-    ((2, 9, 16), (8, 3, 16), dict(padding=[1], kernel_dilation=[2])),
-    ((1, 7, 3), (4, 4, 3), dict(input_dilation=[3], padding=[1])),
-    ((2, 8, 9, 3), (5, 3, 3, 3), dict(padding=[1, 1])),
-    ((1, 8, 9, 16), (20, 3, 2, 16), dict(stride=[2, 1], padding=[1, 0])),
+    ((1, 12, 2), (3, 5, 2), {"stride": [2], "padding": [2]}),
+    ((2, 9, 16), (8, 3, 16), {"padding": [1], "kernel_dilation": [2]}),
+    ((1, 7, 3), (4, 4, 3), {"input_dilation": [3], "padding": [1]}),
+    ((2, 8, 9, 3), (5, 3, 3, 3), {"padding": [1, 1]}),
+    ((1, 8, 9, 16), (20, 3, 2, 16), {"stride": [2, 1], "padding": [1, 0]}),
     ((1, 8, 9, 64), (32, 1, 1, 64), {}),
-    ((1, 8, 9, 24), (32, 1, 1, 24), dict(stride=[2, 2])),
-    ((2, 5, 6, 17), (3, 2, 3, 17), dict(input_dilation=[2, 3], padding=[2, 1])),
-    ((1, 6, 6, 4), (3, 3, 3, 4), dict(stride=[3, 2], input_dilation=[2, 3], padding=[2, 2])),
-    ((1, 9, 9, 8), (6, 3, 3, 8), dict(flip=True, kernel_dilation=[2, 1])),
-    ((1, 9, 9, 8), (6, 3, 3, 4), dict(groups=2, padding=[1, 1])),
-    ((1, 9, 9, 33), (33, 3, 3, 1), dict(groups=33, padding=[1, 1])),
-    ((2, 9, 8, 20), (20, 3, 3, 1), dict(groups=20, padding=[2, 1], stride=[2, 1])),
-    ((1, 5, 5, 20), (20, 3, 3, 1), dict(groups=20, input_dilation=[2, 2], padding=[1, 1])),
-    ((1, 5, 5, 6), (12, 3, 3, 1), dict(groups=6, padding=[1, 1])),
-    ((1, 7, 7, 3), (4, 3, 3, 3), dict(padding=[-1, 0])),
-    ((1, 4, 5, 6, 3), (4, 2, 3, 2, 3), dict(padding=[1, 1, 0], stride=[1, 2, 1])),
-    ((1, 4, 5, 4, 4), (6, 2, 2, 2, 2), dict(groups=2, input_dilation=[1, 2, 1])),
-    ((1, 3, 3, 2), (3, 5, 5, 2), dict(padding=[2, 2])),
+    ((1, 8, 9, 24), (32, 1, 1, 24), {"stride": [2, 2]}),
+    ((2, 5, 6, 17), (3, 2, 3, 17), {"input_dilation": [2, 3], "padding": [2, 1]}),
+    ((1, 6, 6, 4), (3, 3, 3, 4), {"stride": [3, 2], "input_dilation": [2, 3], "padding": [2, 2]}),
+    ((1, 9, 9, 8), (6, 3, 3, 8), {"flip": True, "kernel_dilation": [2, 1]}),
+    ((1, 9, 9, 8), (6, 3, 3, 4), {"groups": 2, "padding": [1, 1]}),
+    ((1, 9, 9, 33), (33, 3, 3, 1), {"groups": 33, "padding": [1, 1]}),
+    ((2, 9, 8, 20), (20, 3, 3, 1), {"groups": 20, "padding": [2, 1], "stride": [2, 1]}),
+    ((1, 5, 5, 20), (20, 3, 3, 1), {"groups": 20, "input_dilation": [2, 2], "padding": [1, 1]}),
+    ((1, 5, 5, 6), (12, 3, 3, 1), {"groups": 6, "padding": [1, 1]}),
+    ((1, 7, 7, 3), (4, 3, 3, 3), {"padding": [-1, 0]}),
+    ((1, 4, 5, 6, 3), (4, 2, 3, 2, 3), {"padding": [1, 1, 0], "stride": [1, 2, 1]}),
+    ((1, 4, 5, 4, 4), (6, 2, 2, 2, 2), {"groups": 2, "input_dilation": [1, 2, 1]}),
+    ((1, 3, 3, 2), (3, 5, 5, 2), {"padding": [2, 2]}),
 ]
 
 
 def arguments(x_shape, options):
     spatial = len(x_shape) - 2
-    full = dict(
-        stride=[1] * spatial,
-        padding=[0] * spatial,
-        kernel_dilation=[1] * spatial,
-        input_dilation=[1] * spatial,
-        groups=1,
-        flip=False,
-    )
+    full = {
+        "stride": [1] * spatial,
+        "padding": [0] * spatial,
+        "kernel_dilation": [1] * spatial,
+        "input_dilation": [1] * spatial,
+        "groups": 1,
+        "flip": False,
+    }
     full.update(options)
     return full
 
@@ -161,7 +162,9 @@ def test_named_forms():
     assert_close(out, reference(x, w, [2, 1], [1, 0], [1, 0], [1, 2], [1, 1], 1, False), 2e-6, 24)
     x, w = random((1, 4, 5, 6, 3)), random((4, 2, 3, 2, 3))
     out = mx.conv3d(x, w, padding=1)
-    assert_close(out, reference(x, w, [1] * 3, [1] * 3, [1] * 3, [1] * 3, [1] * 3, 1, False), 2e-6, 36)
+    assert_close(
+        out, reference(x, w, [1] * 3, [1] * 3, [1] * 3, [1] * 3, [1] * 3, 1, False), 2e-6, 36
+    )
 
 
 def test_promotion():
@@ -209,23 +212,6 @@ def test_transposed_with_groups():
     assert_close(out, reference(x, w, [1], [2], [2], [1], [2], 2, True), 2e-6, 6)
 
 
-def check_gradient(f, inputs):
-    """Derivatives in both directions against central differences, in double."""
-    cotangent = random(f(*inputs).shape, mx.float64)
-    tangents = [random(x.shape, mx.float64) for x in inputs]
-    _, gradients = mx.vjp(lambda *xs: [f(*xs)], inputs, [cotangent])
-    _, (tangent,) = mx.jvp(lambda *xs: [f(*xs)], inputs, tangents)
-    step = 1e-5
-    ahead = f(*(x + step * t for x, t in zip(inputs, tangents, strict=True)))
-    behind = f(*(x - step * t for x, t in zip(inputs, tangents, strict=True)))
-    difference = np.array(ahead - behind) / (2 * step)
-    np.testing.assert_allclose(np.array(tangent), difference, rtol=1e-6, atol=1e-6)
-    along = sum(
-        np.sum(np.array(g) * np.array(t)) for g, t in zip(gradients, tangents, strict=True)
-    )
-    np.testing.assert_allclose(np.sum(np.array(cotangent) * difference), along, rtol=1e-6, atol=1e-6)
-
-
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_gradient(case):
     x_shape, w_shape, options = case
@@ -256,8 +242,13 @@ def test_vmap(case, axes):
     x_shape, w_shape, options = case
     args = arguments(x_shape, options)
     x, w = random((3, *x_shape), mx.float64), random((3, *w_shape), mx.float64)
-    f = lambda x, w: mx.conv_general(x, w, **args)
-    g = lambda x, w: mx.grad(lambda w: mx.square(f(x, w)).sum())(w)
+
+    def f(x, w):
+        return mx.conv_general(x, w, **args)
+
+    def g(x, w):
+        return mx.grad(lambda w: mx.square(f(x, w)).sum())(w)
+
     inputs = [
         v[0] if axis is None else mx.moveaxis(v, 0, axis)
         for v, axis in zip((x, w), axes, strict=True)

@@ -67,12 +67,15 @@ def test_einsum_of_integers_and_complex():
 
 def test_einsum_gradient():
     a, b = mx.array(np.random.randn(3, 4)), mx.array(np.random.randn(4, 5))
-    loss = lambda a, b: mx.square(mx.einsum("ij,jk->ki", a, b)).sum()
-    reference = lambda a, b: mx.square(a @ b).sum()
+
+    def loss(a, b):
+        return mx.square(mx.einsum("ij,jk->ki", a, b)).sum()
+
+    def reference(a, b):
+        return mx.square(a @ b).sum()
+
     for argnum in (0, 1):
-        assert mx.allclose(
-            mx.grad(loss, argnum)(a, b), mx.grad(reference, argnum)(a, b), atol=1e-5
-        )
+        assert mx.allclose(mx.grad(loss, argnum)(a, b), mx.grad(reference, argnum)(a, b), atol=1e-5)
 
 
 def test_path_contracts_what_removes_most():

@@ -3,6 +3,7 @@
 import mlx.core as mx
 import numpy as np
 import pytest
+from derivatives import check_gradient
 
 FLOATS = [mx.float32, mx.float16, mx.bfloat16, mx.float64]
 INTS = [mx.int8, mx.uint8, mx.int16, mx.uint16, mx.int32, mx.uint32, mx.int64, mx.uint64]
@@ -125,7 +126,7 @@ def test_matmul_blocks():
         assert_product(a @ b, a, b, EPS[dtype])
 
 
-@pytest.mark.parametrize("dtype", FLOATS + [mx.complex64, mx.int32], ids=str)
+@pytest.mark.parametrize("dtype", [*FLOATS, mx.complex64, mx.int32], ids=str)
 @pytest.mark.parametrize(
     "shapes",
     [
@@ -164,7 +165,7 @@ def test_addmm_does_not_change_its_input():
 def test_products_of_other_forms():
     a, b = random((2, 3, 4)), random((3, 4, 5))
     na, nb = np.array(a), np.array(b)
-    close = dict(rtol=1e-5, atol=1e-5)
+    close = {"rtol": 1e-5, "atol": 1e-5}
     np.testing.assert_allclose(mx.tensordot(a, b), np.tensordot(na, nb), **close)
     np.testing.assert_allclose(mx.tensordot(a, b, 0), np.tensordot(na, nb, 0), **close)
     axes = [[2, 1], [1, 0]]
@@ -174,32 +175,11 @@ def test_products_of_other_forms():
     np.testing.assert_allclose(mx.inner(a, b[0].T), np.inner(na, nb[0].T), **close)
     np.testing.assert_allclose(mx.inner(a, mx.array(2.0)), na * 2, **close)
     np.testing.assert_allclose(mx.outer(a, b[0]), np.outer(na, nb[0]), **close)
-    np.testing.assert_allclose(
-        mx.vecdot(a, a[0], axis=-1), np.sum(na * na[0], axis=-1), **close
-    )
+    np.testing.assert_allclose(mx.vecdot(a, a[0], axis=-1), np.sum(na * na[0], axis=-1), **close)
     z = random((3, 4), mx.complex64)
     np.testing.assert_allclose(
         mx.vecdot(z, 2 * z, axis=0), np.sum(np.conj(z) * 2 * np.array(z), axis=0), **close
     )
-
-
-def check_gradient(f, inputs):
-    """Derivatives in both directions against central differences, in double."""
-    cotangent = random(f(*inputs).shape, mx.float64)
-    tangents = [random(x.shape, mx.float64) for x in inputs]
-    _, gradients = mx.vjp(lambda *xs: [f(*xs)], inputs, [cotangent])
-    _, (tangent,) = mx.jvp(lambda *xs: [f(*xs)], inputs, tangents)
-    step = 1e-5
-    ahead = f(*(x + step * t for x, t in zip(inputs, tangents, strict=True)))
-    behind = f(*(x - step * t for x, t in zip(inputs, tangents, strict=True)))
-    difference = np.array(ahead - behind) / (2 * step)
-    np.testing.assert_allclose(np.array(tangent), difference, rtol=1e-6, atol=1e-6)
-    along = sum(
-        np.sum(np.array(g) * np.array(t)) for g, t in zip(gradients, tangents, strict=True)
-    )
-    np.testing.assert_allclose(np.sum(np.array(cotangent) * difference), along, rtol=1e-6, atol=1e-6)
-    for gradient, x in zip(gradients, inputs, strict=True):
-        assert gradient.shape == x.shape
 
 
 @pytest.mark.parametrize("shapes", [s for s in SHAPES if 0 not in s[0] + s[1]], ids=str)
@@ -319,7 +299,10 @@ def test_gather_mm_transforms():
     for axes in [(0, None, None), (None, 0, None), (0, 0, 0), (None, None, 0)]:
         inputs = [random((3, 5, 2, 3)), random((3, 4, 3, 6)), mx.array([[0, 1], [3, 2], [1, 1]])]
         inputs = [x if axis == 0 else x[0] for x, axis in zip(inputs, axes, strict=True)]
-        f = lambda a, b, rhs: mx.gather_mm(a, b, mx.array([4, 2]), rhs)
+
+        def f(a, b, rhs):
+            return mx.gather_mm(a, b, mx.array([4, 2]), rhs)
+
         expected = stacked(f, 3, inputs, axes)
         assert mx.allclose(mx.vmap(f, in_axes=axes)(*inputs), expected, atol=1e-5)
 
