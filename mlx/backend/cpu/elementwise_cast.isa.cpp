@@ -67,6 +67,8 @@ template <typename To, typename From>
 constexpr RowKernel cast_kernel_of() {
   if constexpr (k::is_same<To, From>) {
     return copy_row<sizeof(To)>;
+  } else if constexpr (k::is_bool<From>) {
+    return cast_kernel_of<To, uint8_t>();  // the same values, and g++ vectorises their loads
   } else if constexpr (is_half<To> && is_half<From>) {
     return half_to_half_row<To, From>;
   } else if constexpr (is_half<To>) {
