@@ -1,7 +1,7 @@
 // The table of reduction kernels, with those of the statistics: moments for mean and variance,
 // shifted sums of exponentials, and positions of extrema.
 #include "mlx/backend/cpu/reduce_fold.h"
-#include "mlx/kernels/math_exp.h"
+#include "mlx/kernels/softmax.h"
 
 namespace mlx::core::cpu::MLX_ISA {
 
@@ -73,9 +73,16 @@ struct MomentsKernel {
   }
 };
 
+/** What to subtract from values whose maximum is `max`: not -inf, which would make NaN of them. */
 template <typename T>
-T finite_or_zero(T x) {
-  return is_finite(x) ? x : T(0);
+T shift_for(T max) {
+  return max == -static_cast<T>(inf_d) ? T(0) : max;
+}
+
+/** The sum of exp(x - shift), where infinity and NaN are the result already. */
+template <typename T>
+ExpSum exponentials(T shift, T sum) {
+  return is_finite(shift) ? ExpSum{shift, sum} : ExpSum{0.0, shift};
 }
 
 ExpSum merge_exponentials(ExpSum a, ExpSum b) {
@@ -100,10 +107,10 @@ struct ExpSumKernel {
       auto& total = static_cast<Total*>(totals)[i];
       for (int64_t b = 0; b < n; b += fold_block) {
         int64_t size = smaller(n - b, fold_block);
-        T shift = finite_or_zero(fold_values<MaxOp>(row + b, size));
+        T shift = shift_for(fold_values<MaxOp>(row + b, size));
         const T* x = row + b;
-        T sum = map_sum<T>(size, [=](int64_t k) { return math::exp(x[k] - shift); });
-        total = merge_exponentials(total, {shift, sum});
+        T sum = map_sum<T>(size, [=](int64_t k) { return exp_nonpositive(x[k] - shift); });
+        total = merge_exponentials(total, exponentials(shift, sum));
       }
     }
   }
@@ -118,15 +125,15 @@ struct ExpSumKernel {
       int64_t size = smaller(rows - r, block);
       fold_columns<MaxOp>(from, row_stride, size, width, shift);
       for (int64_t j = 0; j < width; j++) {
-        shift[j] = finite_or_zero(shift[j]);
+        shift[j] = shift_for(shift[j]);
         sum[j] = 0;
       }
       for (int64_t k = 0; k < size; k++) {
         const T* __restrict row = from + k * row_stride;
-        for (int64_t j = 0; j < width; j++) sum[j] += math::exp(row[j] - shift[j]);
+        for (int64_t j = 0; j < width; j++) sum[j] += exp_nonpositive(row[j] - shift[j]);
       }
       for (int64_t j = 0; j < width; j++) {
-        total[j] = merge_exponentials(total[j], {shift[j], sum[j]});
+        total[j] = merge_exponentials(total[j], exponentials(shift[j], sum[j]));
       }
     }
   }

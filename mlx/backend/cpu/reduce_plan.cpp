@@ -81,7 +81,7 @@ ReduceOffset outer_offset(const std::vector<ReduceAxis>& axes, int64_t index) {
 ReduceUnits::ReduceUnits(int64_t extent, int64_t width, int64_t outer, int64_t tasks) {
   constexpr int64_t unit_elements = 1 << 16;
   constexpr int64_t enough_tasks = 16;
-  piece = std::min(extent, std::max<int64_t>(64, unit_elements / width));
+  piece = std::min(extent, std::max<int64_t>(256, unit_elements / width));
   pieces = (extent + piece - 1) / piece;
   count = outer * pieces;
   per_chunk = count;

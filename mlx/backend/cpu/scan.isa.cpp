@@ -43,42 +43,43 @@ constexpr T scan_identity() {
 template <typename Op, typename T>
 constexpr bool scans_registers = !is_complex<T> && sizeof(T) >= 4 && !is_same<Op, LogAddExpOp>;
 
-template <int size>
-struct IndexOf;
-template <>
-struct IndexOf<4> {
-  using type = int32_t;
+template <int... i>
+struct Indices {};
+template <int n, int... i>
+struct CountTo : CountTo<n - 1, n - 1, i...> {};
+template <int... i>
+struct CountTo<0, i...> {
+  using type = Indices<i...>;
 };
-template <>
-struct IndexOf<8> {
-  using type = int64_t;
-};
+template <typename T>
+using LaneIndices = typename CountTo<lanes<T>>::type;
+
+/** Lane i takes lane i - shift, and the first ones take the identity. */
+template <int shift, typename P, int... i>
+MLX_FN P shift_lanes(P identity, P v, Indices<i...>) {
+  constexpr int width = sizeof...(i);
+  return __builtin_shufflevector(identity, v, (i < shift ? i : width + i - shift)...);
+}
+
+template <typename P, int... i>
+MLX_FN P reverse_lanes(P v, Indices<i...>) {
+  return __builtin_shufflevector(v, v, (static_cast<int>(sizeof...(i)) - 1 - i)...);
+}
+
+template <typename P, int... i>
+MLX_FN P last_lane(P v, Indices<i...>) {
+  return __builtin_shufflevector(v, v, (i * 0 + static_cast<int>(sizeof...(i)) - 1)...);
+}
 
 /** Inclusive scan of the lanes. */
-template <typename Op, typename T>
+template <typename Op, typename T, int shift = 1>
 MLX_FN Pack<T> scan_lanes(Pack<T> v, Pack<T> identity) {
-  constexpr int width = lanes<T>;
-  using Index = Pack<typename IndexOf<sizeof(T)>::type>;
-  for (int shift = 1; shift < width; shift *= 2) {
-    Index from;  // lane i takes lane i - shift, or the identity
-    for (int i = 0; i < width; i++) from[i] = i < shift ? i : width + i - shift;
-    v = Op().apply(__builtin_shuffle(identity, v, from), v);
+  if constexpr (shift < lanes<T>) {
+    v = Op().apply(shift_lanes<shift>(identity, v, LaneIndices<T>()), v);
+    return scan_lanes<Op, T, 2 * shift>(v, identity);
+  } else {
+    return v;
   }
-  return v;
-}
-
-template <typename T>
-MLX_FN Pack<T> reverse_lanes(Pack<T> v) {
-  Pack<typename IndexOf<sizeof(T)>::type> from;
-  for (int i = 0; i < lanes<T>; i++) from[i] = lanes<T> - 1 - i;
-  return __builtin_shuffle(v, from);
-}
-
-template <typename T>
-MLX_FN Pack<T> last_lane(Pack<T> v) {
-  Pack<typename IndexOf<sizeof(T)>::type> from;
-  for (int i = 0; i < lanes<T>; i++) from[i] = lanes<T> - 1;
-  return __builtin_shuffle(v, from);
 }
 
 template <typename Op, typename T, bool backward>
@@ -98,11 +99,11 @@ void scan_row(const void* in, void* out, int64_t n, void* carry) {
     for (; done + width <= n; done += width) {
       int64_t at = backward ? n - done - width : done;
       Pack<T> v = load_pack(from + at);
-      if constexpr (backward) v = reverse_lanes<T>(v);
+      if constexpr (backward) v = reverse_lanes(v, LaneIndices<T>());
       v = scan_lanes<Op, T>(v, identity);
       Pack<T> result = op.apply(carried, v);
-      carried = op.apply(carried, last_lane<T>(v));
-      if constexpr (backward) result = reverse_lanes<T>(result);
+      carried = op.apply(carried, last_lane(v, LaneIndices<T>()));
+      if constexpr (backward) result = reverse_lanes(result, LaneIndices<T>());
       store_pack(to + at, result);
     }
     acc = carried[0];

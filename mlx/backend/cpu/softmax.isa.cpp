@@ -2,7 +2,7 @@
 #include "mlx/backend/cpu/softmax_kernels.h"
 
 #include "mlx/backend/cpu/reduce_fold.h"
-#include "mlx/kernels/math_exp.h"
+#include "mlx/kernels/softmax.h"
 
 namespace mlx::core::cpu::MLX_ISA {
 
@@ -17,14 +17,14 @@ void softmax_rows(const T* in, T* out, int64_t n, int64_t count) {
     int64_t i = 0;
     for (; i + step <= n; i += step) {
       for (int64_t k = 0; k < step; k++) {
-        T e = math::exp(in[i + k] - shift);
+        T e = exp_nonpositive(in[i + k] - shift);
         out[i + k] = e;
         part[k] += e;
       }
     }
     T sum = fold_values<SumOp>(part, step);
     for (; i < n; i++) {
-      out[i] = math::exp(in[i] - shift);
+      out[i] = exp_nonpositive(in[i] - shift);
       sum += out[i];
     }
     T scale = T(1) / sum;
@@ -34,23 +34,29 @@ void softmax_rows(const T* in, T* out, int64_t n, int64_t count) {
 
 template <typename T>
 void softmax_columns(const T* in, T* out, int64_t n, int64_t stride, int64_t width) {
-  T shift[max_softmax_columns], sum[max_softmax_columns];
+  T shift[max_softmax_columns], part[max_softmax_columns];
+  double sum[max_softmax_columns];
   fold_columns<MaxOp>(in, stride, n, width, shift);
   for (int64_t j = 0; j < width; j++) sum[j] = 0;
-  for (int64_t i = 0; i < n; i++) {
-    const T* x = in + i * stride;
-    T* y = out + i * stride;
+  for (int64_t block = 0; block < n; block += row_block) {
+    int64_t end = n < block + row_block ? n : block + row_block;
+    for (int64_t j = 0; j < width; j++) part[j] = 0;
+    for (int64_t i = block; i < end; i++) {
+      const T* x = in + i * stride;
+      T* y = out + i * stride;
 #pragma GCC ivdep
-    for (int64_t j = 0; j < width; j++) {
-      T e = math::exp(x[j] - shift[j]);
-      y[j] = e;
-      sum[j] += e;
+      for (int64_t j = 0; j < width; j++) {
+        T e = exp_nonpositive(x[j] - shift[j]);
+        y[j] = e;
+        part[j] += e;
+      }
     }
+    for (int64_t j = 0; j < width; j++) sum[j] += part[j];
   }
-  for (int64_t j = 0; j < width; j++) sum[j] = T(1) / sum[j];
+  for (int64_t j = 0; j < width; j++) part[j] = static_cast<T>(1.0 / sum[j]);
   for (int64_t i = 0; i < n; i++) {
     T* y = out + i * stride;
-    for (int64_t j = 0; j < width; j++) y[j] *= sum[j];
+    for (int64_t j = 0; j < width; j++) y[j] *= part[j];
   }
 }
 

@@ -1,0 +1,327 @@
+"""The fused functions against NumPy, through every transform."""
+
+import mlx.core as mx
+import numpy as np
+import pytest
+from oracle import (
+    EPS,
+    FLOATS,
+    assert_close,
+    check_derivatives,
+    check_vmap,
+    to_mlx,
+    to_numpy,
+    values,
+)
+
+fast = mx.fast
+
+
+@pytest.fixture(autouse=True)
+def on_cpu():
+    with mx.stream(mx.cpu):
+        yield
+
+
+def rms_norm(x, weight=None, eps=1e-5):
+    y = x / np.sqrt(np.mean(x * x, -1, keepdims=True) + eps)
+    return y if weight is None else y * weight
+
+
+def layer_norm(x, weight=None, bias=None, eps=1e-5):
+    y = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + eps)
+    y = y if weight is None else y * weight
+    return y if bias is None else y + bias
+
+
+@pytest.mark.parametrize("name", FLOATS)
+@pytest.mark.parametrize("shape", [(7,), (3, 1), (2, 3, 16), (5, 33), (4, 1000), (2, 5000)])
+def test_norms(name, shape):
+    x, w, b = values(name, shape), values(name, shape[-1:], 1), values(name, shape[-1:], 2)
+    wide = x.astype("float64")
+    a, aw, ab = to_mlx(x, name), to_mlx(w, name), to_mlx(b, name)
+    for weight, mw in ((None, None), (w, aw)):
+        assert_close(fast.rms_norm(a, mw, 1e-5), rms_norm(wide, weight), name, 8)
+        for bias, mb in ((None, None), (b, ab)):
+            got = fast.layer_norm(a, mw, mb, 1e-5)
+            assert got.dtype == a.dtype
+            if shape[-1] > 1:
+                assert_close(got, layer_norm(wide, weight, bias), name, 20)
+
+
+def test_norms_of_other_layouts():
+    x = values("float32", (6, 5, 8))
+    w = mx.array(values("float32", (8,)))
+    for a, y in (
+        (mx.swapaxes(mx.array(x), 0, 1), x.swapaxes(0, 1)),
+        (mx.array(x)[::2, 1:], x[::2, 1:]),
+        (mx.broadcast_to(mx.array(x[:1]), x.shape), np.broadcast_to(x[:1], x.shape)),
+    ):
+        assert_close(fast.rms_norm(a, w, 1e-5), rms_norm(y, np.array(w)), "float32", 4)
+        assert_close(fast.layer_norm(a, w, None, 1e-5), layer_norm(y, np.array(w)), "float32", 8)
+    a = mx.array(x) + 1  # a temporary whose buffer the norm may take over
+    assert_close(fast.layer_norm(a * 2, None, None, 1e-5), layer_norm(2 * (x + 1)), "float32", 8)
+    assert_close(a, x + 1, "float32")
+
+
+def test_norm_dtypes_and_errors():
+    x = mx.array([[1.0, 2.0]])
+    assert fast.rms_norm(x.astype(mx.float16), mx.ones(2), 1e-5).dtype == mx.float32
+    assert fast.rms_norm(x.astype(mx.int32), mx.ones(2, mx.float16), 1e-5).dtype == mx.float16
+    assert fast.rms_norm(mx.zeros((0, 4)), None, 1e-5).shape == (0, 4)
+    assert fast.layer_norm(mx.zeros((3, 0)), None, None, 1e-5).shape == (3, 0)
+    for bad in (
+        lambda: fast.rms_norm(mx.array(1.0), None, 1e-5),
+        lambda: fast.rms_norm(x, mx.ones(3), 1e-5),
+        lambda: fast.rms_norm(x, mx.ones((1, 2)), 1e-5),
+        lambda: fast.layer_norm(x, None, mx.ones(3), 1e-5),
+        lambda: fast.rms_norm(x.astype(mx.int32), None, 1e-5),
+        lambda: fast.layer_norm(x.astype(mx.complex64), None, None, 1e-5),
+    ):
+        with pytest.raises(ValueError):
+            bad()
+
+
+def packed(f, *shapes):
+    """f of several float64 arrays as a function of one flat array, and a value for that."""
+    sizes = [int(np.prod(s)) for s in shapes]
+    bounds = np.cumsum([0, *sizes])
+
+    def g(flat):
+        parts = [
+            flat[int(b) : int(b) + n].reshape(s)
+            for b, n, s in zip(bounds, sizes, shapes, strict=False)
+        ]
+        return f(*parts)
+
+    return g, values("float64", (int(bounds[-1]),)) + 0.2
+
+
+NORMS = {
+    "rms": (lambda x: fast.rms_norm(x, None, 1e-3), [(3, 5)]),
+    "rms weight": (lambda x, w: fast.rms_norm(x, w, 1e-3), [(2, 3, 5), (5,)]),
+    "layer": (lambda x: fast.layer_norm(x, None, None, 1e-3), [(3, 5)]),
+    "layer weight": (lambda x, w: fast.layer_norm(x, w, None, 1e-3), [(3, 5), (5,)]),
+    "layer bias": (lambda x, b: fast.layer_norm(x, None, b, 1e-3), [(3, 5), (5,)]),
+    "layer both": (lambda x, w, b: fast.layer_norm(x, w, b, 1e-3), [(2, 3, 5), (5,), (5,)]),
+}
+
+
+@pytest.mark.parametrize("case", NORMS)
+def test_norm_derivatives(case):
+    f, shapes = NORMS[case]
+    g, x = packed(f, *shapes)
+    check_derivatives(g, x, 1e-5)
+    check_derivatives(lambda a: g(a) ** 2, x, 1e-5)
+    # second derivatives, through the backward node's fallback
+    check_derivatives(mx.grad(lambda a: mx.sum(g(a) ** 3)), x, 1e-4)
+
+
+def test_norm_gradients_in_half_precision():
+    x, w, c = (
+        values("float16", (50, 64)),
+        values("float16", (64,), 1),
+        values("float16", (50, 64), 2),
+    )
+
+    def loss(x, w, dtype):
+        x, w = mx.array(x, dtype=dtype), mx.array(w, dtype=dtype)
+        return mx.grad(
+            lambda x, w: mx.sum(fast.rms_norm(x, w, 1e-5) * mx.array(c, dtype=dtype)), (0, 1)
+        )(x, w)
+
+    for half, full in zip(loss(x, w, mx.float16), loss(x, w, mx.float32), strict=True):
+        np.testing.assert_allclose(to_numpy(half), to_numpy(full), atol=0.05)
+
+
+def test_norm_vmap():
+    w, b = mx.array(values("float32", (5,))), mx.array(values("float32", (5,), 1))
+    check_vmap(lambda x: fast.layer_norm(x, w, b, 1e-5), (3, 5))
+    check_vmap(lambda x: fast.rms_norm(x, w, 1e-5), (3, 5))
+    x, ws = mx.array(values("float32", (4, 5))), mx.array(values("float32", (3, 5)))
+    got = mx.vmap(lambda w: fast.rms_norm(x, w, 1e-5))(ws)
+    for i in range(3):
+        assert_close(got[i], to_numpy(fast.rms_norm(x, ws[i], 1e-5)), "float32", 4)
+    grads = mx.vmap(mx.grad(lambda x: mx.sum(fast.rms_norm(x, w, 1e-5) ** 2)))(x)
+    for i in range(4):
+        want = mx.grad(lambda x: mx.sum(fast.rms_norm(x, w, 1e-5) ** 2))(x[i])
+        assert_close(grads[i], to_numpy(want), "float32", 20)
+
+
+def rope(x, dims, traditional, base, scale, offset, freqs=None):
+    half = dims // 2
+    inverse = base ** (-np.arange(half) / half) if freqs is None else 1 / np.asarray(freqs)
+    offset = np.broadcast_to(offset, x.shape[:1]).reshape(-1, *[1] * (x.ndim - 2))
+    theta = ((np.arange(x.shape[-2]) + offset) * scale)[..., None] * inverse
+    c, s = np.cos(theta), np.sin(theta)
+    out = x.astype("float64").copy()
+    first, second = (
+        (slice(0, dims, 2), slice(1, dims, 2))
+        if traditional
+        else (slice(0, half), slice(half, dims))
+    )
+    out[..., first] = x[..., first] * c - x[..., second] * s
+    out[..., second] = x[..., first] * s + x[..., second] * c
+    return out
+
+
+@pytest.mark.parametrize("name", FLOATS)
+@pytest.mark.parametrize("traditional", [False, True])
+@pytest.mark.parametrize("shape", [(2, 3, 8), (2, 3, 4, 8), (1, 2, 3, 4, 8), (2, 2, 1, 8)])
+def test_rope(name, traditional, shape):
+    x = values(name, shape)
+    a = to_mlx(x, name)
+    for dims, scale, offset in ((8, 1.0, 0), (4, 0.5, 7), (8, 1.0, 100)):
+        got = fast.rope(a, dims, traditional=traditional, base=100.0, scale=scale, offset=offset)
+        assert got.dtype == a.dtype
+        scaled = 30 if name == "float64" else 4  # angles are float32
+        want = rope(x, dims, traditional, 100.0, scale, offset)
+        assert_close(got, want, "float32" if name == "float64" else name, scaled)
+    freqs = [1.0, 3.0, 7.0, 20.0]
+    got = fast.rope(
+        a, 8, traditional=traditional, base=None, scale=1.0, offset=3, freqs=mx.array(freqs)
+    )
+    assert_close(
+        got, rope(x, 8, traditional, None, 1.0, 3, freqs), "float16" if name[0] != "b" else name, 4
+    )
+    offsets = np.arange(shape[0]) * 5
+    got = fast.rope(a, 8, traditional=traditional, base=100.0, scale=1.0, offset=mx.array(offsets))
+    assert_close(
+        got, rope(x, 8, traditional, 100.0, 1.0, offsets), "float16" if name[0] != "b" else name, 4
+    )
+
+
+def test_rope_errors_and_derivatives():
+    x = mx.zeros((1, 2, 3, 8))
+    options = {"traditional": False, "base": 10.0, "scale": 1.0, "offset": 0}
+    for dims, change in (
+        (3, {}),
+        (10, {}),
+        (8, {"base": None}),
+        (8, {"freqs": mx.ones(4)}),
+        (8, {"base": None, "freqs": mx.ones(3)}),
+        (8, {"offset": mx.array([1, 2])}),
+        (8, {"offset": mx.array([1.0])}),
+    ):
+        with pytest.raises(ValueError):
+            fast.rope(x, dims, **{**options, **change})
+    with pytest.raises(ValueError):
+        fast.rope(x[0, 0], 8, **options)
+    with pytest.raises(ValueError):
+        fast.rope(x.astype(mx.int32), 8, **options)
+    for traditional in (False, True):
+        options["traditional"] = traditional
+        check_derivatives(lambda a: fast.rope(a, 4, **options), values("float64", (1, 3, 6)), 1e-5)
+
+
+def attention(q, k, v, scale, mask=None, sinks=None):
+    q, k, v = (t.astype("float64") for t in (q, k, v))
+    repeats = q.shape[1] // k.shape[1]
+    k, v = np.repeat(k, repeats, 1), np.repeat(v, repeats, 1)
+    scores = scale * q @ k.swapaxes(-1, -2)
+    if mask is not None:
+        scores = np.where(mask, scores, -1e30) if mask.dtype == bool else scores + mask
+    if sinks is not None:
+        column = np.broadcast_to(sinks[:, None, None], (*scores.shape[:-1], 1))
+        scores = np.concatenate([scores, column], -1)
+    e = np.exp(scores - scores.max(-1, keepdims=True))
+    weights = e / e.sum(-1, keepdims=True)
+    return weights[..., : k.shape[2]] @ v
+
+
+@pytest.mark.parametrize("name", ["float16", "bfloat16", "float32"])
+@pytest.mark.parametrize("heads", [(2, 2), (4, 2), (4, 1)])
+@pytest.mark.parametrize("lengths", [(5, 5), (1, 7), (3, 9)])
+def test_attention(name, heads, lengths):
+    q = values(name, (2, heads[0], lengths[0], 8))
+    k, v = (
+        values(name, (2, heads[1], lengths[1], 8), 1),
+        values(name, (2, heads[1], lengths[1], 6), 2),
+    )
+    aq, ak, av = (to_mlx(t, name) for t in (q, k, v))
+    causal = np.arange(lengths[1]) <= np.arange(lengths[1] - lengths[0], lengths[1])[:, None]
+    boolean = values("bool_", (2, heads[0], *lengths)) | causal[None, None]
+    additive = values(name, lengths, 3)
+    for mask, given in (
+        (None, None),
+        (causal, "causal"),
+        (causal, mx.array(causal)),
+        (boolean, mx.array(boolean)),
+        (boolean[:, :1], mx.array(boolean[:, :1])),
+        (additive, to_mlx(additive, name)),
+    ):
+        got = fast.scaled_dot_product_attention(aq, ak, av, scale=0.3, mask=given)
+        assert got.dtype == aq.dtype
+        assert_close(got, attention(q, k, v, 0.3, mask), name, 8)
+    sinks = values(name, (heads[0],), 4)
+    got = fast.scaled_dot_product_attention(aq, ak, av, scale=0.3, sinks=to_mlx(sinks, name))
+    assert_close(got, attention(q, k, v, 0.3, None, sinks), name, 8)
+
+
+def test_attention_of_masked_rows_and_errors():
+    def call(q=(1, 2, 3, 4), k=(1, 2, 5, 4), v=(1, 2, 5, 4), dtype=mx.float32, **options):
+        arrays = [mx.zeros(s, dtype=dtype) for s in (q, k, v)]
+        return fast.scaled_dot_product_attention(*arrays, scale=1.0, **options)
+
+    eye = mx.eye(4)[None, None]
+    blind = fast.scaled_dot_product_attention(
+        mx.zeros((1, 1, 2, 4)),
+        mx.zeros((1, 1, 4, 4)),
+        eye,
+        scale=1.0,
+        mask=mx.zeros((2, 4), dtype=mx.bool_),
+    )
+    np.testing.assert_allclose(to_numpy(blind), 0.25)
+    for bad in (
+        {"q": (2, 3, 4)},
+        {"q": (1, 3, 3, 4)},
+        {"k": (1, 2, 5, 6)},
+        {"v": (1, 1, 5, 4)},
+        {"v": (1, 2, 6, 4)},
+        {"q": (2, 2, 3, 4)},
+        {"dtype": mx.int32},
+        {"mask": "foo"},
+        {"mask": mx.zeros((4, 5))},
+        {"mask": mx.zeros((3, 5)), "dtype": mx.float16},
+        {"sinks": mx.zeros((3,))},
+    ):
+        with pytest.raises(ValueError):
+            call(**bad)
+
+
+def test_attention_derivatives():
+    def f(q, k, v):
+        return fast.scaled_dot_product_attention(q, k, v, scale=0.5, mask="causal")
+
+    g, x = packed(f, (1, 4, 3, 2), (1, 2, 4, 2), (1, 2, 4, 3))
+    check_derivatives(g, x, 1e-5)
+
+
+@pytest.mark.parametrize("name", FLOATS)
+def test_cross_entropy(name):
+    x = values(name, (4, 5, 7))
+    t = np.random.default_rng(1).integers(0, 7, (4, 5))
+    wide = x.astype("float64")
+    logs = np.log(np.exp(wide).sum(-1))
+    want = logs - np.take_along_axis(wide, t[..., None], -1)[..., 0]
+    got = fast.cross_entropy(to_mlx(x, name), mx.array(t))
+    assert got.dtype == getattr(mx, name)
+    assert_close(got, want, name, 4)
+    outside = fast.cross_entropy(to_mlx(x[0], name), mx.array([-1, 7, 0, 1, 2]))
+    assert_close(outside[:2], logs[0, :2], name, 4)
+    assert EPS[name] > 0
+
+
+def test_cross_entropy_errors_and_derivatives():
+    x = mx.zeros((2, 3))
+    for logits, targets in (
+        (x.astype(mx.int32), mx.array([0, 1])),
+        (x, mx.array([0, 1, 2])),
+        (x, mx.array([0.0, 1.0])),
+        (mx.array(1.0), mx.array(0)),
+    ):
+        with pytest.raises(ValueError):
+            fast.cross_entropy(logits, targets)
+    t = mx.array([1, 0, 2])
+    check_derivatives(lambda a: fast.cross_entropy(a, t), values("float64", (3, 4)))
+    check_vmap(lambda a: fast.cross_entropy(a, t), (3, 4))
