@@ -48,6 +48,20 @@ std::optional<array> unless_equal(float value, float trivial) {
   return value == trivial ? std::nullopt : std::optional<array>(array(value));
 }
 
+/** Positions drawn with the weights exp(logits), of one axis, by inverting their running sum. */
+array draw_positions(const array& logits, const Shape& shape, const std::optional<array>& key,
+                     StreamOrDevice s) {
+  check(logits.size() > 0, "categorical", "Cannot draw from logits of shape (0).");
+  array x = astype(logits, float32, s);
+  array top = max(x, s);
+  // Infinite logits of the top are as likely as each other.
+  array weights = exp(where(equal(x, top, s), array(0.0f), subtract(x, top, s), s), s);
+  array sums = cumsum(weights, 0, false, true, std::nullopt, s);
+  array target = multiply(uniform(shape, key, s), take(sums, -1, 0, s), s);
+  array positions = astype(searchsorted(sums, target, "right", s), uint32, s);
+  return minimum(positions, array(static_cast<uint32_t>(logits.size() - 1)), s);
+}
+
 /** Standard complex normal: real and imaginary part with variance 1/2. */
 array complex_normal(const Shape& shape, const std::optional<array>& key, StreamOrDevice s) {
   Shape pairs = shape;
@@ -182,6 +196,9 @@ array categorical(const array& logits, int axis, const Shape& shape,
   bool fits = reduced.size() <= shape.size() && broadcast_shapes(reduced, shape) == shape;
   check(fits, "categorical", "Requested shape ", shape,
         " is not broadcast compatible with reduced logits shape ", reduced, ".");
+  if (ndim == 1 && !shape.empty()) {
+    return draw_positions(logits, shape, key, s);
+  }
   Shape noise = shape;
   noise.insert(noise.end() - (ndim - 1 - ax), logits.shape(ax));
   array noisy = add(gumbel(noise, float32, key, s), logits, s);
@@ -191,6 +208,9 @@ array categorical(const array& logits, int axis, const Shape& shape,
 array categorical(const array& logits, int axis, int num_samples, const std::optional<array>& key,
                   StreamOrDevice s) {
   int ax = normalize_axis_index(axis, static_cast<int>(logits.ndim()), "[categorical] ");
+  if (logits.ndim() == 1) {
+    return draw_positions(logits, {num_samples}, key, s);
+  }
   Shape noise = logits.shape();
   noise.push_back(num_samples);
   array noisy = add(gumbel(noise, float32, key, s), expand_dims(logits, -1, s), s);

@@ -83,6 +83,18 @@ EXACT = {
         lambda: R.categorical(LOGITS, shape=(3, 2), key=KEY),
         [[2, 0], [2, 1], [2, 0]],
     ),
+    "categorical_one_axis": (
+        lambda: R.categorical(LOGITS[0], num_samples=6, key=KEY),
+        [1, 0, 2, 2, 1, 0],
+    ),
+    "categorical_one_axis_shape": (
+        lambda: R.categorical(LOGITS[0], shape=(2, 3), key=KEY),
+        [[1, 0, 2], [2, 1, 0]],
+    ),
+    "categorical_infinite": (
+        lambda: R.categorical(mx.array([0.0, -mx.inf, 0.0]), num_samples=8, key=R.key(0)),
+        [2, 0, 0, 2, 0, 2, 0, 2],
+    ),
     "permutation": (lambda: R.permutation(10, key=KEY), [5, 6, 2, 1, 0, 3, 4, 9, 7, 8]),
     "permutation_of": (
         lambda: R.permutation(mx.arange(8).reshape(2, 4), axis=1, key=KEY),
