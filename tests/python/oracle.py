@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 import mlx.core as mx
 import numpy as np
+from derivatives import check_gradient
 
 INTEGERS = ["bool_", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"]
 FLOATS = ["float16", "bfloat16", "float32", "float64"]
@@ -81,24 +82,7 @@ def assert_close(got: mx.array, want: np.ndarray, name: str, scale: float = 1.0)
 
 def check_derivatives(f: Callable[[mx.array], mx.array], x: np.ndarray, tol: float = 1e-6) -> None:
     """vjp and jvp of f in float64 agree with central differences and with each other."""
-    x = np.asarray(x, "float64")
-    rng = np.random.default_rng(1)
-    direction = rng.standard_normal(x.shape)
-    a, d = mx.array(x, dtype=mx.float64), mx.array(direction, dtype=mx.float64)
-    (y,), (tangent,) = mx.jvp(lambda t: f(t), [a], [d])
-    h = 1e-6
-    up = to_numpy(f(mx.array(x + h * direction, dtype=mx.float64)))
-    down = to_numpy(f(mx.array(x - h * direction, dtype=mx.float64)))
-    np.testing.assert_allclose(to_numpy(tangent), (up - down) / (2 * h), rtol=tol, atol=tol)
-    cotangent = rng.standard_normal(y.shape)
-    _, (grad,) = mx.vjp(lambda t: f(t), [a], [mx.array(cotangent, dtype=mx.float64)])
-    assert grad.shape == a.shape
-    np.testing.assert_allclose(
-        np.sum(to_numpy(grad) * direction),
-        np.sum(cotangent * to_numpy(tangent)),
-        rtol=tol,
-        atol=tol,
-    )
+    check_gradient(f, [mx.array(np.asarray(x, "float64"), dtype=mx.float64)], tol, tol)
 
 
 def check_vmap(f: Callable[[mx.array], mx.array], shape: tuple[int, ...]) -> None:
