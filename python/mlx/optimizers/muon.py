@@ -15,7 +15,7 @@ def _orthogonalised(x: mx.array, steps: int) -> mx.array:
     tall = x.shape[-2] > x.shape[-1]
     if tall:
         x = x.T
-    x = x / (mx.linalg.norm(x, keepdims=True) + 1e-7)
+    x = x / (mx.sqrt(mx.sum(mx.square(x))) + 1e-7)
     for _ in range(steps):
         gram = x @ x.T
         step = mx.addmm(b * gram, gram, gram, beta=1.0, alpha=c)
