@@ -670,7 +670,14 @@ def test_shrinking():
     close(line[1], [0, 0.125, 0.375, 0.375, 0.125, 0])
     line = np.array(nn.Upsample(0.5, "cubic", antialias=True)(mx.eye(6)[None])[0])
     close(line.sum(1), 1)
-    close(nn.Upsample(0.5)(mx.arange(6).reshape(1, 6, 1)).flatten(), [0, 2, 4])
+    for size, factor, places in [
+        (6, 0.5, [0, 2, 4]),
+        (7, 0.4, [0, 3]),
+        (4, 1.3, [0, 1, 2, 2, 3]),
+        (4, 1.7, [0, 0, 1, 2, 2, 3]),
+        (4, 1.75, [0, 0, 1, 2, 2, 3, 3]),
+    ]:
+        close(nn.Upsample(factor)(mx.arange(size).reshape(1, size, 1)).flatten(), places)
 
 
 @pytest.mark.parametrize("mode", ["nearest", "linear", "cubic"])
@@ -687,6 +694,7 @@ def test_upsampling_settings():
     assert repr(nn.Upsample(2, "linear")) == (
         "Upsample(scale_factor=2.0, mode='linear', align_corners=False)"
     )
+    assert repr(nn.Upsample(0.5, "cubic", antialias=True)).endswith("antialias=True)")
     for call in [
         lambda: nn.Upsample(2, "spline"),
         lambda: nn.Upsample(2, antialias=True),

@@ -103,10 +103,11 @@ def upsample_nearest(x: mx.array, scale_factor: Sequence[float]) -> mx.array:
         if scale == int(scale):
             x = mx.repeat(x, count // max(size, 1), axis=axis)
             continue
+        ratio = size / max(count, 1)
         if scale < 1:
-            place = mx.arange(count) * size // count
+            place = mx.floor(mx.arange(count) * ratio)
         else:
-            place = mx.round(_positions(size, scale, align_corners=False))
+            place = mx.round((mx.arange(count) + 0.5) * ratio - 0.5)
         x = mx.take(x, mx.clip(place, 0, size - 1).astype(mx.int32), axis)
     return x
 
@@ -202,7 +203,7 @@ class Upsample(Module):
     def _extra_repr(self) -> str:
         return (
             f"scale_factor={self.scale_factor}, mode={self.mode!r}, "
-            f"align_corners={self.align_corners}"
+            f"align_corners={self.align_corners}" + (", antialias=True" if self.antialias else "")
         )
 
     def __call__(self, x: mx.array) -> mx.array:
