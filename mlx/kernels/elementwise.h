@@ -92,7 +92,7 @@ struct FloorDivide {
       // The quotient of 32-bit integers rounds in double without crossing a whole number.
       double q = floor(static_cast<double>(a) / static_cast<double>(b == 0 ? T(1) : b));
       T wrapped = from_wrapping<T>(wrapping<T>(0) - static_cast<wrapping<T>>(a));
-      bool minus_one = is_signed<T> && static_cast<T>(b + 1) == 0;
+      bool minus_one = is_signed<T> && b == static_cast<T>(-1);
       T r = minus_one ? wrapped : convert<T>(minus_one ? 0.0 : q);
       return b == 0 ? T(0) : r;
     } else {
@@ -146,7 +146,7 @@ struct Power {
       wrapping<T> exponent = static_cast<wrapping<T>>(b);
       bool negative = is_signed<T> && b < T(0);
       if (negative) {
-        bool unit = a == T(1) || static_cast<T>(a + 1) == T(0);
+        bool unit = a == T(1) || a == static_cast<T>(-1);
         base = unit ? base : 0;
         exponent = unit ? (exponent & 1u) : 1u;
       }

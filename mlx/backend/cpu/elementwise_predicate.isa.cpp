@@ -6,7 +6,7 @@ namespace mlx::core::cpu::MLX_ISA {
 
 namespace {
 
-/** out = c ? a : b for elements of the size of T. With a mask, since g++ makes a branch of the
+/** out = c ? a : b for unsigned T of the elements' size. By masks, since g++ makes a branch of the
  *  choice, which costs ten times as much where the condition is random. */
 template <typename T>
 void select_row(void* out, const void* c, const void* a, const void* b, int64_t n) {
@@ -15,7 +15,7 @@ void select_row(void* out, const void* c, const void* a, const void* b, int64_t 
   auto* x = static_cast<const T*>(a);
   auto* y = static_cast<const T*>(b);
   _Pragma("GCC ivdep") for (int64_t i = 0; i < n; ++i) {
-    T mask = static_cast<T>(-static_cast<T>(condition[i]));
+    T mask = static_cast<T>(0 - static_cast<T>(condition[i] != 0));
     o[i] = static_cast<T>(y[i] ^ ((x[i] ^ y[i]) & mask));
   }
 }

@@ -14,6 +14,19 @@ namespace k = kernels;
 template <typename T>
 T make();  // for decltype only
 
+// bool lies in memory as a byte; g++ vectorises loops over bytes, not over bool.
+template <typename T>
+using Stored = k::choose_type<k::is_bool<T>, uint8_t, T>;
+
+template <typename T>
+MLX_FN T loaded(Stored<T> x) {
+  if constexpr (k::is_bool<T>) {
+    return x != 0;
+  } else {
+    return x;
+  }
+}
+
 /** Elements per block where a row is cut: for the slow path's test and for half buffers. */
 constexpr int64_t block = 512;
 
@@ -23,18 +36,18 @@ constexpr int64_t block = 512;
 template <typename Op, typename T>
 void unary_row(void* out, const void* a, const void*, const void*, int64_t n) {
   using R = decltype(Op::apply(make<T>()));
-  auto* o = static_cast<R*>(out);
-  auto* x = static_cast<const T*>(a);
-  MLX_ROW_LOOP o[i] = Op::apply(x[i]);
+  auto* o = static_cast<Stored<R>*>(out);
+  auto* x = static_cast<const Stored<T>*>(a);
+  MLX_ROW_LOOP o[i] = Op::apply(loaded<T>(x[i]));
 }
 
 template <typename Op, typename T>
 void binary_row(void* out, const void* a, const void* b, const void*, int64_t n) {
   using R = decltype(Op::apply(make<T>(), make<T>()));
-  auto* o = static_cast<R*>(out);
-  auto* x = static_cast<const T*>(a);
-  auto* y = static_cast<const T*>(b);
-  MLX_ROW_LOOP o[i] = Op::apply(x[i], y[i]);
+  auto* o = static_cast<Stored<R>*>(out);
+  auto* x = static_cast<const Stored<T>*>(a);
+  auto* y = static_cast<const Stored<T>*>(b);
+  MLX_ROW_LOOP o[i] = Op::apply(loaded<T>(x[i]), loaded<T>(y[i]));
 }
 
 /** Rows of ops with a Slow form: blocks in which no element needs it take the fast loop. */
