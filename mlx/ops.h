@@ -137,8 +137,8 @@ array slice(const array& a, Shape start, Shape stop, Shape strides, StreamOrDevi
 array slice(const array& a, std::initializer_list<int> start, Shape stop, Shape strides,
             StreamOrDevice s = {});
 array slice(const array& a, Shape start, Shape stop, StreamOrDevice s = {});
-/** The part of shape `slice_size` that begins at `start` (integers, one for each of `axes`) and at 0
- *  along the others. A part that leaves the array raises std::out_of_range when evaluated. */
+/** The part of shape `slice_size` that begins at `start` (integers, one for each of `axes`) and at
+ * 0 along the others. A part that leaves the array raises std::out_of_range when evaluated. */
 array slice(const array& a, const array& start, std::vector<int> axes, Shape slice_size,
             StreamOrDevice s = {});
 
@@ -272,8 +272,8 @@ std::vector<array> atleast_3d(const std::vector<array>& a, StreamOrDevice s = {}
 array number_of_elements(const array& a, std::vector<int> axes, bool inverted, Dtype dtype = int32,
                          StreamOrDevice s = {});
 
-/** The same bytes as another dtype; the last axis changes with the size of an element, and throws if
- *  it cannot. Has no derivative. */
+/** The same bytes as another dtype; the last axis changes with the size of an element, and throws
+ * if it cannot. Has no derivative. */
 array view(const array& a, const Dtype& dtype, StreamOrDevice s = {});
 
 /** Elements shifted along axes, those that leave one end entering at the other; without axes the
@@ -310,8 +310,8 @@ array take(const array& a, int index, StreamOrDevice s = {});
 /** out[.., i, ..] = a[.., indices[.., i, ..], ..]; the other axes broadcast. */
 array take_along_axis(const array& a, const array& indices, int axis, StreamOrDevice s = {});
 
-/** `a` with out[.., indices[.., i, ..], ..] = values[.., i, ..]; values broadcast to the indices and
- *  are cast. Of several for one element the last wins. */
+/** `a` with out[.., indices[.., i, ..], ..] = values[.., i, ..]; values broadcast to the indices
+ * and are cast. Of several for one element the last wins. */
 array put_along_axis(const array& a, const array& indices, const array& values, int axis,
                      StreamOrDevice s = {});
 
@@ -348,8 +348,8 @@ array scatter_min(const array& a, const std::vector<array>& indices, const array
 array scatter_min(const array& a, const array& indices, const array& updates, int axis,
                   StreamOrDevice s = {});
 
-/** `a` with the elements under a mask of its leading axes replaced by those of `src` in order, or by
- *  the only one. Too few raise std::out_of_range when evaluated. */
+/** `a` with the elements under a mask of its leading axes replaced by those of `src` in order, or
+ * by the only one. Too few raise std::out_of_range when evaluated. */
 array masked_scatter(const array& a, const array& mask, const array& src, StreamOrDevice s = {});
 
 /** The positions of the elements that are not zero, in row-major order: an int32 array for each

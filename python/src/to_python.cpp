@@ -69,7 +69,7 @@ void eval_unlocked(std::vector<array> arrays) {
 }
 
 void eval_unlocked(const array& a) {
-  if (!a.is_available()) {
+  if (!a.is_available() || a.error()) {
     eval_unlocked(std::vector<array>{a});
   }
 }
