@@ -303,24 +303,10 @@ def test_vjp_sums_over_broadcast_axes(row):
     np.testing.assert_allclose(np.array(gb), np.array(fb).sum(0).sum(1, keepdims=True), rtol=1e-12)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "exp",
-        "log",
-        "sin",
-        "cos",
-        "tan",
-        "sinh",
-        "cosh",
-        "tanh",
-        "sqrt",
-        "square",
-        "reciprocal",
-        "arcsin",
-        "arctan",
-    ],
-)
+HOLOMORPHIC = "exp log sin cos tan sinh cosh tanh sqrt square reciprocal arcsin arctan"
+
+
+@pytest.mark.parametrize("name", HOLOMORPHIC.split())
 def test_complex_gradient_is_the_conjugate_derivative(name):
     z = np.array([0.3 + 0.4j, 0.7 - 0.2j], np.complex64)
     f = getattr(mx, name)
@@ -328,6 +314,25 @@ def test_complex_gradient_is_the_conjugate_derivative(name):
     step = 1e-3
     derivative = (np.array(f(mx.array(z + step))) - np.array(f(mx.array(z - step)))) / (2 * step)
     np.testing.assert_allclose(gradient, np.conj(derivative), rtol=3e-3, atol=3e-3)
+
+
+COMPLEX = [r for r in PLAIN if r.arity == 1 and r.rule in ("Float", "Magnitude")]
+
+
+@pytest.mark.parametrize("row", [r for r in COMPLEX if "degrees" not in r.function], ids=case_id)
+def test_complex_values_of_every_magnitude(row):
+    rng = np.random.default_rng(8)
+    n = 4000
+    z = rng.normal(size=n) + 1j * rng.normal(size=n)
+    units = rng.choice([1, -1, 1j, -1j], n)
+    size = 10.0 ** rng.uniform(-6, 6, n)
+    z = np.concatenate([z, z * size, units + z / size, z.real + 0j, 1j * z.imag])
+    z = z.astype(np.complex64)
+    want = expected(row, [z])
+    got = np.array(call(row, [mx.array(z)]))
+    finite = np.abs(want) < 1e38
+    error = np.abs(got[finite] - want[finite]) / np.maximum(np.abs(want[finite]), 1e-37)
+    assert error.max() < 1.5e-7
 
 
 def test_complex_conventions():
