@@ -6,18 +6,40 @@
 
 namespace mlx::core::allocator {
 
-/** A block of memory; does not own it. */
+/** A block of a device's memory, made by that device's backend. */
+class DeviceMemory {
+ public:
+  virtual ~DeviceMemory() = default;
+
+  virtual void* device_address() = 0;
+  virtual size_t bytes() = 0;
+
+  /**
+   * The contents for the host to read. Copied at the first call, when the device must be done with
+   * the block, and kept; the block itself stays where it is.
+   */
+  virtual void* host_address() = 0;
+};
+
+/** A block of memory, of the host or of a device; does not own it. */
 class Buffer {
  public:
   explicit Buffer(void* ptr = nullptr) : ptr_(ptr) {}
+  explicit Buffer(DeviceMemory* memory) : memory_(memory) {}
 
-  /** The address that the host reads and writes. */
-  void* raw_ptr() const { return ptr_; }
-  const void* ptr() const { return ptr_; }
-  void* ptr() { return ptr_; }
+  /** The address that the host reads; for host memory also the one it writes. */
+  void* raw_ptr() const { return memory_ ? memory_->host_address() : ptr_; }
+
+  /** The address on the buffer's own device. */
+  const void* ptr() const { return memory_ ? memory_->device_address() : ptr_; }
+  void* ptr() { return memory_ ? memory_->device_address() : ptr_; }
+
+  /** nullptr for host memory. */
+  DeviceMemory* device_memory() const { return memory_; }
 
  private:
-  void* ptr_;
+  void* ptr_ = nullptr;
+  DeviceMemory* memory_ = nullptr;
 };
 
 /**

@@ -96,6 +96,8 @@ class array {
   struct Data {
     allocator::Buffer buffer;
     allocator::Deleter deleter;
+    /** What a device's backend made of host memory, kept for further uses there. */
+    std::shared_ptr<allocator::DeviceMemory> device_copy;
     explicit Data(allocator::Data data) : buffer(data.buffer), deleter(std::move(data.deleter)) {}
     Data(const Data&) = delete;
     Data& operator=(const Data&) = delete;
@@ -132,9 +134,10 @@ class array {
   const std::vector<array>& inputs() const { return desc_->inputs; }
   std::vector<array>& inputs() { return desc_->inputs; }
 
-  /** Nobody else holds the node or its buffer: an op may write its result there. */
+  /** Nobody else holds the node, its buffer or a copy of it: an op may write its result there. */
   bool is_donatable() const {
-    return desc_.use_count() == 1 && desc_->data && desc_->data.use_count() == 1;
+    return desc_.use_count() == 1 && desc_->data && desc_->data.use_count() == 1 &&
+           !desc_->data->device_copy;
   }
 
   /** The other outputs of the same primitive, without this one, in order. */

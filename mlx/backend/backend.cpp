@@ -1,16 +1,57 @@
-// Finding device backends at run time.
+// Finding the GPU backend at run time: a library beside this one that may or may not be there, on a
+// machine that may or may not have a GPU.
 #include "mlx/backend/backend.h"
+
+#include <dlfcn.h>
+
+#include <filesystem>
 
 #include "mlx/core/errors.h"
 #include "mlx/utils.h"
 
 namespace mlx::core {
 
-Backend* gpu_backend() { return nullptr; }
+namespace {
+
+struct Found {
+  Backend* backend = nullptr;
+  std::string why_not;
+};
+
+std::filesystem::path library_folder() {
+  Dl_info info{};
+  dladdr(reinterpret_cast<const void*>(&gpu_backend), &info);
+  return std::filesystem::path(info.dli_fname ? info.dli_fname : "").parent_path();
+}
+
+Found find_gpu_backend() {
+  auto path = library_folder() / "libmlx_cuda.so";
+  if (!std::filesystem::exists(path)) {
+    return {nullptr, "this installation has no GPU backend."};
+  }
+  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!library) {
+    return {nullptr, std::string("its backend cannot be loaded: ") + dlerror()};
+  }
+  auto entry = reinterpret_cast<BackendEntry>(dlsym(library, backend_entry_name));
+  internal_check(entry != nullptr, "the GPU backend lacks its entry");
+  Found found;
+  found.backend = entry(&found.why_not);
+  return found;
+}
+
+const Found& gpu() {
+  static const Found found = find_gpu_backend();
+  return found;
+}
+
+}  // namespace
+
+Backend* gpu_backend() { return gpu().backend; }
 
 std::string unavailable_reason(const Device& d) {
   if (d.type == Device::gpu && !gpu_backend()) {
-    return "this build has no GPU backend.";
+    return gpu().why_not;
   }
   return "there is no device with index " + std::to_string(d.index) + ".";
 }

@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "mlx/array.h"
+#include "mlx/core/memory_pool.h"
 #include "mlx/device.h"
+#include "mlx/event.h"
 #include "mlx/primitives.h"
 
 namespace mlx::core {
@@ -22,10 +24,25 @@ class Backend {
   virtual const std::unordered_map<std::string, std::variant<std::string, size_t>>& device_info(
       int index) = 0;
 
-  /** Runs a primitive on its stream; throws std::invalid_argument if the backend lacks it. */
+  virtual MemoryPool& memory() = 0;
+
+  /**
+   * Queues a primitive on its stream and gives the outputs their device memory; throws
+   * std::invalid_argument if the backend lacks the primitive. Inputs may be in host memory.
+   */
   virtual void eval(Primitive& primitive, const std::vector<array>& inputs,
                     std::vector<array>& outputs) = 0;
+
+  /** An event whose signal is queued on the stream. */
+  virtual std::shared_ptr<EventState> new_event(const Stream& stream) = 0;
+
+  /** Blocks until all work queued on the stream is done. */
+  virtual void synchronize(const Stream& stream) = 0;
 };
+
+/** What a backend's library exports: the backend, or nullptr and the reason. */
+using BackendEntry = Backend* (*)(std::string* why_not);
+inline constexpr const char* backend_entry_name = "mlx_backend";
 
 /** The GPU backend, loaded on first use; nullptr where there is none. */
 Backend* gpu_backend();

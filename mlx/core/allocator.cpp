@@ -13,10 +13,11 @@
 #include <map>
 #include <mutex>
 #include <new>
+#include <utility>
 #include <vector>
 
 #include "mlx/core/errors.h"
-#include "mlx/memory.h"
+#include "mlx/core/memory_pool.h"
 
 namespace mlx::core {
 
@@ -155,7 +156,6 @@ class CachingAllocator {
   size_t cached_ = 0;
   size_t limit_ = physical_memory() / 10 * 9;
   size_t cache_limit_ = physical_memory() / 4;
-  size_t wired_limit_ = 0;
 
  private:
   CachingAllocator() {
@@ -222,57 +222,64 @@ CachingAllocator& the_allocator() { return CachingAllocator::instance(); }
 Buffer malloc(size_t size) { return Buffer(the_allocator().allocate(size)); }
 
 void free(Buffer buffer) {
-  if (buffer.raw_ptr()) {
-    the_allocator().free(buffer.raw_ptr());
+  if (auto* memory = buffer.device_memory()) {
+    delete memory;
+  } else if (buffer.ptr()) {
+    the_allocator().free(buffer.ptr());
   }
 }
 
 size_t allocated_size(Buffer buffer) {
-  return buffer.raw_ptr() ? header_of(buffer.raw_ptr())->bytes : 0;
+  if (auto* memory = buffer.device_memory()) {
+    return memory->bytes();
+  }
+  return buffer.ptr() ? header_of(buffer.ptr())->bytes : 0;
 }
 
 }  // namespace allocator
 
 using allocator::the_allocator;
 
-size_t get_active_memory() {
-  return the_allocator().locked([](auto& a) { return a.active_; });
-}
+namespace {
 
-size_t get_peak_memory() {
-  return the_allocator().locked([](auto& a) { return a.peak_; });
-}
+// Host memory as a pool, the way backends show theirs.
+class HostPool : public MemoryPool {
+ public:
+  size_t active() override {
+    return the_allocator().locked([](auto& a) { return a.active_; });
+  }
+  size_t peak() override {
+    return the_allocator().locked([](auto& a) { return a.peak_; });
+  }
+  void reset_peak() override {
+    the_allocator().locked([](auto& a) { return a.peak_ = a.active_; });
+  }
+  size_t cached() override {
+    return the_allocator().locked([](auto& a) { return a.cached_; });
+  }
+  size_t limit() override {
+    return the_allocator().locked([](auto& a) { return a.limit_; });
+  }
+  size_t set_limit(size_t limit) override {
+    return the_allocator().locked([limit](auto& a) { return std::exchange(a.limit_, limit); });
+  }
+  size_t set_cache_limit(size_t limit) override {
+    return the_allocator().locked([limit](auto& a) {
+      size_t old = std::exchange(a.cache_limit_, limit);
+      a.trim_to(limit);
+      return old;
+    });
+  }
+  void clear_cache() override {
+    the_allocator().locked([](auto& a) { a.trim_to(0); });
+  }
+};
 
-void reset_peak_memory() {
-  the_allocator().locked([](auto& a) { return a.peak_ = a.active_; });
-}
+}  // namespace
 
-size_t get_cache_memory() {
-  return the_allocator().locked([](auto& a) { return a.cached_; });
-}
-
-size_t set_memory_limit(size_t limit) {
-  return the_allocator().locked([limit](auto& a) { return std::exchange(a.limit_, limit); });
-}
-
-size_t get_memory_limit() {
-  return the_allocator().locked([](auto& a) { return a.limit_; });
-}
-
-size_t set_cache_limit(size_t limit) {
-  return the_allocator().locked([limit](auto& a) {
-    size_t old = std::exchange(a.cache_limit_, limit);
-    a.trim_to(limit);
-    return old;
-  });
-}
-
-void clear_cache() {
-  the_allocator().locked([](auto& a) { a.trim_to(0); });
-}
-
-size_t set_wired_limit(size_t limit) {
-  return the_allocator().locked([limit](auto& a) { return std::exchange(a.wired_limit_, limit); });
+MemoryPool& host_memory_pool() {
+  static auto* pool = new HostPool;
+  return *pool;
 }
 
 }  // namespace mlx::core

@@ -1,4 +1,4 @@
-// Events as a flag with a condition variable.
+// Events of the CPU: a flag with a condition variable.
 #include "mlx/event.h"
 
 #include <atomic>
@@ -6,42 +6,56 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "mlx/backend/backend.h"
 #include "mlx/core/interrupt.h"
 
 namespace mlx::core {
 
-struct Event::State {
-  explicit State(Stream stream) : stream(stream) {}
-  Stream stream;
-  std::atomic<bool> done{false};
-  std::mutex mutex;
-  std::condition_variable changed;
+namespace {
+
+class HostEvent : public EventState {
+ public:
+  using EventState::EventState;
+
+  void signal() override {
+    std::lock_guard lock(mutex_);
+    done_.store(true, std::memory_order_release);
+    changed_.notify_all();
+  }
+
+  bool is_signaled() override { return done_.load(std::memory_order_acquire); }
+
+  void wait() override {
+    if (is_signaled()) {
+      return;
+    }
+    std::unique_lock lock(mutex_);
+    while (
+        !changed_.wait_for(lock, std::chrono::milliseconds(20), [this] { return is_signaled(); })) {
+      lock.unlock();
+      if (interrupt_requested()) {
+        throw Interrupted();
+      }
+      lock.lock();
+    }
+  }
+
+  // Work reaches a stream's device from the thread that runs the stream's batch, which waits.
+  void wait_on(const Stream&) override { wait(); }
+
+ private:
+  std::atomic<bool> done_{false};
+  std::mutex mutex_;
+  std::condition_variable changed_;
 };
 
-Event::Event(Stream stream) : state_(std::make_shared<State>(stream)) {}
+}  // namespace
 
-const Stream& Event::stream() const { return state_->stream; }
-
-bool Event::is_signaled() const { return !state_ || state_->done.load(std::memory_order_acquire); }
-
-void Event::signal() const {
-  std::lock_guard lock(state_->mutex);
-  state_->done.store(true, std::memory_order_release);
-  state_->changed.notify_all();
-}
-
-void Event::wait() const {
-  if (is_signaled()) {
-    return;
-  }
-  std::unique_lock lock(state_->mutex);
-  auto done = [this] { return state_->done.load(std::memory_order_acquire); };
-  while (!state_->changed.wait_for(lock, std::chrono::milliseconds(20), done)) {
-    lock.unlock();
-    if (interrupt_requested()) {
-      throw Interrupted();
-    }
-    lock.lock();
+Event::Event(Stream stream) {
+  if (stream.device.type == Device::cpu) {
+    state_ = std::make_shared<HostEvent>(stream);
+  } else {
+    state_ = gpu_backend()->new_event(stream);
   }
 }
 

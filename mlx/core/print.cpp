@@ -1,5 +1,5 @@
-// How arrays, dtypes, devices and single elements look as text: nested brackets, long axes shortened
-// to three elements at each end.
+// How arrays, dtypes, devices and single elements look as text: nested brackets, long axes
+// shortened to three elements at each end.
 #include <cmath>
 #include <iomanip>
 #include <sstream>

@@ -232,7 +232,12 @@ std::vector<Stream> get_streams() { return scheduler::Registry::instance().strea
 
 void synchronize() { synchronize(default_stream(default_device())); }
 
-void synchronize(Stream s) { scheduler::wait_idle(s); }
+void synchronize(Stream s) {
+  scheduler::wait_idle(s);
+  if (s.device.type == Device::gpu) {
+    gpu_backend()->synchronize(s);
+  }
+}
 
 void synchronize(ThreadLocalStream s) { synchronize(stream_from_thread_local_stream(s)); }
 

@@ -31,11 +31,19 @@ void submit(detail::Batch batch) {
   scheduler::submit(stream, [b = std::make_shared<detail::Batch>(std::move(batch))] { b->run(); });
 }
 
-void schedule(const std::vector<array>& outputs, bool may_run_here) {
+// Running a batch of a GPU only queues work there, so it takes no time whatever its size.
+bool worth_running_here(const detail::Plan& plan, bool caller_waits) {
+  if (plan.batches.size() != 1) {
+    return false;
+  }
+  bool queues_only = plan.batches[0].stream.device.type == Device::gpu;
+  return queues_only || (caller_waits && plan.bytes <= inline_bytes);
+}
+
+void schedule(const std::vector<array>& outputs, bool caller_waits) {
   std::unique_lock lock(planning_lock());
   auto plan = detail::make_plan(outputs);
-  bool light = may_run_here && plan.batches.size() == 1 && plan.bytes <= inline_bytes;
-  if (light && scheduler::try_acquire(plan.batches[0].stream)) {
+  if (worth_running_here(plan, caller_waits) && scheduler::try_acquire(plan.batches[0].stream)) {
     lock.unlock();
     plan.batches[0].run();
     scheduler::release(plan.batches[0].stream);

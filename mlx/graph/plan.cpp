@@ -108,7 +108,7 @@ class Planner {
 
 void run_step(Step& step) {
   for (auto& event : step.waits) {
-    event.wait();
+    event.wait_on(step.primitive->stream());
   }
   for (auto& in : step.inputs) {
     if (in.error()) {
