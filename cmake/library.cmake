@@ -35,6 +35,9 @@ set_property(SOURCE ${PROJECT_SOURCE_DIR}/mlx/version.cpp
 
 # GCC 12 takes the deliberately undefined lanes inside its own AVX-512 intrinsics for mistakes.
 set(isa_flags -O3 -fno-math-errno -fno-trapping-math -ffp-contract=off -Wno-maybe-uninitialized)
+if(MLX_SANITIZE)  # checks between vector instructions make -O3 slow to compile and no faster to run
+  list(REMOVE_ITEM isa_flags -O3)
+endif()
 set(isa_flags_v4 -mprefer-vector-width=512)
 foreach(isa v2 v3 v4)
   if(mlx_isa_sources)
