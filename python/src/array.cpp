@@ -63,8 +63,8 @@ nb::dlpack::dtype dlpack_dtype(Dtype t) {
   }
 }
 
-nb::object to_dlpack(const array& source) {
-  eval_unlocked(source);
+nb::object to_dlpack(const array& shared) {
+  array source = own_elements(shared);
   auto* held = new array(source);
   nb::capsule owner(held, [](void* p) noexcept { delete static_cast<array*>(p); });
   std::vector<size_t> shape(source.shape().begin(), source.shape().end());

@@ -148,8 +148,8 @@ struct type_caster<mlx::core::StreamOrDevice> {
   template <typename T>
   bool load(handle src) noexcept {
     if constexpr (std::is_enum_v<T>) {
-      T found;
-      if (try_cast(src, found, false)) {
+      T found;  // an enum's caster takes plain ints, too
+      if (!PyLong_Check(src.ptr()) && try_cast(src, found, false)) {
         value = found;
         return true;
       }

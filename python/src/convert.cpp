@@ -316,6 +316,9 @@ array make_array(nb::handle value, std::optional<Dtype> dtype) {
     return dtype && *dtype != a->dtype() ? astype(*a, *dtype) : *a;
   }
   PyObject* p = value.ptr();
+  if (PyFloat_CheckExact(p)) {
+    return array(PyFloat_AS_DOUBLE(p), dtype.value_or(float32));
+  }
   bool is_sequence = PyList_Check(p) || PyTuple_Check(p);
   bool is_number = PyBool_Check(p) || PyLong_Check(p) || PyFloat_Check(p) || PyComplex_Check(p);
   if (is_sequence || is_number) {

@@ -18,7 +18,7 @@ std::optional<Device> as_device(nb::handle h) {
     return *nb::inst_ptr<Device>(h);
   }
   DeviceType type;
-  if (nb::try_cast(h, type, false)) {
+  if (!PyLong_Check(h.ptr()) && nb::try_cast(h, type, false)) {
     return Device(type);
   }
   return std::nullopt;

@@ -257,8 +257,7 @@ struct Export {
 };
 
 void fill_view(const array& source, Py_buffer* view, int flags) {
-  array a = source;
-  eval_unlocked(a);
+  array a = own_elements(source);
   bool takes_strides = (flags & PyBUF_STRIDES) == PyBUF_STRIDES;
   bool wants_rows = (flags & PyBUF_C_CONTIGUOUS) == PyBUF_C_CONTIGUOUS || !takes_strides;
   if (wants_rows && !a.flags().row_contiguous) {
@@ -279,6 +278,20 @@ void fill_view(const array& source, Py_buffer* view, int flags) {
 }
 
 }  // namespace
+
+array own_elements(const array& a) {
+  eval_unlocked(a);
+  bool repeats = false;
+  for (size_t i = 0; i < a.ndim(); i++) {
+    repeats |= a.strides()[i] == 0 && a.shape()[i] > 1;
+  }
+  if (!repeats) {
+    return a;
+  }
+  array copied = contiguous(a);
+  eval_unlocked(copied);
+  return copied;
+}
 
 bool is_foreign_array(nb::handle value) {
   return PyObject_CheckBuffer(value.ptr()) || nb::hasattr(value, "__dlpack__") ||

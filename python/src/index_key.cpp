@@ -21,10 +21,15 @@ std::optional<array> as_index_array(nb::handle h) {
   if (PyBool_Check(h.ptr())) {
     return array(h.ptr() == Py_True);
   }
-  bool has_memory = nb::hasattr(h, "__array__") || nb::hasattr(h, "__dlpack__") ||
-                    nb::hasattr(h, "__mlx_array__");
-  if (!is_list_like(h) && (!has_memory || is_integer(h.ptr()))) {
-    return std::nullopt;
+  if (!is_list_like(h)) {
+    // NumPy's scalars are ints; its arrays claim to be, but only those of one element are.
+    int64_t number;
+    bool has_memory = !PyLong_Check(h.ptr()) && !PySlice_Check(h.ptr()) &&
+                      (nb::hasattr(h, "__array__") || nb::hasattr(h, "__dlpack__") ||
+                       nb::hasattr(h, "__mlx_array__"));
+    if (!has_memory || load_int(h.ptr(), number)) {
+      return std::nullopt;
+    }
   }
   array made = make_array(h);
   return made.size() == 0 && is_list_like(h) ? astype(made, int32) : made;

@@ -1,0 +1,195 @@
+"""Arrays from Python values and foreign memory, and back."""
+
+import copy
+import pickle
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+NUMPY_DTYPES = {
+    "bool": np.bool_, "uint8": np.uint8, "uint16": np.uint16, "uint32": np.uint32,
+    "uint64": np.uint64, "int8": np.int8, "int16": np.int16, "int32": np.int32,
+    "int64": np.int64, "float16": np.float16, "float32": np.float32, "float64": np.float64,
+    "complex64": np.complex64,
+}  # fmt: skip
+DTYPES = [mx.bool_ if name == "bool" else getattr(mx, name) for name in NUMPY_DTYPES]
+
+
+def numpy_of(dtype):
+    return NUMPY_DTYPES[str(dtype).removeprefix("mlx.core.")]
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [
+        (1, mx.int32), (True, mx.bool_), (1.0, mx.float32), (1j, mx.complex64), (2**31, mx.int64),
+        (-(2**31), mx.int32), (-(2**31) - 1, mx.int64), (2**63, mx.uint64), ([], mx.float32),
+        ([[], []], mx.float32), ([1, 2.0], mx.float32), ([True, 1], mx.int32),
+        ([True, 1.0], mx.float32), ([1, 1j], mx.complex64), ([1, 2**40], mx.int64),
+        ((1, (2,))[:1], mx.int32), (np.float64(1.5), mx.float32), (np.int64(1), mx.int64),
+        (np.int8(1), mx.int8), (np.bool_(True), mx.bool_), (np.float32(2), mx.float32),
+        (np.zeros(2), mx.float32), (np.zeros(2, np.complex128), mx.complex64), (b"ab", mx.uint8),
+        (bytearray(b"ab"), mx.uint8), (memoryview(b"ab"), mx.uint8),
+        ([np.float32(1.5), np.int64(2)], mx.float32),
+    ],
+)  # fmt: skip
+def test_default_dtypes(value, dtype):
+    a = mx.array(value)
+    assert a.dtype == dtype
+    if not isinstance(value, bytes | bytearray | memoryview):
+        np.testing.assert_array_equal(np.array(a), np.array(value))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_numpy_both_ways(dtype):
+    base = (np.arange(24) % 5).astype(numpy_of(dtype)).reshape(2, 3, 4)
+    layouts = [base, base.T, base[:, ::-1], base[::2, :, 1:], base[0, 0, 0], base[:0], base.transpose(1, 0, 2)]
+    for a in layouts:
+        x = mx.array(a, dtype)
+        assert x.dtype == dtype and x.shape == a.shape
+        for back in (np.array(x), np.asarray(x), x.numpy(), x.__array__()):
+            assert back.dtype == numpy_of(dtype)
+            np.testing.assert_array_equal(back, a)
+        np.testing.assert_array_equal(np.array(x.T), a.T)
+        assert x.tolist() == a.tolist()
+        np.testing.assert_array_equal(np.from_dlpack(x), a)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_explicit_dtype(dtype):
+    assert mx.array([0, 1], dtype).dtype == dtype
+    assert mx.array(np.zeros(3), dtype).dtype == dtype
+    assert mx.array(mx.array([1, 2]), dtype).dtype == dtype
+    assert mx.array(1, dtype=dtype).tolist() == numpy_of(dtype)(1)
+
+
+def test_narrowing():
+    assert mx.array(np.zeros(2), mx.float64).dtype == mx.float64
+    assert mx.array([-1], mx.uint8).item() == 255
+    assert mx.array(1.7, mx.int32).item() == 1
+    assert mx.array([2.5 + 1j], mx.float32).item() == 2.5
+
+
+def test_lists_of_arrays():
+    assert mx.array([mx.array(1), mx.array(2)]).tolist() == [1, 2]
+    mixed = mx.array([mx.array(1), 2.5])
+    assert mixed.tolist() == [1, 2.5] and mixed.dtype == mx.float32
+    assert mx.array([mx.array([1, 2]), mx.array([3, 4])]).tolist() == [[1, 2], [3, 4]]
+    assert mx.array([[mx.array([1])], [mx.array([3])]]).shape == (2, 1, 1)
+    grad = mx.grad(lambda x: mx.array([x, 2 * x]).sum())(mx.array(1.0))
+    assert grad.item() == 3
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [[1, 2], [3]], [1, [2]], [[1], 2], [[], [1]], "abc", {}, range(3), object(), ["a"],
+        2**64, [mx.zeros((2,)), mx.zeros((3,))], np.array(["a"]), np.array([None]), [[1], "a"],
+        np.zeros(2, ">f4"),
+    ],
+)  # fmt: skip
+def test_bad_values(value):
+    with pytest.raises((ValueError, TypeError)):
+        mx.array(value)
+
+
+def test_none_is_no_value():
+    with pytest.raises(TypeError):
+        mx.array(None)
+
+
+def test_input_is_copied():
+    a = np.zeros(3, np.float32)
+    x = mx.array(a)
+    a[:] = 1
+    assert x.tolist() == [0, 0, 0]
+
+
+def test_memory_outlives_the_array():
+    x = mx.arange(4) * 2
+    view, array = memoryview(x), x.numpy()
+    x += 100
+    del x
+    assert view.tolist() == [0, 2, 4, 6] and array.tolist() == [0, 2, 4, 6]
+
+
+def test_buffer_protocol():
+    formats = {mx.float32: "f", mx.int32: "i", mx.uint8: "B", mx.float16: "e", mx.bool_: "?"}
+    for dtype, letter in formats.items():
+        m = memoryview(mx.ones((2, 3), dtype))
+        assert m.format == letter and m.shape == (2, 3) and m.contiguous
+    assert memoryview(mx.arange(6).reshape(2, 3).T).strides == (4, 12)
+    assert bytes(mx.array([[1, 2], [3, 4]], mx.uint8).T) == b"\x01\x03\x02\x04"
+    assert memoryview(mx.ones((2,), mx.bfloat16)).format == "bfloat16"
+
+
+def test_bfloat16():
+    x = mx.array([1.5, -2.0], mx.bfloat16)
+    assert x.tolist() == [1.5, -2.0] and x[0].item() == 1.5
+    with pytest.raises(TypeError):
+        x.numpy()
+    with pytest.raises((TypeError, ValueError)):
+        np.array(x)
+    assert np.array(x.astype(mx.float32)).tolist() == [1.5, -2]
+
+
+def test_torch_tensors():
+    torch = pytest.importorskip("torch")
+    assert mx.array(torch.ones(2, 3)).shape == (2, 3)
+    x = mx.array(torch.tensor([1.5, -2.0], dtype=torch.bfloat16))
+    assert x.dtype == mx.bfloat16 and x.tolist() == [1.5, -2.0]
+
+
+def test_objects_with_protocols():
+    class Wrapped:
+        def __mlx_array__(self):
+            return mx.array([1, 2])
+
+    class WithArray:
+        def __array__(self, dtype=None, copy=None):
+            return np.array([3, 4], dtype=np.int32)
+
+    assert mx.array(Wrapped()).tolist() == [1, 2] and (mx.array(1) + Wrapped()).tolist() == [2, 3]
+    assert mx.array(WithArray()).tolist() == [3, 4]
+
+
+def test_array_takes_dtype_and_copy():
+    x = mx.array([1, 2])
+    assert x.__array__(np.float64).dtype == np.float64
+    assert np.array(x, dtype=np.int8).dtype == np.int8
+    assert not np.shares_memory(x.__array__(copy=True), x.__array__())
+
+
+@pytest.mark.parametrize("make", [pickle.loads, None])
+@pytest.mark.parametrize("dtype", [*DTYPES, mx.bfloat16])
+def test_copies(make, dtype):
+    x = mx.array([[0, 1, 2], [3, 4, 5]], dtype).T
+    for y in (pickle.loads(pickle.dumps(x)), copy.copy(x), copy.deepcopy(x), copy.deepcopy([x])[0]):
+        assert y is not x and y.dtype == dtype and y.tolist() == x.tolist()
+    y = copy.copy(x)
+    y += y
+    assert x.tolist() == mx.array([[0, 1, 2], [3, 4, 5]], dtype).T.tolist()
+
+
+def test_numbers():
+    assert isinstance(mx.array(1).item(), int) and isinstance(mx.array([[1.5]]).item(), float)
+    assert mx.array(True).item() is True and mx.array(1j).item() == 1j
+    assert int(mx.array(1.7)) == 1 and float(mx.array([2])) == 2.0 and complex(mx.array(2)) == 2
+    assert [1, 2, 3][mx.array(1)] == 2 and list(range(mx.array(2))) == [0, 1]
+    assert bool(mx.array([1])) and not mx.array(0.0)
+    for f in (int, float, bool, complex, lambda a: a.item()):
+        with pytest.raises(ValueError):
+            f(mx.array([1, 2]))
+    for bad in (mx.array(1.0), mx.array([1])):
+        with pytest.raises(TypeError):
+            bad.__index__()
+
+
+def test_asarray():
+    x = mx.array([1, 2])
+    assert mx.asarray([1.0, 2.0]).tolist() == [1, 2] and mx.asarray(np.zeros(2)).dtype == mx.float32
+    assert mx.asarray(x, dtype=mx.float32).dtype == mx.float32
+    y = mx.asarray(x, copy=True)
+    y[0] = 9
+    assert x.tolist() == [1, 2]
