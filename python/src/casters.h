@@ -40,6 +40,11 @@ struct Ints {
   }
 };
 
+/** A device, or a type of device for the first one of it. */
+struct DeviceArg {
+  core::Device device = core::Device::cpu;
+};
+
 /** Whether `object` can stand for an integer: an int (not a bool), or a type with __index__. */
 bool is_integer(PyObject* object);
 
@@ -130,6 +135,28 @@ struct type_caster<mlx::python::Axes> {
   }
 };
 
+/** The caster of an enum would take plain ints, too. */
+inline bool load_device_type(handle src, mlx::core::Device::DeviceType& type) noexcept {
+  return !PyLong_Check(src.ptr()) && try_cast(src, type, false);
+}
+
+template <>
+struct type_caster<mlx::python::DeviceArg> {
+  NB_TYPE_CASTER(mlx::python::DeviceArg, const_name("Device | DeviceType"))
+
+  bool from_python(handle src, uint8_t, cleanup_list*) noexcept {
+    mlx::core::Device::DeviceType type;
+    if (isinstance<mlx::core::Device>(src)) {
+      value.device = *inst_ptr<mlx::core::Device>(src);
+    } else if (load_device_type(src, type)) {
+      value.device = mlx::core::Device(type);
+    } else {
+      return false;
+    }
+    return true;
+  }
+};
+
 template <>
 struct type_caster<mlx::core::StreamOrDevice> {
   using Variant = mlx::core::StreamOrDevice;
@@ -148,8 +175,8 @@ struct type_caster<mlx::core::StreamOrDevice> {
   template <typename T>
   bool load(handle src) noexcept {
     if constexpr (std::is_enum_v<T>) {
-      T found;  // an enum's caster takes plain ints, too
-      if (!PyLong_Check(src.ptr()) && try_cast(src, found, false)) {
+      T found;
+      if (load_device_type(src, found)) {
         value = found;
         return true;
       }

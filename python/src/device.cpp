@@ -12,26 +12,15 @@ namespace {
 
 using DeviceType = Device::DeviceType;
 
-/** A device, or the first one of a type. */
-std::optional<Device> as_device(nb::handle h) {
-  if (nb::isinstance<Device>(h)) {
-    return *nb::inst_ptr<Device>(h);
-  }
-  DeviceType type;
-  if (!PyLong_Check(h.ptr()) && nb::try_cast(h, type, false)) {
-    return Device(type);
-  }
-  return std::nullopt;
-}
-
 bool same_device(nb::handle a, nb::handle b) {
-  auto other = as_device(b);
-  return other && *as_device(a) == *other;
+  DeviceArg first;
+  DeviceArg second;
+  return nb::try_cast(a, first) && nb::try_cast(b, second) && first.device == second.device;
 }
 
-nb::object current_device(std::optional<Device> device) {
+nb::object current_device(const std::optional<DeviceArg>& device) {
   if (device) {
-    return nb::cast(StreamScope(*device));
+    return nb::cast(StreamScope(device->device));
   }
   return nb::cast(Device(default_device()));
 }
@@ -72,7 +61,6 @@ void bind_device(nb::module_& m) {
         os << d;
         return os.str();
       });
-  nb::implicitly_convertible<DeviceType, Device>();
 }
 
 void bind_device_functions(nb::module_& m) {
@@ -81,13 +69,17 @@ void bind_device_functions(nb::module_& m) {
                 "Device | StreamContext"),
         "The device that ops of this thread use when none is named. With an argument: a context\n"
         "manager that makes `device` the default inside a `with` block.")
-      .def("set_default_device", &set_default_device, "device"_a,
+      .def(
+          "set_default_device", [](const DeviceArg& d) { set_default_device(d.device); },
+          "device"_a,
            "Makes `device` this thread's default. Raises ValueError if it is not available.")
-      .def("is_available", &is_available, "device"_a, "Whether the device can be used.")
+      .def(
+          "is_available", [](const DeviceArg& d) { return is_available(d.device); }, "device"_a,
+          "Whether the device can be used.")
       .def("device_count", &device_count, "device_type"_a, "Number of devices of a type.")
       .def(
           "device_info",
-          [](std::optional<Device> d) { return facts(d ? *d : default_device()); },
+          [](const std::optional<DeviceArg>& d) { return facts(d ? d->device : default_device()); },
           "d"_a = nb::none(), "Facts about a device by name; sizes are in bytes.");
 }
 

@@ -30,6 +30,7 @@ NB_MODULE(core, m) {
   bind_indexing(m, array_class);
   bind_random(m);
   bind_fast(m);
+  bind_fft(m);
   bind_transforms(m);
   bind_compile(m);
   bind_custom_function(m);

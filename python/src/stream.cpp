@@ -42,24 +42,26 @@ void wait_unlocked(StreamOrDevice s) {
   }
 }
 
-Device or_default(const std::optional<Device>& d) { return d ? *d : default_device(); }
+Device or_default(const std::optional<DeviceArg>& d) {
+  return d ? d->device : default_device();
+}
 
 void bind_functions(nb::module_& m) {
   m.def(
-       "default_stream", [](std::optional<Device> d) { return default_stream(or_default(d)); },
+       "default_stream", [](const std::optional<DeviceArg>& d) { return default_stream(or_default(d)); },
        "device"_a = nb::none(), "This thread's default stream of a device.")
       .def("set_default_stream", &set_default_stream, "stream"_a,
            "Makes `stream` this thread's default on its device.")
       .def(
-          "new_stream", [](std::optional<Device> d) { return new_stream(or_default(d)); },
+          "new_stream", [](const std::optional<DeviceArg>& d) { return new_stream(or_default(d)); },
           "device"_a = nb::none(), "A new stream on `device` or the default device.")
       .def(
           "new_thread_unsafe_stream",
-          [](std::optional<Device> d) { return new_thread_unsafe_stream(or_default(d)); },
+          [](const std::optional<DeviceArg>& d) { return new_thread_unsafe_stream(or_default(d)); },
           "device"_a = nb::none(), "A stream that only one thread may use.")
       .def(
           "new_thread_local_stream",
-          [](std::optional<Device> d) { return new_thread_local_stream(or_default(d)); },
+          [](const std::optional<DeviceArg>& d) { return new_thread_local_stream(or_default(d)); },
           "device"_a = nb::none(), "Stands for one stream per thread that uses it.")
       .def(
           "stream", [](StreamOrDevice s) { return StreamScope(std::move(s)); }, "s"_a,

@@ -150,12 +150,12 @@ def test_keyboard_interrupt_leaves_a_long_eval():
         start = time.perf_counter()
         try:
             y = x
-            for _ in range(3000):
+            for _ in range(150):
                 y = (x @ y) * 0.01
             mx.eval(y)
             print("finished")
         except KeyboardInterrupt:
-            print("interrupted", time.perf_counter() - start < 5)
+            print("interrupted", time.perf_counter() - start < 3)
         print((mx.ones((2,)) + 1).tolist())
     """
     result = run(code)
