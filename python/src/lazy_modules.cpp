@@ -27,6 +27,9 @@ nb::object find_attribute(const std::string& name) {
 
 }  // namespace
 
-void bind_lazy_modules(nb::module_& m) { m.def("__getattr__", &find_attribute, "name"_a); }
+void bind_lazy_modules(nb::module_& m) {
+  m.def("__getattr__", &find_attribute, "name"_a,
+        nb::sig("def __getattr__(name: str) -> typing.Any"));
+}
 
 }  // namespace mlx::python

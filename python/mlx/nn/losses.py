@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import mlx.core as mx
@@ -28,9 +29,9 @@ def _check_same_shape(**arrays: mx.array) -> None:
         )
 
 
-def _without(axis: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+def _without(axis: int, shape: Sequence[int]) -> tuple[int, ...]:
     axis %= len(shape)
-    return shape[:axis] + shape[axis + 1 :]
+    return (*shape[:axis], *shape[axis + 1 :])
 
 
 def cross_entropy(

@@ -55,7 +55,7 @@ class Adafactor(Optimizer):
         dtype, shape = parameter.dtype, parameter.shape
         if parameter.ndim >= 2:
             state["exp_avg_sq_row"] = mx.zeros(shape[:-1], dtype=dtype)
-            state["exp_avg_sq_col"] = mx.zeros(shape[:-2] + shape[-1:], dtype=dtype)
+            state["exp_avg_sq_col"] = mx.zeros((*shape[:-2], shape[-1]), dtype=dtype)
         else:
             state["exp_avg_sq"] = mx.zeros_like(parameter)
         if self.beta_1 is not None:

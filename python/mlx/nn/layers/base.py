@@ -123,11 +123,11 @@ class Module(dict):
             ValueError: in strict mode, naming the parameters that are superfluous, missing, of
                 another shape or not arrays.
         """
-        weights = file_or_weights
+        weights: Any = file_or_weights
         if isinstance(weights, (str, os.PathLike)):
             weights = mx.load(os.fspath(weights))
         pairs = list(weights.items() if isinstance(weights, dict) else weights)
-        named = dict(pairs)
+        named: dict[str, mx.array] = dict(pairs)
         if len(named) != len(pairs):
             raise ValueError(f"Received {len(pairs) - len(named)} parameters more than once.")
         if strict:

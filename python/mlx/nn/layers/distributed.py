@@ -34,7 +34,7 @@ Sharding = str | Callable[[str, mx.array], Any]
 
 
 @lru_cache
-def sum_gradients(group: Group) -> Callable[[mx.array], mx.array]:
+def sum_gradients(group: Group) -> Callable[..., Any]:
     """The identity, whose gradients are summed over the processes of `group`."""
     if group.size() == 1:
         return lambda x: x
