@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import mlx.core as mx
+from mlx.nn.layers.merge import merge_into
+from mlx.nn.layers.weights import Weights, check_weights, read_weights, write_weights
 from mlx.utils import tree_flatten, tree_unflatten
 
 __all__ = ["Module"]
@@ -105,7 +107,7 @@ class Module(dict):
 
     def load_weights(
         self,
-        file_or_weights: str | os.PathLike | dict[str, mx.array] | Iterable[tuple[str, mx.array]],
+        file_or_weights: Weights,
         strict: bool = True,
     ) -> Module:
         """Replace parameters by those of a file or of a list, without reading the data yet.
@@ -123,37 +125,12 @@ class Module(dict):
             ValueError: in strict mode, naming the parameters that are superfluous, missing, of
                 another shape or not arrays.
         """
-        weights: Any = file_or_weights
-        if isinstance(weights, (str, os.PathLike)):
-            weights = mx.load(os.fspath(weights))
-        pairs = list(weights.items() if isinstance(weights, dict) else weights)
-        named: dict[str, mx.array] = dict(pairs)
-        if len(named) != len(pairs):
-            raise ValueError(f"Received {len(pairs) - len(named)} parameters more than once.")
+        weights = read_weights(file_or_weights)
         if strict:
-            self._check_weights(named)
-        if named:
-            self.update(tree_unflatten(named), strict=False)
+            check_weights(tree_flatten(self.parameters(), destination={}), weights)
+        if weights:
+            self.update(tree_unflatten(weights), strict=False)
         return self
-
-    def _check_weights(self, weights: dict[str, mx.array]) -> None:
-        own = tree_flatten(self.parameters(), destination={})
-        for names, complaint in (
-            (weights.keys() - own.keys(), "Received {} parameters not in model"),
-            (own.keys() - weights.keys(), "Missing {} parameters"),
-        ):
-            if names:
-                listing = ",\n".join(sorted(names))
-                raise ValueError(f"{complaint.format(len(names))}: \n{listing}.")
-        for name, current in own.items():
-            new = weights[name]
-            if not isinstance(new, mx.array):
-                raise ValueError(f"Expected mx.array but received {type(new)} for parameter {name}")
-            if new.shape != current.shape:
-                raise ValueError(
-                    f"Expected shape {current.shape} but received shape {new.shape} "
-                    f"for parameter {name}"
-                )
 
     def save_weights(self, file: str | os.PathLike) -> None:
         """Write all parameters to a ``.safetensors`` or ``.npz`` file, by their paths.
@@ -161,16 +138,7 @@ class Module(dict):
         Raises:
             ValueError: if the file name ends in neither.
         """
-        path = os.fspath(file)
-        weights = tree_flatten(self.parameters(), destination={})
-        if path.endswith(".npz"):
-            mx.savez(path, **weights)
-        elif path.endswith(".safetensors"):
-            mx.save_safetensors(path, weights)
-        else:
-            raise ValueError(
-                f"Unsupported file extension for {path}. Use '.npz' or '.safetensors'."
-            )
+        write_weights(file, tree_flatten(self.parameters(), destination={}))
 
     # ------------------------------------------------------------------ traversal
 
@@ -290,7 +258,7 @@ class Module(dict):
 
         def replace(holder: Any, key: Any, current: Any, new: Any) -> None:
             if not isinstance(current, mx.array):
-                _merge_into(current, new, strict, "parameter", replace)
+                merge_into(current, new, strict, "parameter", replace)
             elif isinstance(new, dict) and not new:
                 pass  # where a filter refused an entry of a list
             elif strict and not isinstance(new, mx.array):
@@ -298,7 +266,7 @@ class Module(dict):
             else:
                 holder[key] = new
 
-        _merge_into(self, parameters, strict, "parameter", replace)
+        merge_into(self, parameters, strict, "parameter", replace)
         return self
 
     def update_modules(self, modules: dict, strict: bool = True) -> Module:
@@ -317,11 +285,11 @@ class Module(dict):
             if self.is_module(current) and self.is_module(new):
                 holder[key] = new
             elif isinstance(current, (dict, list)):
-                _merge_into(current, new, strict, "sub-module", replace)
+                merge_into(current, new, strict, "sub-module", replace)
             elif strict and (self.is_module(new) or new != {}):
                 raise ValueError(f"Received invalid type: {type(new).__name__}.")
 
-        _merge_into(self, modules, strict, "sub-module", replace)
+        merge_into(self, modules, strict, "sub-module", replace)
         return self
 
     def apply(
@@ -450,30 +418,3 @@ class Module(dict):
     def eval(self) -> Module:
         """Set evaluation mode here and in all modules below."""
         return self.train(False)
-
-
-def _merge_into(
-    target: Any,
-    tree: Any,
-    strict: bool,
-    noun: str,
-    replace: Callable[[Any, Any, Any, Any], None],
-) -> None:
-    """Call `replace(target, key, current, new)` for all that `tree` and `target` both have."""
-    if isinstance(tree, dict):
-        known = target if isinstance(target, dict) else {}
-        for key, new in tree.items():
-            if key in known:
-                replace(known, key, known[key], new)
-            elif strict:
-                raise ValueError(f'Module does not have {noun} named "{key}".')
-    elif isinstance(tree, list) and (isinstance(target, list) or not tree):
-        for i, new in enumerate(tree):
-            if i < len(target):
-                replace(target, i, target[i], new)
-            elif strict:
-                raise ValueError(
-                    f"List index {i} is out of bounds for destination of length {len(target)}."
-                )
-    elif strict:
-        raise ValueError(f"Received invalid type: {type(tree).__name__}.")
