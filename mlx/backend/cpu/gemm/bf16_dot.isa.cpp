@@ -25,8 +25,6 @@ struct Pair {
   }
 };
 
-using Half = Element<uint16_t, uint32_t>;
-
 static void pack_pair_rows(void* panel, int width, const void* const* rows, int count,
                            int64_t depth) {
   pack_rows<Pair, HalfPair>(panel, width, rows, count, depth / 2);
@@ -38,8 +36,8 @@ static void pack_pair_rows(void* panel, int width, const void* const* rows, int 
 }
 
 static inline Vec<uint32_t> load_halves(const uint16_t* line, int n) {
-  if (n >= kLanes<uint32_t>) return Half::load(line);
-  return n > 0 ? load_some<Half>(line, n) : Vec<uint32_t>{};
+  if (n >= kLanes<uint32_t>) return Halves::load(line);
+  return n > 0 ? load_some<Halves>(line, n) : Vec<uint32_t>{};
 }
 
 static void pack_pair_lines(void* panel, int width, const void* const* lines, int count,

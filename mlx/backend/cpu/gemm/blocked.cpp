@@ -13,11 +13,13 @@ namespace mlx::core::cpu {
 
 namespace {
 
-constexpr int64_t kPanelBytes = 32 << 10;   // a panel of B: most of an L1 cache
+constexpr int64_t kPanelBytes = 40 << 10;   // a panel of B: most of an L1 cache
 constexpr int64_t kBlockBytes = 256 << 10;  // a task's rows of A: part of an L2 cache
 constexpr int64_t kSlabBytes = 8 << 20;     // packed B
 constexpr int64_t kSumsBytes = 8 << 20;     // sums kept outside the output
 constexpr int64_t kMaxCols = 4096;
+constexpr int64_t kPanelGroup = 16;  // panels of B that are packed together
+constexpr int64_t kLineGroup = 16;   // lines of B that are read together
 constexpr int kMaxWidth = 64;
 constexpr int kMaxTileBytes = 16 * kMaxWidth * 8;
 
@@ -38,6 +40,7 @@ class Blocked {
 
  private:
   void pack_b(const Slab& slab, char* packed) const;
+  void pack_panels(const Slab& slab, int64_t block, int64_t begin, int64_t end, char* packed) const;
   void run_slab(const Slab& slab, const char* packed_b, char* sums) const;
   void run_task(const Slab& slab, const char* packed_b, char* sums, int64_t sums_stride,
                 int64_t panel_begin, int64_t panel_end, int64_t col_begin, int64_t col_end) const;
@@ -120,17 +123,35 @@ void pack_operand(const GemmKernels& kernels, const GemmOperand& operand, void* 
 
 void Blocked::pack_b(const Slab& slab, char* packed) const {
   int64_t panels = ceil_div(slab.cols, width_);
-  int64_t panel_work = width_ * block_depth_ * 16;  // packing an entry costs about 16 products
-  int64_t grain = std::max<int64_t>(kParallelWork / panel_work, 1);
-  parallel_for(panels * slab.blocks, grain, [&](int64_t begin, int64_t end) {
+  int64_t groups = ceil_div(panels, kPanelGroup);
+  int64_t group_work = kPanelGroup * width_ * block_depth_ * 16;  // an entry costs some products
+  int64_t grain = std::max<int64_t>(kParallelWork / group_work, 1);
+  parallel_for(groups * slab.blocks, grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      int64_t block = slab.first_block + i / panels, col = i % panels * width_;
-      int count = static_cast<int>(std::min(width_, slab.cols - col));
-      int width = static_cast<int>(count > kernels_.lanes ? width_ : kernels_.lanes);
-      pack_operand(kernels_, g_.b, packed + i * b_panel_bytes_, width, slab.col + col, count,
-                   block * block_depth_, depth_of(block));
+      int64_t block = i / groups, panel = i % groups * kPanelGroup;
+      pack_panels(slab, slab.first_block + block, panel, std::min(panel + kPanelGroup, panels),
+                  packed + block * panels * b_panel_bytes_);
     }
   });
+}
+
+// Panels [begin, end) of one block. Where lines run across the panels, a few of them are taken
+// through all panels at a time, so that memory is read in long pieces.
+void Blocked::pack_panels(const Slab& slab, int64_t block, int64_t begin, int64_t end,
+                          char* packed) const {
+  int64_t depth = depth_of(block);
+  bool lines = !g_.b.source && g_.b.width_stride == 1 && g_.b.depth_stride != 1;
+  int64_t step = lines ? kLineGroup : depth;
+  for (int64_t k = 0; k < depth; k += step) {
+    for (int64_t panel = begin; panel < end; ++panel) {
+      int64_t col = panel * width_;
+      int count = static_cast<int>(std::min(width_, slab.cols - col));
+      int width = static_cast<int>(count > kernels_.lanes ? width_ : kernels_.lanes);
+      char* to = packed + panel * b_panel_bytes_ + k / kernels_.unit * width * kernels_.packed_size;
+      pack_operand(kernels_, g_.b, to, width, slab.col + col, count, block * block_depth_ + k,
+                   std::min(step, depth - k));
+    }
+  }
 }
 
 void Blocked::run_slab(const Slab& slab, const char* packed_b, char* sums) const {

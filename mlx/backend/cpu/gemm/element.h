@@ -84,11 +84,40 @@ struct Element<F16, float> {
 #endif
 };
 
+// 16 bits in the low halves of lanes. GCC splits these conversions in two where it is left to it.
+struct Halves {
+  using Lane = uint32_t;
+#if defined(__AVX512F__)
+  static inline Vec<uint32_t> load(const uint16_t* p) {
+    __m256i half = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    return reinterpret_cast<Vec<uint32_t>>(_mm512_maskz_cvtepu16_epi32(0xffff, half));
+  }
+  static inline void store(uint16_t* p, Vec<uint32_t> v) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                        _mm512_maskz_cvtepi32_epi16(0xffff, reinterpret_cast<__m512i>(v)));
+  }
+#elif defined(__AVX2__)
+  static inline Vec<uint32_t> load(const uint16_t* p) {
+    __m128i half = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return reinterpret_cast<Vec<uint32_t>>(_mm256_cvtepu16_epi32(half));
+  }
+  static inline void store(uint16_t* p, Vec<uint32_t> v) {
+    Element<uint16_t, uint32_t>::store(p, v);
+  }
+#else
+  static inline Vec<uint32_t> load(const uint16_t* p) {
+    return Element<uint16_t, uint32_t>::load(p);
+  }
+  static inline void store(uint16_t* p, Vec<uint32_t> v) {
+    Element<uint16_t, uint32_t>::store(p, v);
+  }
+#endif
+};
+
 template <>
 struct Element<Bf16, float> {
   using Lane = float;
   static constexpr int kCount = kLanes<float>;
-  using Bits = Element<uint16_t, uint32_t>;
 
   static inline float get(const Bf16* p) { return from_bits<float>(uint32_t{p->bits} << 16); }
   static inline void put(Bf16* p, float x) {
@@ -97,12 +126,12 @@ struct Element<Bf16, float> {
     p->bits = static_cast<uint16_t>(x == x ? rounded : bits >> 16 | 0x40);
   }
   static inline Vec<float> load(const Bf16* p) {
-    return reinterpret_cast<Vec<float>>(Bits::load(&p->bits) << 16);
+    return reinterpret_cast<Vec<float>>(Halves::load(&p->bits) << 16);
   }
   static inline void store(Bf16* p, Vec<float> v) {
     auto bits = reinterpret_cast<Vec<uint32_t>>(v);
     Vec<uint32_t> rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-    Bits::store(&p->bits, v == v ? rounded : bits >> 16 | 0x40);
+    Halves::store(&p->bits, v == v ? rounded : bits >> 16 | 0x40);
   }
 };
 

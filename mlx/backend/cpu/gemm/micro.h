@@ -27,6 +27,12 @@ static void micro_kernel(int64_t steps, const void* a_panel, const void* b_panel
   constexpr int lanes = kLanes<Packed>;
   auto a = static_cast<const Packed*>(a_panel);
   auto b = static_cast<const Packed*>(b_panel);
+  auto c = static_cast<Sum*>(c_tile);
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 2
+    for (int v = 0; v < Vectors; ++v) __builtin_prefetch(c + r * ldc + v * lanes, 1);
+  }
   Vec<Sum> sums[Rows][Vectors] = {};
   for (int64_t k = 0; k < steps; ++k) {
     Vec<Packed> columns[Vectors];
@@ -43,7 +49,6 @@ static void micro_kernel(int64_t steps, const void* a_panel, const void* b_panel
     a += Rows;
     b += Vectors * lanes;
   }
-  auto c = static_cast<Sum*>(c_tile);
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 2

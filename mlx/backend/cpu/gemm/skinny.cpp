@@ -11,7 +11,7 @@ namespace mlx::core::cpu {
 
 namespace {
 
-constexpr int64_t kMaxRows = 8;
+constexpr int64_t kMaxRows = 16;
 constexpr int64_t kColumnBlock = 1 << 16;
 constexpr int64_t kColumnGrain = 64;
 constexpr int64_t kDepthGrain = 4096;

@@ -44,6 +44,7 @@ static inline void dot_block(const SkinnyProduct& p, int64_t first_row, int64_t 
 #pragma GCC unroll 8
     for (int c = 0; c < Cols; ++c) {
       Vec<Lane> ws = E::load(w + c * p.w_stride + k);
+      __builtin_prefetch(w + (Cols + c) * p.w_stride + k);
 #pragma GCC unroll 4
       for (int r = 0; r < Rows; ++r) sums[r][c] = fma<Lane>(xs[r], ws, sums[r][c]);
     }
@@ -99,7 +100,10 @@ static inline void add_lines(const SkinnyProduct& p, int row, int64_t k, int64_t
   for (; j + lanes <= end; j += lanes) {
     Vec<Lane> ws[Steps];
 #pragma GCC unroll 4
-    for (int i = 0; i < Steps; ++i) ws[i] = E::load(w + i * p.w_stride + j);
+    for (int i = 0; i < Steps; ++i) {
+      ws[i] = E::load(w + i * p.w_stride + j);
+      __builtin_prefetch(w + (Steps + i) * p.w_stride + j);
+    }
 #pragma GCC unroll 4
     for (int r = 0; r < Rows; ++r) {
       Vec<Lane> sum = load(sums[r] + j);
