@@ -137,8 +137,10 @@ struct Remainder {
 struct Power {
   template <typename T>
   MLX_FN static T apply(T a, T b) {
-    if constexpr (is_float<T> || is_complex<T>) {
+    if constexpr (is_complex<T>) {
       return math::power(a, b);
+    } else if constexpr (is_float<T>) {
+      return is_simple(b) ? apply_simple(a, b) : math::power(a, b);
     } else if constexpr (is_bool<T>) {
       return a || !b;
     } else {
@@ -156,6 +158,23 @@ struct Power {
         exponent >>= 1;
       }
       return static_cast<T>(result);
+    }
+  }
+
+  // Exponents 1, 2 and 3 are frequent and need products only. Kernels take a shorter loop where a
+  // block has no others, with the same result.
+  template <typename T>
+  MLX_FN static bool is_simple(T b) {
+    return (b == T(1)) | (b == T(2)) | (b == T(3));
+  }
+  template <typename T>
+  MLX_FN static T apply_simple(T a, T b) {
+    if constexpr (is_float<T>) {
+      double x = a;  // a float's products are exact here until the last
+      return static_cast<T>((b == T(1) ? 1.0 : (b == T(2) ? x : x * x)) * x);
+    } else {
+      auto x = static_cast<wrapping<T>>(a);
+      return static_cast<T>((b == T(1) ? 1 : (b == T(2) ? x : x * x)) * x);
     }
   }
 };

@@ -437,6 +437,20 @@ def test_fp8():
     np.testing.assert_array_equal(np.array(mx.to_fp8(mx.array(x))), ref.to_fp8(x))
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64", "int8", "int64"])
+def test_simple_exponents_do_not_depend_on_their_neighbours(dtype):
+    rng = np.random.default_rng(9)
+    a = to_mx(quantise(rng.uniform(-7, 7, 2000), dtype), dtype)
+    for exponent in (1, 2, 3):
+        mixed = np.full(2000, exponent, NUMPY[dtype])
+        mixed[::100] = 5
+        alone = to_np(a**exponent)
+        among = to_np(mx.power(a, to_mx(mixed, dtype)))
+        np.testing.assert_array_equal(
+            np.delete(alone, np.s_[::100]), np.delete(among, np.s_[::100])
+        )
+
+
 def test_maximum_and_minimum_carry_nan():
     a, b = mx.array([np.nan, 1.0, np.nan]), mx.array([1.0, np.nan, np.nan])
     assert np.isnan(np.array(mx.maximum(a, b))).all()

@@ -88,6 +88,25 @@ void guarded_binary_row(void* out, const void* a, const void* b, const void*, in
   }
 }
 
+/** Power: blocks with simple exponents only take the loop without logarithms. */
+template <typename T>
+void power_row(void* out, const void* a, const void* b, const void*, int64_t total) {
+  using Power = k::op::Power;
+  for (int64_t begin = 0; begin < total; begin += block) {
+    int64_t n = total - begin < block ? total - begin : block;
+    auto* o = static_cast<T*>(out) + begin;
+    auto* x = static_cast<const T*>(a) + begin;
+    auto* y = static_cast<const T*>(b) + begin;
+    uint32_t others = 0;
+    for (int64_t i = 0; i < n; ++i) others |= Power::is_simple(y[i]) ? 0u : 1u;
+    if (others == 0) {
+      MLX_ROW_LOOP o[i] = Power::apply_simple(x[i], y[i]);
+    } else {
+      MLX_ROW_LOOP o[i] = Power::apply(x[i], y[i]);
+    }
+  }
+}
+
 #undef MLX_ROW_LOOP
 
 /** A half kernel out of the float one: widen a block, run, round. R is the result's storage. */
@@ -166,6 +185,8 @@ constexpr RowKernel row_kernel() {
     } else {
       return guarded_binary_row<Op>;
     }
+  } else if constexpr (k::is_same<Op, k::op::Power> && !k::is_bool<T> && !k::is_complex<T>) {
+    return power_row<T>;
   } else if constexpr (arity == 1) {
     return unary_row<Op, T>;
   } else {
