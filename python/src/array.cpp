@@ -120,6 +120,11 @@ nb::object format(const array& a, const std::string& spec) {
   return nb::str(to_string(a).c_str());
 }
 
+/** A value that becomes an array where one is needed. */
+struct ArrayLike {
+  nb::object value;
+};
+
 void bind_facts(nb::class_<array>& cls) {
   cls.def_prop_ro("shape", [](const array& a) { return a.shape(); }, "Extents as a tuple of ints.")
       .def_prop_ro("ndim", &array::ndim, "Number of axes.")
@@ -200,6 +205,9 @@ void bind_array(nb::module_& m, nb::class_<array>& cls) {
   nb::class_<SliceIterator>(m, "ArrayIterator", "Iterates over the slices along the first axis.")
       .def("__iter__", [](nb::handle self) { return nb::borrow(self); })
       .def("__next__", &SliceIterator::next);
+  nb::class_<ArrayLike>(m, "ArrayLike", "A value that becomes an array where one is needed.")
+      .def(nb::init<nb::object>())
+      .def("__mlx_array__", [](const ArrayLike& a) { return make_array(a.value); });
   cls.def(
       "__init__",
       [](array* self, Operand val, std::optional<Dtype> dtype) {

@@ -34,8 +34,9 @@ array call_binary(Operand a, Operand b, StreamOrDevice s) {
 
 /** `op(a, *, stream=None)` over arrays and numbers. */
 template <UnaryOp op>
-void def_unary(nb::module_& m, const char* name, const char* doc, bool method = false) {
-  m.def(name, &call_unary<op>, "a"_a, nb::kw_only(), "stream"_a = nb::none(), doc);
+void def_unary(nb::module_& m, const char* name, const char* doc, bool method = false,
+               const char* input = "a") {
+  m.def(name, &call_unary<op>, nb::arg(input), nb::kw_only(), "stream"_a = nb::none(), doc);
   if (method) {
     array_class().def(name, &call_unary<op>, nb::kw_only(), "stream"_a = nb::none(), doc);
   }

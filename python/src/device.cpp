@@ -18,6 +18,10 @@ bool same_device(nb::handle a, nb::handle b) {
   return nb::try_cast(a, first) && nb::try_cast(b, second) && first.device == second.device;
 }
 
+std::string enum_name(nb::handle type) {
+  return std::string("DeviceType.") + nb::str(type.attr("name")).c_str();
+}
+
 nb::object current_device(const std::optional<DeviceArg>& device) {
   if (device) {
     return nb::cast(StreamScope(device->device));
@@ -42,10 +46,8 @@ void bind_device(nb::module_& m) {
       .def("__eq__", &same_device, "other"_a.none())
       .def("__hash__",
            [](nb::handle h) { return static_cast<int>(nb::cast<DeviceType>(h)); })
-      .def("__repr__",
-           [](nb::handle h) { return nb::str("DeviceType.{}").attr("format")(h.attr("name")); })
-      .def("__str__",
-           [](nb::handle h) { return nb::str("DeviceType.{}").attr("format")(h.attr("name")); });
+      .def("__repr__", &enum_name)
+      .def("__str__", &enum_name);
   m.attr("cpu") = nb::cast(Device::cpu);
   m.attr("gpu") = nb::cast(Device::gpu);
 

@@ -195,7 +195,7 @@ void bind_dtype(nb::module_& m) {
     m.attr(name) = nb::cast(value);
   }
   category.def("__repr__", [](nb::handle c) {
-    return nb::str("DtypeCategory.{}").attr("format")(c.attr("name"));
+    return std::string("DtypeCategory.") + nb::str(c.attr("name")).c_str();
   });
   bind_limits(m);
   bind_rules(m);

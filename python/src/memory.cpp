@@ -24,6 +24,8 @@ void bind_counters(nb::module_& m) {
       .def("clear_cache", &clear_cache, "Returns all kept memory to the system.");
 }
 
+void fail_without_metal() { throw std::runtime_error("[metal] There is no Metal on this system."); }
+
 }  // namespace
 
 void bind_memory(nb::module_& m) {
@@ -38,7 +40,13 @@ void bind_memory(nb::module_& m) {
 
   auto metal = m.def_submodule("metal", "Apple's GPU interface, which this system does not have.");
   bind_counters(metal);
-  metal.def("is_available", []() { return false; }, "False: there is no Metal here.");
+  metal.def("is_available", []() { return false; }, "False: there is no Metal here.")
+      .def("device_info", []() { return nb::dict(); }, "Nothing: there is no Metal here.")
+      .def(
+          "start_capture", [](const std::string&) { fail_without_metal(); }, "path"_a,
+          "Raises RuntimeError: there is no Metal here.")
+      .def(
+          "stop_capture", &fail_without_metal, "Raises RuntimeError: there is no Metal here.");
   auto cuda = m.def_submodule("cuda", "The CUDA back end.");
   cuda.def(
       "is_available", []() { return is_available(Device(Device::gpu)); },

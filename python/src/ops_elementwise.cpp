@@ -44,7 +44,8 @@ template <ElementwiseOp op, UnaryOp function>
 void bind_unary(nb::module_& m) {
   auto& info = elementwise_info(op);
   def_unary<function>(m, info.function, compose_doc(info.function, 1, info.rule).c_str(),
-                      info.flag == OpFlag::Method);
+                      info.flag == OpFlag::Method,
+                      info.rule == DtypeRule::EncodeFP8 ? "x" : "a");
 }
 
 using UnaryByValue = array (*)(array, StreamOrDevice);
