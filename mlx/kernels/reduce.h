@@ -67,7 +67,11 @@ struct ProdOp {
   using Total = Wide<T>;
   template <typename P>
   MLX_FN P apply(P a, P b) {
-    return a * b;
+    if constexpr (is_same<P, uint16_t>) {
+      return static_cast<P>(wrapping<P>(a) * b);  // int would overflow
+    } else {
+      return a * b;
+    }
   }
 };
 

@@ -1,4 +1,6 @@
-// fast.scaled_dot_product_attention from plain ops: products, mask, softmax.
+// fast.scaled_dot_product_attention: checks, dtype rules, and the choice of the way to go.
+#include "mlx/primitives/attention.h"
+
 #include "mlx/core/errors.h"
 #include "mlx/fast.h"
 #include "mlx/ops.h"
@@ -24,24 +26,6 @@ void check_attention(const array& q, const array& k, const array& v) {
   check(issubdtype(dtype, floating), op, "needs a floating dtype but got ", dtype_name(dtype), ".");
 }
 
-/** True where query i may look at key j: the last query sees all keys. */
-array causal_mask(int queries, int keys, StreamOrDevice s) {
-  array row = expand_dims(arange(keys - queries, keys, 1, s), 1, s);
-  return greater_equal(row, expand_dims(arange(0, keys, 1, s), 0, s), s);
-}
-
-/** Splits the head axis (third from the end) into groups of `repeats`, if there is one. */
-array split_heads(const array& a, int repeats, StreamOrDevice s) {
-  if (repeats == 1 || a.ndim() < 3) {
-    return a;
-  }
-  int axis = static_cast<int>(a.ndim()) - 3;
-  if (a.shape(axis) == 1) {
-    return expand_dims(a, axis, s);
-  }
-  return unflatten(a, axis, {a.shape(axis) / repeats, repeats}, s);
-}
-
 array checked_mask(const array& mask, Dtype dtype, const Shape& scores) {
   check(broadcast_shapes(mask.shape(), scores) == scores, op, "a mask of shape ", mask.shape(),
         " does not broadcast to the scores of shape ", scores, ".");
@@ -50,26 +34,13 @@ array checked_mask(const array& mask, Dtype dtype, const Shape& scores) {
   return mask;
 }
 
-array apply_mask(const array& scores, const array& mask, StreamOrDevice s) {
-  if (mask.dtype() != bool_) {
-    return add(scores, astype(mask, scores.dtype(), s), s);
+/** Whether the node that works block by block can do it: on the CPU, outside of derivatives, whose
+ *  backward pass needs the weights anyway. */
+bool runs_blocked(const std::vector<array>& inputs, Stream s) {
+  for (const auto& in : inputs) {
+    if (in.is_tracer()) return false;
   }
-  return where(mask, scores, array(finfo(scores.dtype()).min, scores.dtype()), s);
-}
-
-/** Softmax over the last axis with one more score for each head, whose weight is dropped. */
-array softmax_with_sinks(const array& scores, const array& sinks, int heads, StreamOrDevice s) {
-  int n = scores.shape(-1);
-  Shape shape(scores.ndim(), 1), full = scores.shape();
-  for (int i = 1; i < static_cast<int>(scores.ndim()) - 2; i++) shape[i] = scores.shape(i);
-  full.back() = 1;
-  check(sinks.ndim() == 1 && sinks.shape(0) == heads, op, "sinks must have shape (", heads,
-        ") but have ", sinks.shape(), ".");
-  array column = broadcast_to(reshape(astype(sinks, scores.dtype(), s), shape, s), full, s);
-  array weights = softmax(concatenate({scores, column}, -1, s), -1, true, s);
-  Shape stop = weights.shape();
-  stop.back() = n;
-  return slice(weights, Shape(weights.ndim(), 0), stop, s);
+  return s.device == Device::cpu && inputs[0].dtype() != float64;
 }
 
 }  // namespace
@@ -82,31 +53,29 @@ array scaled_dot_product_attention(const array& queries, const array& keys, cons
   check(mask_mode.empty() || mask_mode == "causal" || mask_mode == "array", op,
         "the mask must be 'causal' or an array, not '", mask_mode, "'.");
   Dtype dtype = result_type(queries, keys, values);
-  int batch = queries.shape(0), heads = queries.shape(1), length = queries.shape(2);
-  int keys_length = keys.shape(2), repeats = heads / keys.shape(1);
+  Shape scores{queries.shape(0), queries.shape(1), queries.shape(2), keys.shape(2)};
   if (sinks) {
     check(promote_types(sinks->dtype(), dtype) == dtype, op, "sinks of ",
           dtype_name(sinks->dtype()), " do not promote to ", dtype_name(dtype), ".");
+    check(sinks->ndim() == 1 && sinks->shape(0) == scores[1], op, "sinks must have shape (",
+          scores[1], ") but have ", sinks->shape(), ".");
   }
-
-  array q = multiply(astype(queries, dtype, s), array(scale, dtype), s);
-  array k = astype(keys, dtype, s), v = astype(values, dtype, s);
-  q = split_heads(q, repeats, s);
-  if (repeats > 1) {
-    k = expand_dims(k, 2, s);
-    v = expand_dims(v, 2, s);
+  bool causal = mask_mode == "causal";
+  std::optional<array> mask;
+  if (mask_arr && !causal) {
+    mask = checked_mask(*mask_arr, dtype, scores);
+    if (mask->dtype() != bool_) mask = astype(*mask, dtype, s);
   }
-  array scores = matmul(q, swapaxes(k, -1, -2, s), s);
-  if (mask_mode == "causal") {
-    scores = apply_mask(scores, causal_mask(length, keys_length, s), s);
-  } else if (mask_arr) {
-    array mask = checked_mask(*mask_arr, dtype, {batch, heads, length, keys_length});
-    scores = apply_mask(scores, split_heads(mask, repeats, s), s);
+  std::vector<array> inputs{astype(queries, dtype, s), astype(keys, dtype, s),
+                            astype(values, dtype, s)};
+  auto stream = to_stream(s);
+  if (sinks || !runs_blocked(inputs, stream) || (mask && mask->is_tracer())) {
+    return attention_from_ops(inputs[0], inputs[1], inputs[2], scale, causal, mask, sinks, stream);
   }
-  array weights =
-      sinks ? softmax_with_sinks(scores, *sinks, heads, s) : softmax(scores, -1, true, s);
-  array out = matmul(weights, v, s);
-  return repeats > 1 ? flatten(out, 1, 2, s) : out;
+  if (mask) inputs.push_back(broadcast_to(*mask, scores, s));
+  auto node = std::make_shared<Attention>(stream, AttentionSpec{scale, causal, mask.has_value()});
+  auto shape = node->output_shapes(inputs)[0];
+  return array(shape, dtype, node, std::move(inputs));
 }
 
 }  // namespace mlx::core::fast

@@ -9,12 +9,20 @@ namespace mlx::core {
 
 namespace {
 
-/** y * (d - sum(d * y)): the Jacobian of softmax is symmetric, so it serves both directions. */
-array through_jacobian(const array& y, const array& d, int first, int last, Stream s) {
+array apply_jacobian(const array& y, const array& d, int first, int last, Stream s) {
   std::vector<int> axes(last - first + 1);
   std::iota(axes.begin(), axes.end(), first);
   array weighted = multiply(d, y, s);
   return subtract(weighted, multiply(y, sum(weighted, axes, true, s), s), s);
+}
+
+/** The same as one node where the axes are the last ones. */
+array through_jacobian(const array& y, const array& d, int first, int last, Stream s) {
+  if (last != static_cast<int>(y.ndim()) - 1) {
+    return apply_jacobian(y, d, first, last, s);
+  }
+  auto node = std::make_shared<SoftmaxJacobian>(s, last - first + 1);
+  return array(y.shape(), y.dtype(), node, {y, d});
 }
 
 }  // namespace
@@ -42,6 +50,11 @@ std::pair<std::vector<array>, std::vector<int>> Softmax::vmap(const std::vector<
   array y(moved.shape(), moved.dtype(),
           std::make_shared<Softmax>(stream(), first_ + shift, last_ + shift), {moved});
   return {{y}, {batch}};
+}
+
+std::vector<array> SoftmaxJacobian::fallback(const std::vector<array>& inputs) const {
+  int last = static_cast<int>(inputs[0].ndim()) - 1;
+  return {apply_jacobian(inputs[0], inputs[1], last - count_ + 1, last, stream())};
 }
 
 bool Softmax::is_equivalent(const Primitive& other) const {

@@ -1,7 +1,7 @@
 // Softmax over a run of neighbouring axes as one node.
 #pragma once
 
-#include "mlx/primitives.h"
+#include "mlx/primitives/fallback.h"
 
 namespace mlx::core {
 
@@ -33,6 +33,27 @@ class Softmax : public BuiltinPrimitive {
 
  private:
   int first_, last_;
+};
+
+/** y * (d - sum(d * y)) over the last `count` axes: the Jacobian of a softmax with result y, which
+ *  is symmetric, applied to d. Inputs y and d. */
+class SoftmaxJacobian : public FallbackPrimitive {
+ public:
+  SoftmaxJacobian(Stream stream, int count) : FallbackPrimitive(stream), count_(count) {}
+
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  std::vector<array> fallback(const std::vector<array>& inputs) const override;
+  const char* name() const override { return "SoftmaxJacobian"; }
+  bool is_equivalent(const Primitive& other) const override {
+    return count_ == static_cast<const SoftmaxJacobian&>(other).count_;
+  }
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
+    return {inputs[0].shape()};
+  }
+  int count() const { return count_; }
+
+ private:
+  int count_;
 };
 
 }  // namespace mlx::core

@@ -258,6 +258,38 @@ def test_attention(name, heads, lengths):
     assert_close(got, attention(q, k, v, 0.3, None, sinks), name, 8)
 
 
+@pytest.mark.parametrize("name", ["float16", "bfloat16", "float32"])
+@pytest.mark.parametrize("shape", [(300, 300), (260, 700), (1, 3000), (7, 20000), (150, 40)])
+def test_attention_in_blocks(name, shape):
+    """Several blocks of queries, heads that share keys, and arrays that are not contiguous."""
+    queries, keys = shape
+    q = values(name, (1, queries, 4, 16))
+    k, v = values(name, (1, keys, 2, 16), 1), values(name, (1, keys, 2, 8), 2)
+    arrays = [mx.swapaxes(to_mlx(t, name), 1, 2) for t in (q, k, v)]
+    q, k, v = (t.swapaxes(1, 2) for t in (q, k, v))
+    causal = np.arange(keys) <= np.arange(keys - queries, keys)[:, None]
+    causal[~causal.any(1)] = True  # who sees no key takes the mean: equal scores
+    for mask, given in ((None, None), (causal, "causal"), (causal, mx.array(causal))):
+        got = fast.scaled_dot_product_attention(*arrays, scale=0.25, mask=given)
+        want = attention(q, k, v, 0.25, mask)
+        rows = slice(max(0, queries - keys) if given is not None else 0, None)
+        assert_close(got[:, :, rows], want[:, :, rows], name, 8)
+    blind = fast.scaled_dot_product_attention(*arrays, scale=0.25, mask="causal")
+    if queries > keys:
+        mean = np.repeat(v.astype("float64").mean(2), 2, 1)
+        assert_close(blind[:, :, 0], mean, name, 8)
+    assert fast.scaled_dot_product_attention(*[a[:, :, :0] for a in arrays], scale=1.0).shape == (
+        1,
+        4,
+        0,
+        8,
+    )
+    empty = fast.scaled_dot_product_attention(
+        arrays[0], *[a[:, :, :0] for a in arrays[1:]], scale=1.0
+    )
+    assert not to_numpy(empty).any()
+
+
 def test_attention_of_masked_rows_and_errors():
     def call(q=(1, 2, 3, 4), k=(1, 2, 5, 4), v=(1, 2, 5, 4), dtype=mx.float32, **options):
         arrays = [mx.zeros(s, dtype=dtype) for s in (q, k, v)]
@@ -295,6 +327,22 @@ def test_attention_derivatives():
 
     g, x = packed(f, (1, 4, 3, 2), (1, 2, 4, 2), (1, 2, 4, 3))
     check_derivatives(g, x, 1e-5)
+
+
+def test_attention_through_transforms():
+    q, k, v = (mx.array(values("float32", (2, 4, 5, 8), i)) for i in range(3))
+
+    def f(q):
+        return fast.scaled_dot_product_attention(q, k, v, scale=0.3, mask="causal")
+
+    want = to_numpy(f(q))
+    assert_close(mx.compile(f)(q), want, "float32", 4)
+    assert_close(mx.vjp(f, [q], [q])[0][0], want, "float32", 4)
+    batched = mx.vmap(
+        lambda q, k, v: fast.scaled_dot_product_attention(q, k, v, scale=0.3, mask="causal")
+    )
+    got = batched(*(mx.stack([t, t + 1]) for t in (q, k, v)))
+    assert_close(got[0], want, "float32", 4)
 
 
 @pytest.mark.parametrize("name", FLOATS)

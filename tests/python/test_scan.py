@@ -123,6 +123,7 @@ def test_special_values():
     assert mx.cumsum(mx.array([100, 100], dtype=mx.int8)).tolist() == [100, -56]
     assert mx.cumsum(mx.array([1, 2, 3]), dtype=mx.float32).dtype == mx.float32
     assert mx.cumprod(mx.array([100, 100], dtype=mx.int8), dtype=mx.int32).tolist() == [100, 10000]
+    assert mx.cumprod(mx.array([65535] * 3, dtype=mx.uint16)).tolist() == [65535, 1, 65535]
     assert mx.cumsum(mx.array(3.0)).tolist() == [3]
     assert mx.cumsum(mx.zeros((0, 3)), axis=1).shape == (0, 3)
     with pytest.raises((IndexError, ValueError)):

@@ -13,6 +13,7 @@ from oracle import (
     check_derivatives,
     check_vmap,
     layouts,
+    to_mlx,
     to_numpy,
     values,
 )
@@ -84,6 +85,23 @@ def test_derivatives(axis):
     x = values("float64", (2, 3, 4))
     check_derivatives(lambda a: mx.softmax(a, axis=axis), x)
     check_derivatives(lambda a: mx.softmax(a, axis=axis) ** 2 * a, x)
+
+
+@pytest.mark.parametrize("name", ["float16", "bfloat16", "float32"])
+@pytest.mark.parametrize("n", [1, 5, 100, 3000])
+def test_gradient_values(name, n):
+    x, d = values(name, (6, n)), values(name, (6, n), 1)
+    for axis in (-1, (0, 1)):
+        _, (got,) = mx.vjp(
+            lambda a, axis=axis: mx.softmax(a, axis=axis), [to_mlx(x, name)], [to_mlx(d, name)]
+        )
+        y = softmax(x, axis)
+        want = y * (d - (y * d).sum(axis, keepdims=True))
+        assert_close(got, want, name, 4)
+
+
+def test_vmap_of_gradient():
+    check_vmap(mx.grad(lambda a: mx.sum(mx.softmax(a, -1) ** 2)), (4, 5))
 
 
 def test_vmap():

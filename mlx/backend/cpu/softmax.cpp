@@ -96,7 +96,52 @@ void run(const SoftmaxKernel<T>& kernel, const array& in, array& out, const Exte
   }
 }
 
+template <typename T>
+void run_jacobian(const SoftmaxKernel<T>& kernel, const array& y, const array& d, array& out,
+                  int64_t n) {
+  bool direct = y.dtype() == Dtype(TypeToDtype<T>());
+  auto load = tile_load(y.dtype());
+  auto store = tile_store(y.dtype());
+  int64_t rows = static_cast<int64_t>(y.size()) / n;
+  int64_t row_bytes = n * static_cast<int64_t>(y.itemsize());
+  parallel_for(rows, std::max<int64_t>(1, grain_elements / n), [&](int64_t begin, int64_t end) {
+    if (direct) {
+      kernel.jacobian(y.data<T>() + begin * n, d.data<T>() + begin * n, out.data<T>() + begin * n,
+                      n, end - begin);
+      return;
+    }
+    std::unique_ptr<T[]> buffers(new T[2 * n]);
+    T *y_row = buffers.get(), *d_row = y_row + n;
+    for (int64_t i = begin; i < end; i++) {
+      load(y.data<char>() + i * row_bytes, 1, y_row, 1, n);
+      load(d.data<char>() + i * row_bytes, 1, d_row, 1, n);
+      kernel.jacobian(y_row, d_row, d_row, n, 1);
+      store(d_row, 1, out.data<char>() + i * row_bytes, 1, n);
+    }
+  });
+}
+
 }  // namespace
+
+void SoftmaxJacobian::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+  array& out = outputs[0];
+  if (inputs[1].flags().row_contiguous && can_donate(inputs[1], out)) {
+    out.copy_shared_buffer(inputs[1]);
+  } else {
+    out.set_data(allocator::malloc(out.nbytes()));
+  }
+  if (out.size() == 0) {
+    return;
+  }
+  array y = contiguous(inputs[0]), d = contiguous(inputs[1]);
+  int64_t n = 1;
+  for (int i = 1; i <= count_; i++) n *= y.shape(-i);
+  if (y.dtype() == float64) {
+    run_jacobian(softmax_table().f64, y, d, out, n);
+  } else {
+    run_jacobian(softmax_table().f32, y, d, out, n);
+  }
+}
 
 void Softmax::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
   array& out = outputs[0];

@@ -60,11 +60,21 @@ void softmax_columns(const T* in, T* out, int64_t n, int64_t stride, int64_t wid
   }
 }
 
+template <typename T>
+void softmax_jacobian(const T* y, const T* d, T* out, int64_t n, int64_t count) {
+  for (int64_t row = 0; row < count; row++, y += n, d += n, out += n) {
+    T dot = map_sum<T>(n, [=](int64_t i) { return y[i] * d[i]; });
+#pragma GCC ivdep
+    for (int64_t i = 0; i < n; i++) out[i] = y[i] * (d[i] - dot);
+  }
+}
+
 }  // namespace
 
 const SoftmaxTable& softmax_table() {
-  static constexpr SoftmaxTable table = {{softmax_rows<float>, softmax_columns<float>},
-                                         {softmax_rows<double>, softmax_columns<double>}};
+  static constexpr SoftmaxTable table = {
+      {softmax_rows<float>, softmax_columns<float>, softmax_jacobian<float>},
+      {softmax_rows<double>, softmax_columns<double>, softmax_jacobian<double>}};
   return table;
 }
 

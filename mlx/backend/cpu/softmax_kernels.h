@@ -16,6 +16,8 @@ struct SoftmaxKernel {
   void (*rows)(const T* in, T* out, int64_t n, int64_t count);
   /** Columns of n values, `stride` apart; `in` may be `out`. */
   void (*columns)(const T* in, T* out, int64_t n, int64_t stride, int64_t width);
+  /** out = y * (d - sum(d * y)) for each row; `out` may be d. */
+  void (*jacobian)(const T* y, const T* d, T* out, int64_t n, int64_t count);
 };
 
 struct SoftmaxTable {
