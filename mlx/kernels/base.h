@@ -45,8 +45,8 @@ inline constexpr bool is_complex = is_same<T, Complex>;
 template <typename T>
 inline constexpr bool is_bool = is_same<T, bool>;
 template <typename T>
-inline constexpr bool is_integer = !is_float<T> && !is_complex<T> && !is_same<T, Half> &&
-                                   !is_same<T, BFloat>;
+inline constexpr bool is_integer =
+    !is_float<T> && !is_complex<T> && !is_same<T, Half> && !is_same<T, BFloat>;
 
 template <bool C, typename A, typename B>
 struct ChooseType {

@@ -63,9 +63,7 @@ MLX_FN float log2(float x) {
   constexpr double lo = 1.0 / 0.693147180559945309417;
   return log_edges(x, log_core(x) * lo);
 }
-MLX_FN float log10(float x) {
-  return log_edges(x, log_core(x) * 0.43429448190325182765);
-}
+MLX_FN float log10(float x) { return log_edges(x, log_core(x) * 0.43429448190325182765); }
 
 /** log(1 + x), at most 1 ULP. */
 MLX_FN float log1p(float x) {

@@ -16,7 +16,8 @@ struct Quadrant {
   uint32_t n;  // x = r + n pi/2, modulo 4 in the low bits
 };
 
-/** pi/2 in parts of 25, 25 and 53 bits: the products with n are exact (method of Cody and Waite). */
+/** pi/2 in parts of 25, 25 and 53 bits: the products with n are exact (method of Cody and Waite).
+ */
 MLX_FN Quadrant reduce_angle(float x) {
   constexpr double shift = 6755399441055744.0;  // 1.5 * 2^52
   double d = x;
@@ -31,8 +32,8 @@ MLX_FN Quadrant reduce_angle(float x) {
 /** sin and cos on [-pi/4, pi/4], about 0.6 ULP for r exact. */
 MLX_FN float sin_reduced(float r) {
   float z = r * r;
-  return madd(r * z, polynomial(z, -0.166666672f, 0.00833333191f, -0.000198400827f, 2.72493139e-06f),
-              r);
+  return madd(r * z,
+              polynomial(z, -0.166666672f, 0.00833333191f, -0.000198400827f, 2.72493139e-06f), r);
 }
 MLX_FN float cos_reduced(float r) {
   float z = r * r;
@@ -60,16 +61,16 @@ MLX_FN float cos_bounded(float x) {
 MLX_FN float tan_bounded(float x) {
   Quadrant q = reduce_angle(x);
   double z = q.r * q.r;
-  double s = madd(q.r * z,
-                  polynomial(z, -0.16666666666666666, 0.0083333333333309254, -0.00019841269836722437,
-                             2.7557316083825739e-06, -2.5051127945965639e-08,
-                             1.591784866512194e-10),
-                  q.r);
-  double c = madd(z * z,
-                  polynomial(z, 0.041666666666664659, -0.0013888888887264431,
-                             2.4801585198447502e-05, -2.7556365904156608e-07,
-                             2.0700249642981533e-09),
-                  1.0 - 0.5 * z);
+  double s =
+      madd(q.r * z,
+           polynomial(z, -0.16666666666666666, 0.0083333333333309254, -0.00019841269836722437,
+                      2.7557316083825739e-06, -2.5051127945965639e-08, 1.591784866512194e-10),
+           q.r);
+  double c =
+      madd(z * z,
+           polynomial(z, 0.041666666666664659, -0.0013888888887264431, 2.4801585198447502e-05,
+                      -2.7556365904156608e-07, 2.0700249642981533e-09),
+           1.0 - 0.5 * z);
   bool swap = (q.n & 1u) != 0;
   float y = static_cast<float>((swap ? -c : s) / (swap ? s : c));
   return x == 0.0f ? x : y;

@@ -62,13 +62,13 @@ double largest(Dtype t) { return finfo(t).max; }
 #define MLX_DEFINE_Function(Name, function, arity) MLX_DEFINE_##arity(Name, function)
 #define MLX_DEFINE_Method(Name, function, arity) MLX_DEFINE_##arity(Name, function)
 #define MLX_DEFINE_Custom(Name, function, arity)
-#define MLX_DEFINE_1(Name, function)                                                         \
+#define MLX_DEFINE_1(Name, function)                                                      \
   array function(ParameterOf<decltype(&mlx::core::function)>::type a, StreamOrDevice s) { \
-    return unary(ElementwiseOp::Name, a, s);                                                 \
+    return unary(ElementwiseOp::Name, a, s);                                              \
   }
-#define MLX_DEFINE_2(Name, function)                                     \
-  array function(const array& a, const array& b, StreamOrDevice s) {     \
-    return binary(ElementwiseOp::Name, a, b, s);                         \
+#define MLX_DEFINE_2(Name, function)                                 \
+  array function(const array& a, const array& b, StreamOrDevice s) { \
+    return binary(ElementwiseOp::Name, a, b, s);                     \
   }
 #define MLX_UNARY(Name, function, rule, flags) MLX_DEFINE_##flags(Name, function, 1)
 #define MLX_BINARY(Name, function, rule, flags) MLX_DEFINE_##flags(Name, function, 2)
@@ -99,9 +99,7 @@ array where(const array& condition, const array& x, const array& y, StreamOrDevi
 
 array positive(const array& a, StreamOrDevice) { return a; }
 
-array conjugate(const array& a, StreamOrDevice s) {
-  return unary(ElementwiseOp::Conjugate, a, s);
-}
+array conjugate(const array& a, StreamOrDevice s) { return unary(ElementwiseOp::Conjugate, a, s); }
 
 array round(const array& a, StreamOrDevice s) { return unary(ElementwiseOp::Round, a, s); }
 
@@ -122,7 +120,8 @@ std::vector<array> divmod(const array& a, const array& b, StreamOrDevice s) {
 
 array clip(const array& a, const std::optional<array>& a_min, const std::optional<array>& a_max,
            StreamOrDevice s) {
-  check(a_min.has_value() || a_max.has_value(), "clip", "at least one of a_min and a_max is needed.");
+  check(a_min.has_value() || a_max.has_value(), "clip",
+        "at least one of a_min and a_max is needed.");
   array result = a_min ? maximum(a, *a_min, s) : a;
   return a_max ? minimum(result, *a_max, s) : result;
 }
@@ -144,8 +143,7 @@ array isclose(const array& a, const array& b, double rtol, double atol, bool equ
   Dtype type = promote_types(at_least_float(promote_types(a.dtype(), b.dtype())), float32);
   array x = astype(a, type, s), y = astype(b, type, s);
   Dtype real_type = type == complex64 ? float32 : type;
-  array tolerance =
-      add(array(atol, real_type), multiply(array(rtol, real_type), abs(y, s), s), s);
+  array tolerance = add(array(atol, real_type), multiply(array(rtol, real_type), abs(y, s), s), s);
   array near = logical_and(less_equal(abs(subtract(x, y, s), s), tolerance, s), isfinite(y, s), s);
   array same = equal_nan ? detail::elementwise(ElementwiseOp::NaNEqual, {x, y}, to_stream(s))
                          : equal(x, y, s);

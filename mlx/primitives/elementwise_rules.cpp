@@ -50,7 +50,7 @@ std::optional<array> unary_factor(ElementwiseOp op, const array& x, const array&
     case ElementwiseOp::Degrees: return constant(180.0 / std::numbers::pi, x);
     case ElementwiseOp::Radians: return constant(std::numbers::pi / 180.0, x);
     default: return std::nullopt;
-    // clang-format on
+      // clang-format on
   }
 }
 
@@ -122,9 +122,8 @@ array abs_rule(Direction direction, const array& g, const array& x) {
 
 }  // namespace
 
-std::optional<array> elementwise_rule(ElementwiseOp op, Direction direction, int i,
-                                      const array& g, const std::vector<array>& inputs,
-                                      const array& out) {
+std::optional<array> elementwise_rule(ElementwiseOp op, Direction direction, int i, const array& g,
+                                      const std::vector<array>& inputs, const array& out) {
   if (op == ElementwiseOp::Abs) return abs_rule(direction, g, inputs[0]);
   auto factor = inputs.size() == 2
                     ? binary_factor(op, i == 0, inputs[0], inputs[1], out)

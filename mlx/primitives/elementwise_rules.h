@@ -20,8 +20,7 @@ enum class Direction { forward, backward };
  * the op's output for `inputs`. Nothing where the derivative is zero everywhere, as for steps and
  * predicates. Nodes go to the default stream.
  */
-std::optional<array> elementwise_rule(ElementwiseOp op, Direction direction, int i,
-                                      const array& g, const std::vector<array>& inputs,
-                                      const array& out);
+std::optional<array> elementwise_rule(ElementwiseOp op, Direction direction, int i, const array& g,
+                                      const std::vector<array>& inputs, const array& out);
 
 }  // namespace mlx::core

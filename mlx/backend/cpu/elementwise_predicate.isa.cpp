@@ -22,11 +22,10 @@ void select_row(void* out, const void* c, const void* a, const void* b, int64_t 
 
 template <typename... Ts>
 void add_select(RowKernel* row) {
-  ((row[value_of<Ts>()] =
-        select_row<k::choose_type<
-            sizeof(Ts) == 1, uint8_t,
-            k::choose_type<sizeof(Ts) == 2, uint16_t,
-                           k::choose_type<sizeof(Ts) == 4, uint32_t, uint64_t>>>>),
+  ((row[value_of<Ts>()] = select_row<
+        k::choose_type<sizeof(Ts) == 1, uint8_t,
+                       k::choose_type<sizeof(Ts) == 2, uint16_t,
+                                      k::choose_type<sizeof(Ts) == 4, uint32_t, uint64_t>>>>),
    ...);
 }
 

@@ -130,9 +130,9 @@ void half_row(void* out, const void* a, const void* b, const void*, int64_t tota
 
 template <typename T>
 constexpr int value_of();
-#define MLX_VALUE_OF(T, name)                 \
-  template <>                                 \
-  constexpr int value_of<T>() {               \
+#define MLX_VALUE_OF(T, name)                  \
+  template <>                                  \
+  constexpr int value_of<T>() {                \
     return static_cast<int>(Dtype::Val::name); \
   }
 MLX_VALUE_OF(bool, bool_)
@@ -216,7 +216,7 @@ void add_halves(RowKernel* row) {
 template <typename Filler>
 ElementwiseKernels fill_table() {
   ElementwiseKernels table{};
-#define MLX_OFFER(Name, rule, arity)                                                     \
+#define MLX_OFFER(Name, rule, arity)                                              \
   Filler::template add<k::op::Name, ElementwiseOp::Name, DtypeRule::rule, arity>( \
       table.at[static_cast<int>(ElementwiseOp::Name)]);
 #define MLX_UNARY(Name, function, rule, flags) MLX_OFFER(Name, rule, 1)

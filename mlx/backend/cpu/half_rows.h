@@ -51,8 +51,8 @@ constexpr __mmask16 every_lane = 0xffff;
   int64_t i = 0;
 #if defined(__AVX512F__)
   for (; i + 16 <= n; i += 16) {
-    auto bits = _mm512_maskz_cvtps_ph(every_lane, _mm512_loadu_ps(in + i),
-                                      _MM_FROUND_TO_NEAREST_INT);
+    auto bits =
+        _mm512_maskz_cvtps_ph(every_lane, _mm512_loadu_ps(in + i), _MM_FROUND_TO_NEAREST_INT);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i), bits);
   }
 #elif defined(__F16C__)

@@ -73,9 +73,9 @@ class Run {
   Run(const Program& program, const ProgramPlan& plan, const std::vector<array>& inputs,
       std::vector<array>& outputs)
       : program_(program), plan_(plan), outputs_(outputs), n_(outputs[0].size()) {
-    internal_check(inputs.size() == program.inputs.size() &&
-                       outputs.size() == program.outputs.size(),
-                   "program run with the wrong number of arrays");
+    internal_check(
+        inputs.size() == program.inputs.size() && outputs.size() == program.outputs.size(),
+        "program run with the wrong number of arrays");
     inputs_.reserve(inputs.size());
     for (const auto& in : inputs) inputs_.push_back(&in);
   }
@@ -112,8 +112,8 @@ class Run {
       if (in->shape() != shape || !in->flags().contiguous || in->data_size() != in->size()) {
         return false;
       }
-      bool same = model_ == nullptr || (in->flags().row_contiguous &&
-                                        model_->flags().row_contiguous) ||
+      bool same = model_ == nullptr ||
+                  (in->flags().row_contiguous && model_->flags().row_contiguous) ||
                   in->strides() == model_->strides();
       if (!same) return false;
       if (model_ == nullptr) model_ = in;
@@ -121,7 +121,8 @@ class Run {
     return true;
   }
 
-  /** Large inputs that jump a cache line per element are put in order first, by the blocked copy. */
+  /** Large inputs that jump a cache line per element are put in order first, by the blocked copy.
+   */
   void copy_wide_strides() {
     model_ = nullptr;
     owned_.reserve(inputs_.size());

@@ -68,8 +68,8 @@ class Planner {
     RowKernel kernel = step.op == ElementwiseOp::Cast ? cast_kernel(step.type, step.result)
                                                       : elementwise_kernel(step.op, step.type);
     uint16_t a = step.args[0];
-    plan_.steps.push_back({kernel, value, a, arity > 1 ? step.args[1] : a,
-                           arity > 2 ? step.args[2] : a});
+    plan_.steps.push_back(
+        {kernel, value, a, arity > 1 ? step.args[1] : a, arity > 2 ? step.args[2] : a});
     plan_.cost += cost_of(step);
   }
 

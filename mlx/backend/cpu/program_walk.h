@@ -23,11 +23,11 @@ class StridedWalk {
  public:
   /** Where one thread is. */
   struct Position {
-    SmallVector<int64_t> index;         // of the row, by outer axis
-    SmallVector<int64_t, 8> row;        // offset of the row in each input, in elements
-    SmallVector<const char*, 8> filled; // what the buffer repeats at present, or null
-    SmallVector<char*, 8> buffers;      // one tile of each input; the caller sets these
-    SmallVector<char*, 8> tile;         // result of next(): where each input's tile is
+    SmallVector<int64_t> index;          // of the row, by outer axis
+    SmallVector<int64_t, 8> row;         // offset of the row in each input, in elements
+    SmallVector<const char*, 8> filled;  // what the buffer repeats at present, or null
+    SmallVector<char*, 8> buffers;       // one tile of each input; the caller sets these
+    SmallVector<char*, 8> tile;          // result of next(): where each input's tile is
     int64_t column = 0;
   };
 
