@@ -30,7 +30,13 @@ array broadcast_to(const array& a, const Shape& shape, StreamOrDevice s) {
   check_shape("broadcast_to", shape, a.dtype());
   check(broadcasts_to(a.shape(), shape), "broadcast_to", "Cannot broadcast an array of shape ",
         a.shape(), " to shape ", shape, ".");
-  return rearranged<Broadcast>(a, shape, to_stream(s), shape);
+  // Axes that stay as they are follow the input when the graph is run with another shape.
+  Shape asked = shape;
+  size_t added = shape.size() - a.ndim();
+  for (size_t i = 0; i < a.ndim(); i++) {
+    asked[added + i] = a.shape(i) == shape[added + i] ? -1 : asked[added + i];
+  }
+  return rearranged<Broadcast>(a, shape, to_stream(s), std::move(asked));
 }
 
 std::vector<array> broadcast_arrays(const std::vector<array>& inputs, StreamOrDevice s) {

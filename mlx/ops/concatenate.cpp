@@ -68,18 +68,28 @@ array tile(const array& arr, std::vector<int> reps, StreamOrDevice s) {
   shape.insert(shape.begin(), ndim - shape.size(), 1);
   reps.insert(reps.begin(), ndim - reps.size(), 1);
   // Every repeated axis becomes the pair (repeat, extent), which then merges into one.
-  Shape spread, repeated, result;
+  array tiled = expand_dims(arr, all_axes(ndim - arr.ndim()), s);
   for (size_t i = 0; i < ndim; i++) {
     check(reps[i] >= 0, "tile", "The number of repeats cannot be negative, got ", reps[i], ".");
+    checked_extent("tile", static_cast<int64_t>(reps[i]) * shape[i]);
+  }
+  int axis = 0;
+  Shape spread;
+  std::vector<int> pairs, added;
+  for (size_t i = 0; i < ndim; i++) {
     if (reps[i] != 1) {
-      spread.push_back(1);
-      repeated.push_back(reps[i]);
+      pairs.push_back(static_cast<int>(i));
+      added.push_back(axis++);
+      spread.push_back(reps[i]);
     }
     spread.push_back(shape[i]);
-    repeated.push_back(shape[i]);
-    result.push_back(checked_extent("tile", static_cast<int64_t>(reps[i]) * shape[i]));
+    axis++;
   }
-  return reshape(broadcast_to(reshape(arr, spread, s), repeated, s), result, s);
+  tiled = broadcast_to(expand_dims(tiled, added, s), spread, s);
+  for (int pair : pairs) {
+    tiled = flatten(tiled, pair, pair + 1, s);
+  }
+  return tiled;
 }
 
 array roll(const array& a, const Shape& shift, const std::vector<int>& axes, StreamOrDevice s) {
@@ -88,10 +98,10 @@ array roll(const array& a, const Shape& shift, const std::vector<int>& axes, Str
   array rolled = a;
   for (size_t i = 0; i < axes.size(); i++) {
     int axis = normalize_axis("roll", axes[i], a.ndim());
-    int extent = a.shape(axis);
-    int by = extent == 0 ? 0 : (shift[i] % extent + extent) % extent;
+    int by = a.shape(axis) == 0 ? 0 : shift[i] % a.shape(axis);
     if (by != 0) {
-      auto parts = split(rolled, Shape{extent - by}, axis, s);
+      // Counted from the end or the start, whichever the elements come from.
+      auto parts = split(rolled, Shape{-by}, axis, s);
       rolled = concatenate({parts[1], parts[0]}, axis, s);
     }
   }

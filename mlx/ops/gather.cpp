@@ -1,12 +1,13 @@
 // Ops that read an array at positions given by index arrays.
 #include "mlx/primitives/gather.h"
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "mlx/core/errors.h"
 #include "mlx/ops.h"
-#include "mlx/ops/shape_checks.h"
 #include "mlx/ops/indices.h"
+#include "mlx/ops/shape_checks.h"
 
 namespace mlx::core {
 
@@ -30,23 +31,25 @@ Shape check_indices(const char* op, const array& a, const std::vector<array>& in
 array gather(const array& a, const std::vector<array>& indices, const std::vector<int>& axes,
              const Shape& slice_sizes, StreamOrDevice s) {
   auto gather_axes = normalize_axes("gather", axes, a.ndim());
-  Shape shape = check_indices("gather", a, indices, gather_axes);
-  bool fits = slice_sizes.size() == a.ndim();
-  for (size_t i = 0; fits && i < a.ndim(); i++) {
-    fits = slice_sizes[i] >= 0 && slice_sizes[i] <= a.shape(i);
-  }
-  check(fits, "gather", "Slices of size ", slice_sizes, " do not fit an array of shape ", a.shape(),
-        ".");
+  check_indices("gather", a, indices, gather_axes);
+  check(slice_sizes.size() == a.ndim() &&
+            std::all_of(slice_sizes.begin(), slice_sizes.end(), [](int n) { return n >= 0; }),
+        "gather", "Slices of size ", slice_sizes, " do not fit an array of shape ", a.shape(), ".");
   if (indices.empty() && slice_sizes == a.shape()) {
     return a;
   }
+  // Axes read whole stay whole when the graph is run with another shape.
+  Shape sizes = slice_sizes;
+  for (int i = 0; i < static_cast<int>(a.ndim()); i++) {
+    bool indexed = std::count(gather_axes.begin(), gather_axes.end(), i) > 0;
+    sizes[i] = !indexed && sizes[i] == a.shape(i) ? -1 : sizes[i];
+  }
   std::vector<array> inputs{a};
   inputs.insert(inputs.end(), indices.begin(), indices.end());
-  shape.insert(shape.end(), slice_sizes.begin(), slice_sizes.end());
+  auto node = std::make_shared<Gather>(to_stream(s), std::move(gather_axes), std::move(sizes));
+  Shape shape = node->output_shapes(inputs)[0];
   check_shape("gather", shape, a.dtype());
-  return array(std::move(shape), a.dtype(),
-               std::make_shared<Gather>(to_stream(s), std::move(gather_axes), slice_sizes),
-               std::move(inputs));
+  return array(std::move(shape), a.dtype(), std::move(node), std::move(inputs));
 }
 
 array gather(const array& a, const array& indices, int axis, const Shape& slice_sizes,
@@ -71,13 +74,10 @@ array take(const array& a, const array& indices, int axis, StreamOrDevice s) {
     return squeeze(gather(a, indices, 0, sizes, s), static_cast<int>(indices.ndim()), s);
   }
   // Along later axes all leading positions use the same indices, without copies of them.
-  Shape along(a.ndim(), 1), spread = a.shape();
-  along[axis] = spread[axis] = checked_extent("take", indices.size());
-  array spread_indices = broadcast_to(reshape(indices, along, s), spread, s);
-  check_shape("take", spread, a.dtype());
-  array taken = array(spread, a.dtype(), std::make_shared<GatherAxis>(to_stream(s), axis),
-                      {a, spread_indices});
-  return reshape(taken, out, s);
+  Shape along(a.ndim(), 1);
+  along[axis] = checked_extent("take", indices.size());
+  array taken = take_along_axis(a, reshape(indices, along, s), axis, s);
+  return indices.ndim() == 0 ? squeeze(taken, axis, s) : unflatten(taken, axis, indices.shape(), s);
 }
 
 array take(const array& a, int index, int axis, StreamOrDevice s) {
@@ -120,7 +120,7 @@ array take_along_axis(const array& a, const array& indices, int axis, StreamOrDe
   source[axis] = a.shape(axis);
   check_shape("take_along_axis", shape, a.dtype());
   return array(shape, a.dtype(), std::make_shared<GatherAxis>(to_stream(s), axis),
-               {broadcast_to(a, source, s), broadcast_to(indices, shape, s)});
+               {broadcast_to(a, source, s), indices});
 }
 
 }  // namespace mlx::core

@@ -9,31 +9,11 @@
 
 namespace mlx::core {
 
-namespace {
-
-// Throws unless every position of the view lies in [0, size). Offsets past 2^63 count as outside.
-void check_strided_bounds(const array& a, const Shape& shape, const Strides& strides,
-                          size_t offset) {
-  if (num_elements(shape) == 0) {
-    return;
-  }
-  __int128 low = offset, high = offset;
-  for (size_t i = 0; i < shape.size(); i++) {
-    __int128 reach = static_cast<__int128>(shape[i] - 1) * strides[i];
-    (reach < 0 ? low : high) += reach;
-  }
-  check(low >= 0 && high < static_cast<__int128>(a.size()), "as_strided", "A view of shape ", shape,
-        " with strides ", strides, " and offset ", offset, " reaches outside the ", a.size(),
-        " elements of an array of shape ", a.shape(), ".");
-}
-
-}  // namespace
-
 array as_strided(array a, Shape shape, Strides strides, size_t offset, StreamOrDevice s) {
   check_shape("as_strided", shape, a.dtype());
   check(shape.size() == strides.size(), "as_strided", "Got ", strides.size(), " strides for shape ",
         shape, ".");
-  check_strided_bounds(a, shape, strides, offset);
+  AsStrided::check_bounds(a, shape, strides, offset);
   if (shape == a.shape() && offset == 0 && strides == row_contiguous_strides(shape)) {
     return a;
   }

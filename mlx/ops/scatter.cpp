@@ -3,8 +3,8 @@
 
 #include "mlx/core/errors.h"
 #include "mlx/ops.h"
-#include "mlx/ops/shape_checks.h"
 #include "mlx/ops/indices.h"
+#include "mlx/ops/shape_checks.h"
 
 namespace mlx::core {
 
@@ -14,23 +14,13 @@ array scatter_slices(const char* op, UpdateMode mode, const array& a,
                      const std::vector<array>& indices, const array& updates,
                      const std::vector<int>& axes, StreamOrDevice s) {
   auto scatter_axes = normalize_axes(op, axes, a.ndim());
-  Shape index_shape = check_indices(op, a, indices, scatter_axes);
-  bool fits = updates.ndim() == index_shape.size() + a.ndim();
-  for (size_t i = 0; fits && i < updates.ndim(); i++) {
-    fits = i < index_shape.size() ? updates.shape(i) == index_shape[i]
-                                  : updates.shape(i) <= a.shape(i - index_shape.size());
-  }
-  check(fits, op, "Updates of shape ", updates.shape(), " must have the shape of the indices, ",
-        index_shape, ", followed by a slice of the array of shape ", a.shape(), ".");
-  if (updates.size() == 0) {
-    return a;
-  }
+  check_indices(op, a, indices, scatter_axes);
   std::vector<array> inputs{a};
   inputs.insert(inputs.end(), indices.begin(), indices.end());
   inputs.push_back(astype(updates, a.dtype(), s));
-  return array(a.shape(), a.dtype(),
-               std::make_shared<Scatter>(to_stream(s), mode, std::move(scatter_axes)),
-               std::move(inputs));
+  auto node = std::make_shared<Scatter>(to_stream(s), mode, std::move(scatter_axes));
+  Shape shape = node->output_shapes(inputs)[0];
+  return updates.size() == 0 ? a : array(std::move(shape), a.dtype(), std::move(node), inputs);
 }
 
 array scatter_along_axis(const char* op, UpdateMode mode, const array& a, const array& indices,
@@ -48,7 +38,7 @@ array scatter_along_axis(const char* op, UpdateMode mode, const array& a, const 
     return a;
   }
   return array(a.shape(), a.dtype(), std::make_shared<ScatterAxis>(to_stream(s), mode, axis),
-               {a, broadcast_to(indices, shape, s), updates});
+               {a, indices, updates});
 }
 
 }  // namespace

@@ -11,15 +11,17 @@ bool Broadcast::is_equivalent(const Primitive& other) const {
   return o && o->shape_ == shape_;
 }
 
-array Broadcast::apply(const array& a) { return broadcast_to(a, shape_, stream()); }
+array Broadcast::apply(const array& a) { return broadcast_to(a, output_shape(a), stream()); }
 
 array Broadcast::apply_to_batch(const array& a) {
   // New axes go between the batch and the old ones.
   size_t added = shape_.size() + 1 - a.ndim();
-  Shape spread = a.shape();
+  Shape spread = a.shape(), target = shape_;
   spread.insert(spread.begin() + 1, added, 1);
-  Shape target = shape_;
-  target.insert(target.begin(), a.shape(0));
+  target.insert(target.begin(), -1);
+  for (size_t i = 0; i < target.size(); i++) {
+    target[i] = target[i] == -1 ? spread[i] : target[i];
+  }
   return broadcast_to(reshape(a, spread, stream()), target, stream());
 }
 
@@ -28,9 +30,16 @@ array Broadcast::transposed(const array& cotangent, const array& primal) {
 }
 
 Shape Broadcast::output_shape(const array& in) const {
-  Shape shape = broadcast_shapes(in.shape(), shape_);
-  check(shape.size() == shape_.size(), "broadcast_to", "Cannot broadcast an array of shape ",
-        in.shape(), " to shape ", shape_, ".");
+  check(in.ndim() <= shape_.size(), "broadcast_to", "Cannot broadcast an array of shape ",
+        in.shape(), " to ", shape_.size(), " dimensions.");
+  Shape shape = shape_;
+  size_t added = shape.size() - in.ndim();
+  for (size_t i = 0; i < in.ndim(); i++) {
+    ShapeElem& extent = shape[added + i];
+    extent = extent == -1 ? in.shape(i) : extent;
+    check(in.shape(i) == extent || in.shape(i) == 1, "broadcast_to",
+          "Cannot broadcast an array of shape ", in.shape(), " to shape ", shape, ".");
+  }
   return shape;
 }
 

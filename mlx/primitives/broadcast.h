@@ -8,6 +8,7 @@
 
 namespace mlx::core {
 
+/** To a shape in which -1 stands for the extent that the input has there. */
 class Broadcast : public Rearrangement {
  public:
   Broadcast(Stream s, Shape shape) : Rearrangement(s), shape_(std::move(shape)) {}
@@ -19,7 +20,6 @@ class Broadcast : public Rearrangement {
   array apply_to_batch(const array& a) override;
   array transposed(const array& cotangent, const array& primal) override;
   Shape output_shape(const array& in) const override;
-  const Shape& shape() const { return shape_; }
 
  private:
   Shape shape_;

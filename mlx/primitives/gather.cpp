@@ -3,7 +3,9 @@
 
 #include <algorithm>
 
+#include "mlx/core/errors.h"
 #include "mlx/ops.h"
+#include "mlx/ops/indices.h"
 
 namespace mlx::core {
 
@@ -39,12 +41,24 @@ std::vector<array> batch_indices(std::vector<array> indices, const std::vector<i
 
 // ------------ Gather
 
+Shape Gather::slice_of(const array& a) const {
+  Shape sizes = slice_sizes_;
+  bool fits = sizes.size() == a.ndim();
+  for (size_t i = 0; fits && i < a.ndim(); i++) {
+    sizes[i] = sizes[i] == -1 ? a.shape(i) : sizes[i];
+    fits = sizes[i] >= 0 && sizes[i] <= a.shape(i);
+  }
+  check(fits, "gather", "Slices of size ", sizes, " do not fit an array of shape ", a.shape(), ".");
+  return sizes;
+}
+
 std::vector<Shape> Gather::output_shapes(const std::vector<array>& inputs) {
   Shape shape;
   for (size_t i = 1; i < inputs.size(); i++) {
     shape = broadcast_shapes(shape, inputs[i].shape());
   }
-  shape.insert(shape.end(), slice_sizes_.begin(), slice_sizes_.end());
+  Shape sizes = slice_of(inputs[0]);
+  shape.insert(shape.end(), sizes.begin(), sizes.end());
   return {shape};
 }
 
@@ -66,7 +80,7 @@ std::vector<array> Gather::jvp(const std::vector<array>& primals,
   if (argnums[0] != 0) {
     return {zeros(output_shapes(primals)[0], primals[0].dtype(), stream())};
   }
-  return {gather(tangents[0], indices_of(primals), axes_, slice_sizes_, stream())};
+  return {gather(tangents[0], indices_of(primals), axes_, slice_of(primals[0]), stream())};
 }
 
 std::pair<std::vector<array>, std::vector<int>> Gather::vmap(const std::vector<array>& inputs,
@@ -78,7 +92,7 @@ std::pair<std::vector<array>, std::vector<int>> Gather::vmap(const std::vector<a
     indices = batch_indices(indices, std::vector<int>(axes.begin() + 1, axes.end()), s);
   }
   if (axes[0] < 0) {
-    return {{gather(inputs[0], indices, axes_, slice_sizes_, s)}, {0}};
+    return {{gather(inputs[0], indices, axes_, slice_of(inputs[0]), s)}, {0}};
   }
   array a = moveaxis(inputs[0], axes[0], 0, s);
   std::vector<int> gather_axes = axes_;
@@ -87,6 +101,9 @@ std::pair<std::vector<array>, std::vector<int>> Gather::vmap(const std::vector<a
   }
   Shape sizes = slice_sizes_;
   sizes.insert(sizes.begin(), a.shape(0));
+  for (size_t i = 0; i < sizes.size(); i++) {
+    sizes[i] = sizes[i] == -1 ? a.shape(i) : sizes[i];
+  }
   if (!batched_indices) {
     array out = gather(a, indices, gather_axes, sizes, s);
     return {{out}, {static_cast<int>(out.ndim() - sizes.size())}};
@@ -112,6 +129,15 @@ bool Gather::is_equivalent(const Primitive& other) const {
 
 // ------------ GatherAxis
 
+std::vector<Shape> GatherAxis::output_shapes(const std::vector<array>& inputs) {
+  Shape shape = shape_along_axis("take_along_axis", inputs[0], inputs[1], axis_);
+  Shape source = shape;
+  source[axis_] = inputs[0].shape(axis_);
+  check(source == inputs[0].shape(), "take_along_axis", "Indices of shape ", inputs[1].shape(),
+        " do not broadcast to the array of shape ", inputs[0].shape(), ".");
+  return {shape};
+}
+
 std::vector<array> GatherAxis::vjp(const std::vector<array>& primals,
                                    const std::vector<array>& cotangents,
                                    const std::vector<int>& argnums, const std::vector<array>&) {
@@ -128,7 +154,7 @@ std::vector<array> GatherAxis::jvp(const std::vector<array>& primals,
                                    const std::vector<array>& tangents,
                                    const std::vector<int>& argnums) {
   if (argnums[0] != 0) {
-    return {zeros(primals[1].shape(), primals[0].dtype(), stream())};
+    return {zeros(output_shapes(primals)[0], primals[0].dtype(), stream())};
   }
   return {take_along_axis(tangents[0], primals[1], axis_, stream())};
 }

@@ -11,7 +11,8 @@ namespace mlx::core {
 
 /**
  * Inputs: the array and an index array for each of `axes`, which broadcast together. The output has
- * their shape followed by the shape of a slice, which begins at the indices (and at 0 elsewhere).
+ * their shape followed by the shape of a slice, which begins at the indices (and at 0 elsewhere). A
+ * slice size of -1 stands for the whole axis.
  */
 class Gather : public BuiltinPrimitive {
  public:
@@ -29,15 +30,16 @@ class Gather : public BuiltinPrimitive {
   bool is_equivalent(const Primitive& other) const override;
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
   const std::vector<int>& axes() const { return axes_; }
-  const Shape& slice_sizes() const { return slice_sizes_; }
+  /** The size of a slice of `a`. Throws std::invalid_argument when it does not fit. */
+  Shape slice_of(const array& a) const;
 
  private:
   std::vector<int> axes_;
   Shape slice_sizes_;
 };
 
-/** Inputs: the array, and indices of its rank whose other axes have its extents: along the axis,
- *  out[.., i, ..] = a[.., indices[.., i, ..], ..]. */
+/** Inputs: the array, and indices of its rank, whose other axes broadcast to its extents: along the
+ *  axis, out[.., i, ..] = a[.., indices[.., i, ..], ..]. */
 class GatherAxis : public BuiltinPrimitive {
  public:
   GatherAxis(Stream s, int axis) : BuiltinPrimitive(s), axis_(axis) {}
@@ -51,9 +53,7 @@ class GatherAxis : public BuiltinPrimitive {
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
   bool is_equivalent(const Primitive& other) const override;
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
-    return {inputs[1].shape()};
-  }
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
   int axis() const { return axis_; }
 
  private:

@@ -33,6 +33,26 @@ array strided_positions(const Shape& shape, const Strides& strides, size_t offse
 
 // ------------ AsStrided
 
+void AsStrided::check_bounds(const array& a, const Shape& shape, const Strides& strides,
+                             size_t offset) {
+  if (num_elements(shape) == 0) {
+    return;
+  }
+  __int128 low = offset, high = offset;
+  for (size_t i = 0; i < shape.size(); i++) {
+    __int128 reach = static_cast<__int128>(shape[i] - 1) * strides[i];
+    (reach < 0 ? low : high) += reach;
+  }
+  check(low >= 0 && high < static_cast<__int128>(a.size()), "as_strided", "A view of shape ", shape,
+        " with strides ", strides, " and offset ", offset, " reaches outside the ", a.size(),
+        " elements of an array of shape ", a.shape(), ".");
+}
+
+Shape AsStrided::output_shape(const array& in) const {
+  check_bounds(in, shape_, strides_, offset_);
+  return shape_;
+}
+
 bool AsStrided::is_equivalent(const Primitive& other) const {
   auto o = same_type<AsStrided>(other);
   return o && o->shape_ == shape_ && o->strides_ == strides_ && o->offset_ == offset_;

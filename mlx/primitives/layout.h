@@ -20,9 +20,13 @@ class AsStrided : public Rearrangement {
   array apply(const array& a) override;
   array apply_to_batch(const array& a) override;
   array transposed(const array& cotangent, const array& primal) override;
-  Shape output_shape(const array&) const override { return shape_; }
+  Shape output_shape(const array& in) const override;
   const Strides& strides() const { return strides_; }
   size_t offset() const { return offset_; }
+
+  /** Throws std::invalid_argument unless every position of such a view lies in the array. */
+  static void check_bounds(const array& a, const Shape& shape, const Strides& strides,
+                           size_t offset);
 
  private:
   Shape shape_;

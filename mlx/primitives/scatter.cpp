@@ -4,7 +4,9 @@
 
 #include <functional>
 
+#include "mlx/core/errors.h"
 #include "mlx/ops.h"
+#include "mlx/ops/indices.h"
 #include "mlx/primitives/gather.h"
 
 namespace mlx::core {
@@ -170,6 +172,23 @@ std::vector<array> vjp_of_scatter(UpdateMode mode, const Positions& at,
 
 // ------------ Scatter
 
+std::vector<Shape> Scatter::output_shapes(const std::vector<array>& inputs) {
+  const array &a = inputs[0], &updates = inputs.back();
+  Shape index_shape;
+  for (size_t i = 1; i + 1 < inputs.size(); i++) {
+    index_shape = broadcast_shapes(index_shape, inputs[i].shape());
+  }
+  bool fits = updates.ndim() == index_shape.size() + a.ndim();
+  for (size_t i = 0; fits && i < updates.ndim(); i++) {
+    fits = i < index_shape.size() ? updates.shape(i) == index_shape[i]
+                                  : updates.shape(i) <= a.shape(i - index_shape.size());
+  }
+  check(fits, "scatter", "Updates of shape ", updates.shape(),
+        " must have the shape of the indices, ", index_shape,
+        ", followed by a slice of the array of shape ", a.shape(), ".");
+  return {a.shape()};
+}
+
 std::vector<array> Scatter::vjp(const std::vector<array>& primals,
                                 const std::vector<array>& cotangents,
                                 const std::vector<int>& argnums,
@@ -221,6 +240,20 @@ bool Scatter::is_equivalent(const Primitive& other) const {
 }
 
 // ------------ ScatterAxis
+
+std::vector<Shape> ScatterAxis::output_shapes(const std::vector<array>& inputs) {
+  const array &a = inputs[0], &updates = inputs[2];
+  Shape shape = shape_along_axis("scatter_axis", a, inputs[1], axis_);
+  Shape target = updates.shape();
+  bool fits = updates.shape() == shape;
+  if (fits) {
+    target[axis_] = a.shape(axis_);
+  }
+  check(fits && target == a.shape(), "scatter_axis", "Indices of shape ", inputs[1].shape(),
+        " and updates of shape ", updates.shape(), " do not fit an array of shape ", a.shape(),
+        ".");
+  return {a.shape()};
+}
 
 std::vector<array> ScatterAxis::vjp(const std::vector<array>& primals,
                                     const std::vector<array>& cotangents,

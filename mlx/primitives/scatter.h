@@ -27,9 +27,7 @@ class Scatter : public BuiltinPrimitive {
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
   bool is_equivalent(const Primitive& other) const override;
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
-    return {inputs[0].shape()};
-  }
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
   UpdateMode mode() const { return mode_; }
   const std::vector<int>& axes() const { return axes_; }
 
@@ -38,7 +36,8 @@ class Scatter : public BuiltinPrimitive {
   std::vector<int> axes_;
 };
 
-/** Inputs: the array, indices and updates, both of its rank and of its extents but for the axis:
+/** Inputs: the array, updates of its rank and of its extents but for the axis, and indices that
+ *  broadcast to the updates:
  *  out[.., indices[.., i, ..], ..] = mode(.., updates[.., i, ..]). */
 class ScatterAxis : public BuiltinPrimitive {
  public:
@@ -54,9 +53,7 @@ class ScatterAxis : public BuiltinPrimitive {
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
   bool is_equivalent(const Primitive& other) const override;
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
-    return {inputs[0].shape()};
-  }
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
   UpdateMode mode() const { return mode_; }
   int axis() const { return axis_; }
 

@@ -164,6 +164,14 @@ std::pair<std::vector<array>, std::vector<int>> SliceUpdate::vmap(const std::vec
   return {{make(name(), mode_, source, update, spec_.with_batch(), stream())}, {0}};
 }
 
+std::vector<Shape> SliceUpdate::output_shapes(const std::vector<array>& inputs) {
+  Shape part = spec_.resolve(inputs[0].shape()).second;
+  check(part == inputs[1].shape(), "slice_update", "An update of shape ", inputs[1].shape(),
+        " does not fit the slice of shape ", part, " of an array of shape ", inputs[0].shape(),
+        ".");
+  return {inputs[0].shape()};
+}
+
 bool SliceUpdate::is_equivalent(const Primitive& other) const {
   auto o = same_type<SliceUpdate>(other);
   return o && o->mode_ == mode_ && o->spec_ == spec_;

@@ -1,6 +1,8 @@
 // From a Python key to slices and index arrays.
 #include "python/src/index_key.h"
 
+#include <algorithm>
+
 #include "mlx/core/errors.h"
 #include "mlx/ops.h"
 #include "python/src/convert.h"
@@ -144,6 +146,10 @@ class Resolver {
   int axis() const { return static_cast<int>(key_.start.size()); }
   int64_t extent() const { return array_.shape(source_axis_); }
 
+  static int64_t clamp(Py_ssize_t bound) {
+    return std::clamp<Py_ssize_t>(bound, INT32_MIN, INT32_MAX);
+  }
+
   void push(int64_t start, int64_t stop, int64_t step) {
     key_.start.push_back(static_cast<ShapeElem>(start));
     key_.stop.push_back(static_cast<ShapeElem>(stop));
@@ -151,7 +157,7 @@ class Resolver {
   }
 
   void push_whole_axis() {
-    push(0, extent(), 1);
+    push(0, INT32_MAX, 1);
     source_axis_++;
   }
 
@@ -168,40 +174,31 @@ class Resolver {
                                             " is out of bounds for axis ", source_axis_,
                                             " of an array of shape ", array_.shape(), "."));
     }
-    i = i < 0 ? i + n : i;
     if (has_arrays_) {
       key_.arrays.push_back({axis(), array(static_cast<int32_t>(i))});
       push_whole_axis();
       return;
     }
     key_.dropped.push_back(axis());
-    push(i, i + 1, 1);
+    push(i, i == -1 ? INT32_MAX : i + 1, 1);
     key_.whole = false;
     source_axis_++;
   }
 
   void add_slice(nb::handle value) {
-    Py_ssize_t n = static_cast<Py_ssize_t>(extent());
     Py_ssize_t start;
     Py_ssize_t stop;
     Py_ssize_t step;
     if (PySlice_Unpack(value.ptr(), &start, &stop, &step) < 0) {
       throw nb::python_error();
     }
+    // Bounds stay as given, so that a graph run with other shapes cuts there too; extents are below
+    // 2^31, which makes the clamped ones mean the same.
+    push(clamp(start), clamp(stop), clamp(step));
+    Py_ssize_t n = static_cast<Py_ssize_t>(extent());
     Py_ssize_t count = PySlice_AdjustIndices(n, &start, &stop, step);
+    key_.whole = key_.whole && count == n && step == 1;
     source_axis_++;
-    if (count == n && step == 1) {
-      push(0, n, 1);
-      return;
-    }
-    key_.whole = false;
-    if (count == 0) {
-      push(0, 0, 1);
-      return;
-    }
-    step = count == 1 ? 1 : step;
-    Py_ssize_t end = start + step * count;
-    push(start, end < 0 ? -n - 1 : end, step);
   }
 
   void add_array(const Item& item) {

@@ -133,13 +133,14 @@ void Gather::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outp
   out.set_data(allocator::malloc(out.nbytes()));
   std::vector<array> indices(inputs.begin() + 1, inputs.end());
   Shape index_shape(out.shape().begin(), out.shape().end() - a.ndim());
-  cpu::IndexOffsets positions("gather", indices, index_shape, a, axes_, slice_sizes_);
-  int64_t slice_elements = static_cast<int64_t>(num_elements(slice_sizes_));
+  Shape slice_sizes(out.shape().end() - a.ndim(), out.shape().end());
+  cpu::IndexOffsets positions("gather", indices, index_shape, a, axes_, slice_sizes);
+  int64_t slice_elements = static_cast<int64_t>(num_elements(slice_sizes));
   int64_t size = a.itemsize();
   if (slice_elements == 0) {
     return;
   }
-  auto slice = collapse_dims(slice_sizes_, {a.strides()});
+  auto slice = collapse_dims(slice_sizes, {a.strides()});
   bool dense = slice.shape.size() == 1 && slice.strides[0][0] == 1;
   if (slice_elements == 1) {
     auto gather = size == 1   ? gather_elements<uint8_t>
@@ -148,7 +149,7 @@ void Gather::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outp
                               : gather_elements<uint64_t>;
     gather(positions, a.data<char>(), out.data<char>());
   } else if (positions.count() < 2 * cpu::num_threads() && slice_elements * size > kBytesPerTask) {
-    gather_large(positions, a, out, slice_sizes_, slice_elements);
+    gather_large(positions, a, out, slice_sizes, slice_elements);
   } else if (dense) {
     gather_rows(positions, a.data<char>(), out.data<char>(), slice_elements * size, size);
   } else {
@@ -164,7 +165,7 @@ void GatherAxis::eval_cpu(const std::vector<array>& inputs, std::vector<array>& 
   }
   cpu::AxisLayout from, at;
   array a = cpu::with_axis_layout(inputs[0], axis_, from);
-  array indices = cpu::with_axis_layout(inputs[1], axis_, at);
+  array indices = cpu::with_axis_layout(cpu::broadcast_view(inputs[1], out.shape()), axis_, at);
   int64_t size = out.itemsize(), index_size = indices.itemsize();
   cpu::IndexedAxis axis{axis_, from.along, 1, from.along_stride};
   // Lines run along the last axis that is not trivial; one offset serves a line that shares it.

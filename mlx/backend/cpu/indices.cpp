@@ -96,6 +96,12 @@ void IndexOffsets::read(int64_t begin, int64_t end, int64_t* offsets) const {
   }
 }
 
+array broadcast_view(const array& a, const Shape& shape) {
+  array view(shape, a.dtype(), nullptr, {});
+  share_view(a, view, broadcast_strides(a, shape));
+  return view;
+}
+
 bool axis_layout(const array& a, int axis, AxisLayout& layout) {
   layout.along = a.shape(axis);
   layout.along_stride = a.strides(axis);

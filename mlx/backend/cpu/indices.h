@@ -47,6 +47,9 @@ class IndexOffsets {
   std::vector<Source> sources_;
 };
 
+/** `a` with a shape to which it broadcasts, in its own memory. */
+array broadcast_view(const array& a, const Shape& shape);
+
 /** An array seen as (before, along, after) an axis, each walked by one stride. */
 struct AxisLayout {
   int64_t before, along, after;

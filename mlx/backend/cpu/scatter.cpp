@@ -266,7 +266,7 @@ void run_scatter_axis(const AxisWork& work) {
 void ScatterAxis::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
   array& out = outputs[0];
   cpu::take_over(inputs[0], out);
-  if (inputs[1].size() == 0) {
+  if (inputs[2].size() == 0) {
     return;
   }
   AxisWork work{mode_, out, inputs[1], inputs[2], axis_, {}, {}, {}};
@@ -276,7 +276,8 @@ void ScatterAxis::eval_cpu(const std::vector<array>& inputs, std::vector<array>&
     work.out = out;
     cpu::axis_layout(out, axis_, work.to);
   }
-  work.indices = cpu::with_axis_layout(inputs[1], axis_, work.at);
+  array indices = cpu::broadcast_view(inputs[1], inputs[2].shape());
+  work.indices = cpu::with_axis_layout(indices, axis_, work.at);
   work.updates = cpu::with_axis_layout(inputs[2], axis_, work.from);
   run_scatter_axis(work);
 }
