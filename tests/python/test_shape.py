@@ -372,3 +372,44 @@ def test_messages_name_the_shapes():
 
 def test_to_numpy_widens_bfloat16():
     assert to_numpy(mx.array([1.5], dtype=mx.bfloat16)).tolist() == [1.5]
+
+
+SHAPELESS = {
+    "slice": lambda x: x[:, 1:] * 2,
+    "slice from the end": lambda x: x[:-1, -1],
+    "reverse": lambda x: x[::-1],
+    "pad": lambda x: mx.pad(x, 1),
+    "split": lambda x: mx.split(x, 2, axis=1)[1],
+    "reshape": lambda x: x.reshape(-1, 2),
+    "flatten": lambda x: mx.flatten(x),
+    "unflatten": lambda x: mx.unflatten(x, 1, (-1, 2)),
+    "concatenate": lambda x: mx.concatenate([x, x]),
+    "gather": lambda x: x[mx.array([0, 1])],
+    "take": lambda x: mx.take(x, mx.array([[1, 0]]), axis=1),
+    "diag": lambda x: mx.diag(x),
+    "roll": lambda x: mx.roll(x, (1, -1), (0, 1)),
+    "repeat": lambda x: mx.repeat(x, 2, 0),
+    "tile": lambda x: mx.tile(x, (2, 1)),
+    "stack": lambda x: mx.stack([x, x], 1),
+}
+
+
+@pytest.mark.parametrize("name", SHAPELESS)
+def test_graphs_follow_other_shapes(name):
+    f = SHAPELESS[name]
+    g = mx.compile(f, shapeless=True)
+    for shape in [(2, 4), (3, 6), (5, 2)]:
+        x = mx.random.normal(shape)
+        check_same(g(x), to_numpy(f(x)))
+
+
+def test_graphs_with_shapes_that_cannot_follow_raise():
+    for f, smaller in [
+        (lambda x: mx.as_strided(x, (2, 2), (4, 1), 0), (1, 4)),
+        (lambda x: x.at[1:3].add(mx.ones((2, 4))), (2, 4)),
+        (lambda x: x.at[mx.array([0])].add(mx.ones((1, 4))), (4, 2)),
+    ]:
+        g = mx.compile(f, shapeless=True)
+        mx.eval(g(mx.ones((4, 4))))
+        with pytest.raises(ValueError, match=r"^\[\w+\] "):
+            mx.eval(g(mx.ones(smaller)))
