@@ -44,7 +44,15 @@ def test_default_dtypes(value, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_numpy_both_ways(dtype):
     base = (np.arange(24) % 5).astype(numpy_of(dtype)).reshape(2, 3, 4)
-    layouts = [base, base.T, base[:, ::-1], base[::2, :, 1:], base[0, 0, 0], base[:0], base.transpose(1, 0, 2)]
+    layouts = [
+        base,
+        base.T,
+        base[:, ::-1],
+        base[::2, :, 1:],
+        base[0, 0, 0],
+        base[:0],
+        base.transpose(1, 0, 2),
+    ]
     for a in layouts:
         x = mx.array(a, dtype)
         assert x.dtype == dtype and x.shape == a.shape

@@ -59,7 +59,12 @@ def test_streams():
 def test_whatever_names_a_stream(make):
     where = make()
     x = mx.ones((3,))
-    out = [mx.add(x, 1, stream=where), x.sum(stream=where), mx.zeros((2,), stream=where), mx.exp(x, stream=where)]
+    out = [
+        mx.add(x, 1, stream=where),
+        x.sum(stream=where),
+        mx.zeros((2,), stream=where),
+        mx.exp(x, stream=where),
+    ]
     with mx.stream(where):
         out.append(x * 2)
     context = mx.stream(where)

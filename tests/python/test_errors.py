@@ -134,7 +134,11 @@ def test_arrays_too_large_for_memory():
 
 def run(code, **kwargs):
     return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=60, **kwargs
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        **kwargs,
     )
 
 
@@ -185,4 +189,4 @@ def test_nothing_is_reported_at_exit():
         kept = [step(mx.ones((1, 2))), mx.grad(lambda x: x * x), iter(mx.ones((2,))), mx.ones((2,)).at]
     """
     result = run(code)
-    assert result.returncode == 0 and result.stderr == "" and signal.SIGABRT != -result.returncode
+    assert result.returncode == 0 and result.stderr == "" and -result.returncode != signal.SIGABRT

@@ -73,7 +73,17 @@ def check_write(a, key):
 
 def keys_of(ndim):
     """All tuples up to one entry per axis, with ellipses and new axes."""
-    entries = [0, -1, slice(None), slice(None, None, -1), slice(1, 3), ARRAYS[0], ARRAYS[1], None, ...]
+    entries = [
+        0,
+        -1,
+        slice(None),
+        slice(None, None, -1),
+        slice(1, 3),
+        ARRAYS[0],
+        ARRAYS[1],
+        None,
+        ...,
+    ]
     for n in range(1, ndim + 2):
         for key in itertools.product(range(len(entries)), repeat=n):
             chosen = tuple(entries[i] for i in key)
@@ -110,7 +120,13 @@ def test_tuples_of_three():
 def test_none_between_index_arrays_parts_them():
     a = sample((2, 3, 4))
     i = np.array([0, 1])
-    for key in [(i, None, i), (i, slice(None), i), (slice(None), i, None, i), (None, i, i), (0, ..., i)]:
+    for key in [
+        (i, None, i),
+        (i, slice(None), i),
+        (slice(None), i, None, i),
+        (None, i, i),
+        (0, ..., i),
+    ]:
         check_read(a, key)
         check_write(a, key)
 
@@ -118,7 +134,14 @@ def test_none_between_index_arrays_parts_them():
 def test_masks_read():
     a = sample((3, 4))
     mask = a % 2 == 0
-    for key in [mask, a > 100, mask[:, 0], (slice(None), mask[0]), (mask[:, 0], 1), (mask[:, 0], None)]:
+    for key in [
+        mask,
+        a > 100,
+        mask[:, 0],
+        (slice(None), mask[0]),
+        (mask[:, 0], 1),
+        (mask[:, 0], None),
+    ]:
         check_read(a, key)
         check_write(a, key)
     same(mx.array(a)[True], a[True])
@@ -209,7 +232,12 @@ def test_write_reaches_every_name_but_no_other_array():
 
 def test_write_refuses_values_that_do_not_fit():
     x = mx.zeros((2, 3))
-    for key, shape in [(0, (2,)), (slice(None), (3, 3)), (mx.array([0, 1]), (3, 3)), ((0, 0), (2,))]:
+    for key, shape in [
+        (0, (2,)),
+        (slice(None), (3, 3)),
+        (mx.array([0, 1]), (3, 3)),
+        ((0, 0), (2,)),
+    ]:
         with pytest.raises(ValueError):
             x[key] = mx.ones(shape)
 

@@ -53,11 +53,17 @@ def test_two_numbers():
 
 
 @pytest.mark.parametrize(
-    ("dtype", "number"), [("uint8", 300), ("uint8", -1), ("int32", 2**31), ("bool_", 2**40), ("uint64", -1)]
+    ("dtype", "number"),
+    [("uint8", 300), ("uint8", -1), ("int32", 2**31), ("bool_", 2**40), ("uint64", -1)],
 )
 def test_ints_that_do_not_fit(dtype, number):
     x = mx.ones((2,), getattr(mx, dtype))
-    for f in (lambda: x + number, lambda: number + x, lambda: x == number, lambda: mx.maximum(x, number)):
+    for f in (
+        lambda: x + number,
+        lambda: number + x,
+        lambda: x == number,
+        lambda: mx.maximum(x, number),
+    ):
         with pytest.raises(ValueError):
             f()
 
@@ -118,7 +124,19 @@ def test_unary():
         -mx.array([True])
 
 
-IN_PLACE = ["iadd", "isub", "imul", "ifloordiv", "imod", "ipow", "iand", "ior", "ixor", "ilshift", "irshift"]
+IN_PLACE = [
+    "iadd",
+    "isub",
+    "imul",
+    "ifloordiv",
+    "imod",
+    "ipow",
+    "iand",
+    "ior",
+    "ixor",
+    "ilshift",
+    "irshift",
+]
 
 
 @pytest.mark.parametrize("name", IN_PLACE)

@@ -54,7 +54,10 @@ CASES = [
         "       [20, 21, 22, ..., 27, 28, 29],\n       ...,\n       [70, 71, 72, ..., 77, 78, 79],\n"
         "       [80, 81, 82, ..., 87, 88, 89],\n       [90, 91, 92, ..., 97, 98, 99]], dtype=int32)",
     ),
-    (lambda: mx.arange(6).reshape(2, 3).T, "array([[0, 3],\n       [1, 4],\n       [2, 5]], dtype=int32)"),
+    (
+        lambda: mx.arange(6).reshape(2, 3).T,
+        "array([[0, 3],\n       [1, 4],\n       [2, 5]], dtype=int32)",
+    ),
     (lambda: mx.arange(4)[::-1], "array([3, 2, 1, 0], dtype=int32)"),
     (lambda: mx.broadcast_to(mx.array(1), (2, 2)), "array([[1, 1],\n       [1, 1]], dtype=int32)"),
 ]

@@ -57,7 +57,9 @@ def test_argnames():
     assert (value.item(), first.item(), named["k"].item()) == (12, 4, 12)
 
 
-@pytest.mark.parametrize("tree", [[X, Y], (X, Y), {"a": X, "b": Y}, Pair(X, Y), [X, {"c": (Y, [])}]])
+@pytest.mark.parametrize(
+    "tree", [[X, Y], (X, Y), {"a": X, "b": Y}, Pair(X, Y), [X, {"c": (Y, [])}]]
+)
 def test_gradients_have_the_shape_of_the_arguments(tree):
     def total(t):
         leaves = []
@@ -107,7 +109,9 @@ def test_bad_gradients(call):
         call()
 
 
-@pytest.mark.parametrize("transform", [mx.grad, mx.value_and_grad, mx.vmap, mx.compile, mx.checkpoint])
+@pytest.mark.parametrize(
+    "transform", [mx.grad, mx.value_and_grad, mx.vmap, mx.compile, mx.checkpoint]
+)
 def test_only_functions_are_transformed(transform):
     with pytest.raises(TypeError):
         transform(3)
@@ -214,7 +218,19 @@ def test_compile_traces_once_for_each_sort_of_call():
         calls.append(k)
         return x * 2
 
-    for args in [(X,), (Y,), (X, 1), (X, 2), (Y, 1), (X, 1.0), (X, True), (X, "a"), (X, "a"), (X, "b"), (X, mx.int32)]:
+    for args in [
+        (X,),
+        (Y,),
+        (X, 1),
+        (X, 2),
+        (Y, 1),
+        (X, 1.0),
+        (X, True),
+        (X, "a"),
+        (X, "a"),
+        (X, "b"),
+        (X, mx.int32),
+    ]:
         f(*args)
     f(mx.ones((2,)))
     f(mx.ones((2,), mx.int32))
@@ -222,7 +238,21 @@ def test_compile_traces_once_for_each_sort_of_call():
     f(X, z=1)
     f(X, [1, (Y,)])
     f(X, [1, [Y]])
-    assert calls == [None, 1, 2, 1.0, True, "a", "b", mx.int32, None, None, None, [1, (calls[11][1][0],)], [1, [calls[12][1][0]]]]
+    assert calls == [
+        None,
+        1,
+        2,
+        1.0,
+        True,
+        "a",
+        "b",
+        mx.int32,
+        None,
+        None,
+        None,
+        [1, (calls[11][1][0],)],
+        [1, [calls[12][1][0]]],
+    ]
 
 
 def test_compiled_results_keep_their_trees():
@@ -326,7 +356,9 @@ def test_modules_as_state():
 
 def test_random_state_as_state():
     mx.random.seed(0)
-    draw = mx.compile(lambda: mx.random.uniform(shape=(2,)), inputs=mx.random.state, outputs=mx.random.state)
+    draw = mx.compile(
+        lambda: mx.random.uniform(shape=(2,)), inputs=mx.random.state, outputs=mx.random.state
+    )
     drawn = [draw().tolist() for _ in range(3)]
     mx.random.seed(0)
     assert drawn == [mx.random.uniform(shape=(2,)).tolist() for _ in range(3)]
