@@ -148,46 +148,53 @@ struct Rows {
 
   static T* parts(Complex<V>* x) { return reinterpret_cast<T*>(x); }
 
+  /** f(j, lane) for all numbers [begin, end) of all rows; whole cache lines of rows in memory. */
+  template <typename F>
+  void each(int64_t begin, int64_t end, int64_t stride, const F& f) const {
+    int64_t block = stride == 1 ? 16 : 1;
+    for (int64_t first = begin; first < end; first += block) {
+      int64_t last = first + block < end ? first + block : end;
+      for (int l = 0; l < rows.lanes; l++) {
+        for (int64_t j = first; j < last; j++) {
+          f(j, l);
+        }
+      }
+    }
+  }
+
   /** Complex numbers [0, n) of each row; `swap` exchanges their parts. */
   void load_complex(Complex<V>* x, int64_t n, bool swap) const {
     const In* in = static_cast<const In*>(rows.in);
     int64_t available = n < rows.in_length ? n : rows.in_length;
-    for (int64_t j = 0; j < available; j++) {
-      T* re = parts(x + j) + (swap ? width : 0);
-      T* im = parts(x + j) + (swap ? 0 : width);
-      for (int l = 0; l < rows.lanes; l++) {
-        const In* number = in + 2 * (rows.in_offsets[l] + j * rows.in_stride);
-        re[l] = static_cast<T>(number[0]);
-        im[l] = static_cast<T>(number[1]);
-      }
-    }
+    T* re = parts(x) + (swap ? width : 0);
+    T* im = parts(x) + (swap ? 0 : width);
+    each(0, available, rows.in_stride, [=, this](int64_t j, int l) {
+      const In* number = in + 2 * (rows.in_offsets[l] + j * rows.in_stride);
+      re[2 * j * width + l] = static_cast<T>(number[0]);
+      im[2 * j * width + l] = static_cast<T>(number[1]);
+    });
     clear(x, available, n);
   }
 
   /** Real numbers [0, n) of each row. */
   void load_real(Complex<V>* x, int64_t n, bool swap) const {
     const In* in = static_cast<const In*>(rows.in);
-    int64_t available = n < rows.in_length ? n : rows.in_length;
+    T* re = parts(x) + (swap ? width : 0);
     clear(x, 0, n);
-    for (int64_t j = 0; j < available; j++) {
-      T* re = parts(x + j) + (swap ? width : 0);
-      for (int l = 0; l < rows.lanes; l++) {
-        re[l] = static_cast<T>(in[rows.in_offsets[l] + j * rows.in_stride]);
-      }
-    }
+    each(0, n < rows.in_length ? n : rows.in_length, rows.in_stride, [=, this](int64_t j, int l) {
+      re[2 * j * width + l] = static_cast<T>(in[rows.in_offsets[l] + j * rows.in_stride]);
+    });
   }
 
   /** Real numbers in pairs, as n complex ones. */
   void load_pairs(Complex<V>* x, int64_t n) const {
     const In* in = static_cast<const In*>(rows.in);
+    T* flat = parts(x);
     int64_t available = 2 * n < rows.in_length ? 2 * n : rows.in_length;
     clear(x, available / 2, n);
-    for (int64_t j = 0; j < available; j++) {
-      T* part = parts(x) + j * width;
-      for (int l = 0; l < rows.lanes; l++) {
-        part[l] = static_cast<T>(in[rows.in_offsets[l] + j * rows.in_stride]);
-      }
-    }
+    each(0, available, rows.in_stride, [=, this](int64_t j, int l) {
+      flat[j * width + l] = static_cast<T>(in[rows.in_offsets[l] + j * rows.in_stride]);
+    });
   }
 
   static void clear(Complex<V>* x, int64_t begin, int64_t end) {
@@ -196,39 +203,51 @@ struct Rows {
     }
   }
 
-  void store_complex(Complex<V>* x, int64_t j, bool swap) const {
+  void store_complex(Complex<V>* x, int64_t n, bool swap) const {
     T scale = static_cast<T>(rows.scale);
     const T* re = parts(x) + (swap ? width : 0);
     const T* im = parts(x) + (swap ? 0 : width);
-    for (int l = 0; l < rows.lanes; l++) {
+    each(0, n, rows.out_stride, [=, this](int64_t j, int l) {
       float* number = rows.out + 2 * (rows.out_offsets[l] + j * rows.out_stride);
-      number[0] = static_cast<float>(re[l] * scale);
-      number[1] = static_cast<float>(im[l] * scale);
-    }
+      number[0] = static_cast<float>(re[2 * j * width + l] * scale);
+      number[1] = static_cast<float>(im[2 * j * width + l] * scale);
+    });
   }
 
-  void store_real(const T* part, int64_t j) const {
+  /** Real numbers [0, n) from the imaginary parts. */
+  void store_imaginary(Complex<V>* x, int64_t n) const {
     T scale = static_cast<T>(rows.scale);
-    for (int l = 0; l < rows.lanes; l++) {
-      rows.out[rows.out_offsets[l] + j * rows.out_stride] = static_cast<float>(part[l] * scale);
-    }
+    const T* im = parts(x) + width;
+    each(0, n, rows.out_stride, [=, this](int64_t j, int l) {
+      rows.out[rows.out_offsets[l] + j * rows.out_stride] =
+          static_cast<float>(im[2 * j * width + l] * scale);
+    });
+  }
+
+  /** 2n real numbers from pairs whose parts are exchanged. */
+  void store_pairs(Complex<V>* x, int64_t n) const {
+    T scale = static_cast<T>(rows.scale);
+    const T* flat = parts(x);
+    each(0, 2 * n, rows.out_stride, [=, this](int64_t j, int l) {
+      rows.out[rows.out_offsets[l] + j * rows.out_stride] =
+          static_cast<float>(flat[(j ^ 1) * width + l] * scale);
+    });
   }
 };
 
-/** Real rows of length 2n from the transform of their pairs. */
-template <typename R, typename V, typename T>
-void store_half(const R& rows, const FftProgram<T>& p, const Complex<V>* z) {
+/** The first n + 1 numbers of real rows of length 2n from the transform z of their pairs. */
+template <typename V, typename T>
+void split_half(const FftProgram<T>& p, const Complex<V>* z, Complex<V>* x) {
   for (int64_t k = 0; k <= p.n; k++) {
     const auto& a = z[k == p.n ? 0 : k];
     const auto& b = z[k == 0 ? 0 : p.n - k];
     Complex<V> even{(a.re + b.re) * T(0.5), (a.im - b.im) * T(0.5)};
     Complex<V> odd{(a.im + b.im) * T(0.5), (b.re - a.re) * T(0.5)};
-    auto x = even + times(odd, p.half_twiddles[2 * k], p.half_twiddles[2 * k + 1]);
-    rows.store_complex(&x, k, false);
+    x[k] = even + times(odd, p.half_twiddles[2 * k], p.half_twiddles[2 * k + 1]);
   }
 }
 
-/** What store_half does, backwards: x[0 … n] to pairs, with exchanged parts for the inverse. */
+/** What split_half does, backwards: x[0 … n] to pairs, with exchanged parts for the inverse. */
 template <typename V, typename T>
 void combine_half(const FftProgram<T>& p, Complex<V>* x, Complex<V>* z) {
   x[0].im = V{};
@@ -282,31 +301,24 @@ void transform(const FftProgram<T>& p, const FftRows& job) {
       break;
   }
   Complex<V>* x = run_program(p, a, b);
+  Complex<V>* other = x == a ? b : a;
   switch (job.kind) {
     case FftKind::complex_to_complex:
     case FftKind::real_to_complex:
-      for (int64_t j = 0; j < p.n; j++) {
-        rows.store_complex(x + j, j, job.inverse);
-      }
+      rows.store_complex(x, p.n, job.inverse);
       break;
     case FftKind::real_to_half:
-      store_half(rows, p, x);
+      split_half(p, x, other);
+      rows.store_complex(other, p.n + 1, false);
       break;
     case FftKind::real_to_half_odd:
-      for (int64_t j = 0; j <= p.n / 2; j++) {
-        rows.store_complex(x + j, j, false);
-      }
+      rows.store_complex(x, p.n / 2 + 1, false);
       break;
     case FftKind::half_to_real:
-      for (int64_t j = 0; j < p.n; j++) {
-        rows.store_real(R::parts(x + j) + width, 2 * j);
-        rows.store_real(R::parts(x + j), 2 * j + 1);
-      }
+      rows.store_pairs(x, p.n);
       break;
     case FftKind::half_to_real_odd:
-      for (int64_t j = 0; j < p.n; j++) {
-        rows.store_real(R::parts(x + j) + width, j);
-      }
+      rows.store_imaginary(x, p.n);
       break;
   }
 }
