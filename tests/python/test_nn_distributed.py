@@ -88,7 +88,7 @@ def test_shard_inplace_with_rules():
     distributed.shard_inplace(layer, "sharded-to-all", group=MEMBERS[0])
     assert layer.weight.shape == (4, 3) and layer.bias.shape == (4,)
     layer = nn.Linear(6, 4)
-    rule = lambda path, weight: (-1, 3) if path == "weight" else None  # noqa: E731
+    rule = lambda path, weight: (-1, 3) if path == "weight" else None
     expected = np.array(layer.weight)[:, [1, 3, 5]]
     distributed.shard_inplace(layer, rule, group=MEMBERS[1])
     close(layer.weight, expected)
@@ -129,7 +129,7 @@ def test_fully_sharded(channel):
         return nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 2))
 
     x = mx.random.normal((3, 4))
-    loss = lambda net: lambda x: (net(x) ** 2).sum()  # noqa: E731
+    loss = lambda net: lambda x: (net(x) ** 2).sum()
     whole, parts = model(), [nn.FullyShardedModule(model(), member) for member in MEMBERS]
     assert parts[0].module.layers[0].weight.shape == (3, 4)
     assert repr(parts[0]).startswith("FullyShardedModule(num_sharded_params=4")

@@ -586,7 +586,7 @@ def test_transformer_layers(norm_first):
     x, memory = mx.array(normal(2, 5, 8)), mx.array(normal(2, 4, 8))
     mask = nn.MultiHeadAttention.create_additive_causal_mask(5)
     e = nn.TransformerEncoderLayer(8, 2, norm_first=norm_first, activation=nn.gelu)
-    net = lambda layer, x: layer.linear2(nn.gelu(layer.linear1(x)))  # noqa: E731
+    net = lambda layer, x: layer.linear2(nn.gelu(layer.linear1(x)))
     if norm_first:
         n = e.ln1(x)
         y = x + e.attention(n, n, n, mask)

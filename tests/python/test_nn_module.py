@@ -103,7 +103,7 @@ def test_copies_and_pickles_are_modules():
 
 def test_parameters_and_children():
     m = Nested()
-    linear = lambda i, o: {"weight": (o, i), "bias": (o,)}  # noqa: E731
+    linear = lambda i, o: {"weight": (o, i), "bias": (o,)}
     assert shapes(m.parameters()) == {
         "weight": (2,),
         "layers": [linear(2, 2), {}, (1,)],
@@ -147,7 +147,7 @@ def test_apply_and_set_dtype():
     assert m.apply(lambda x: x + 1) is m
     close(m.weight, [1, 1])
     close(m._hidden, [1, 1, 1])
-    only_bias = lambda module, key, value: (  # noqa: E731
+    only_bias = lambda module, key, value: (
         nn.Module.valid_parameter_filter(module, key, value)
         and (key == "bias" or not isinstance(value, mx.array))
     )
@@ -323,7 +323,7 @@ def test_parameters_are_restored_when_the_function_fails():
 def test_a_module_is_a_tree_of_arguments():
     m = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
     x = mx.array([[1.0, 2.0]])
-    loss = lambda model, x: model(x).sum()  # noqa: E731
+    loss = lambda model, x: model(x).sum()
     value, grads = mx.value_and_grad(loss)(m, x)
     other, expected = nn.value_and_grad(m, loss)(m, x)
     close(value, other)

@@ -105,7 +105,7 @@ def adafactor(
     relative=True,
     warmup=False,
 ):
-    rms = lambda x: np.sqrt(np.mean(x**2))  # noqa: E731
+    rms = lambda x: np.sqrt(np.mean(x**2))
 
     def step(g, w, s, rate, t):
         if relative:

@@ -221,7 +221,7 @@ def test_padding_widths_and_value():
         mx.ones((2, 2)),
         mx.array(2.0),
     )
-    f = lambda x, v: mx.pad(x, 1, constant_values=v)  # noqa: E731
+    f = lambda x, v: mx.pad(x, 1, constant_values=v)
     check_vmap(f, mx.ones((3, 2)), mx.arange(3.0))
     check_vmap(f, mx.ones((3, 2)), mx.array(1.0), in_axes=(0, None))
     check_vmap(f, mx.ones((2,)), mx.arange(3.0), in_axes=(None, 0))

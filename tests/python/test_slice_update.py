@@ -134,8 +134,8 @@ def test_dynamic_slices():
     check_same(mx.slice(a.T, mx.array([3]), (0,), (2, 4)), n.T[3:5])
     check_transforms(lambda x: mx.slice(x, mx.array([1]), (1,), (3, 2)) ** 2)
     starts = mx.array([[0, 1], [2, 2], [1, 0]])
-    f = lambda x, s: mx.slice(x, s, (0, 1), (2, 3))  # noqa: E731
-    g = lambda x, s: mx.slice_update(x, mx.ones((2, 3)), s, (0, 1))  # noqa: E731
+    f = lambda x, s: mx.slice(x, s, (0, 1), (2, 3))
+    g = lambda x, s: mx.slice_update(x, mx.ones((2, 3)), s, (0, 1))
     for h in (f, g):
         check_vmap(h, mx.stack([a] * 3), starts)
         check_vmap(h, a, starts, in_axes=(None, 0))
