@@ -1,7 +1,7 @@
-// Files of arrays. Loading is lazy: a header is read and checked at once, the elements when an array
-// is evaluated, from a reader that all arrays of the file share. A file that cannot be opened, is
-// cut short or contradicts itself raises std::runtime_error when it is loaded. Saving evaluates
-// first, and a file appears under its name only when it is complete.
+// Files of arrays. Loading is lazy: a header is read and checked at once, the elements when an
+// array is evaluated, from a reader that all arrays of the file share. A file that cannot be
+// opened, is cut short or contradicts itself raises std::runtime_error when it is loaded. Saving
+// evaluates first, and a file appears under its name only when it is complete.
 #pragma once
 
 #include <memory>

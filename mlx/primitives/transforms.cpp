@@ -60,8 +60,8 @@ std::vector<array> with_leading_batch(const std::vector<array>& inputs,
 }
 
 void check_count(const char* rule, size_t got, size_t wanted) {
-  check(got == wanted, "custom_function", "The ", rule, " rule returned ", got,
-        " arrays where ", wanted, " are needed.");
+  check(got == wanted, "custom_function", "The ", rule, " rule returned ", got, " arrays where ",
+        wanted, " are needed.");
 }
 
 }  // namespace
@@ -80,8 +80,7 @@ std::vector<array> CustomTransforms::apply(const ArraysFn& fun, const CustomRule
   }
   Stream stream = results[0].has_primitive() ? results[0].primitive().stream() : to_stream({});
   auto primitive = std::make_shared<CustomTransforms>(stream, arguments.size(), fun, rules);
-  return array::make_arrays(std::move(shapes), dtypes, primitive,
-                            concatenated(arguments, results));
+  return array::make_arrays(std::move(shapes), dtypes, primitive, concatenated(arguments, results));
 }
 
 void CustomTransforms::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {

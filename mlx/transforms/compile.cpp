@@ -24,7 +24,7 @@ namespace {
 using ArraysFn = std::function<std::vector<array>(const std::vector<array>&)>;
 
 std::atomic<CompileMode> mode{env::get_var("MLX_DISABLE_COMPILE", 0) ? CompileMode::disabled
-                                                                    : CompileMode::enabled};
+                                                                     : CompileMode::enabled};
 
 struct Trace {
   Stream stream;
@@ -110,7 +110,8 @@ TracePtr make_trace(const ArraysFn& fun, const std::vector<array>& inputs, bool 
   }
   if (shapeless) {
     for (auto& node : trace->tape.nodes) {
-      node.primitive().output_shapes(node.inputs());  // raises here, at the first call, if it cannot
+      node.primitive().output_shapes(
+          node.inputs());  // raises here, at the first call, if it cannot
     }
   }
   return trace;
@@ -124,8 +125,8 @@ void replay(const array& node, bool shapeless, Substitution& known) {
   }
   if (node.siblings().empty()) {
     Shape shape = shapeless ? node.primitive().output_shapes(inputs)[0] : node.shape();
-    known.insert_or_assign(node.id(), array(std::move(shape), node.dtype(), node.primitive_ptr(),
-                                            std::move(inputs)));
+    known.insert_or_assign(
+        node.id(), array(std::move(shape), node.dtype(), node.primitive_ptr(), std::move(inputs)));
     return;
   }
   auto outputs = node.outputs();

@@ -1,5 +1,5 @@
-// Compiled functions behind the public `compile`: callers with trees of arguments (Python) come here
-// with flat arrays and a key for everything that is not an array.
+// Compiled functions behind the public `compile`: callers with trees of arguments (Python) come
+// here with flat arrays and a key for everything that is not an array.
 #pragma once
 
 #include <cstdint>

@@ -39,8 +39,8 @@ std::vector<int> checked_argnums(const std::vector<int>& argnums, size_t argumen
   check(!argnums.empty(), "grad", "No arguments to differentiate with respect to.");
   for (int i : argnums) {
     int n = static_cast<int>(arguments);
-    check(i >= -n && i < n, "grad", "Argument number ", i, " is out of range for a function of ",
-          n, " arguments.");
+    check(i >= -n && i < n, "grad", "Argument number ", i, " is out of range for a function of ", n,
+          " arguments.");
     checked.push_back(i < 0 ? i + n : i);
   }
   auto sorted = checked;

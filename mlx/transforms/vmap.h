@@ -7,7 +7,8 @@
 
 namespace mlx::core::detail {
 
-/** The batch size that the mapped inputs agree on; axis -1 means not mapped. Throws if they do not. */
+/** The batch size that the mapped inputs agree on; axis -1 means not mapped. Throws if they do not.
+ */
 int vmap_size(const std::vector<array>& inputs, const std::vector<int>& in_axes);
 
 /** What to trace with: a placeholder without the batch axis for each mapped input. */

@@ -20,19 +20,19 @@ bool has_avx512_fp16();
 
 // In namespace mlx::core::cpu: declares `const Type& name()` for every level and defines
 // `cpu::name()`, which returns the table of the level chosen at run time.
-#define MLX_ISA_TABLE(Type, name)                                              \
-  namespace v2 {                                                               \
-  const Type& name();                                                          \
-  }                                                                            \
-  namespace v3 {                                                               \
-  const Type& name();                                                          \
-  }                                                                            \
-  namespace v4 {                                                               \
-  const Type& name();                                                          \
-  }                                                                            \
-  inline const Type& name() {                                                  \
-    static const Type& table = isa() == Isa::v4   ? v4::name()                 \
-                               : isa() == Isa::v3 ? v3::name()                 \
-                                                  : v2::name();                \
-    return table;                                                              \
+#define MLX_ISA_TABLE(Type, name)                               \
+  namespace v2 {                                                \
+  const Type& name();                                           \
+  }                                                             \
+  namespace v3 {                                                \
+  const Type& name();                                           \
+  }                                                             \
+  namespace v4 {                                                \
+  const Type& name();                                           \
+  }                                                             \
+  inline const Type& name() {                                   \
+    static const Type& table = isa() == Isa::v4   ? v4::name()  \
+                               : isa() == Isa::v3 ? v3::name()  \
+                                                  : v2::name(); \
+    return table;                                               \
   }
