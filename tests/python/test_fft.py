@@ -1,0 +1,308 @@
+"""Fourier transforms against NumPy: lengths, axes, norms, dtypes, layouts, derivatives, frames."""
+
+from __future__ import annotations
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+F = mx.fft
+NORMS = ["backward", "ortho", "forward"]
+
+
+def signal(shape, complex_=True, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal(shape)
+    if complex_:
+        return (x + 1j * rng.standard_normal(shape)).astype(np.complex64)
+    return x.astype(np.float32)
+
+
+def check(out: mx.array, expected: np.ndarray, tolerance=1e-6):
+    assert out.shape == expected.shape
+    assert out.dtype == (mx.complex64 if np.iscomplexobj(expected) else mx.float32)
+    out = np.array(out)
+    scale = np.sqrt(np.mean(np.abs(expected) ** 2)) if expected.size else 1.0
+    np.testing.assert_allclose(out, expected, rtol=0, atol=tolerance * max(scale, 1e-30) * 5)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 8, 12, 15, 16, 31, 64, 67, 100, 127, 360, 1009])
+@pytest.mark.parametrize("norm", NORMS)
+def test_lengths(n, norm):
+    x, r = signal((3, n)), signal((3, n), False)
+    check(F.fft(mx.array(x), norm=norm), np.fft.fft(x, norm=norm))
+    check(F.ifft(mx.array(x), norm=norm), np.fft.ifft(x, norm=norm))
+    check(F.fft(mx.array(r), norm=norm), np.fft.fft(r, norm=norm))
+    check(F.rfft(mx.array(r), norm=norm), np.fft.rfft(r, norm=norm))
+    check(F.irfft(mx.array(x), n=n, norm=norm), np.fft.irfft(x, n=n, norm=norm))
+
+
+@pytest.mark.parametrize("name", ["fft", "ifft", "rfft", "irfft"])
+@pytest.mark.parametrize("n", [1, 2, 5, 6, 7, 9, 20])
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_padding_and_cutting(name, n, axis):
+    x = signal((6, 7, 3), complex_=name != "rfft")
+    out = getattr(F, name)(mx.array(x), n=n, axis=axis)
+    check(out, getattr(np.fft, name)(x, n=n, axis=axis))
+
+
+def test_default_length_of_irfft():
+    x = signal((4, 6))
+    check(F.irfft(mx.array(x)), np.fft.irfft(x))
+
+
+@pytest.mark.parametrize("name", ["fft", "ifft", "rfft", "irfft"])
+def test_many_axes(name):
+    x = signal((4, 5, 6), complex_=name != "rfft")
+    a = mx.array(x)
+    for suffix, axes, lengths in [
+        ("n", None, None),
+        ("n", (0, 2), None),
+        ("n", (2, 0), None),
+        ("n", (-1,), (3,)),
+        ("n", (1, 0), (7, 2)),
+        ("2", (-2, -1), None),
+        ("2", (0, 1), (8, 3)),
+    ]:
+        expected = getattr(np.fft, name + suffix)(x, s=lengths, axes=axes)
+        kwargs = {} if axes is None else {"axes": axes}
+        if lengths:
+            kwargs["s"] = lengths
+        check(getattr(F, name + suffix)(a, **kwargs), expected, 3e-6)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_norms_of_many_axes(norm):
+    x = signal((4, 6))
+    check(F.fftn(mx.array(x), norm=norm), np.fft.fftn(x, norm=norm), 3e-6)
+    check(F.irfft2(mx.array(x), norm=norm), np.fft.irfft2(x, norm=norm), 3e-6)
+
+
+def test_layouts():
+    x = signal((6, 8, 4))
+    a = mx.array(x)
+    row = signal((8,))
+    layouts = [
+        (a.T, x.T),
+        (a[::2, 1:7, ::-1], x[::2, 1:7, ::-1]),
+        (mx.transpose(a, (1, 0, 2)), x.transpose(1, 0, 2)),
+        (mx.broadcast_to(mx.array(row), (3, 8)), np.broadcast_to(row, (3, 8))),
+        (mx.array(x[:, 0, 0]), x[:, 0, 0]),
+    ]
+    for view, expected in layouts:
+        for axis in range(view.ndim):
+            check(F.fft(view, axis=axis), np.fft.fft(expected, axis=axis))
+            check(F.rfft(mx.real(view), axis=axis), np.fft.rfft(expected.real, axis=axis))
+
+
+def test_dtypes():
+    for dtype in (mx.bool_, mx.uint8, mx.int32, mx.float16, mx.bfloat16, mx.float32):
+        a = mx.array([[0, 1, 1], [1, 0, 0]]).astype(dtype)
+        expected = np.array(a.astype(mx.float32))
+        check(F.fft(a), np.fft.fft(expected))
+        check(F.rfft(a), np.fft.rfft(expected))
+        check(F.irfft(a, n=4), np.fft.irfft(expected, n=4))
+    with mx.stream(mx.cpu):
+        x = np.random.default_rng(0).standard_normal((2, 50)) + 1e4
+        out = np.array(F.rfft(mx.array(x, dtype=mx.float64)))
+        # In float32 the large mean would cost four digits of the others.
+        np.testing.assert_allclose(out[:, 1:], np.fft.rfft(x)[:, 1:], rtol=1e-6, atol=1e-6)
+    x = signal((3, 5))
+    check(F.rfft(mx.array(x)), np.fft.rfft(x.real))
+
+
+def test_empty_and_single():
+    assert F.fft(mx.zeros((0, 4))).shape == (0, 4)
+    assert F.rfft(mx.zeros((0, 4))).shape == (0, 3)
+    assert F.irfft(mx.zeros((3, 1)), n=1).tolist() == [[0.0], [0.0], [0.0]]
+    assert F.fft(mx.array([2.0])).tolist() == [2 + 0j]
+
+
+def test_rows_do_not_touch_each_other():
+    x = signal((33, 16), False)
+    x[5] = np.nan
+    x[6] = 1e30
+    out = np.array(F.rfft(mx.array(x)))
+    assert np.isnan(out[5]).all() and not np.isnan(np.delete(out, 5, axis=0)).any()
+    keep = [i for i in range(33) if i not in (5, 6)]
+    np.testing.assert_allclose(out[keep], np.fft.rfft(x[keep]), atol=1e-5)
+
+
+def test_large():
+    x = signal((1 << 18,))
+    check(F.fft(mx.array(x)), np.fft.fft(x))
+    x = signal((700, 300), False)
+    check(F.rfft(mx.array(x)), np.fft.rfft(x))
+    back = F.irfft2(F.rfft2(mx.array(x)), s=x.shape, axes=(0, 1))
+    np.testing.assert_allclose(np.array(back), x, atol=1e-5)
+
+
+# ------------------------------------------------------------------ derivatives and vmap
+
+LINEAR = {
+    "fft": (lambda a: F.fft(a), True),
+    "fft_of_real": (lambda a: F.fft(a), False),
+    "fft_cut": (lambda a: F.fft(a, n=4), True),
+    "fft_padded": (lambda a: F.fft(a, n=9, axis=0), True),
+    "ifft": (lambda a: F.ifft(a, norm="ortho"), True),
+    "rfft_even": (lambda a: F.rfft(a), False),
+    "rfft_odd": (lambda a: F.rfft(a, n=5), False),
+    "rfft_padded": (lambda a: F.rfft(a, n=8, axis=0, norm="forward"), False),
+    "irfft_even": (lambda a: F.irfft(a), True),
+    "irfft_odd": (lambda a: F.irfft(a, n=7), True),
+    "irfft_cut": (lambda a: F.irfft(a, n=6, axis=0), True),
+    "irfft_padded": (lambda a: F.irfft(a, n=16), True),
+    "rfft2": (lambda a: F.rfft2(a), False),
+    "irfftn": (lambda a: F.irfftn(a), True),
+}
+
+
+def inner(a, b) -> float:
+    """The real inner product of real or complex arrays."""
+    return float(np.sum((np.conj(np.array(a)) * np.array(b)).real.astype(np.float64)))
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_derivatives(name):
+    """jvp is the transform itself, and vjp its adjoint: <g, J t> = <J* g, t>."""
+    f, complex_ = LINEAR[name]
+    x, t = mx.array(signal((5, 6), complex_, 1)), mx.array(signal((5, 6), complex_, 2))
+    outs, tangents = mx.jvp(f, [x], [t])
+    np.testing.assert_allclose(np.array(tangents[0]), np.array(f(t)), atol=1e-5)
+    is_complex = outs[0].dtype == mx.complex64
+    g = mx.array(signal(outs[0].shape, is_complex, 3))
+    _, grads = mx.vjp(f, [x], [g])
+    assert grads[0].dtype == x.dtype and grads[0].shape == x.shape
+    assert abs(inner(g, tangents[0]) - inner(grads[0], t)) < 1e-3
+
+
+def test_gradient_through_a_spectrum():
+    x = mx.array(signal((16,), False))
+    grad = mx.grad(lambda v: mx.square(mx.abs(F.rfft(v))).sum())(x)
+    spectrum = np.fft.rfft(np.array(x))
+    expected = 2 * np.fft.ifft(np.concatenate([spectrum, np.zeros(7)])).real * 16
+    np.testing.assert_allclose(np.array(grad), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("in_axis", [0, 1, 2])
+def test_vmap(in_axis):
+    x = signal((3, 4, 6))
+    for axis in (0, 1):
+        out = mx.vmap(lambda v, axis=axis: F.fft(v, axis=axis), in_axes=in_axis)(mx.array(x))
+        check(out, np.fft.fft(np.moveaxis(x, in_axis, 0), axis=axis + 1))
+        out = mx.vmap(lambda v, axis=axis: F.irfft(v, n=5, axis=axis), in_axes=in_axis)(mx.array(x))
+        check(out, np.fft.irfft(np.moveaxis(x, in_axis, 0), n=5, axis=axis + 1))
+
+
+def test_compiled():
+    x = mx.array(signal((4, 8), False))
+    f = mx.compile(lambda a: mx.abs(F.rfft(a * 2)) + 1)
+    expected = np.abs(np.fft.rfft(np.array(x) * 2)) + 1
+    np.testing.assert_allclose(np.array(f(x)), expected, rtol=1e-5)
+
+
+# ------------------------------------------------------------------ helpers
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 8])
+def test_frequencies(n):
+    np.testing.assert_allclose(np.array(F.fftfreq(n, d=0.5)), np.fft.fftfreq(n, 0.5), rtol=1e-6)
+    np.testing.assert_allclose(np.array(F.rfftfreq(n, d=0.5)), np.fft.rfftfreq(n, 0.5), rtol=1e-6)
+
+
+def test_shifts():
+    x = signal((4, 5), False)
+    for axes in (None, (0,), (1,), (0, 1), (-1,)):
+        kwargs = {} if axes is None else {"axes": axes}
+        for name in ("fftshift", "ifftshift"):
+            out = getattr(F, name)(mx.array(x), **kwargs)
+            np.testing.assert_array_equal(np.array(out), getattr(np.fft, name)(x, axes=axes))
+
+
+def frames_of(x, n, hop):
+    return np.lib.stride_tricks.sliding_window_view(x, n)[::hop]
+
+
+@pytest.mark.parametrize("mode", ["reflect", "constant", "edge"])
+def test_stft(mode):
+    x = signal((1000,), False)
+    window = np.hanning(65)[:-1].astype(np.float32)
+    out = F.stft(mx.array(x), 64, 16, window=mx.array(window), pad_mode=mode)
+    expected = np.fft.rfft(frames_of(np.pad(x, 32, mode=mode), 64, 16) * window)
+    check(out, expected.T.astype(np.complex64), 2e-6)
+
+
+def test_stft_options():
+    x = signal((2, 500), False)
+    a = mx.array(x)
+    assert F.stft(a, 64).shape == (2, 33, 1 + 500 // 16)
+    out = F.stft(a, 64, 20, center=False, norm="ortho")
+    expected = np.stack([np.fft.rfft(frames_of(r, 64, 20), norm="ortho").T for r in x])
+    check(out, expected.astype(np.complex64), 2e-6)
+    assert F.stft(a, 64, onesided=False).shape == (2, 64, 32)
+    assert F.stft(a.astype(mx.complex64), 64).shape == (2, 64, 32)
+    short = F.stft(a, 64, 64, win_length=32, center=False)
+    padded = np.zeros(64)
+    padded[16:48] = 1
+    expected = np.stack([np.fft.rfft(frames_of(r, 64, 64) * padded).T for r in x])
+    check(short, expected.astype(np.complex64), 2e-6)
+
+
+@pytest.mark.parametrize("hop", [16, 25, 64])
+@pytest.mark.parametrize("center", [True, False])
+def test_istft_inverts_stft(hop, center):
+    x = signal((2, 640), False)
+    window = mx.array(np.hamming(64).astype(np.float32))
+    for kwargs in ({}, {"norm": "ortho"}, {"window": window}, {"onesided": False}):
+        spectrum = F.stft(mx.array(x), 64, hop, center=center, **kwargs)
+        back = F.istft(spectrum, 64, hop, center=center, **kwargs)
+        n = back.shape[-1]
+        np.testing.assert_allclose(np.array(back), x[:, :n], atol=2e-5)
+        assert n > 500
+        longer = F.istft(spectrum, 64, hop, center=center, length=700, **kwargs)
+        assert longer.shape == (2, 700)
+
+
+def test_gradient_of_stft():
+    x = mx.array(signal((100,), False))
+    t = mx.array(signal((100,), False, 4))
+    outs, tangents = mx.jvp(lambda v: F.stft(v, 16, 5), [x], [t])
+    g = mx.array(signal(outs[0].shape, True, 3))
+    _, grads = mx.vjp(lambda v: F.stft(v, 16, 5), [x], [g])
+    assert abs(inner(g, tangents[0]) - inner(grads[0], t)) < 1e-3
+
+
+BAD = {
+    "length_zero": lambda: F.fft(mx.zeros((4,)), n=0),
+    "length_negative": lambda: F.rfft(mx.zeros((4,)), n=-3),
+    "axis": lambda: F.fft(mx.zeros((4,)), axis=1),
+    "axis_negative": lambda: F.irfft(mx.zeros((4,)), axis=-2),
+    "scalar": lambda: F.fft(mx.array(1.0)),
+    "scalar_all_axes": lambda: F.fftn(mx.array(1.0)),
+    "empty_axis": lambda: F.fft(mx.zeros((4, 0))),
+    "one_number_back": lambda: F.irfft(mx.zeros((3, 1))),
+    "axis_twice": lambda: F.fftn(mx.zeros((4, 4)), axes=[0, -2]),
+    "lengths_and_axes": lambda: F.fftn(mx.zeros((4, 4)), s=[2], axes=[0, 1]),
+    "lengths_alone": lambda: F.fftn(mx.zeros((4, 4)), s=[2, 2]),
+    "two_axes_of_one": lambda: F.fft2(mx.zeros((3,))),
+    "norm": lambda: F.fft(mx.zeros((4,)), norm="unit"),
+    "shift_axis": lambda: F.fftshift(mx.zeros((4,)), axes=[1]),
+    "frequency_length": lambda: F.fftfreq(0),
+    "frequency_distance": lambda: F.rfftfreq(4, d=0.0),
+    "frame_length": lambda: F.stft(mx.zeros((100,)), 0),
+    "frame_hop": lambda: F.stft(mx.zeros((100,)), 16, 0),
+    "frame_window": lambda: F.stft(mx.zeros((100,)), 16, window=mx.ones((17,))),
+    "frame_window_shape": lambda: F.stft(mx.zeros((100,)), 16, window=mx.ones((4, 4))),
+    "frame_mode": lambda: F.stft(mx.zeros((100,)), 16, pad_mode="mirror"),
+    "frame_too_long": lambda: F.stft(mx.zeros((10,)), 16, center=False),
+    "frame_scalar": lambda: F.stft(mx.array(1.0), 16),
+    "back_from_vector": lambda: F.istft(mx.zeros((9,))),
+    "back_hop": lambda: F.istft(mx.zeros((9, 3)), 16, 0),
+    "back_from_nothing": lambda: F.istft(mx.zeros((9, 0)), 16),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_raises_when_called(name):
+    with pytest.raises(ValueError):
+        BAD[name]()
