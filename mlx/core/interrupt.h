@@ -1,6 +1,7 @@
 // A way for a host language to stop long work: it installs a check, and waits and evaluations ask.
 #pragma once
 
+#include <cstdint>
 #include <stdexcept>
 
 namespace mlx::core {
@@ -19,5 +20,9 @@ void set_interrupt_check(bool (*check)());
 
 /** Asks the installed check, if there is one. */
 bool interrupt_requested();
+
+/** How often `interrupt_requested` said yes: work that runs elsewhere looks whether it is wanted.
+ */
+uint64_t interrupt_count();
 
 }  // namespace mlx::core

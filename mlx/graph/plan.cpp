@@ -1,8 +1,13 @@
 // From a walk over the graph to steps on streams.
 #include "mlx/graph/plan.h"
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <unordered_map>
+#include <unordered_set>
 
+#include "mlx/core/interrupt.h"
 #include "mlx/graph/passes/fuse.h"
 #include "mlx/graph/walk.h"
 #include "mlx/primitives/fused.h"
@@ -122,36 +127,86 @@ void run_step(Step& step) {
   }
 }
 
-bool wanted(const Step& step) {
-  for (auto& out : step.outputs) {
-    if (out.use_count() > 1) {
-      return true;
+// Finds the steps of a batch that nobody waits for any more, for instance after an interrupt. An
+// array is held from outside if it has more handles than the steps that are left account for.
+class UnwantedSteps {
+ public:
+  UnwantedSteps(const std::vector<Step>& steps, size_t next) {
+    for (size_t k = next; k < steps.size(); k++) {
+      for_each_array(steps[k], [this](const array& a) { handles_[a.id()]++; });
+    }
+    wanted_.assign(steps.size(), false);
+    for (size_t k = steps.size(); k-- > next;) {
+      for (auto& out : steps[k].outputs) {
+        bool outside = out.use_count() > handles_[out.id()];
+        wanted_[k] = wanted_[k] || outside || needed_.count(out.id()) > 0;
+      }
+      for (auto& in : steps[k].inputs) {
+        if (wanted_[k]) {
+          needed_.insert(in.id());
+        }
+      }
     }
   }
-  return false;
-}
+
+  bool contains(size_t k) const { return !wanted_[k]; }
+
+ private:
+  template <typename F>
+  static void for_each_array(const Step& step, F&& f) {
+    std::for_each(step.inputs.begin(), step.inputs.end(), f);
+    std::for_each(step.outputs.begin(), step.outputs.end(), f);
+  }
+
+  std::unordered_map<std::uintptr_t, long> handles_;
+  std::unordered_set<std::uintptr_t> needed_;
+  std::vector<bool> wanted_;
+};
 
 }  // namespace
 
 void Batch::run() {
-  for (auto& step : steps) {
-    try {
-      if (wanted(step)) {
-        run_step(step);
-      }
-    } catch (...) {
-      for (auto& out : step.outputs) {
-        out.set_error(std::current_exception());
-      }
+  using Clock = std::chrono::steady_clock;
+  constexpr auto pause = std::chrono::milliseconds(20);
+  uint64_t interrupts = interrupt_count();
+  auto last_look = Clock::now();
+  for (size_t k = 0; k < steps.size(); k++) {
+    if (interrupt_count() != interrupts && Clock::now() - last_look > pause) {
+      drop_unwanted(k);
+      last_look = Clock::now();
     }
-    if (step.done.valid()) {
-      step.done.signal();
-    }
-    step.inputs.clear();
-    step.outputs.clear();
-    step.primitive = nullptr;
+    run(steps[k]);
   }
   done.signal();
+}
+
+void Batch::run(Step& step) {
+  try {
+    if (step.primitive) {
+      run_step(step);
+    }
+  } catch (...) {
+    for (auto& out : step.outputs) {
+      out.set_error(std::current_exception());
+    }
+  }
+  if (step.done.valid()) {
+    step.done.signal();
+  }
+  step.inputs.clear();
+  step.outputs.clear();
+  step.primitive = nullptr;
+}
+
+void Batch::drop_unwanted(size_t next) {
+  UnwantedSteps unwanted(steps, next);
+  for (size_t k = next; k < steps.size(); k++) {
+    if (unwanted.contains(k)) {
+      steps[k].inputs.clear();
+      steps[k].outputs.clear();
+      steps[k].primitive = nullptr;
+    }
+  }
 }
 
 Plan make_plan(const std::vector<array>& outputs) { return Planner(outputs).run(); }

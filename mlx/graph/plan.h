@@ -27,8 +27,15 @@ struct Batch {
   std::vector<Step> steps;
   Event done;
 
-  /** Runs all steps. A failure is kept with the outputs it concerns; nothing is thrown. */
+  /**
+   * Runs all steps. A failure is kept with the outputs it concerns; nothing is thrown. After an
+   * interrupt, steps whose results nobody holds any more are left out.
+   */
   void run();
+
+ private:
+  void run(Step& step);
+  void drop_unwanted(size_t next);
 };
 
 struct Plan {
