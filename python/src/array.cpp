@@ -126,17 +126,21 @@ struct ArrayLike {
 };
 
 void bind_facts(nb::class_<array>& cls) {
-  cls.def_prop_ro("shape", [](const array& a) { return a.shape(); }, "Extents as a tuple of ints.")
+  cls.def_prop_ro(
+         "shape", [](const array& a) { return a.shape(); }, "Extents as a tuple of ints.")
       .def_prop_ro("ndim", &array::ndim, "Number of axes.")
       .def_prop_ro("size", &array::size, "Number of elements.")
       .def_prop_ro("itemsize", &array::itemsize, "Bytes of one element.")
       .def_prop_ro("nbytes", &array::nbytes, "Bytes of all elements.")
       .def_prop_ro("dtype", &array::dtype, "The element type.")
-      .def_prop_ro("T", [](const array& a) { return transpose(a); }, "All axes reversed.")
-      .def_prop_ro("mT", [](const array& a) { return matrix_transpose(a); },
-                   "The last two axes swapped.")
-      .def_prop_ro("real", [](const array& a) { return real(a); }, "The real parts.")
-      .def_prop_ro("imag", [](const array& a) { return imag(a); }, "The imaginary parts.");
+      .def_prop_ro(
+          "T", [](const array& a) { return transpose(a); }, "All axes reversed.")
+      .def_prop_ro(
+          "mT", [](const array& a) { return matrix_transpose(a); }, "The last two axes swapped.")
+      .def_prop_ro(
+          "real", [](const array& a) { return real(a); }, "The real parts.")
+      .def_prop_ro(
+          "imag", [](const array& a) { return imag(a); }, "The imaginary parts.");
 }
 
 void bind_conversions(nb::class_<array>& cls) {
@@ -184,7 +188,8 @@ void bind_protocols(nb::class_<array>& cls) {
            })
       .def("__hash__", [](const array& a) { return a.id(); })
       .def("__copy__", [](const array& a) { return a; })
-      .def("__deepcopy__", [](const array& a, nb::handle) { return a; }, "memo"_a)
+      .def(
+          "__deepcopy__", [](const array& a, nb::handle) { return a; }, "memo"_a)
       .def("__getstate__", &get_state)
       .def("__setstate__", &set_state)
       .def(

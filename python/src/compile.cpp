@@ -48,7 +48,15 @@ class KeyWriter {
 
  private:
   enum Tag : uint64_t {
-    tag_array = 1, tag_list, tag_tuple, tag_dict, tag_text, tag_bool, tag_int, tag_float, tag_none,
+    tag_array = 1,
+    tag_list,
+    tag_tuple,
+    tag_dict,
+    tag_text,
+    tag_bool,
+    tag_int,
+    tag_float,
+    tag_none,
     tag_object,
   };
 
@@ -309,7 +317,8 @@ void bind_compile(nb::module_& m) {
   nb::class_<CompileMode>(m, "CompileMode", "Whether compiled functions are traced.")
       .def("__enter__", [](nb::handle self) { return nb::borrow(self); })
       .def(
-          "__exit__", [](const CompileMode& self, nb::handle, nb::handle, nb::handle) { self.undo(); },
+          "__exit__",
+          [](const CompileMode& self, nb::handle, nb::handle, nb::handle) { self.undo(); },
           "exc_type"_a = nb::none(), "exc_value"_a = nb::none(), "traceback"_a = nb::none());
   m.def(
       "disable_compile", []() { return CompileMode(false); },

@@ -64,8 +64,8 @@ class CustomFunction {
     }
     auto flat = std::make_shared<FlatCall>(fun_, args, kwargs);
     auto run = [flat](const Arrays& arrays) { return (*flat)(arrays); };
-    auto outputs = custom_function(run, vjp_rule(flat), jvp_rule(flat), vmap_rule(flat))(
-        flat->inputs());
+    auto outputs =
+        custom_function(run, vjp_rule(flat), jvp_rule(flat), vmap_rule(flat))(flat->inputs());
     return flat->result(outputs);
   }
 
@@ -111,8 +111,8 @@ class CustomFunction {
       for (size_t i = 0; i < argnums.size(); i++) {
         directions[argnums[i]] = nb::cast(tangents[i]);
       }
-      nb::object made = rule(flat->primals(primals),
-                             flat->primals_like([&](size_t i) { return directions[i]; }));
+      nb::object made =
+          rule(flat->primals(primals), flat->primals_like([&](size_t i) { return directions[i]; }));
       Arrays like = tree_arrays(flat->last_result());
       Arrays out = rule_result(made, like, "jvp");
       check(out.size() == like.size(), "custom_function", "The jvp rule returned ", out.size(),
@@ -178,8 +178,7 @@ void bind_custom_function(nb::module_& m) {
         check_callable(fun, "checkpoint");
         return make_transformed<Checkpoint>(std::move(fun));
       },
-      "fun"_a,
-      nb::sig("def checkpoint(fun: collections.abc.Callable) -> collections.abc.Callable"),
+      "fun"_a, nb::sig("def checkpoint(fun: collections.abc.Callable) -> collections.abc.Callable"),
       "`fun`, whose intermediate results are computed again for the gradient instead of kept.");
 }
 

@@ -7,9 +7,7 @@
 namespace mlx::python {
 
 /** The bound class, for methods that are bound next to the function of the same name. */
-inline nb::class_<array> array_class() {
-  return nb::borrow<nb::class_<array>>(nb::type<array>());
-}
+inline nb::class_<array> array_class() { return nb::borrow<nb::class_<array>>(nb::type<array>()); }
 
 /** The same callable as a function of the module and as a method of the array. */
 template <typename F, typename... Extra>

@@ -44,8 +44,7 @@ void bind_device(nb::module_& m) {
       .value("cpu", Device::cpu)
       .value("gpu", Device::gpu)
       .def("__eq__", &same_device, "other"_a.none())
-      .def("__hash__",
-           [](nb::handle h) { return static_cast<int>(nb::cast<DeviceType>(h)); })
+      .def("__hash__", [](nb::handle h) { return static_cast<int>(nb::cast<DeviceType>(h)); })
       .def("__repr__", &enum_name)
       .def("__str__", &enum_name);
   m.attr("cpu") = nb::cast(Device::cpu);
@@ -74,7 +73,7 @@ void bind_device_functions(nb::module_& m) {
       .def(
           "set_default_device", [](const DeviceArg& d) { set_default_device(d.device); },
           "device"_a,
-           "Makes `device` this thread's default. Raises ValueError if it is not available.")
+          "Makes `device` this thread's default. Raises ValueError if it is not available.")
       .def(
           "is_available", [](const DeviceArg& d) { return is_available(d.device); }, "device"_a,
           "Whether the device can be used.")

@@ -15,10 +15,14 @@ namespace {
 using Category = Dtype::Category;
 
 constexpr std::pair<const char*, Category> categories[] = {
-    {"complexfloating", complexfloating}, {"floating", floating},
-    {"inexact", inexact},                 {"signedinteger", signedinteger},
-    {"unsignedinteger", unsignedinteger}, {"integer", integer},
-    {"number", number},                   {"generic", generic},
+    {"complexfloating", complexfloating},
+    {"floating", floating},
+    {"inexact", inexact},
+    {"signedinteger", signedinteger},
+    {"unsignedinteger", unsignedinteger},
+    {"integer", integer},
+    {"number", number},
+    {"generic", generic},
 };
 
 /** The dtype of an array or a dtype object. */
@@ -61,8 +65,10 @@ bool is_of_kind(Dtype t, const std::string& kind) {
     return t != bool_;
   }
   constexpr std::pair<const char*, Category> kinds[] = {
-      {"signed integer", signedinteger}, {"unsigned integer", unsignedinteger},
-      {"integral", integer},             {"real floating", floating},
+      {"signed integer", signedinteger},
+      {"unsigned integer", unsignedinteger},
+      {"integral", integer},
+      {"real floating", floating},
       {"complex floating", complexfloating},
   };
   for (auto& [name, category] : kinds) {

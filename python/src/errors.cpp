@@ -44,8 +44,8 @@ bool signal_raised() {
 }  // namespace
 
 void bind_errors(nb::module_& m) {
-  axis_error = make_class(m, "AxisError", "An axis that the array does not have.",
-                          PyExc_IndexError, PyExc_ValueError);
+  axis_error = make_class(m, "AxisError", "An axis that the array does not have.", PyExc_IndexError,
+                          PyExc_ValueError);
   memory_error = make_class(m, "OutOfMemoryError", "Memory that could not be had.",
                             PyExc_MemoryError, PyExc_RuntimeError);
   nb::register_exception_translator(translate);

@@ -39,11 +39,13 @@ array attend(const array& q, const array& k, const array& v, float scale, nb::ha
 }
 
 void bind_attention(nb::module_& m) {
-  m.def("rope", &rotate, "a"_a, "dims"_a, nb::kw_only(), "traditional"_a, "base"_a.none(),
-        "scale"_a, "offset"_a, "freqs"_a = nb::none(), "stream"_a = nb::none(),
-        "Rotary position encoding of the first `dims` features of (…, T, D). Pairs are neighbours if\n"
-        "`traditional`, else halves apart. Angles come from `base` or from `freqs`; `offset` is an\n"
-        "int or an array of one per batch entry.");
+  m.def(
+      "rope", &rotate, "a"_a, "dims"_a, nb::kw_only(), "traditional"_a, "base"_a.none(), "scale"_a,
+      "offset"_a, "freqs"_a = nb::none(), "stream"_a = nb::none(),
+      "Rotary position encoding of the first `dims` features of (…, T, D). Pairs are neighbours "
+      "if\n"
+      "`traditional`, else halves apart. Angles come from `base` or from `freqs`; `offset` is an\n"
+      "int or an array of one per batch entry.");
   m.def("scaled_dot_product_attention", &attend, "q"_a, "k"_a, "v"_a, nb::kw_only(), "scale"_a,
         "mask"_a = nb::none(), "sinks"_a = nb::none(), "force_fused"_a = false,
         "stream"_a = nb::none(),

@@ -271,7 +271,8 @@ void fill_view(const array& source, Py_buffer* view, int flags) {
   view->itemsize = static_cast<Py_ssize_t>(exported->held.itemsize());
   view->readonly = 0;
   view->ndim = static_cast<int>(exported->shape.size());
-  view->format = (flags & PyBUF_FORMAT) ? const_cast<char*>(buffer_format(source.dtype())) : nullptr;
+  view->format =
+      (flags & PyBUF_FORMAT) ? const_cast<char*>(buffer_format(source.dtype())) : nullptr;
   view->shape = (flags & PyBUF_ND) == PyBUF_ND ? exported->shape.data() : nullptr;
   view->strides = takes_strides ? exported->strides.data() : nullptr;
   view->suboffsets = nullptr;

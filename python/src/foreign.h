@@ -18,7 +18,8 @@ bool is_foreign_array(nb::handle value);
  */
 std::optional<array> from_foreign(nb::handle value, std::optional<Dtype> dtype);
 
-/** The evaluated array, copied if elements share memory (broadcasts), which others might write to. */
+/** The evaluated array, copied if elements share memory (broadcasts), which others might write to.
+ */
 array own_elements(const array& a);
 
 /** Fills in a Py_buffer over the evaluated array; the `getbuffer` slot of the array type. */

@@ -32,8 +32,7 @@ std::vector<array> FlatCall::operator()(const std::vector<array>& arrays) {
   size_t position = 0;
   nb::object args = tree_fill(args_, arrays, position);
   nb::object kwargs = tree_fill(kwargs_, arrays, position);
-  nb::object result =
-      fun_(*nb::borrow<nb::tuple>(args), **nb::borrow<nb::dict>(kwargs));
+  nb::object result = fun_(*nb::borrow<nb::tuple>(args), **nb::borrow<nb::dict>(kwargs));
   result_ = result;
   return tree_arrays(result);
 }
@@ -44,9 +43,8 @@ nb::object FlatCall::primals(const std::vector<array>& arrays) const {
 
 nb::object FlatCall::primals_like(const std::function<nb::object(size_t)>& leaf) const {
   size_t position = 0;
-  nb::object all = tree_map(args_, [&](nb::handle h) {
-    return as_array(h) ? leaf(position++) : nb::borrow(h);
-  });
+  nb::object all =
+      tree_map(args_, [&](nb::handle h) { return as_array(h) ? leaf(position++) : nb::borrow(h); });
   return nb::len(all) == 1 ? nb::object(all[0]) : all;
 }
 
@@ -56,16 +54,12 @@ nb::object FlatCall::result(const std::vector<array>& arrays) const {
 }
 
 void bind_transformed_function(nb::module_& m) {
-  nb::class_<TransformedFunction>(m, "TransformedFunction",
-                                  nb::type_slots(collector_slots<TransformedFunction>),
-                                  nb::is_weak_referenceable(),
-                                  "A function made by a transform such as `grad` or `compile`.")
-      .def("__call__",
-           [](TransformedFunction& self, const nb::args& args, const nb::kwargs& kwargs) {
-             return self.body->call(args, kwargs);
-           })
-      .def_prop_ro("__wrapped__",
-                   [](const TransformedFunction& self) { return self.body->fun(); })
+  nb::class_<TransformedFunction>(
+      m, "TransformedFunction", nb::type_slots(collector_slots<TransformedFunction>),
+      nb::is_weak_referenceable(), "A function made by a transform such as `grad` or `compile`.")
+      .def("__call__", [](TransformedFunction& self, const nb::args& args,
+                          const nb::kwargs& kwargs) { return self.body->call(args, kwargs); })
+      .def_prop_ro("__wrapped__", [](const TransformedFunction& self) { return self.body->fun(); })
       .def("__getattr__", [](const TransformedFunction& self, const char* name) {
         return self.body->fun().attr(name).operator nb::object();
       });

@@ -26,7 +26,9 @@ class Transformed {
 /** The Python object around it. */
 struct TransformedFunction {
   std::unique_ptr<Transformed> body;
-  std::vector<nb::object*> references() { return body ? body->references() : decltype(body->references()){}; }
+  std::vector<nb::object*> references() {
+    return body ? body->references() : decltype(body->references()){};
+  }
 };
 
 void bind_transformed_function(nb::module_& m);

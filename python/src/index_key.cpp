@@ -44,9 +44,7 @@ struct Item {
   std::optional<array> index = std::nullopt;
 
   bool is_mask() const { return index && index->dtype() == bool_; }
-  size_t axes() const {
-    return kind == Kind::new_axis ? 0 : is_mask() ? index->ndim() : 1;
-  }
+  size_t axes() const { return kind == Kind::new_axis ? 0 : is_mask() ? index->ndim() : 1; }
 };
 
 Item classify(nb::handle h) {

@@ -70,8 +70,7 @@ array gather_block(const array& block, const IndexKey& key) {
   }
   array out = gather(block, index_arrays(key), index_axes(key), sizes);
   out = squeeze(out, index_axes(key, p.index_ndim));
-  return p.position == 0 ? out
-                         : transpose(out, move_leading(out.ndim(), p.index_ndim, p.position));
+  return p.position == 0 ? out : transpose(out, move_leading(out.ndim(), p.index_ndim, p.position));
 }
 
 array get_item(const array& a, nb::handle index) {
@@ -130,7 +129,8 @@ array write_block(const array& a, const IndexKey& key, const array& value, const
   return update.slices(a, fitting, key.start, key.stop, key.step, {});
 }
 
-/** The value in the layout that scatter takes: axes of the index arrays, then those of the array. */
+/** The value in the layout that scatter takes: axes of the index arrays, then those of the array.
+ */
 array scatter_values(const array& block, const IndexKey& key, const array& value) {
   Placement p = placement(key);
   Shape common;
@@ -270,8 +270,9 @@ void bind_indexing(nb::module_& m, nb::class_<array>& cls) {
            "Lowers the indexed elements to at most the value.");
   cls.def("__getitem__", &get_item, nb::arg().none())
       .def("__setitem__", &set_item, nb::arg().none(), nb::arg())
-      .def_prop_ro("at", [](const array& a) { return ArrayAt(a); },
-                   "Updates at indices that accumulate: `x.at[index].add(value)`.");
+      .def_prop_ro(
+          "at", [](const array& a) { return ArrayAt(a); },
+          "Updates at indices that accumulate: `x.at[index].add(value)`.");
 }
 
 }  // namespace mlx::python

@@ -33,20 +33,20 @@ void bind_memory(nb::module_& m) {
   m.def("get_memory_limit", &get_memory_limit, "The limit that `set_memory_limit` set, in bytes.");
   m.def(
       "get_array_buffer_size",
-      [](const nb::args& args) {
-        return get_array_buffer_size(tree_arrays(args));
-      },
+      [](const nb::args& args) { return get_array_buffer_size(tree_arrays(args)); },
       "Bytes of the buffers behind all arrays in the given trees, each buffer once.");
 
   auto metal = m.def_submodule("metal", "Apple's GPU interface, which this system does not have.");
   bind_counters(metal);
-  metal.def("is_available", []() { return false; }, "False: there is no Metal here.")
-      .def("device_info", []() { return nb::dict(); }, "Nothing: there is no Metal here.")
+  metal
+      .def(
+          "is_available", []() { return false; }, "False: there is no Metal here.")
+      .def(
+          "device_info", []() { return nb::dict(); }, "Nothing: there is no Metal here.")
       .def(
           "start_capture", [](const std::string&) { fail_without_metal(); }, "path"_a,
           "Raises RuntimeError: there is no Metal here.")
-      .def(
-          "stop_capture", &fail_without_metal, "Raises RuntimeError: there is no Metal here.");
+      .def("stop_capture", &fail_without_metal, "Raises RuntimeError: there is no Metal here.");
   auto cuda = m.def_submodule("cuda", "The CUDA back end.");
   cuda.def(
       "is_available", []() { return is_available(Device(Device::gpu)); },

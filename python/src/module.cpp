@@ -31,6 +31,7 @@ NB_MODULE(core, m) {
   bind_random(m);
   bind_fast(m);
   bind_fft(m);
+  bind_linalg(m);
   bind_transforms(m);
   bind_compile(m);
   bind_custom_function(m);

@@ -21,8 +21,8 @@ std::tuple<int, int, int> triple_of(const Ints& v, const char* op) {
 }
 
 void bind_plain(nb::module_& m) {
-  m.def("conv1d", &conv1d, "input"_a, "weight"_a, "stride"_a = 1, "padding"_a = 0,
-        "dilation"_a = 1, "groups"_a = 1, nb::kw_only(), "stream"_a = nb::none(),
+  m.def("conv1d", &conv1d, "input"_a, "weight"_a, "stride"_a = 1, "padding"_a = 0, "dilation"_a = 1,
+        "groups"_a = 1, nb::kw_only(), "stream"_a = nb::none(),
         "Cross-correlation of (N, L, C) with a weight (O, K, C / groups).");
   m.def(
       "conv2d",

@@ -185,9 +185,9 @@ void bind_creation(nb::module_& m) {
       "a"_a, "dtype"_a = nb::none(), nb::kw_only(), "copy"_a = nb::none(),
       "The value as an array; an array of the right dtype is passed through unless `copy`.");
   m.def(
-      "from_dlpack",
-      [](Operand x, std::optional<bool>) { return make_array(x.object); }, "x"_a, nb::kw_only(),
-      "copy"_a = nb::none(), "An array with a copy of the memory that an object offers.");
+      "from_dlpack", [](Operand x, std::optional<bool>) { return make_array(x.object); }, "x"_a,
+      nb::kw_only(), "copy"_a = nb::none(),
+      "An array with a copy of the memory that an object offers.");
 }
 
 }  // namespace mlx::python

@@ -44,8 +44,7 @@ template <ElementwiseOp op, UnaryOp function>
 void bind_unary(nb::module_& m) {
   auto& info = elementwise_info(op);
   def_unary<function>(m, info.function, compose_doc(info.function, 1, info.rule).c_str(),
-                      info.flag == OpFlag::Method,
-                      info.rule == DtypeRule::EncodeFP8 ? "x" : "a");
+                      info.flag == OpFlag::Method, info.rule == DtypeRule::EncodeFP8 ? "x" : "a");
 }
 
 using UnaryByValue = array (*)(array, StreamOrDevice);
@@ -84,11 +83,16 @@ void bind_table(nb::module_& m) {
 
 void bind_aliases(nb::module_& m) {
   constexpr const char* aliases[][2] = {
-      {"acos", "arccos"},   {"acosh", "arccosh"},
-      {"asin", "arcsin"},   {"asinh", "arcsinh"},
-      {"atan", "arctan"},   {"atanh", "arctanh"},
-      {"atan2", "arctan2"}, {"pow", "power"},
-      {"conj", "conjugate"}, {"bitwise_left_shift", "left_shift"},
+      {"acos", "arccos"},
+      {"acosh", "arccosh"},
+      {"asin", "arcsin"},
+      {"asinh", "arcsinh"},
+      {"atan", "arctan"},
+      {"atanh", "arctanh"},
+      {"atan2", "arctan2"},
+      {"pow", "power"},
+      {"conj", "conjugate"},
+      {"bitwise_left_shift", "left_shift"},
       {"bitwise_right_shift", "right_shift"},
   };
   for (auto& [alias, original] : aliases) {
@@ -163,9 +167,8 @@ void bind_casts(nb::module_& m) {
   array_class().def("conj", &call_unary<conjugate>, nb::kw_only(), "stream"_a = nb::none(),
                     "The complex conjugate.");
   m.def(
-      "from_fp8",
-      [](const array& x, Dtype t, StreamOrDevice s) { return from_fp8(x, t, s); }, "x"_a,
-      "dtype"_a = bfloat16, nb::kw_only(), "stream"_a = nb::none(),
+      "from_fp8", [](const array& x, Dtype t, StreamOrDevice s) { return from_fp8(x, t, s); },
+      "x"_a, "dtype"_a = bfloat16, nb::kw_only(), "stream"_a = nb::none(),
       "The values of 8-bit floats (e4m3) held in a uint8 array.");
 }
 
@@ -183,8 +186,7 @@ void bind_elementwise(nb::module_& m) {
         auto [x, y] = to_arrays(a, b);
         return divmod(x, y, s);
       },
-      "a"_a, "b"_a, "stream"_a = nb::none(),
-      "[a // b, a % b], computed together.");
+      "a"_a, "b"_a, "stream"_a = nb::none(), "[a // b, a % b], computed together.");
   m.def("where", &select, "condition"_a, "x"_a, "y"_a, nb::kw_only(), "stream"_a = nb::none(),
         "x where the condition is non-zero, y elsewhere. All three broadcast; x and y promote.");
   m.def("clip", &clip_to, "a"_a, "a_min"_a.none(), "a_max"_a.none(), nb::kw_only(),

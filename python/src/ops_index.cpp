@@ -23,16 +23,17 @@ array take_by(const array& a, Operand indices, std::optional<int> axis, StreamOr
 }
 
 std::vector<int> axes_for(const array& start, const Ints& axes) {
-  check(start.ndim() <= 1 && start.size() == axes.values.size(), "slice",
-        "Got ", start.size(), " start indices for ", axes.values.size(), " axes.");
+  check(start.ndim() <= 1 && start.size() == axes.values.size(), "slice", "Got ", start.size(),
+        " start indices for ", axes.values.size(), " axes.");
   return axes.values;
 }
 
 void bind_slices(nb::module_& m) {
   m.def(
       "slice",
-      [](const array& a, const array& start, const Ints& axes, const Ints& size,
-         StreamOrDevice s) { return slice(a, start, axes_for(start, axes), size.shape(), s); },
+      [](const array& a, const array& start, const Ints& axes, const Ints& size, StreamOrDevice s) {
+        return slice(a, start, axes_for(start, axes), size.shape(), s);
+      },
       "a"_a, "start_indices"_a, "axes"_a, "slice_size"_a, nb::kw_only(), "stream"_a = nb::none(),
       "A block of the given size that begins at computed positions along `axes`.");
   m.def(
@@ -70,8 +71,7 @@ void bind_index_ops(nb::module_& m) {
                                     v.ndim() ? reshape(v, {-1}, s) : v, 0, s);
         return reshape(flat, a.shape(), s);
       },
-      "a"_a, "indices"_a, "values"_a, "axis"_a = nb::none(), nb::kw_only(),
-      "stream"_a = nb::none(),
+      "a"_a, "indices"_a, "values"_a, "axis"_a = nb::none(), nb::kw_only(), "stream"_a = nb::none(),
       "`a` with the elements that `take_along_axis` would take replaced by `values`.");
   bind_slices(m);
 }

@@ -53,9 +53,8 @@ void bind_picked_products(nb::module_& m) {
   m.def(
       "gather_mm",
       [](const array& a, const array& b, std::optional<array> lhs, std::optional<array> rhs,
-         bool sorted, StreamOrDevice s) {
-        return gather_mm(a, b, std::move(lhs), std::move(rhs), sorted, s);
-      },
+         bool sorted,
+         StreamOrDevice s) { return gather_mm(a, b, std::move(lhs), std::move(rhs), sorted, s); },
       "a"_a, "b"_a, "lhs_indices"_a = nb::none(), "rhs_indices"_a = nb::none(), nb::kw_only(),
       "sorted_indices"_a = false, "stream"_a = nb::none(),
       "Products of matrices picked from the flattened batches of `a` and `b` by indices, which\n"
@@ -84,19 +83,21 @@ void bind_picked_products(nb::module_& m) {
 }  // namespace
 
 void bind_matmul(nb::module_& m) {
-  m.def("matmul", &call_binary<matmul>, "a"_a, "b"_a, nb::kw_only(), "stream"_a = nb::none(),
-        "Matrix products of the last two axes; leading axes broadcast. A 1-d input counts as a row\n"
-        "(left) or a column (right) and its axis is dropped. Raises ValueError for other shapes.");
+  m.def(
+      "matmul", &call_binary<matmul>, "a"_a, "b"_a, nb::kw_only(), "stream"_a = nb::none(),
+      "Matrix products of the last two axes; leading axes broadcast. A 1-d input counts as a row\n"
+      "(left) or a column (right) and its axis is dropped. Raises ValueError for other shapes.");
   m.def(
       "addmm",
       [](const array& c, const array& a, const array& b, float alpha, float beta,
          StreamOrDevice s) { return addmm(c, a, b, alpha, beta, s); },
       "c"_a, "a"_a, "b"_a, "alpha"_a = 1.0f, "beta"_a = 1.0f, nb::kw_only(),
       "stream"_a = nb::none(), "alpha * (a @ b) + beta * c.");
-  m.def("tensordot", &tensordot_by, "a"_a, "b"_a, "axes"_a = 2, nb::kw_only(),
-        "stream"_a = nb::none(),
-        "Products summed over the last axes of `a` and first axes of `b`, so many of them, or over\n"
-        "two lists of axes.");
+  m.def(
+      "tensordot", &tensordot_by, "a"_a, "b"_a, "axes"_a = 2, nb::kw_only(),
+      "stream"_a = nb::none(),
+      "Products summed over the last axes of `a` and first axes of `b`, so many of them, or over\n"
+      "two lists of axes.");
   m.def("outer", &outer, "a"_a, "b"_a, nb::kw_only(), "stream"_a = nb::none(),
         "Each element of `a` times each element of `b`, both flattened.");
   m.def("inner", &inner, "a"_a, "b"_a, nb::kw_only(), "stream"_a = nb::none(),

@@ -83,8 +83,7 @@ void bind_scan(nb::module_& m) {
 }
 
 void bind_sort(nb::module_& m) {
-  def_order<sort, sort>(m, "sort",
-                        "The elements in ascending order along an axis; NaN come last.");
+  def_order<sort, sort>(m, "sort", "The elements in ascending order along an axis; NaN come last.");
   def_order<argsort, argsort>(m, "argsort",
                               "The positions (uint32) that would sort the array along an axis.");
   def_selection<partition, partition>(

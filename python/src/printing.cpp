@@ -26,8 +26,7 @@ void bind_printing(nb::module_& m) {
   get_global_formatter().capitalize_bool = true;
   nb::class_<PrintOptions>(m, "PrintOptions", "How numbers are printed.")
       .def(
-          "__init__",
-          [](PrintOptions* self, int precision) { new (self) PrintOptions{precision}; },
+          "__init__", [](PrintOptions* self, int precision) { new (self) PrintOptions{precision}; },
           "precision"_a = -1)
       .def_rw("precision", &PrintOptions::precision,
               "Digits after the point; -1 for up to six significant digits.");

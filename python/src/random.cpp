@@ -47,7 +47,6 @@ void seed_state(uint64_t seed) {
   thread_state()[0] = nb::cast(random::key(seed));
 }
 
-
 array to_float(Operand v, Dtype t) { return to_array(v, t); }
 
 void bind_keys(nb::module_& m) {
@@ -98,8 +97,8 @@ void bind_continuous(nb::module_& m) {
       "laplace",
       [](const Ints& shape, std::optional<Dtype> dtype, float loc, float scale, const Key& key,
          StreamOrDevice s) {
-        return random::laplace(shape.shape(), dtype.value_or(float32), loc, scale,
-                               key_or_next(key), s);
+        return random::laplace(shape.shape(), dtype.value_or(float32), loc, scale, key_or_next(key),
+                               s);
       },
       "shape"_a = nb::tuple(), "dtype"_a.none() = float32, "loc"_a = 0.0f, "scale"_a = 1.0f,
       "key"_a = nb::none(), "stream"_a = nb::none(), "Numbers of the Laplace distribution.");
@@ -112,8 +111,8 @@ void bind_continuous(nb::module_& m) {
       "stream"_a = nb::none(), "Numbers of the standard Gumbel distribution.");
   m.def(
       "truncated_normal",
-      [](Operand lower, Operand upper, const std::optional<Ints>& shape,
-         std::optional<Dtype> dtype, const Key& key, StreamOrDevice s) {
+      [](Operand lower, Operand upper, const std::optional<Ints>& shape, std::optional<Dtype> dtype,
+         const Key& key, StreamOrDevice s) {
         Dtype t = dtype.value_or(float32);
         array low = to_float(lower, t);
         array high = to_float(upper, t);
@@ -157,10 +156,11 @@ void bind_discrete(nb::module_& m) {
       },
       "p"_a = 0.5, "shape"_a = nb::none(), "key"_a = nb::none(), "stream"_a = nb::none(),
       "True with probability `p`; the shape is that of `p` unless given.");
-  m.def("categorical", &categorical, "logits"_a, "axis"_a = -1, "shape"_a = nb::none(),
-        "num_samples"_a = nb::none(), "key"_a = nb::none(), "stream"_a = nb::none(),
-        "Positions along an axis, drawn with probabilities softmax(logits), as uint32: one for each\n"
-        "row, `num_samples` for each row, or as many as `shape` says.");
+  m.def(
+      "categorical", &categorical, "logits"_a, "axis"_a = -1, "shape"_a = nb::none(),
+      "num_samples"_a = nb::none(), "key"_a = nb::none(), "stream"_a = nb::none(),
+      "Positions along an axis, drawn with probabilities softmax(logits), as uint32: one for each\n"
+      "row, `num_samples` for each row, or as many as `shape` says.");
   m.def(
       "permutation",
       [](Operand x, int axis, const Key& key, StreamOrDevice s) {

@@ -17,7 +17,8 @@ std::vector<std::unique_ptr<StreamContext>>& entered_streams() {
 
 template <typename S>
 void bind_stream_class(nb::class_<S>& cls, const char* name) {
-  cls.def_prop_ro("device", [](const S& s) { return s.device; }, "Where the stream's work runs.")
+  cls.def_prop_ro(
+         "device", [](const S& s) { return s.device; }, "Where the stream's work runs.")
       .def_prop_ro("index", [](const S& s) { return s.index; })
       .def(
           "__eq__",
@@ -42,13 +43,12 @@ void wait_unlocked(StreamOrDevice s) {
   }
 }
 
-Device or_default(const std::optional<DeviceArg>& d) {
-  return d ? d->device : default_device();
-}
+Device or_default(const std::optional<DeviceArg>& d) { return d ? d->device : default_device(); }
 
 void bind_functions(nb::module_& m) {
   m.def(
-       "default_stream", [](const std::optional<DeviceArg>& d) { return default_stream(or_default(d)); },
+       "default_stream",
+       [](const std::optional<DeviceArg>& d) { return default_stream(or_default(d)); },
        "device"_a = nb::none(), "This thread's default stream of a device.")
       .def("set_default_stream", &set_default_stream, "stream"_a,
            "Makes `stream` this thread's default on its device.")
@@ -110,8 +110,7 @@ void bind_stream(nb::module_& m) {
              return nb::borrow(self);
            })
       .def(
-          "__exit__",
-          [](StreamScope& self, nb::handle, nb::handle, nb::handle) { self.leave(); },
+          "__exit__", [](StreamScope& self, nb::handle, nb::handle, nb::handle) { self.leave(); },
           "exc_type"_a = nb::none(), "exc_value"_a = nb::none(), "traceback"_a = nb::none());
   bind_device_functions(m);
   bind_functions(m);

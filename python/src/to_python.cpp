@@ -45,7 +45,8 @@ nb::object to_list(const array& a) {
 
 nb::object to_scalar(const array& a) {
   if (a.size() != 1) {
-    throw std::invalid_argument("[convert] Only length-1 arrays can be converted to Python scalars.");
+    throw std::invalid_argument(
+        "[convert] Only length-1 arrays can be converted to Python scalars.");
   }
   eval_unlocked(a);
   return dispatch_dtype(a.dtype(), [&](auto tag) {

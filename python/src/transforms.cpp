@@ -186,8 +186,8 @@ class Grad : public Transformed {
   /** The value first, then all other arrays of the result. */
   std::vector<array> result_arrays(nb::handle result) const {
     bool is_value = as_array(result);
-    bool has_value = options_.with_value && PyTuple_Check(result.ptr()) &&
-                     nb::len(result) > 0 && as_array(nb::object(result[0]));
+    bool has_value = options_.with_value && PyTuple_Check(result.ptr()) && nb::len(result) > 0 &&
+                     as_array(nb::object(result[0]));
     check(is_value || has_value, options_.op, "The function to differentiate must return a scalar ",
           "array", options_.with_value ? " or a tuple that starts with one" : "", ", but returned ",
           Py_TYPE(result.ptr())->tp_name, ".");
@@ -207,7 +207,8 @@ class Grad : public Transformed {
     }
     nb::object first = nb::none();
     if (positional.size() > 0) {
-      first = positional.size() == 1 ? nb::object(positional[0]) : nb::object(nb::tuple(positional));
+      first =
+          positional.size() == 1 ? nb::object(positional[0]) : nb::object(nb::tuple(positional));
     }
     if (options_.argnames.empty()) {
       return first;
@@ -241,8 +242,8 @@ nb::object make_grad(const char* op, nb::object fun, nb::handle argnums, nb::han
   Axes chosen;
   nb::detail::make_caster<Axes> caster;
   if (!caster.from_python(argnums, 0, nullptr)) {
-    throw nb::type_error((std::string(op) + "() takes argnums as an int or a sequence of ints.")
-                             .c_str());
+    throw nb::type_error(
+        (std::string(op) + "() takes argnums as an int or a sequence of ints.").c_str());
   }
   options.argnums = static_cast<Axes&>(caster).values;
   if (argnums.is_none() && options.argnames.empty()) {

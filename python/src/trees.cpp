@@ -61,8 +61,7 @@ nb::object tree_map(nb::handle tree, const std::function<nb::object(nb::handle)>
     Py_ssize_t n = PyTuple_GET_SIZE(p);
     auto items = nb::steal<nb::tuple>(PyTuple_New(n));
     for (Py_ssize_t i = 0; i < n; i++) {
-      PyTuple_SET_ITEM(items.ptr(), i,
-                       tree_map(PyTuple_GET_ITEM(p, i), map).release().ptr());
+      PyTuple_SET_ITEM(items.ptr(), i, tree_map(PyTuple_GET_ITEM(p, i), map).release().ptr());
     }
     return tuple_like(tree, items);
   }
@@ -115,9 +114,8 @@ void tree_update(nb::handle tree, const std::vector<array>& arrays, size_t& posi
   };
   if (PyList_Check(p)) {
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(p); i++) {
-      update(nb::borrow(PyList_GET_ITEM(p, i)), [&](nb::object v) {
-        PyList_SetItem(p, i, v.release().ptr());
-      });
+      update(nb::borrow(PyList_GET_ITEM(p, i)),
+             [&](nb::object v) { PyList_SetItem(p, i, v.release().ptr()); });
     }
   } else if (PyTuple_Check(p)) {
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(p); i++) {

@@ -52,9 +52,7 @@ void match_axes(nb::handle tree, nb::handle axes, const char* op, int extra_axes
 class Vmap : public Transformed {
  public:
   Vmap(nb::object fun, nb::object in_axes, nb::object out_axes)
-      : Transformed(std::move(fun)),
-        in_axes_(std::move(in_axes)),
-        out_axes_(std::move(out_axes)) {}
+      : Transformed(std::move(fun)), in_axes_(std::move(in_axes)), out_axes_(std::move(out_axes)) {}
 
   std::vector<nb::object*> references() override { return {&fun_, &in_axes_, &out_axes_}; }
 
@@ -82,8 +80,7 @@ class Vmap : public Transformed {
     }
     auto outputs = tree_arrays_only(result, "vmap");
     auto result_axes = flatten_axes(result, out_axes_, "vmap", 1);
-    auto batched =
-        mlx::core::detail::vmap_replay(inputs, axes, arguments, outputs, result_axes);
+    auto batched = mlx::core::detail::vmap_replay(inputs, axes, arguments, outputs, result_axes);
     size_t position = 0;
     return tree_fill(result, batched, position);
   }
