@@ -31,11 +31,11 @@ add_dependencies(core mlx_python_package)
 add_custom_target(python DEPENDS core mlx_python_package)
 
 if(MLX_BUILD_STUBS)
-  set(stub_patterns ${PROJECT_SOURCE_DIR}/python/stubs.pat)
   set(mlx_stub ${mlx_python_dir}/core/__init__.pyi)
   add_custom_command(OUTPUT ${mlx_stub}
     COMMAND ${CMAKE_COMMAND} -E env PYTHONPATH=${PROJECT_BINARY_DIR}/python
-            ${Python_EXECUTABLE} -m nanobind.stubgen -q -r -p ${stub_patterns} -m mlx.core -O ${mlx_python_dir}
-    DEPENDS core ${stub_patterns} COMMENT "Generating stubs of mlx.core" VERBATIM)
+            ${Python_EXECUTABLE} -m nanobind.stubgen -q -r -m mlx.core -O ${mlx_python_dir}
+            -p ${PROJECT_SOURCE_DIR}/python/src/stubs.pattern
+    DEPENDS core COMMENT "Generating stubs of mlx.core" VERBATIM)
   add_custom_target(stubs ALL DEPENDS ${mlx_stub})
 endif()

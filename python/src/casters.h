@@ -40,6 +40,11 @@ struct Ints {
   }
 };
 
+/** A sequence of arrays, or any other iterable of them. */
+struct Arrays {
+  std::vector<core::array> values;
+};
+
 /** A device, or a type of device for the first one of it. */
 struct DeviceArg {
   core::Device device = core::Device::cpu;
@@ -132,6 +137,25 @@ struct type_caster<mlx::python::Axes> {
     }
     value.count = Count::several;
     return mlx::python::load_ints(src.ptr(), value.values);
+  }
+};
+
+template <>
+struct type_caster<mlx::python::Arrays> {
+  NB_TYPE_CASTER(mlx::python::Arrays, const_name("collections.abc.Sequence[array]"))
+
+  bool from_python(handle src, uint8_t, cleanup_list*) {
+    value = {};
+    if (PyUnicode_Check(src.ptr()) || PyDict_Check(src.ptr()) || !hasattr(src, "__iter__")) {
+      return false;
+    }
+    for (handle item : borrow<object>(src)) {
+      if (!isinstance<mlx::core::array>(item)) {
+        return false;
+      }
+      value.values.push_back(*inst_ptr<mlx::core::array>(item));
+    }
+    return true;
   }
 };
 

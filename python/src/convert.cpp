@@ -72,9 +72,6 @@ class NestedReader {
       return;
     }
     depth_ = shape_.size();
-    if (auto* a = as_array(h)) {
-      inner_ = a->shape();
-    }
   }
 
   void scan(nb::handle h, size_t depth) {
@@ -162,19 +159,16 @@ class NestedReader {
   array stack_arrays(Dtype dtype) {
     std::vector<array> parts;
     for (auto h : leaves_) {
-      array a = as_array(h) ? *as_array(h) : make_array(h, dtype);
-      check(a.shape() == inner_, "array", "Arrays of shapes ", inner_, " and ", a.shape(),
-            " in one list cannot make an array.");
-      parts.push_back(astype(a, dtype));
+      parts.push_back(make_array(h, dtype));
+      check(parts.back().shape() == parts[0].shape(), "array", "Arrays of shapes ",
+            parts[0].shape(), " and ", parts.back().shape(), " in one list cannot make an array.");
     }
-    array flat = stack(parts, 0);
     Shape shape = shape_;
-    shape.insert(shape.end(), inner_.begin(), inner_.end());
-    return reshape(flat, shape);
+    shape.insert(shape.end(), parts[0].shape().begin(), parts[0].shape().end());
+    return reshape(stack(parts, 0), shape);
   }
 
   Shape shape_;
-  Shape inner_;
   std::optional<size_t> depth_;
   std::optional<Dtype> found_;
   bool has_arrays_ = false;

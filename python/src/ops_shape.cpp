@@ -117,47 +117,35 @@ void bind_split(nb::module_& m) {
       "The slices along an axis as a tuple, without that axis.");
 }
 
-std::vector<array> arrays_of(nb::handle value, const char* op) {
-  std::vector<array> out;
-  for (nb::handle item : nb::borrow<nb::object>(value)) {
-    auto* a = as_array(item);
-    if (!a) {
-      throw nb::type_error((std::string(op) + "() takes a sequence of arrays.").c_str());
-    }
-    out.push_back(*a);
-  }
-  return out;
-}
+std::vector<array> arrays_of(const nb::args& args) { return nb::cast<Arrays>(args).values; }
 
 void bind_join(nb::module_& m) {
   m.def(
       "concatenate",
-      [](nb::handle arrays, std::optional<int> axis, StreamOrDevice s) {
-        auto list = arrays_of(arrays, "concatenate");
-        return axis ? concatenate(list, *axis, s) : concatenate(list, s);
+      [](const Arrays& arrays, std::optional<int> axis, StreamOrDevice s) {
+        return axis ? concatenate(arrays.values, *axis, s) : concatenate(arrays.values, s);
       },
       "arrays"_a, "axis"_a.none() = 0, nb::kw_only(), "stream"_a = nb::none(),
       "The arrays one after the other along an axis; with None all flattened first.");
   def_alias(m, "concat", "concatenate");
   m.def(
       "stack",
-      [](nb::handle arrays, std::optional<int> axis, StreamOrDevice s) {
-        auto list = arrays_of(arrays, "stack");
-        return axis ? stack(list, *axis, s) : stack(list, s);
+      [](const Arrays& arrays, std::optional<int> axis, StreamOrDevice s) {
+        return axis ? stack(arrays.values, *axis, s) : stack(arrays.values, s);
       },
       "arrays"_a, "axis"_a.none() = 0, nb::kw_only(), "stream"_a = nb::none(),
       "Arrays of one shape side by side along a new axis.");
   m.def(
       "meshgrid",
       [](const nb::args& arrays, bool sparse, const std::string& indexing, StreamOrDevice s) {
-        return nb::tuple(nb::cast(meshgrid(arrays_of(arrays, "meshgrid"), sparse, indexing, s)));
+        return nb::tuple(nb::cast(meshgrid(arrays_of(arrays), sparse, indexing, s)));
       },
       "arrays"_a, "sparse"_a = false, "indexing"_a = "xy", "stream"_a = nb::none(),
       "Coordinate grids from 1-d arrays; indexing is 'xy' or 'ij'.");
   m.def(
       "broadcast_arrays",
       [](const nb::args& arrays, StreamOrDevice s) {
-        return broadcast_arrays(arrays_of(arrays, "broadcast_arrays"), s);
+        return broadcast_arrays(arrays_of(arrays), s);
       },
       "arrays"_a, "stream"_a = nb::none(), "The arrays broadcast to their common shape.");
   m.def(

@@ -287,21 +287,6 @@ void bind_grad(nb::module_& m) {
 
 // ------------------------------------------------------------------ vjp and jvp
 
-std::vector<array> list_of_arrays(nb::handle h, const char* op) {
-  if (!PyList_Check(h.ptr()) && !PyTuple_Check(h.ptr())) {
-    throw nb::type_error((std::string(op) + "() takes lists of arrays.").c_str());
-  }
-  std::vector<array> out;
-  for (nb::handle item : nb::borrow<nb::object>(h)) {
-    auto* a = as_array(item);
-    if (!a) {
-      throw nb::type_error((std::string(op) + "() takes lists of arrays.").c_str());
-    }
-    out.push_back(*a);
-  }
-  return out;
-}
-
 auto flat_function(nb::handle fun, const char* op) {
   return [fun, op](const std::vector<array>& arrays) {
     nb::tuple args(nb::cast(arrays));
@@ -318,20 +303,18 @@ auto flat_function(nb::handle fun, const char* op) {
 void bind_products(nb::module_& m) {
   m.def(
       "vjp",
-      [](nb::handle fun, nb::handle primals, nb::handle cotangents) {
+      [](nb::handle fun, const Arrays& primals, const Arrays& cotangents) {
         check_callable(fun, "vjp");
-        return vjp(flat_function(fun, "vjp"), list_of_arrays(primals, "vjp"),
-                   list_of_arrays(cotangents, "vjp"));
+        return vjp(flat_function(fun, "vjp"), primals.values, cotangents.values);
       },
       "fun"_a, "primals"_a, "cotangents"_a,
       "The outputs of `fun` at `primals`, and the products of `cotangents` (one per output) with\n"
       "its Jacobian: two lists of arrays.");
   m.def(
       "jvp",
-      [](nb::handle fun, nb::handle primals, nb::handle tangents) {
+      [](nb::handle fun, const Arrays& primals, const Arrays& tangents) {
         check_callable(fun, "jvp");
-        return jvp(flat_function(fun, "jvp"), list_of_arrays(primals, "jvp"),
-                   list_of_arrays(tangents, "jvp"));
+        return jvp(flat_function(fun, "jvp"), primals.values, tangents.values);
       },
       "fun"_a, "primals"_a, "tangents"_a,
       "The outputs of `fun` at `primals`, and their derivatives along `tangents` (one per\n"

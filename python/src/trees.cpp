@@ -29,6 +29,19 @@ nb::object tuple_like(nb::handle original, nb::tuple items) {
   return items;
 }
 
+/** An empty dict of the same type; of a subclass such as nn.Module with its other attributes. */
+nb::object dict_like(nb::handle original) {
+  if (PyDict_CheckExact(original.ptr())) {
+    return nb::dict();
+  }
+  nb::handle type = original.type();
+  nb::object out = type.attr("__new__")(type);
+  if (nb::hasattr(original, "__dict__")) {
+    out.attr("__dict__").attr("update")(original.attr("__dict__"));
+  }
+  return out;
+}
+
 }  // namespace
 
 void tree_visit(nb::handle tree, const std::function<void(nb::handle)>& visit) {
@@ -66,7 +79,7 @@ nb::object tree_map(nb::handle tree, const std::function<nb::object(nb::handle)>
     return tuple_like(tree, items);
   }
   if (PyDict_Check(p)) {
-    nb::dict out;
+    nb::object out = dict_like(tree);
     for (auto item : nb::borrow<nb::dict>(tree)) {
       out[item.first] = tree_map(item.second, map);
     }

@@ -13,7 +13,8 @@ namespace mlx::python {
 /** Calls `visit` with each leaf, whatever it is, in a fixed order. */
 void tree_visit(nb::handle tree, const std::function<void(nb::handle)>& visit);
 
-/** A tree of the same containers with each leaf replaced by what `map` makes of it. */
+/** A tree of the same containers (modules as copies) with each leaf replaced by what `map` makes.
+ */
 nb::object tree_map(nb::handle tree, const std::function<nb::object(nb::handle)>& map);
 
 /** All arrays of a tree in order; other leaves are passed over. */

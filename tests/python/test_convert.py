@@ -85,6 +85,7 @@ def test_lists_of_arrays():
     assert mixed.tolist() == [1, 2.5] and mixed.dtype == mx.float32
     assert mx.array([mx.array([1, 2]), mx.array([3, 4])]).tolist() == [[1, 2], [3, 4]]
     assert mx.array([[mx.array([1])], [mx.array([3])]]).shape == (2, 1, 1)
+    assert mx.array([np.ones(2), np.zeros(2)]).tolist() == [[1, 1], [0, 0]]
     grad = mx.grad(lambda x: mx.array([x, 2 * x]).sum())(mx.array(1.0))
     assert grad.item() == 3
 

@@ -54,8 +54,15 @@ def test_streams():
     assert mx.default_stream(mx.cpu) == before
 
 
-@pytest.mark.parametrize("make", [lambda: mx.cpu, lambda: mx.Device(mx.cpu), lambda: mx.new_stream(mx.cpu),
-                                  lambda: mx.new_thread_local_stream(mx.cpu)])  # fmt: skip
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: mx.cpu,
+        lambda: mx.Device(mx.cpu),
+        lambda: mx.new_stream(mx.cpu),
+        lambda: mx.new_thread_local_stream(mx.cpu),
+    ],
+)
 def test_whatever_names_a_stream(make):
     where = make()
     x = mx.ones((3,))

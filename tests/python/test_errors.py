@@ -186,7 +186,8 @@ def test_nothing_is_reported_at_exit():
         import mlx.core as mx, mlx.nn as nn
         model = nn.Linear(2, 2)
         step = mx.compile(lambda x: model(x), inputs=model)
-        kept = [step(mx.ones((1, 2))), mx.grad(lambda x: x * x), iter(mx.ones((2,))), mx.ones((2,)).at]
+        ones = mx.ones((2,))
+        kept = [step(mx.ones((1, 2))), mx.grad(lambda x: x * x), iter(ones), ones.at]
     """
     result = run(code)
     assert result.returncode == 0 and result.stderr == "" and -result.returncode != signal.SIGABRT

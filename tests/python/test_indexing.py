@@ -1,4 +1,4 @@
-"""Indexing follows NumPy: every combination of small keys, read, written and updated, with NumPy as oracle."""
+"""Indexing follows NumPy: small keys in combination, read, written and updated, NumPy as oracle."""
 
 import itertools
 

@@ -9,7 +9,7 @@ import pytest
 BINARY = ["add", "sub", "mul", "truediv", "floordiv", "mod", "pow"]
 COMPARE = ["eq", "ne", "lt", "le", "gt", "ge"]
 
-# dtype of `array <op> number`, by the array's dtype and the sort of number: bool, int, float, complex
+# dtype of `array <op> number`, by the array's dtype and the number's: bool, int, float, complex
 WEAK = {
     "bool_": ("bool_", "int32", "float32", "complex64"),
     "uint8": ("uint8", "uint8", "float32", "complex64"),

@@ -332,6 +332,14 @@ def test_modules_as_state():
     assert step(mx.ones((1, 2))).tolist() == [[6, 6]]
 
 
+def test_modules_as_arguments_of_compiled_functions():
+    model = nn.Linear(2, 1, bias=False)
+    for f in (mx.compile(lambda m, x: m(x)), mx.checkpoint(lambda m, x: m(x))):
+        for value in (1.0, 2.0):
+            model.weight = mx.full((1, 2), value)
+            assert f(model, mx.ones((1, 2))).item() == 2 * value
+
+
 def test_random_state_as_state():
     mx.random.seed(0)
     draw = mx.compile(
