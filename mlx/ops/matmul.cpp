@@ -42,6 +42,13 @@ array drop_added_axes(array out, const Operands& operands, StreamOrDevice s) {
   return operands.column_added ? squeeze(out, -1, s) : out;
 }
 
+/** Whether one matrix on the right makes a batch on the left only more rows, as many as fit. */
+bool is_one_product(const array& a, const array& b) {
+  constexpr size_t kMost = std::numeric_limits<ShapeElem>::max();
+  return b.ndim() == 2 && a.ndim() > 2 &&
+         num_elements(Shape(a.shape().begin(), a.shape().end() - 1)) <= kMost;
+}
+
 /** The leading axes of `a` as rows of one matrix. */
 array rows_of(const array& a, StreamOrDevice s) { return flatten(a, 0, -2, s); }
 
@@ -57,8 +64,7 @@ array matmul(const array& in_a, const array& in_b, StreamOrDevice s) {
   Dtype dtype = result_type(in_a, in_b);
   array a = astype(operands.a, dtype, s), b = astype(operands.b, dtype, s);
   Shape shape = matmul_shape(a.shape(), b.shape());
-  if (b.ndim() == 2 && a.ndim() > 2) {
-    // One matrix on the right: a batch on the left is only more rows.
+  if (is_one_product(a, b)) {
     return drop_added_axes(reshape(product(rows_of(a, s), b, s), shape, s), operands, s);
   }
   return drop_added_axes(product(a, b, s), operands, s);
@@ -88,7 +94,7 @@ array addmm(array c, array in_a, array in_b, const float& alpha, const float& be
     c = expand_dims(c, -1, s);
   }
   auto primitive = std::make_shared<AddMM>(to_stream(s), alpha, beta);
-  bool rows_only = b.ndim() == 2 && a.ndim() > 2;
+  bool rows_only = is_one_product(a, b);
   if (rows_only && c.ndim() > 1) {
     rows_only = c.shape() == shape;
     c = rows_only ? rows_of(c, s) : c;

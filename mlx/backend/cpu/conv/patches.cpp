@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "mlx/backend/cpu/gemm/scratch.h"
 
@@ -13,6 +14,7 @@ namespace {
 constexpr int kMaxWidth = 64;
 constexpr int64_t kLines = 256;
 constexpr int64_t kFewChannels = 16;  // below: copy patches together before they are packed
+constexpr int64_t kVectorBytes = 64;
 alignas(64) const char zeros[16 << 10] = {};
 
 bool inside(int64_t i, int64_t extent) {
@@ -25,90 +27,157 @@ char* panel_at(const GemmKernels& kernels, void* panel, int panel_width, int64_t
 
 }  // namespace
 
-struct PatchRows::Pixel {
-  const char* base;
-  Triple at;
-};
+Patches::Walk::Walk(const Patches& patches, int64_t first)
+    : patches_(patches), position_(pixel_position(patches.phase, first)), pixel_(current()) {}
 
-PatchRows::PatchRows(const Image& image, const Phase& phase) : image_(image), phase_(phase) {
-  size_t count = phase.taps.size();
-  for (const Tap& tap : phase.taps) {
-    int64_t offset = 0;
-    for (int i = 0; i < 3; ++i) offset += tap.at[i] * image.stride[i];
-    tap_offsets_.push_back(offset * image.itemsize);
+Patches::Pixel Patches::Walk::current() const {
+  const Image& image = patches_.image;
+  Pixel pixel;
+  int64_t offset = position_.n * image.batch_stride;
+  for (int axis = 0; axis < 3; ++axis) {
+    pixel.at[axis] = position_.q[axis] * patches_.phase.ratio[axis];
+    offset += pixel.at[axis] * image.stride[axis];
   }
-  for (size_t t = 0; t < count; ++t) {
-    joined_.push_back(t + 1 < count && phase.taps[t + 1].at[0] == phase.taps[t].at[0] &&
-                      phase.taps[t + 1].at[1] == phase.taps[t].at[1] &&
-                      tap_offsets_[t + 1] - tap_offsets_[t] == image.channels * image.itemsize);
-  }
+  pixel.base = image.data + offset * image.itemsize;
+  return pixel;
 }
 
-// The channels that a tap reads for a pixel, or null outside the image.
-const char* PatchRows::address(const Pixel& pixel, size_t tap) const {
-  const Triple& at = phase_.taps[tap].at;
-  bool in_image = inside(pixel.at[0] + at[0], image_.extent[0]) &
-                  inside(pixel.at[1] + at[1], image_.extent[1]) &
-                  inside(pixel.at[2] + at[2], image_.extent[2]);
+Patches::Pixel Patches::Walk::next() {
+  const Phase& phase = patches_.phase;
+  const Image& image = patches_.image;
+  Pixel pixel = pixel_;
+  if (++position_.q[2] < phase.count[2]) {
+    pixel_.at[2] += phase.ratio[2];
+    pixel_.base += phase.ratio[2] * image.stride[2] * image.itemsize;
+    return pixel;
+  }
+  position_.q[2] = 0;
+  if (++position_.q[1] == phase.count[1]) {
+    position_.q[1] = 0;
+    if (++position_.q[0] == phase.count[0]) {
+      position_.q[0] = 0;
+      ++position_.n;
+    }
+  }
+  pixel_ = current();
+  return pixel;
+}
+
+Patches::Patches(const Image& image, const Phase& phase) : image(image), phase(phase) {
+  constexpr int64_t kFar = std::numeric_limits<int64_t>::max();
+  lowest_ = {kFar, kFar, kFar};
+  highest_ = {-kFar, -kFar, -kFar};
+  for (const Tap& tap : phase.taps) {
+    int64_t offset = 0;
+    for (int i = 0; i < 3; ++i) {
+      offset += tap.at[i] * image.stride[i];
+      lowest_[i] = std::min(lowest_[i], tap.at[i]);
+      highest_[i] = std::max(highest_[i], tap.at[i]);
+    }
+    tap_offsets_.push_back(offset * image.itemsize);
+  }
+  // Reading a vector past a piece must stay within the image: not so for its last pixels, nor
+  // where strides run backwards.
+  int64_t span = (image.batch - 1) * image.batch_stride + image.channels;
+  bool forward = image.batch_stride >= 0;
+  for (int i = 0; i < 3; ++i) {
+    span += (image.extent[i] - 1) * image.stride[i];
+    forward &= image.stride[i] >= 0;
+  }
+  int64_t reach = tap_offsets_.empty()
+                      ? 0
+                      : *std::max_element(tap_offsets_.begin(), tap_offsets_.end()) +
+                            image.channels * image.itemsize + kVectorBytes;
+  last_overrun_ = forward ? image.data + span * image.itemsize - reach : nullptr;
+}
+
+const char* Patches::address(const Pixel& pixel, size_t tap) const {
+  const Triple& at = phase.taps[tap].at;
+  bool in_image = inside(pixel.at[0] + at[0], image.extent[0]) &
+                  inside(pixel.at[1] + at[1], image.extent[1]) &
+                  inside(pixel.at[2] + at[2], image.extent[2]);
   return in_image ? pixel.base + tap_offsets_[tap] : nullptr;
 }
 
-// Copies part of one patch to contiguous memory.
-void PatchRows::gather(const Pixel& pixel, char* to, int64_t depth_begin, int64_t depth) const {
-  int64_t channels = image_.channels;
-  for (int64_t done = 0; done < depth;) {
-    size_t tap = (depth_begin + done) / channels;
-    int64_t channel = (depth_begin + done) % channels;
-    int64_t piece = std::min(channels - channel, depth - done);
-    const char* from = address(pixel, tap);
-    for (; from && joined_[tap] && done + piece < depth && address(pixel, tap + 1); ++tap) {
-      piece += std::min(channels, depth - done - piece);
+std::vector<Patches::Piece> Patches::pieces(int64_t begin, int64_t count) const {
+  std::vector<Piece> result;
+  for (int64_t done = 0; done < count;) {
+    int64_t tap = (begin + done) / image.channels, channel = (begin + done) % image.channels;
+    int64_t here = std::min(image.channels - channel, count - done);
+    Piece piece = {tap_offsets_[tap] + channel * image.itemsize, here * image.itemsize};
+    if (!result.empty() && result.back().offset + result.back().bytes == piece.offset) {
+      result.back().bytes += piece.bytes;
+    } else {
+      result.push_back(piece);
     }
-    size_t bytes = piece * image_.itemsize;
+    done += here;
+  }
+  return result;
+}
+
+bool Patches::can_overrun(const Pixel& pixel) const {
+  bool all_inside = true;
+  for (int i = 0; i < 3; ++i) {
+    all_inside &= pixel.at[i] + lowest_[i] >= 0;
+    all_inside &= pixel.at[i] + highest_[i] < image.extent[i];
+  }
+  return all_inside && pixel.base <= last_overrun_;
+}
+
+void Patches::gather_by_tap(const Pixel& pixel, int64_t begin, int64_t count, char* to) const {
+  for (int64_t done = 0; done < count;) {
+    int64_t tap = (begin + done) / image.channels, channel = (begin + done) % image.channels;
+    int64_t here = std::min(image.channels - channel, count - done);
+    const char* from = address(pixel, tap);
+    size_t bytes = here * image.itemsize;
     if (from) {
-      std::memcpy(to, from + channel * image_.itemsize, bytes);
+      std::memcpy(to, from + channel * image.itemsize, bytes);
     } else {
       std::memset(to, 0, bytes);
     }
     to += bytes;
-    done += piece;
+    done += here;
+  }
+}
+
+void Patches::gather(const Pixel& pixel, int64_t begin, int64_t count,
+                     const std::vector<Piece>& pieces, char* to) const {
+  if (!can_overrun(pixel)) return gather_by_tap(pixel, begin, count, to);
+  for (const Piece& piece : pieces) {
+    const char* from = pixel.base + piece.offset;
+    for (int64_t i = 0; i < piece.bytes; i += kVectorBytes) {
+      std::memcpy(to + i, from + i, kVectorBytes);
+    }
+    to += piece.bytes;
   }
 }
 
 void PatchRows::pack(const GemmKernels& kernels, void* panel, int panel_width, int64_t begin,
                      int count, int64_t depth_begin, int64_t depth) const {
-  Pixel pixels[kMaxWidth];
-  PixelPosition p = pixel_position(phase_, begin);
-  for (int i = 0; i < count; ++i) {
-    int64_t offset = p.n * image_.batch_stride;
-    for (int axis = 0; axis < 3; ++axis) {
-      pixels[i].at[axis] = p.q[axis] * phase_.ratio[axis];
-      offset += pixels[i].at[axis] * image_.stride[axis];
-    }
-    pixels[i].base = image_.data + offset * image_.itemsize;
-    for (int axis = 2; axis >= 0 && ++p.q[axis] == phase_.count[axis]; --axis) {
-      p.q[axis] = 0;
-      if (axis == 0) ++p.n;
-    }
-  }
+  int64_t channels = patches_.image.channels, itemsize = patches_.image.itemsize;
+  Patches::Walk walk(patches_, begin);
   const void* rows[kMaxWidth];
-  if (image_.channels < kFewChannels) {
-    int64_t bytes = depth * image_.itemsize;
-    Scratch patches(count * bytes);
+  if (channels < kFewChannels) {
+    int64_t bytes = depth * itemsize;
+    std::vector<Patches::Piece> pieces = patches_.pieces(depth_begin, depth);
+    Scratch gathered(count * bytes + kVectorBytes);
     for (int i = 0; i < count; ++i) {
-      rows[i] = patches.as<char>() + i * bytes;
-      gather(pixels[i], patches.as<char>() + i * bytes, depth_begin, depth);
+      char* row = gathered.as<char>() + i * bytes;
+      patches_.gather(walk.next(), depth_begin, depth, pieces, row);
+      rows[i] = row;
     }
     kernels.pack_rows(panel, panel_width, rows, count, depth);
     return;
   }
+  Patches::Pixel pixels[kMaxWidth];
+  for (int i = 0; i < count; ++i) pixels[i] = walk.next();
   for (int64_t done = 0; done < depth;) {
-    size_t tap = (depth_begin + done) / image_.channels;
-    int64_t channel = (depth_begin + done) % image_.channels;
-    int64_t piece = std::min(image_.channels - channel, depth - done);
+    size_t tap = (depth_begin + done) / channels;
+    int64_t channel = (depth_begin + done) % channels;
+    int64_t piece = std::min(channels - channel, depth - done);
     for (int i = 0; i < count; ++i) {
-      const char* from = address(pixels[i], tap);
-      rows[i] = from ? from + channel * image_.itemsize : zeros;
+      const char* from = patches_.address(pixels[i], tap);
+      rows[i] = from ? from + channel * itemsize : zeros;
     }
     kernels.pack_rows(panel_at(kernels, panel, panel_width, done), panel_width, rows, count, piece);
     done += piece;
@@ -118,10 +187,12 @@ void PatchRows::pack(const GemmKernels& kernels, void* panel, int panel_width, i
 // Lines of pixels [first, first + count) of one output row; `row` is where q = 0 would read.
 void PatchColumns::fill_run(const Tap& tap, const char* row, int64_t first, int64_t count,
                             const void** lines) const {
-  int64_t ratio = phase_.ratio[2], at = tap.at[2];
-  int64_t step = ratio * image_.stride[2] * image_.itemsize;
+  const Image& image = patches_.image;
+  const Phase& phase = patches_.phase;
+  int64_t ratio = phase.ratio[2], at = tap.at[2];
+  int64_t step = ratio * image.stride[2] * image.itemsize;
   auto ceil_div = [](int64_t a, int64_t b) { return a > 0 ? (a + b - 1) / b : 0; };
-  int64_t lo = ceil_div(-at, ratio), hi = ceil_div(image_.extent[2] - at, ratio);
+  int64_t lo = ceil_div(-at, ratio), hi = ceil_div(image.extent[2] - at, ratio);
   for (int64_t i = 0; i < count; ++i) {
     int64_t q = first + i;
     lines[i] = q >= lo && q < hi ? row + q * step : zeros;
@@ -130,14 +201,16 @@ void PatchColumns::fill_run(const Tap& tap, const char* row, int64_t first, int6
 
 void PatchColumns::fill_lines(const Tap& tap, int64_t channel, int64_t pixel, int64_t count,
                               const void** lines) const {
+  const Image& image = patches_.image;
+  const Phase& phase = patches_.phase;
   while (count > 0) {
-    PixelPosition p = pixel_position(phase_, pixel);
-    int64_t run = std::min(phase_.count[2] - p.q[2], count);
-    int64_t d = p.q[0] * phase_.ratio[0] + tap.at[0], h = p.q[1] * phase_.ratio[1] + tap.at[1];
-    if (inside(d, image_.extent[0]) && inside(h, image_.extent[1])) {
-      int64_t offset = p.n * image_.batch_stride + d * image_.stride[0] + h * image_.stride[1] +
-                       tap.at[2] * image_.stride[2] + channel;
-      fill_run(tap, image_.data + offset * image_.itemsize, p.q[2], run, lines);
+    PixelPosition p = pixel_position(phase, pixel);
+    int64_t run = std::min(phase.count[2] - p.q[2], count);
+    int64_t d = p.q[0] * phase.ratio[0] + tap.at[0], h = p.q[1] * phase.ratio[1] + tap.at[1];
+    if (inside(d, image.extent[0]) && inside(h, image.extent[1])) {
+      int64_t offset = p.n * image.batch_stride + d * image.stride[0] + h * image.stride[1] +
+                       tap.at[2] * image.stride[2] + channel;
+      fill_run(tap, image.data + offset * image.itemsize, p.q[2], run, lines);
     } else {
       std::fill_n(lines, run, zeros);
     }
@@ -147,28 +220,28 @@ void PatchColumns::fill_lines(const Tap& tap, int64_t channel, int64_t pixel, in
   }
 }
 
+// Up to kLines pixels of a panel at a time, either straight from the image or copied together.
 void PatchColumns::pack(const GemmKernels& kernels, void* panel, int panel_width, int64_t begin,
                         int count, int64_t depth_begin, int64_t depth) const {
   const void* lines[kLines];
-  int64_t channels = image_.channels;
+  int64_t channels = patches_.image.channels;
   bool one_tap = begin % channels + count <= channels;
-  int64_t line_bytes = count * image_.itemsize;
-  Scratch gathered(one_tap ? 0 : kLines * line_bytes);
+  int64_t line_bytes = count * patches_.image.itemsize;
+  std::vector<Patches::Piece> pieces;
+  if (!one_tap) pieces = patches_.pieces(begin, count);
+  Scratch gathered(one_tap ? 0 : kLines * line_bytes + kVectorBytes);
+  Patches::Walk walk(patches_, depth_begin);
   for (int64_t k = 0; k < depth; k += kLines) {
     int64_t here = std::min(kLines, depth - k);
-    for (int64_t w = 0; w < count;) {
-      int64_t channel = (begin + w) % channels;
-      int64_t piece = std::min<int64_t>(channels - channel, count - w);
-      fill_lines(phase_.taps[(begin + w) / channels], channel, depth_begin + k, here, lines);
-      if (!one_tap) {
-        char* to = gathered.as<char>() + w * image_.itemsize;
-        for (int64_t i = 0; i < here; ++i) {
-          std::memcpy(to + i * line_bytes, lines[i], piece * image_.itemsize);
-        }
-      }
-      w += piece;
+    if (one_tap) {
+      fill_lines(patches_.phase.taps[begin / channels], begin % channels, depth_begin + k, here,
+                 lines);
     }
-    for (int64_t i = 0; i < here && !one_tap; ++i) lines[i] = gathered.as<char>() + i * line_bytes;
+    for (int64_t i = 0; i < here && !one_tap; ++i) {
+      char* line = gathered.as<char>() + i * line_bytes;
+      patches_.gather(walk.next(), begin, count, pieces, line);
+      lines[i] = line;
+    }
     kernels.pack_lines(panel_at(kernels, panel, panel_width, k), panel_width, lines, count, here);
   }
 }
