@@ -177,12 +177,23 @@ void GatherAxis::eval_cpu(const std::vector<array>& inputs, std::vector<array>& 
   int64_t source_step = over_after ? from.after_stride : 0;
   auto copy_row = cpu::combine_row(UpdateMode::Replace, out.dtype());
   auto pick_elements = pick_of(size);
+  // Indices that all lines share are checked once.
+  std::vector<int64_t> common;
+  if (!over_after && at.before_stride == 0 && from.before > 1) {
+    common.resize(line);
+    cpu::add_offsets("take_along_axis", axis, indices.dtype(), indices.data<char>(), index_step,
+                     line, common.data());
+  }
   auto do_line = [&](int64_t number, int64_t begin, int64_t end) {
     int64_t slab = number / lines_per_slab, k = number % lines_per_slab;
     const char* source = a.data<char>() + slab * from.before_stride * size;
     const char* index =
         indices.data<char>() + (slab * at.before_stride + k * at.along_stride) * index_size;
     char* target = out.data<char>() + number * line * size;
+    if (!common.empty()) {
+      pick_elements(source, common.data(), 0, line, target);
+      return;
+    }
     int64_t offsets[kBlock];
     for (int64_t j = begin; j < end; j += shared ? end - begin : kBlock) {
       int64_t n = shared ? end - begin : std::min(kBlock, end - j);

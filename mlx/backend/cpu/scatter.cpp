@@ -11,6 +11,7 @@
 #include "mlx/backend/cpu/copy.h"
 #include "mlx/backend/cpu/indices.h"
 #include "mlx/backend/cpu/runtime/parallel.h"
+#include "mlx/backend/cpu/scatter_rows.h"
 
 namespace mlx::core {
 
@@ -22,22 +23,7 @@ constexpr int64_t kShortestRange = 16;
 constexpr int64_t kLowest = std::numeric_limits<int64_t>::min();
 constexpr int64_t kHighest = std::numeric_limits<int64_t>::max();
 
-// What all threads of one scatter know.
-struct Work {
-  UpdateMode mode;
-  Dtype dtype;
-  char* target;
-  const char* updates;
-  std::vector<int64_t> offsets;  // of each position in the target
-  CollapsedLayout positions;     // walks the updates' positions
-  CollapsedLayout slice;         // walks one slice of target [0] and updates [1]
-  int64_t slice_elements;
-
-  int64_t count() const { return static_cast<int64_t>(offsets.size()); }
-  int64_t update_offset(int64_t position) const {
-    return element_offset(position, positions.shape, positions.strides[0]);
-  }
-};
+using Work = cpu::ScatterWork;
 
 std::vector<int64_t> read_offsets(const cpu::IndexOffsets& positions) {
   std::vector<int64_t> offsets(positions.count());
@@ -154,7 +140,12 @@ void run_scatter(const Work& work, bool slices_disjoint, int64_t target_span) {
 void Scatter::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
   const array &a = inputs[0], &updates = inputs.back();
   array& out = outputs[0];
-  cpu::take_over(a, out);
+  bool in_place = can_donate(a, out);
+  if (in_place) {
+    out.copy_shared_buffer(a);
+  } else {
+    out.set_data(allocator::malloc(out.nbytes()));
+  }
   std::vector<array> indices(inputs.begin() + 1, inputs.end() - 1);
   size_t index_ndim = updates.ndim() - out.ndim();
   auto slice_begin = updates.shape().begin() + index_ndim;
@@ -172,7 +163,15 @@ void Scatter::eval_cpu(const std::vector<array>& inputs, std::vector<array>& out
             collapse_dims(index_shape, {position_strides}),
             collapse_dims(slice_sizes, {out.strides(), slice_strides}),
             static_cast<int64_t>(num_elements(slice_sizes))};
-  if (work.count() == 0 || work.slice_elements == 0) {
+  bool any = work.count() > 0 && work.slice_elements > 0;
+  if (!in_place && any && cpu::scatters_rows(work, a, out)) {
+    cpu::scatter_rows(work, a, out);
+    return;
+  }
+  if (!in_place) {
+    cpu::copy(a, out);
+  }
+  if (!any) {
     return;
   }
   // Slices at different indices overlap when they are longer than one along an indexed axis.
