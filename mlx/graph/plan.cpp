@@ -8,7 +8,7 @@
 #include <unordered_set>
 
 #include "mlx/core/interrupt.h"
-#include "mlx/graph/passes/fuse.h"
+#include "mlx/graph/passes/prologue.h"
 #include "mlx/graph/walk.h"
 #include "mlx/primitives/fused.h"
 
@@ -24,8 +24,15 @@ class Planner {
       : walk_(outputs), made_by_(walk_.nodes.size()) {}
 
   Plan run() {
-    for (auto& group : fuse(walk_, fusion_enabled())) {
-      add(group.size() == 1 ? single_step(group[0]) : fused_step(group));
+    auto groups = fuse(walk_, fusion_enabled());
+    auto prologues = fusion_enabled() ? find_prologues(walk_, groups) : Prologues();
+    for (size_t g = 0; g < groups.size(); g++) {
+      auto prologue = prologues.of_reduction.find(g);
+      if (prologue != prologues.of_reduction.end()) {
+        add(reduction_step(groups[g][0], std::move(prologue->second)));
+      } else if (prologues.absorbed.empty() || !prologues.absorbed[g]) {
+        add(groups[g].size() == 1 ? single_step(groups[g][0]) : fused_step(groups[g]));
+      }
     }
     detach_graph();
     return std::move(plan_);
@@ -45,6 +52,14 @@ class Planner {
             std::move(outputs),
             {},
             {}};
+  }
+
+  Step reduction_step(uint32_t i, Prologue prologue) {
+    const array& handle = *walk_.nodes[i].handle;
+    auto stream = handle.primitive().stream();
+    auto node = std::make_shared<FusedReduce>(stream, std::move(prologue.program),
+                                              std::move(prologue.shape), handle.primitive_ptr());
+    return {node, std::move(prologue.inputs), handle.outputs(), {}, {}};
   }
 
   void add(Step step) {

@@ -1,5 +1,5 @@
-// What the evaluator makes of several element-wise nodes: one program over tiles. It exists only in
-// plans, never in the graphs that transforms see.
+// What the evaluator makes of several nodes: a program over tiles, alone or as the source of a
+// reduction. They exist only in plans, never in the graphs that transforms see.
 #pragma once
 
 #include "mlx/core/program.h"
@@ -17,6 +17,26 @@ class Fused : public BuiltinPrimitive {
 
  private:
   Program program_;
+};
+
+/** A reduction of what a program computes: the values of shape `shape` never reach memory. */
+class FusedReduce : public BuiltinPrimitive {
+ public:
+  /** `reduce` is a Reduce. */
+  FusedReduce(Stream stream, Program program, Shape shape, std::shared_ptr<Primitive> reduce)
+      : BuiltinPrimitive(stream),
+        program_(std::move(program)),
+        shape_(std::move(shape)),
+        reduce_(std::move(reduce)) {}
+
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  const char* name() const override { return "FusedReduce"; }
+  const Program& program() const { return program_; }
+
+ private:
+  Program program_;
+  Shape shape_;
+  std::shared_ptr<Primitive> reduce_;
 };
 
 }  // namespace mlx::core

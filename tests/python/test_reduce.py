@@ -247,6 +247,56 @@ def test_vmap_of_positions():
     check_vmap(lambda a: mx.argmin(a), (4, 5))
 
 
+@pytest.mark.parametrize("name", ["bool_", "int16", "uint64", *FLOATS])
+def test_reduction_of_computed_values(name):
+    """Element-wise work in front of a reduction runs inside it."""
+    out = name if name in EPS else "float32"
+    for (a, x), axis in itertools.product(layouts(name), AXES):
+        scale = to_mlx(values("float32", x.shape[-1:], 1), out)
+        wide = (x.astype("float64") * to_numpy(scale)) ** 2
+        for op, tolerance in ((mx.sum, 40), (mx.mean, 8), (mx.max, 4), (mx.logsumexp, 40)):
+            if op is mx.logsumexp and name not in EPS:
+                continue  # NumPy's exp would overflow
+            got = op(mx.square(a.astype(getattr(mx, out)) * scale), axis=axis)
+            if op is mx.logsumexp:
+                want = np.log(np.sum(np.exp(wide), axis))
+            else:
+                want = getattr(np, op.__name__)(wide, axis)
+            eps = EPS[out] * tolerance
+            np.testing.assert_allclose(to_numpy(got), want, rtol=eps, atol=eps)
+        np.testing.assert_array_equal(to_numpy(mx.any(a == a, axis)), np.any(x == x, axis))
+        np.testing.assert_array_equal(to_numpy(mx.sum(a > 0, axis)), np.sum(x > 0, axis))
+
+
+@pytest.mark.parametrize("shape", [(70000,), (300, 700), (3, 40000), (40000, 3), (7, 33, 1100)])
+def test_long_reductions_of_computed_values(shape):
+    x = values("float32", shape)
+    a = mx.array(x)
+    for axis in [None, *range(len(shape))]:
+        want = np.sum((x.astype("float64") - 1) ** 2, axis)
+        assert_close(mx.sum(mx.square(a - 1), axis), want, "float32", 40)
+        assert_close(mx.var(mx.exp(a), axis), np.exp(x.astype("float64")).var(axis), "float32", 40)
+        flipped = mx.max(mx.transpose(a) * 2, axis)
+        np.testing.assert_array_equal(to_numpy(flipped), 2 * x.T.max(axis))
+
+
+def test_values_that_are_needed_elsewhere():
+    x = mx.array(values("float32", (50, 60)))
+    y = mx.square(x)
+    total, largest = mx.sum(y, 0), mx.max(y, 1)
+    mx.eval(total, largest)
+    assert_close(total, np.sum(np.array(x) ** 2, 0), "float32", 10)
+    assert_close(largest, np.max(np.array(x) ** 2, 1), "float32")
+    assert_close(y, np.array(x) ** 2, "float32")
+    z = mx.exp(x)
+    both = mx.sum(z * 2) + mx.sum(z)
+    assert_close(both, 3 * np.exp(np.array(x, "float64")).sum(), "float32", 10)
+    empty = mx.sum(mx.zeros((0, 3)) + 1, axis=0)
+    assert empty.tolist() == [0, 0, 0]
+    grad = mx.grad(lambda a: mx.mean(mx.square(a - 1)))(x)
+    assert_close(grad, 2 * (np.array(x) - 1) / x.size, "float32")
+
+
 def test_scalar():
     assert mx.sum(mx.array(2.0)).item() == 2 and mx.argmax(mx.array(2.0)).item() == 0
     assert to_mlx(np.array(3), "int8").sum().item() == 3

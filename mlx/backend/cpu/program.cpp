@@ -103,6 +103,25 @@ class Run {
     }
   }
 
+  /** Binds all but the output, for `read`. */
+  void prepare_reads() {
+    operands_.resize(plan_.slot.size(), Operand{nullptr, 0});
+    bool in_order = has_common_layout() && (!model_ || model_->flags().row_contiguous);
+    if (!in_order) copy_wide_strides();
+    bind_inputs(in_order);
+    if (!strided_.empty()) walk_.prepare(outputs_[0].shape(), inputs_, strided_);
+    choose_tile();
+  }
+
+  /** Computes the output's elements [begin, begin + count) in row-major order. */
+  void read(int64_t begin, int64_t count, char* out) const {
+    char* free = scratch.get(scratch_bytes());
+    Operand* ops = bind_buffers(free);
+    auto size = static_cast<int64_t>(outputs_[0].itemsize());
+    ops[program_.outputs[0]] = {out - begin * size, size};
+    run_tiles(ops, begin, begin + count);
+  }
+
  private:
   /** Whether every input that is not a scalar has one and the same dense layout. */
   bool has_common_layout() {
@@ -255,7 +274,11 @@ class Run {
 
   void run_range(int64_t begin, int64_t end) const {
     char* free = scratch.get(scratch_bytes());
-    Operand* ops = bind_buffers(free);
+    run_tiles(bind_buffers(free), begin, end);
+    if (!staged_.empty()) stream_fence();
+  }
+
+  void run_tiles(Operand* ops, int64_t begin, int64_t end) const {
     StridedWalk::Position position;
     if (!strided_.empty()) {
       position = walk_.start(begin);
@@ -274,7 +297,6 @@ class Run {
       run_tile(ops, i, count);
       i += count;
     }
-    if (!staged_.empty()) stream_fence();
   }
 
   void run_tile(const Operand* ops, int64_t i, int64_t count) const {
@@ -337,6 +359,35 @@ const Program& program_of(ElementwiseOp op, Dtype in, Dtype out) {
 }
 
 }  // namespace
+
+class ProgramSource::Reader {
+ public:
+  Reader(const Program& program, const std::vector<array>& inputs, const Shape& shape)
+      : plan_(plan_of(program)),
+        outputs_{array(shape, program.type_of(program.outputs[0]), nullptr, {})},
+        run_(program, *plan_, inputs, outputs_) {
+    if (outputs_[0].size() > 0) run_.prepare_reads();
+  }
+  const Run& run() const { return run_; }
+
+ private:
+  std::shared_ptr<const ProgramPlan> plan_;
+  std::vector<array> outputs_;  // for the shape and the dtype only
+  Run run_;
+};
+
+ProgramSource::ProgramSource(const Program& program, const std::vector<array>& inputs,
+                             const Shape& shape)
+    : reader_(std::make_unique<Reader>(program, inputs, shape)) {
+  internal_check(program.outputs.size() == 1 && program.outputs[0] >= program.inputs.size(),
+                 "a source has one output, and computes it");
+}
+
+ProgramSource::~ProgramSource() = default;
+
+void ProgramSource::read(int64_t begin, int64_t count, void* out) const {
+  reader_->run().read(begin, count, static_cast<char*>(out));
+}
 
 void run_program(const Program& program, const std::vector<array>& inputs,
                  std::vector<array>& outputs) {

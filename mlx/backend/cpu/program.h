@@ -2,6 +2,7 @@
 // kernel call per instruction and tile, split over threads.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "mlx/array.h"
@@ -17,6 +18,22 @@ namespace mlx::core::cpu {
  */
 void run_program(const Program& program, const std::vector<array>& inputs,
                  std::vector<array>& outputs);
+
+/** A program of one output as the source of another kernel: any piece of it, computed on demand. */
+class ProgramSource {
+ public:
+  /** Keeps references to the program and the inputs, which broadcast to `shape`. */
+  ProgramSource(const Program& program, const std::vector<array>& inputs, const Shape& shape);
+  ~ProgramSource();
+
+  /** Writes the elements [begin, begin + count) in row-major order to `out`, which does not overlap
+   *  an input. May be called from several threads at once. */
+  void read(int64_t begin, int64_t count, void* out) const;
+
+ private:
+  class Reader;
+  std::unique_ptr<Reader> reader_;
+};
 
 /** One op as a program: dtypes from the arrays. */
 void run_elementwise(ElementwiseOp op, const std::vector<array>& inputs,

@@ -8,6 +8,7 @@
 #include "mlx/backend/cpu/reduce_run.h"
 #include "mlx/core/errors.h"
 #include "mlx/kernels/reduce.h"
+#include "mlx/primitives/fused.h"
 
 namespace mlx::core {
 
@@ -124,9 +125,9 @@ void store_totals(const Finish& finish, Dtype in, const void* totals, int64_t co
   }
 }
 
-double reduced_count(const array& in, const std::vector<int>& axes) {
+double reduced_count(const Shape& shape, const std::vector<int>& axes) {
   double count = 1;
-  for (int axis : axes) count *= in.shape(axis);
+  for (int axis : axes) count *= shape[axis];
   return count;
 }
 
@@ -139,29 +140,38 @@ void fill_identity(const ReduceJob& job, const Finish& finish, Dtype in, array& 
   }
 }
 
-}  // namespace
-
-void Reduce::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
-  const array& in = inputs[0];
-  array& out = outputs[0];
+void run_reduce(const Reduce& node, const ReduceInput& in, array& out) {
   out.set_data(allocator::malloc(out.nbytes()));
   if (out.size() == 0) {
     return;
   }
-  Dtype compute = kernel_dtype(op_, in.dtype());
-  bool asks_nonzero = compute == bool_ && (op_ == ReduceOp::All || op_ == ReduceOp::Any);
-  TileCopy load = asks_nonzero       ? tile_table().nonzero[row_of(in.dtype())]
-                  : compute == int32 ? tile_load_wide(in.dtype())
-                                     : tile_load(in.dtype());
-  auto job = make_job(kernel_op(op_), compute, in.dtype(), load);
-  Finish finish{op_, reduced_count(in, axes_), ddof_};
-  if (in.size() == 0) {
-    fill_identity(job, finish, in.dtype(), out);
+  ReduceOp op = node.op();
+  Dtype compute = kernel_dtype(op, in.dtype);
+  bool asks_nonzero = op == ReduceOp::All || op == ReduceOp::Any;
+  TileCopy load = asks_nonzero       ? tile_table().nonzero[row_of(in.dtype)]
+                  : compute == int32 ? tile_load_wide(in.dtype)
+                                     : tile_load(in.dtype);
+  auto job = make_job(kernel_op(op), compute, in.dtype, load);
+  Finish finish{op, reduced_count(in.shape, node.axes()), node.ddof()};
+  if (num_elements(in.shape) == 0) {
+    fill_identity(job, finish, in.dtype, out);
     return;
   }
-  job.run(in, axes_, [&](const void* totals, int64_t count, int64_t offset, int64_t stride) {
-    store_totals(finish, in.dtype(), totals, count, out, offset, stride);
+  job.run(in, node.axes(), [&](const void* totals, int64_t count, int64_t offset, int64_t stride) {
+    store_totals(finish, in.dtype, totals, count, out, offset, stride);
   });
+}
+
+}  // namespace
+
+void Reduce::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+  run_reduce(*this, ReduceInput(inputs[0]), outputs[0]);
+}
+
+void FusedReduce::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+  ProgramSource source(program_, inputs, shape_);
+  Dtype dtype = program_.type_of(program_.outputs[0]);
+  run_reduce(static_cast<const Reduce&>(*reduce_), ReduceInput(source, shape_, dtype), outputs[0]);
 }
 
 void ArgReduce::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
@@ -176,11 +186,13 @@ void ArgReduce::eval_cpu(const std::vector<array>& inputs, std::vector<array>& o
   auto job = make_job(op, compute, in.dtype(), tile_load(in.dtype()));
   // Totals are a value, padded to eight bytes, and the position.
   int64_t step = job.kernel.total_size / static_cast<int64_t>(sizeof(int64_t));
-  job.run(in, {axis_}, [&](const void* totals, int64_t count, int64_t offset, int64_t stride) {
-    auto* position = static_cast<const int64_t*>(totals) + step - 1;
-    auto* to = out.data<uint32_t>() + offset;
-    for (int64_t i = 0; i < count; i++) to[i * stride] = static_cast<uint32_t>(position[i * step]);
-  });
+  job.run(ReduceInput(in), {axis_},
+          [&](const void* totals, int64_t count, int64_t offset, int64_t stride) {
+            auto* position = static_cast<const int64_t*>(totals) + step - 1;
+            auto* to = out.data<uint32_t>() + offset;
+            for (int64_t i = 0; i < count; i++)
+              to[i * stride] = static_cast<uint32_t>(position[i * step]);
+          });
 }
 
 }  // namespace mlx::core

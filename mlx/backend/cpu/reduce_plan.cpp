@@ -36,15 +36,15 @@ void collapse(std::vector<ReduceAxis>& axes) {
 
 }  // namespace
 
-ReduceAxes split_axes(const array& in, const std::vector<int>& axes) {
+ReduceAxes split_axes(const Shape& shape, const Strides& strides, const std::vector<int>& axes) {
   ReduceAxes split;
   int64_t out_stride = 1;
-  for (int i = static_cast<int>(in.ndim()) - 1; i >= 0; i--) {
+  for (int i = static_cast<int>(shape.size()) - 1; i >= 0; i--) {
     bool is_reduced = std::binary_search(axes.begin(), axes.end(), i);
-    int64_t size = in.shape(i);
+    int64_t size = shape[i];
     if (size != 1) {
       auto& group = is_reduced ? split.reduced : split.kept;
-      group.insert(group.begin(), {size, in.strides(i), is_reduced ? 0 : out_stride});
+      group.insert(group.begin(), {size, strides[i], is_reduced ? 0 : out_stride});
     }
     if (!is_reduced) {
       out_stride *= size;

@@ -19,8 +19,8 @@ struct ReduceAxes {
   bool by_columns;
 };
 
-/** Splits the axes of `in`; the output is row contiguous over the kept ones. */
-ReduceAxes split_axes(const array& in, const std::vector<int>& axes);
+/** Splits the axes of a layout; the output is row contiguous over the kept ones. */
+ReduceAxes split_axes(const Shape& shape, const Strides& strides, const std::vector<int>& axes);
 
 /** Product of the extents of all axes but the last. */
 int64_t outer_size(const std::vector<ReduceAxis>& axes);

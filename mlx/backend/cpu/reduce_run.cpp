@@ -13,27 +13,42 @@ namespace mlx::core::cpu {
 namespace {
 
 constexpr int64_t grain_elements = 1 << 15;  // least work worth a thread
-constexpr int64_t buffer_values = 4096;      // values brought to compute type at a time
+constexpr int64_t buffer_values = 8192;      // values brought to compute type at a time
 constexpr int64_t max_value_size = 8;
 constexpr int64_t max_total_size = 24;
 constexpr int64_t rows_together = 64;
 
 class Runner {
  public:
-  Runner(const ReduceJob& job, const array& in, const std::vector<int>& axes, StoreTotals store)
+  Runner(const ReduceJob& job, const ReduceInput& in, const std::vector<int>& axes,
+         StoreTotals store)
       : job_(job),
         kernel_(job.kernel),
         store_(store),
-        data_(in.data<char>()),
-        in_size_(in.itemsize()),
-        axes_(split_axes(in, axes)) {}
+        in_(in),
+        in_size_(in.dtype.size()),
+        direct_(job.direct && in.data),
+        axes_(split_axes(in.shape, in.strides, axes)) {}
 
   void run() { axes_.by_columns ? run_columns() : run_rows(); }
 
  private:
-  const char* at(int64_t offset) const { return data_ + offset * in_size_; }
+  const char* at(int64_t offset) const { return in_.data + offset * in_size_; }
   const ReduceAxis& kept() const { return axes_.kept.back(); }
   const ReduceAxis& reduced() const { return axes_.reduced.back(); }
+  /** Brings `count` values from `offset` on to the kernel's type. */
+  void fetch(int64_t offset, int64_t stride, int64_t count, char* to) const {
+    if (!in_.program) {
+      job_.load(at(offset), stride, to, 1, count);
+    } else if (job_.direct) {
+      in_.program->read(offset, count, to);
+    } else {
+      alignas(64) char values[buffer_values * max_value_size];
+      in_.program->read(offset, count, values);
+      job_.load(values, 1, to, 1, count);
+    }
+  }
+
   int64_t total_size() const { return kernel_.total_size; }
 
   // ---- rows
@@ -82,7 +97,7 @@ class Runner {
       int64_t start =
           offset + outer_offset(axes_.reduced, u / units.pieces).in + first * reduced().in_stride;
       int64_t n = std::min(units.piece, reduced().size - first);
-      if (job_.direct && reduced().in_stride == 1) {
+      if (direct_ && reduced().in_stride == 1) {
         kernel_.rows(at(start), kept().in_stride, n, count, first, totals);
       } else {
         load_rows(start, n, count, first, totals);
@@ -93,14 +108,17 @@ class Runner {
   void load_rows(int64_t start, int64_t n, int64_t count, int64_t first, void* totals) const {
     alignas(64) char buffer[buffer_values * max_value_size];
     int64_t together = std::max<int64_t>(1, buffer_values / n);
+    bool adjacent = reduced().in_stride == 1 && kept().in_stride == n;
     for (int64_t i = 0; i < count; i += together) {
       int64_t rows = std::min(together, count - i);
       char* row_totals = static_cast<char*>(totals) + i * total_size();
       for (int64_t b = 0; b < n; b += buffer_values) {
         int64_t size = std::min(buffer_values, n - b);
-        for (int64_t k = 0; k < rows; k++) {
-          job_.load(at(start + (i + k) * kept().in_stride + b * reduced().in_stride),
-                    reduced().in_stride, buffer + k * size * job_.compute_size, 1, size);
+        int64_t from = start + i * kept().in_stride + b * reduced().in_stride;
+        int64_t fetches = adjacent && size == n ? 1 : rows;
+        for (int64_t k = 0; k < fetches; k++) {
+          fetch(from + k * kept().in_stride, reduced().in_stride, size * rows / fetches,
+                buffer + k * size * job_.compute_size);
         }
         kernel_.rows(buffer, size, size, rows, first + b, row_totals);
       }
@@ -156,7 +174,7 @@ class Runner {
       int64_t start =
           tile.in + outer_offset(axes_.reduced, u / units.pieces).in + first * reduced().in_stride;
       int64_t rows = std::min(units.piece, reduced().size - first);
-      if (!job_.direct || kept().in_stride != 1) {
+      if (!direct_ || kept().in_stride != 1) {
         load_columns(start, rows, tile.width, first, totals);
       } else if (!job_.ordered && reduced().in_stride == tile.width && tile.width <= 32) {
         narrow_columns(start, rows, tile.width, totals);
@@ -169,11 +187,13 @@ class Runner {
   void load_columns(int64_t start, int64_t rows, int64_t width, int64_t first, void* totals) const {
     alignas(64) char buffer[buffer_values * max_value_size];
     int64_t together = buffer_values / width;
+    bool adjacent = kept().in_stride == 1 && reduced().in_stride == width;
     for (int64_t r = 0; r < rows; r += together) {
       int64_t count = std::min(together, rows - r);
-      for (int64_t k = 0; k < count; k++) {
-        job_.load(at(start + (r + k) * reduced().in_stride), kept().in_stride,
-                  buffer + k * width * job_.compute_size, 1, width);
+      int64_t fetches = adjacent ? 1 : count;
+      for (int64_t k = 0; k < fetches; k++) {
+        fetch(start + (r + k) * reduced().in_stride, kept().in_stride, width * count / fetches,
+              buffer + k * width * job_.compute_size);
       }
       kernel_.columns(buffer, width, count, width, first + r, totals);
     }
@@ -226,14 +246,15 @@ class Runner {
   const ReduceJob& job_;
   const ReduceKernel& kernel_;
   StoreTotals store_;
-  const char* data_;
+  const ReduceInput& in_;
   int64_t in_size_;
+  bool direct_;  // kernels may read the input in place
   ReduceAxes axes_;
 };
 
 }  // namespace
 
-void ReduceJob::run(const array& in, const std::vector<int>& axes, StoreTotals store) const {
+void ReduceJob::run(const ReduceInput& in, const std::vector<int>& axes, StoreTotals store) const {
   Runner(*this, in, axes, store).run();
 }
 

@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "mlx/array.h"
+#include "mlx/backend/common/layout.h"
+#include "mlx/backend/cpu/program.h"
 #include "mlx/backend/cpu/reduce_kernels.h"
 #include "mlx/backend/cpu/tile.h"
 #include "mlx/core/function_ref.h"
@@ -15,10 +17,24 @@ namespace mlx::core::cpu {
 using StoreTotals =
     FunctionRef<void(const void* totals, int64_t count, int64_t out, int64_t out_stride)>;
 
+/** What is reduced: values in memory, or those that a program computes in row-major order. */
+struct ReduceInput {
+  Dtype dtype;
+  Shape shape;
+  Strides strides;
+  const char* data = nullptr;
+  const ProgramSource* program = nullptr;
+
+  explicit ReduceInput(const array& in)
+      : dtype(in.dtype()), shape(in.shape()), strides(in.strides()), data(in.data<char>()) {}
+  ReduceInput(const ProgramSource& source, const Shape& shape, Dtype dtype)
+      : dtype(dtype), shape(shape), strides(row_contiguous_strides(shape)), program(&source) {}
+};
+
 /**
- * Reduces `axes` (sorted) of `in`, which has elements, with `kernel`. `load` brings storage to the
- * kernel's type of `compute_size` bytes a value; `direct` tells that storage already is that type.
- * `ordered` kernels see positions, so their columns may not be folded.
+ * Reduces axes of an input that has elements with `kernel`. `load` brings the input's dtype to the
+ * kernel's type of `compute_size` bytes a value; `direct` tells that they are the same. `ordered`
+ * kernels see positions, so their columns may not be folded.
  */
 struct ReduceJob {
   const ReduceKernel& kernel;
@@ -27,7 +43,8 @@ struct ReduceJob {
   int64_t compute_size;
   bool ordered;
 
-  void run(const array& in, const std::vector<int>& axes, StoreTotals store) const;
+  /** `axes` are sorted. */
+  void run(const ReduceInput& in, const std::vector<int>& axes, StoreTotals store) const;
 };
 
 }  // namespace mlx::core::cpu
