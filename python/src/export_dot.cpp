@@ -1,0 +1,38 @@
+// Graphs as DOT files.
+#include "mlx/core/export_dot.h"
+
+#include <sstream>
+
+#include "mlx/core/errors.h"
+#include "python/src/convert.h"
+#include "python/src/trees.h"
+
+namespace mlx::python {
+
+void bind_export_dot(nb::module_& m) {
+  m.def(
+      "export_to_dot",
+      [](nb::object file, const nb::args& args, const nb::kwargs& kwargs) {
+        std::vector<array> outputs = tree_arrays_only(args, "export_to_dot");
+        ArrayNames names;
+        for (auto [key, value] : kwargs) {
+          const array* a = as_array(value);
+          check(a, "export_to_dot", "Only arrays can be named.");
+          outputs.push_back(*a);
+          names[a->id()] = nb::cast<std::string>(key);
+        }
+        std::ostringstream text;
+        export_to_dot(text, outputs, std::move(names));
+        bool is_path = nb::isinstance<nb::str>(file) || nb::hasattr(file, "__fspath__");
+        nb::object out = is_path ? nb::module_::import_("builtins").attr("open")(file, "w") : file;
+        out.attr("write")(text.str());
+        if (is_path) {
+          out.attr("close")();
+        }
+      },
+      "file"_a, "args"_a, "kwargs"_a,
+      "Writes the graph behind arrays, before they are computed, in the DOT language to a path or\n"
+      "a text file object. Keywords name arrays; others get letters.");
+}
+
+}  // namespace mlx::python
