@@ -19,6 +19,7 @@ NB_MODULE(core, m) {
   bind_memory(m);
   bind_elementwise(m);
   bind_load(m);
+  bind_export_dot(m);
   bind_reduce(m);
   bind_scan(m);
   bind_sort(m);
