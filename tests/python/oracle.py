@@ -10,23 +10,13 @@ from collections.abc import Callable, Iterator
 import mlx.core as mx
 import numpy as np
 from derivatives import check_gradient
+from layouts import DTYPES, to_numpy
 
-INTEGERS = ["bool_", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"]
 FLOATS = ["float16", "bfloat16", "float32", "float64"]
-DTYPES = [*INTEGERS, *FLOATS, "complex64"]
+INTEGERS = [name for name in DTYPES if name not in (*FLOATS, "complex64")]
 
 # Relative precision to expect of a result of few operations.
 EPS = {"float16": 2e-3, "bfloat16": 2e-2, "float32": 2e-6, "float64": 1e-12, "complex64": 4e-6}
-
-
-def numpy_dtype(name: str) -> np.dtype:
-    """The NumPy dtype to compute in; bfloat16 has none, so its values are held in float32."""
-    return np.dtype({"bool_": "bool", "bfloat16": "float32"}.get(name, name))
-
-
-def to_numpy(a: mx.array) -> np.ndarray:
-    """The values of `a`, bfloat16 as float32."""
-    return np.array(a.astype(mx.float32) if a.dtype == mx.bfloat16 else a)
 
 
 def to_mlx(x: np.ndarray, name: str) -> mx.array:

@@ -18,7 +18,7 @@ namespace {
 using namespace cpu;
 
 constexpr int64_t grain_elements = 1 << 14;
-constexpr int64_t cache_elements = 1 << 17;  // of a tile of columns
+constexpr int64_t cache_elements = 1 << 19;  // of a tile of columns
 
 /** The array as `outer` blocks of n rows of `inner` values, reduced along n. */
 struct Extents {
