@@ -68,7 +68,8 @@ std::optional<array> binary_factor(ElementwiseOp op, bool first, const array& a,
       return where(equal(out, zero), zero, out * log(a));
     }
     case ElementwiseOp::LogAddExp:
-      return exp((first ? a : b) - out);
+      if (out.dtype() == complex64) return exp((first ? a : b) - out);
+      return sigmoid(first ? a - b : b - a);  // finite where both a and out are infinite
     case ElementwiseOp::ArcTan2: {
       array n = square(a) + square(b);
       return first ? b / n : negative(a / n);

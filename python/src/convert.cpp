@@ -43,6 +43,10 @@ class NestedReader {
     if (has_arrays_) {
       return stack_arrays(dtype);
     }
+    if (dtype == uint64 && integers_only_) {
+      return collect<uint64_t>(
+          dtype);  // also where ints of both halves of the range promote to float
+    }
     switch (kindof(found_.value_or(float32))) {
       case Dtype::Kind::b:
       case Dtype::Kind::i:
@@ -114,6 +118,7 @@ class NestedReader {
       fail_type(h);
     }
     found_ = found_ ? promote_types(*found_, t) : t;
+    integers_only_ = integers_only_ && (t == bool_ || issubdtype(t, integer));
   }
 
   static Dtype dtype_of_int(nb::handle h) {
@@ -172,6 +177,7 @@ class NestedReader {
   std::optional<size_t> depth_;
   std::optional<Dtype> found_;
   bool has_arrays_ = false;
+  bool integers_only_ = true;
   std::vector<nb::handle> leaves_;
   std::vector<nb::object> converted_;
 };

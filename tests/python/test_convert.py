@@ -202,3 +202,8 @@ def test_asarray():
     y = mx.asarray(x, copy=True)
     y[0] = 9
     assert x.tolist() == [1, 2]
+
+
+def test_unsigned_64_bit_ints_of_a_mixed_list():
+    values = [0, 2**64 - 1, 7]
+    assert mx.array(values, dtype=mx.uint64).tolist() == values

@@ -467,3 +467,9 @@ def test_wrapped_functions_keep_their_names():
         """Text."""
 
     assert mx.compile(f).__name__ == "f" and mx.grad(f).__wrapped__ is f
+
+
+def test_gradient_of_logaddexp_where_it_is_infinite():
+    f = mx.grad(lambda a: mx.logaddexp(a, mx.array(0.0)))
+    assert f(mx.array(float("inf"))).item() == 1.0
+    assert f(mx.array(float("-inf"))).item() == 0.0
