@@ -9,8 +9,16 @@ namespace mlx::core {
 
 namespace {
 
+/** Matrices in the batch of a shape, the axes before `first` left out. */
+int64_t count_matrices(const Shape& shape, int first) {
+  return static_cast<int64_t>(num_elements(Shape(shape.begin() + first, shape.end() - 2)));
+}
+
 /** (batch..., rows, cols) with the batch as one axis. */
-array flat_batch(const array& x, Stream s) { return reshape(x, {-1, x.shape(-2), x.shape(-1)}, s); }
+array flat_batch(const array& x, Stream s) {
+  int count = static_cast<int>(count_matrices(x.shape(), 0));
+  return reshape(x, {count, x.shape(-2), x.shape(-1)}, s);
+}
 
 array gathered(const array& a, const array& b, const array& lhs, const array& rhs, Stream s) {
   auto primitive = std::make_shared<GatherMM>(s);
@@ -39,8 +47,7 @@ array right_gradient(const std::vector<array>& primals, const array& cotangent, 
   array a_rows = take(flat_batch(primals[0], s), take(flatten(primals[2], s), order, s), 0, s);
   array g_rows = take(flat_batch(cotangent, s), order, 0, s);
   int rows = a_rows.shape(-2);
-  int count = static_cast<int>(b.size() / (static_cast<size_t>(b.shape(-1)) * b.shape(-2)));
-  array each = arange(static_cast<double>(count), int64, s);
+  array each = arange(static_cast<double>(count_matrices(b.shape(), 0)), int64, s);
   array bounds =
       stack({searchsorted(sorted, each, "left", s), searchsorted(sorted, each, "right", s)}, -1, s);
   array segments = multiply(astype(bounds, int64, s), array(rows, int64), s);
@@ -121,13 +128,11 @@ std::pair<std::vector<array>, std::vector<int>> GatherMM::vmap(const std::vector
     if (axes[operand] < 0) {
       return index;
     }
-    size_t matrix = static_cast<size_t>(first(operand).shape(-1)) * first(operand).shape(-2);
-    double matrices = static_cast<double>(inputs[operand].size() / matrix / count);
     Shape column(index.ndim(), 1);
     column[0] = count;
-    array starts =
-        reshape(arange(0.0, count * matrices, matrices, int64, stream()), column, stream());
-    return add(index, starts, stream());
+    array example = reshape(arange(static_cast<double>(count), int64, stream()), column, stream());
+    array matrices(count_matrices(first(operand).shape(), 1), int64);
+    return add(index, multiply(example, matrices, stream()), stream());
   };
   return {{gathered(first(0), first(1), indices(0), indices(1), stream())}, {0}};
 }

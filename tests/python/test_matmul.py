@@ -307,6 +307,17 @@ def test_gather_mm_transforms():
         assert mx.allclose(mx.vmap(f, in_axes=axes)(*inputs), expected, atol=1e-5)
 
 
+def test_gather_mm_of_nothing():
+    a, b, none = mx.zeros((5, 2, 0)), mx.zeros((4, 0, 6)), mx.array([], dtype=mx.int32)
+    assert mx.array_equal(mx.gather_mm(a, b, rhs_indices=mx.array([3] * 5)), mx.zeros((5, 2, 6)))
+    assert mx.gather_mm(a, b, none, none).shape == (0, 2, 6)
+    gradients = mx.grad(lambda a, b: mx.gather_mm(a, b, none, none).sum(), (0, 1))(a, b)
+    assert [g.shape for g in gradients] == [a.shape, b.shape]
+    a, b = mx.ones((5, 2, 3)), mx.ones((4, 3, 6))
+    gradients = mx.grad(lambda a, b: mx.gather_mm(a, b, none, none).sum(), (0, 1))(a, b)
+    assert all(not g.any().item() for g in gradients)
+
+
 def test_gather_mm_errors():
     a, b = random((5, 2, 3)), random((4, 3, 6))
     with pytest.raises(ValueError, match="gather_mm"):
