@@ -1,6 +1,8 @@
 // C++ failures as Python exceptions, and Python's signals as failures in C++.
 #include "mlx/core/errors.h"
 
+#include <typeinfo>
+
 #include "mlx/core/interrupt.h"
 #include "python/src/bindings.h"
 
@@ -32,6 +34,8 @@ void translate(const std::exception_ptr& failure, void*) {
     if (!PyErr_Occurred()) {
       PyErr_SetNone(PyExc_KeyboardInterrupt);
     }
+  } catch (const std::bad_cast&) {
+    PyErr_SetString(PyExc_TypeError, "An argument is of a type that this function does not take.");
   }
 }
 

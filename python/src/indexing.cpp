@@ -75,11 +75,9 @@ array gather_block(const array& block, const IndexKey& key) {
 
 array get_item(const array& a, nb::handle index) {
   int64_t i;
-  if (PyLong_CheckExact(index.ptr()) && a.ndim() > 0 && load_int(index.ptr(), i)) {
-    int64_t n = a.shape(0);
-    if (-n <= i && i < n) {
-      return take(a, static_cast<int>(i < 0 ? i + n : i), 0);
-    }
+  if (PyLong_CheckExact(index.ptr()) && a.ndim() > 0 && load_int(index.ptr(), i) && i >= 0 &&
+      i < a.shape(0)) {
+    return take(a, static_cast<int>(i), 0);
   }
   IndexKey key = resolve_key(a, index);
   array block = cut_block(with_new_axes(a, key), key);
