@@ -27,7 +27,9 @@ void combine_strided(UpdateMode mode, Dtype dtype, void* target, const Strides& 
     copy_strided(update, update_strides, target, target_strides, shape, dtype.size());
     return;
   }
-  auto [extents, strides] = collapse_dims(shape, {target_strides, update_strides});
+  CollapsedLayout layout = collapse_dims(shape, {target_strides, update_strides});
+  auto& extents = layout.shape;
+  const auto& strides = layout.strides;
   int64_t row = extents.back(), rows = 1;
   int64_t to_step = strides[0].back(), from_step = strides[1].back();
   extents.pop_back();
