@@ -1,51 +1,13 @@
 // Gathers and scatters: values, derivatives, batches, and indices that lead outside.
 #include <gtest/gtest.h>
 
-#include <functional>
-#include <numeric>
 #include <random>
 
-#include "mlx/mlx.h"
 #include "mlx/primitives/scatter.h"
+#include "tests/cpp/arrays.h"
 
 namespace mlx::core {
 namespace {
-
-array counted(const Shape& shape, Dtype dtype = float32) {
-  return reshape(arange(0.0, static_cast<double>(num_elements(shape)), 1.0, dtype), shape);
-}
-
-array random_values(const Shape& shape, unsigned seed) {
-  std::mt19937 engine(seed);
-  std::uniform_real_distribution<float> uniform(0.5f, 2.0f);
-  std::vector<float> values(num_elements(shape));
-  for (float& v : values) {
-    v = uniform(engine);
-  }
-  return array(values.begin(), shape);
-}
-
-void expect_equal(const array& a, const array& b) {
-  ASSERT_EQ(a.shape(), b.shape());
-  EXPECT_TRUE(array_equal(a, b).item<bool>()) << a << "\n" << b;
-}
-
-void expect_close(const array& a, const array& b, double tolerance = 1e-2) {
-  ASSERT_EQ(a.shape(), b.shape());
-  EXPECT_TRUE(allclose(a, b, tolerance, tolerance).item<bool>()) << a << "\n" << b;
-}
-
-// Compares vjp and jvp of f at x with a central difference along random directions.
-void expect_derivatives(const std::function<array(const array&)>& f, const array& x) {
-  array direction = random_values(x.shape(), 7);
-  array weights = random_values(f(x).shape(), 8);
-  float step = 1e-2f;
-  array moved = subtract(f(x + step * direction), f(x - step * direction)) / (2 * step);
-  array tangent = jvp(f, x, direction).second;
-  expect_close(tangent, moved, 2e-2);
-  array cotangent = vjp(f, x, weights).second;
-  expect_close(sum(cotangent * direction), sum(weights * moved), 2e-2);
-}
 
 // ------------ gather
 

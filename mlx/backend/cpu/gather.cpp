@@ -157,68 +157,90 @@ void Gather::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outp
   }
 }
 
+namespace {
+
+// A gather along an axis in lines: along the axes after it, or along it when there are none. Each
+// line has an index for every element, or one for all.
+struct AxisGather {
+  array a, indices;
+  array& out;
+  cpu::AxisLayout from, at;
+  cpu::IndexedAxis axis;
+  bool over_after, one_index;
+  int64_t line, lines_per_slab, index_step, source_step;
+  // Offsets of a line, when it is the same for all lines.
+  std::vector<int64_t> common;
+
+  AxisGather(const array& source, const array& index, array& out, int axis_number)
+      : a(source), indices(index), out(out), axis{} {
+    a = cpu::with_axis_layout(source, axis_number, from);
+    indices = cpu::with_axis_layout(cpu::broadcast_view(index, out.shape()), axis_number, at);
+    axis = {axis_number, from.along, 1, from.along_stride};
+    over_after = from.after > 1;
+    one_index = over_after && at.after_stride == 0;
+    line = over_after ? from.after : at.along;
+    lines_per_slab = over_after ? at.along : 1;
+    index_step = over_after ? at.after_stride : at.along_stride;
+    source_step = over_after ? from.after_stride : 0;
+    if (!over_after && at.before_stride == 0 && from.before > 1) {
+      common.resize(line);
+      read_offsets(indices.data<char>(), line, common.data());
+    }
+  }
+
+  int64_t lines() const { return from.before * lines_per_slab; }
+
+  void read_offsets(const char* first, int64_t n, int64_t* offsets) const {
+    std::fill(offsets, offsets + n, 0);
+    cpu::add_offsets("take_along_axis", axis, indices.dtype(), first, index_step, n, offsets);
+  }
+
+  // The elements [begin, end) of a line.
+  void run(int64_t number, int64_t begin, int64_t end) const {
+    int64_t slab = number / lines_per_slab, k = number % lines_per_slab;
+    int64_t size = out.itemsize(), index_size = indices.itemsize();
+    int64_t first_index = slab * at.before_stride + k * at.along_stride;
+    const char* source = a.data<char>() + slab * from.before_stride * size;
+    const char* index = indices.data<char>() + first_index * index_size;
+    char* target = out.data<char>() + number * line * size;
+    auto pick = pick_of(size);
+    int64_t offsets[kBlock];
+    if (!common.empty()) {
+      pick(source, common.data() + begin, 0, end - begin, target + begin * size);
+    } else if (one_index) {
+      read_offsets(index, 1, offsets);
+      auto copy_row = cpu::combine_row(UpdateMode::Replace, out.dtype());
+      copy_row(target + begin * size, 1, source + (offsets[0] + begin * source_step) * size,
+               source_step, end - begin);
+    } else {
+      for (int64_t j = begin; j < end; j += kBlock) {
+        int64_t n = std::min(kBlock, end - j);
+        read_offsets(index + j * index_step * index_size, n, offsets);
+        pick(source + j * source_step * size, offsets, source_step, n, target + j * size);
+      }
+    }
+  }
+};
+
+}  // namespace
+
 void GatherAxis::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
   array& out = outputs[0];
   out.set_data(allocator::malloc(out.nbytes()));
   if (out.size() == 0) {
     return;
   }
-  cpu::AxisLayout from, at;
-  array a = cpu::with_axis_layout(inputs[0], axis_, from);
-  array indices = cpu::with_axis_layout(cpu::broadcast_view(inputs[1], out.shape()), axis_, at);
-  int64_t size = out.itemsize(), index_size = indices.itemsize();
-  cpu::IndexedAxis axis{axis_, from.along, 1, from.along_stride};
-  // Lines run along the last axis that is not trivial; one offset serves a line that shares it.
-  bool over_after = from.after > 1;
-  bool shared = over_after && at.after_stride == 0;
-  int64_t line = over_after ? from.after : at.along;
-  int64_t lines_per_slab = over_after ? at.along : 1;
-  int64_t index_step = over_after ? at.after_stride : at.along_stride;
-  int64_t source_step = over_after ? from.after_stride : 0;
-  auto copy_row = cpu::combine_row(UpdateMode::Replace, out.dtype());
-  auto pick_elements = pick_of(size);
-  // Indices that all lines share are checked once.
-  std::vector<int64_t> common;
-  if (!over_after && at.before_stride == 0 && from.before > 1) {
-    common.resize(line);
-    cpu::add_offsets("take_along_axis", axis, indices.dtype(), indices.data<char>(), index_step,
-                     line, common.data());
-  }
-  auto do_line = [&](int64_t number, int64_t begin, int64_t end) {
-    int64_t slab = number / lines_per_slab, k = number % lines_per_slab;
-    const char* source = a.data<char>() + slab * from.before_stride * size;
-    const char* index =
-        indices.data<char>() + (slab * at.before_stride + k * at.along_stride) * index_size;
-    char* target = out.data<char>() + number * line * size;
-    if (!common.empty()) {
-      pick_elements(source, common.data(), 0, line, target);
-      return;
-    }
-    int64_t offsets[kBlock];
-    for (int64_t j = begin; j < end; j += shared ? end - begin : kBlock) {
-      int64_t n = shared ? end - begin : std::min(kBlock, end - j);
-      int64_t reads = shared ? 1 : n;
-      std::fill(offsets, offsets + reads, 0);
-      cpu::add_offsets("take_along_axis", axis, indices.dtype(),
-                       index + j * index_step * index_size, index_step, reads, offsets);
-      const char* first = source + j * source_step * size;
-      if (shared) {
-        copy_row(target + j * size, 1, first + offsets[0] * size, source_step, n);
-      } else {
-        pick_elements(first, offsets, source_step, n, target + j * size);
-      }
-    }
-  };
-  int64_t lines = from.before * lines_per_slab;
-  if (lines == 1) {
-    cpu::parallel_for(line, kBytesPerTask / size,
-                      [&](int64_t begin, int64_t end) { do_line(0, begin, end); });
+  AxisGather gather(inputs[0], inputs[1], out, axis_);
+  int64_t size = out.itemsize();
+  if (gather.lines() == 1) {
+    cpu::parallel_for(gather.line, kBytesPerTask / size,
+                      [&](int64_t begin, int64_t end) { gather.run(0, begin, end); });
     return;
   }
-  int64_t grain = std::max<int64_t>(1, kBytesPerTask / (line * size));
-  cpu::parallel_for(lines, grain, [&](int64_t begin, int64_t end) {
+  int64_t grain = std::max<int64_t>(1, kBytesPerTask / (gather.line * size));
+  cpu::parallel_for(gather.lines(), grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; i++) {
-      do_line(i, 0, line);
+      gather.run(i, 0, gather.line);
     }
   });
 }
