@@ -1,6 +1,7 @@
 // The array: a shared handle to a node of the graph, which holds data once it has been evaluated.
 #pragma once
 
+#include <atomic>
 #include <complex>
 #include <cstdint>
 #include <exception>
@@ -175,8 +176,8 @@ class array {
     return const_cast<array*>(this)->data<T>();
   }
 
-  Status status() const { return desc_->status; }
-  void set_status(Status s) const { desc_->status = s; }
+  Status status() const { return desc_->status.load(std::memory_order_acquire); }
+  void set_status(Status s) const { desc_->status.store(s, std::memory_order_release); }
   /** Whether the data can be read without waiting. */
   bool is_available() const;
   /** Waits for scheduled work and raises the error it ended in, if any. */
@@ -231,7 +232,7 @@ class array {
     std::exception_ptr error;
     WalkMark mark;
     Dtype dtype;
-    Status status;
+    std::atomic<Status> status;  // the event and the data were written before it
     Flags flags{true, true, true};
     uint16_t position = 0;
     bool is_tracer = false;

@@ -186,8 +186,8 @@ void array::detach() {
 bool array::is_tracer() const { return desc_->is_tracer && detail::in_tracing(); }
 
 bool array::is_available() const {
+  // The event stays: other threads may be looking at it.
   if (status() == Status::evaluated && event().is_signaled()) {
-    detach_event();
     set_status(Status::available);
   }
   return status() == Status::available;
@@ -196,7 +196,6 @@ bool array::is_available() const {
 void array::wait() {
   if (!is_available() && event().valid()) {
     event().wait();
-    detach_event();
     set_status(Status::available);
   }
   if (error()) {
