@@ -276,6 +276,9 @@ def test_long_reductions_of_computed_values(shape):
         want = np.sum((x.astype("float64") - 1) ** 2, axis)
         assert_close(mx.sum(mx.square(a - 1), axis), want, "float32", 40)
         assert_close(mx.var(mx.exp(a), axis), np.exp(x.astype("float64")).var(axis), "float32", 40)
+        strided = mx.sum(a[..., ::-1] * a, axis)
+        assert_close(strided, np.sum(x[..., ::-1].astype("float64") * x, axis), "float32", 100)
+        np.testing.assert_array_equal(np.array(a), x)
         flipped = mx.max(mx.transpose(a) * 2, axis)
         np.testing.assert_array_equal(to_numpy(flipped), 2 * x.T.max(axis))
 

@@ -47,7 +47,9 @@ class Scratch {
   Scratch& operator=(const Scratch&) = delete;
   ~Scratch() { release(); }
 
-  char* get(size_t bytes) {
+  /** The buffers; what they held for `owner` (not 0) is still there if `is_kept` then. */
+  char* get(size_t bytes, uint64_t owner = 0) {
+    owner_ = owner;
     if (bytes > size_) {
       release();
       data_ = static_cast<char*>(::operator new(bytes, std::align_val_t(64)));
@@ -55,6 +57,8 @@ class Scratch {
     }
     return data_;
   }
+  bool is_kept(uint64_t owner) const { return owner_ == owner; }
+  char* kept() const { return data_; }
 
  private:
   void release() {
@@ -64,6 +68,7 @@ class Scratch {
   }
   char* data_ = nullptr;
   size_t size_ = 0;
+  uint64_t owner_ = 0;
 };
 
 thread_local Scratch scratch;
@@ -105,6 +110,8 @@ class Run {
 
   /** Binds all but the output, for `read`. */
   void prepare_reads() {
+    static std::atomic<uint64_t> reads{0};
+    read_id_ = ++reads;
     operands_.resize(plan_.slot.size(), Operand{nullptr, 0});
     bool in_order = has_common_layout() && (!model_ || model_->flags().row_contiguous);
     if (!in_order) copy_wide_strides();
@@ -115,8 +122,11 @@ class Run {
 
   /** Computes the output's elements [begin, begin + count) in row-major order. */
   void read(int64_t begin, int64_t count, char* out) const {
-    char* free = scratch.get(scratch_bytes());
-    Operand* ops = bind_buffers(free);
+    Operand* ops = reinterpret_cast<Operand*>(scratch.kept());
+    if (!scratch.is_kept(read_id_)) {
+      char* free = scratch.get(scratch_bytes(), read_id_);
+      ops = bind_buffers(free);
+    }
     auto size = static_cast<int64_t>(outputs_[0].itemsize());
     ops[program_.outputs[0]] = {out - begin * size, size};
     run_tiles(ops, begin, begin + count);
@@ -297,6 +307,9 @@ class Run {
       run_tile(ops, i, count);
       i += count;
     }
+    for (size_t s = 0; s < strided_.size(); ++s) {  // where the buffers are, for the next range
+      ops[strided_[s].value].base = position.buffers[s];
+    }
   }
 
   void run_tile(const Operand* ops, int64_t i, int64_t count) const {
@@ -329,6 +342,7 @@ class Run {
   std::vector<array> owned_;
   int64_t n_;
   int64_t tile_ = 0;
+  uint64_t read_id_ = 0;  // tells whose bindings a thread's scratch holds
   /** The input whose dense layout the outputs take, if all inputs agree on one. */
   const array* model_ = nullptr;
   SmallVector<Operand, 48> operands_;
