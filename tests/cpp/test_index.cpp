@@ -193,6 +193,20 @@ TEST(Scatter, ManyRowsOnAllThreadsAreExactAndRepeatable) {
   expect_equal(out, array(expected.begin(), Shape{50, columns}));
 }
 
+TEST(Scatter, PartsOfRowsLeaveTheRestOfTheSource) {
+  // Offsets 0 and 3 * 448 are multiples of the slice's 192 elements; the array's size is not.
+  array a = counted({5, 448}), updates = full({2, 1, 192}, array(-1.0f));
+  array out = scatter(a, array({0, 3}), updates, 0);
+  array expected = a;
+  for (int row : {0, 3}) {
+    expected = slice_update(expected, array(-1.0f), Shape{row, 0}, Shape{row + 1, 192});
+  }
+  expect_equal(out, expected);
+  expect_equal(
+      scatter_add(broadcast_to(array(2.0f), {5, 448}), array({4, 4}), ones({2, 1, 448}), 0),
+      concatenate({full({4, 448}, array(2.0f)), full({1, 448}, array(4.0f))}));
+}
+
 TEST(Scatter, SingleElementsOnAllThreads) {
   int count = 200000;
   array index = remainder(arange(count) * array(7919), array(1000));
