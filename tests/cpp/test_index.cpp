@@ -204,7 +204,7 @@ TEST(Scatter, PartsOfRowsLeaveTheRestOfTheSource) {
   expect_equal(out, expected);
   expect_equal(
       scatter_add(broadcast_to(array(2.0f), {5, 448}), array({4, 4}), ones({2, 1, 448}), 0),
-      concatenate({full({4, 448}, array(2.0f)), full({1, 448}, array(4.0f))}));
+      concatenate({full({4, 448}, array(2.0f)), full({1, 448}, array(4.0f))}, 0));
 }
 
 TEST(Scatter, SingleElementsOnAllThreads) {
