@@ -18,8 +18,10 @@ class Rule {
  public:
   explicit Rule(nb::object rule)
       : rule_(rule.release().ptr(), [](PyObject* p) {
-          nb::gil_scoped_acquire locked;
-          Py_DECREF(p);
+          if (Py_IsInitialized()) {
+            nb::gil_scoped_acquire locked;
+            Py_DECREF(p);
+          }
         }) {}
 
   template <typename... Args>

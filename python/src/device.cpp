@@ -55,6 +55,11 @@ void bind_device(nb::module_& m) {
       .def_ro("type", &Device::type)
       .def_ro("index", &Device::index)
       .def("__eq__", &same_device, "other"_a.none())
+      .def("__reduce__",
+           [](nb::handle self) {
+             return nb::make_tuple(self.type(),
+                                   nb::make_tuple(self.attr("type"), self.attr("index")));
+           })
       .def("__hash__",
            [](const Device& d) { return static_cast<int>(d.type) + 2 * static_cast<int>(d.index); })
       .def("__repr__", [](const Device& d) {

@@ -20,11 +20,16 @@ FlatCall::FlatCall(nb::object fun, const nb::args& args, const nb::kwargs& kwarg
 }
 
 FlatCall::~FlatCall() {
+  if (!Py_IsInitialized()) {  // too late to give anything back
+    for (auto* held : {&fun_, &args_, &kwargs_, &result_}) {
+      held->release();
+    }
+    return;
+  }
   nb::gil_scoped_acquire locked;
-  fun_.reset();
-  args_.reset();
-  kwargs_.reset();
-  result_.reset();
+  for (auto* held : {&fun_, &args_, &kwargs_, &result_}) {
+    held->reset();
+  }
 }
 
 std::vector<array> FlatCall::operator()(const std::vector<array>& arrays) {

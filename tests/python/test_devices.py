@@ -1,5 +1,7 @@
 """Devices, streams and the ways to choose them."""
 
+import copy
+import pickle
 import threading
 
 import mlx.core as mx
@@ -15,6 +17,11 @@ def test_device_types_and_devices():
     for other in (None, "cpu", 0):
         assert (cpu == other) is False and (mx.cpu == other) is False
         assert (mx.default_stream(mx.cpu) == other) is False
+
+
+def test_devices_and_dtypes_can_be_pickled():
+    for x in (mx.Device(mx.cpu), mx.cpu, mx.float16, mx.bool_):
+        assert pickle.loads(pickle.dumps(x)) == x and copy.deepcopy(x) == x
 
 
 def test_availability():
