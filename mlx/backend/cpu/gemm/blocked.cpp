@@ -18,8 +18,11 @@ constexpr int64_t kBlockBytes = 256 << 10;  // a task's rows of A: part of an L2
 constexpr int64_t kSlabBytes = 8 << 20;     // packed B
 constexpr int64_t kSumsBytes = 8 << 20;     // sums kept outside the output
 constexpr int64_t kMaxCols = 4096;
+constexpr int64_t kFewRows = 128;
+constexpr int64_t kThreadSlabBytes = 512 << 10;
+constexpr int64_t kThreadCols = 512;
 constexpr int64_t kPanelGroup = 16;  // panels of B that are packed together
-constexpr int64_t kLineGroup = 16;   // lines of B that are read together
+constexpr int64_t kLineGroup = 8;    // lines of B that are read together
 constexpr int kMaxWidth = 64;
 constexpr int kMaxTileBytes = 16 * kMaxWidth * 8;
 
@@ -75,8 +78,13 @@ Blocked::Blocked(const GemmKernels& kernels, const Gemm& product) : kernels_(ker
 
 void Blocked::run() {
   int64_t block_col_bytes = b_panel_bytes_ / width_;
-  int64_t cols = std::min(round_up(g_.n, width_), kMaxCols);
-  int64_t blocks = std::clamp<int64_t>(kSlabBytes / (cols * block_col_bytes), 1, blocks_);
+  // With few rows a slab is soon done with: it must not leave the L2 caches meanwhile.
+  int64_t threads = num_threads();
+  bool few_rows = g_.m <= kFewRows;
+  int64_t slab_bytes = few_rows ? std::min(kSlabBytes, threads * kThreadSlabBytes) : kSlabBytes;
+  int64_t most_cols = few_rows ? std::min(kMaxCols, threads * kThreadCols) : kMaxCols;
+  int64_t cols = std::min(round_up(g_.n, width_), most_cols);
+  int64_t blocks = std::clamp<int64_t>(slab_bytes / (cols * block_col_bytes), 1, blocks_);
   int64_t rows = g_.m;
   Slab slab = {};
   int64_t sums_bytes = 0;
@@ -123,13 +131,15 @@ void pack_operand(const GemmKernels& kernels, const GemmOperand& operand, void* 
 
 void Blocked::pack_b(const Slab& slab, char* packed) const {
   int64_t panels = ceil_div(slab.cols, width_);
-  int64_t groups = ceil_div(panels, kPanelGroup);
-  int64_t group_work = kPanelGroup * width_ * block_depth_ * 16;  // an entry costs some products
+  int64_t even_share = ceil_div(panels * slab.blocks, 2 * num_threads());
+  int64_t group = std::min(kPanelGroup, even_share);
+  int64_t groups = ceil_div(panels, group);
+  int64_t group_work = group * width_ * block_depth_ * 16;  // an entry costs some products
   int64_t grain = std::max<int64_t>(kParallelWork / group_work, 1);
   parallel_for(groups * slab.blocks, grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      int64_t block = i / groups, panel = i % groups * kPanelGroup;
-      pack_panels(slab, slab.first_block + block, panel, std::min(panel + kPanelGroup, panels),
+      int64_t block = i / groups, panel = i % groups * group;
+      pack_panels(slab, slab.first_block + block, panel, std::min(panel + group, panels),
                   packed + block * panels * b_panel_bytes_);
     }
   });

@@ -50,8 +50,9 @@ struct Gemm {
 };
 
 // Runs the product for every index of the batch (a batch needs operands in memory). f16 and bf16
-// are multiplied exactly and summed in f32, integers wrap, booleans are or-ed. Sums over k are
-// blocked, so the rounding error is below that of a plain loop: k * eps * sum |a||b|.
+// are multiplied exactly and summed in f32, integers wrap, booleans are or-ed. The rounding error
+// is at most that of a plain loop, k * eps * sum |a||b|, and mostly far below since sums over k are
+// taken in blocks and lanes.
 void gemm(const Gemm& product, std::span<const BatchAxis> batch = {});
 
 // The kernels that `gemm` uses for a dtype, for panel sources that need to know the packing.
