@@ -6,6 +6,7 @@
 
 #include "mlx/backend/common/layout.h"
 #include "mlx/core/errors.h"
+#include "mlx/core/interrupt.h"
 #include "mlx/graph/tracing.h"
 #include "mlx/ops.h"
 #include "mlx/primitives.h"
@@ -195,7 +196,13 @@ bool array::is_available() const {
 
 void array::wait() {
   if (!is_available() && event().valid()) {
-    event().wait();
+    try {
+      event().wait();
+    } catch (const Interrupted&) {
+      throw;
+    } catch (...) {
+      set_error(std::current_exception());  // found by the device while it ran
+    }
     set_status(Status::available);
   }
   if (error()) {

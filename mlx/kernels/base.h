@@ -5,13 +5,28 @@
 
 #ifndef __CUDACC_RTC__
 #include <cstdint>
+#else
+// The run-time compiler has no standard headers.
+using int8_t = signed char;
+using int16_t = short;
+using int32_t = int;
+using int64_t = long long;
+using uint8_t = unsigned char;
+using uint16_t = unsigned short;
+using uint32_t = unsigned int;
+using uint64_t = unsigned long long;
+#define INT32_MIN (-2147483647 - 1)
+#define INT64_MIN (-9223372036854775807LL - 1)
 #endif
 
+// MLX_F32 and MLX_F64 name the target's own function of float and double.
 #ifdef __CUDACC__
-#define MLX_FN __device__ __forceinline__ static
+#define MLX_FN __device__ __forceinline__
+#define MLX_F32(name) ::name##f
 #define MLX_F64(name) ::name
 #else
 #define MLX_FN __attribute__((always_inline)) inline
+#define MLX_F32(name) __builtin_##name##f
 #define MLX_F64(name) __builtin_##name
 #endif
 
@@ -74,8 +89,8 @@ MLX_FN double double_of(uint64_t x) { return __builtin_bit_cast(double, x); }
 // a*b + c: one rounding where the target has the instruction, two elsewhere. Bodies must hold
 // their error bound either way.
 #if defined(__FMA__) || defined(__CUDACC__)
-MLX_FN float madd(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
-MLX_FN double madd(double a, double b, double c) { return __builtin_fma(a, b, c); }
+MLX_FN float madd(float a, float b, float c) { return MLX_F32(fma)(a, b, c); }
+MLX_FN double madd(double a, double b, double c) { return MLX_F64(fma)(a, b, c); }
 #else
 MLX_FN float madd(float a, float b, float c) { return a * b + c; }
 MLX_FN double madd(double a, double b, double c) { return a * b + c; }
@@ -89,21 +104,21 @@ MLX_FN float copysign(float x, float s) {
 MLX_FN double copysign(double x, double s) {
   return double_of((to_bits(x) & 0x7fffffffffffffffull) | (to_bits(s) & 0x8000000000000000ull));
 }
-MLX_FN float sqrt(float x) { return __builtin_sqrtf(x); }
-MLX_FN double sqrt(double x) { return __builtin_sqrt(x); }
-MLX_FN float floor(float x) { return __builtin_floorf(x); }
-MLX_FN double floor(double x) { return __builtin_floor(x); }
-MLX_FN float ceil(float x) { return __builtin_ceilf(x); }
-MLX_FN double ceil(double x) { return __builtin_ceil(x); }
-MLX_FN float trunc(float x) { return __builtin_truncf(x); }
-MLX_FN double trunc(double x) { return __builtin_trunc(x); }
-MLX_FN float rint(float x) { return __builtin_rintf(x); }
-MLX_FN double rint(double x) { return __builtin_rint(x); }
+MLX_FN float sqrt(float x) { return MLX_F32(sqrt)(x); }
+MLX_FN double sqrt(double x) { return MLX_F64(sqrt)(x); }
+MLX_FN float floor(float x) { return MLX_F32(floor)(x); }
+MLX_FN double floor(double x) { return MLX_F64(floor)(x); }
+MLX_FN float ceil(float x) { return MLX_F32(ceil)(x); }
+MLX_FN double ceil(double x) { return MLX_F64(ceil)(x); }
+MLX_FN float trunc(float x) { return MLX_F32(trunc)(x); }
+MLX_FN double trunc(double x) { return MLX_F64(trunc)(x); }
+MLX_FN float rint(float x) { return MLX_F32(rint)(x); }
+MLX_FN double rint(double x) { return MLX_F64(rint)(x); }
 
-inline constexpr float inf_f = __builtin_inff();
-inline constexpr float nan_f = __builtin_nanf("");
-inline constexpr double inf_d = __builtin_inf();
-inline constexpr double nan_d = __builtin_nan("");
+inline constexpr float inf_f = __builtin_bit_cast(float, 0x7f800000u);
+inline constexpr float nan_f = __builtin_bit_cast(float, 0x7fc00000u);
+inline constexpr double inf_d = __builtin_bit_cast(double, uint64_t(0x7ff0000000000000));
+inline constexpr double nan_d = __builtin_bit_cast(double, uint64_t(0x7ff8000000000000));
 
 MLX_FN bool is_nan(float x) { return x != x; }
 MLX_FN bool is_nan(double x) { return x != x; }

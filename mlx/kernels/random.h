@@ -2,7 +2,7 @@
 // numbers: as easy as 1, 2, 3", SC 2011). Shared by all backends and by the key sequence.
 #pragma once
 
-#include <cstdint>
+#include "mlx/kernels/base.h"
 
 namespace mlx::core::kernels {
 inline namespace MLX_ISA {
@@ -12,7 +12,7 @@ struct ThreefryWords {
 };
 
 template <int r0, int r1, int r2, int r3>
-inline void threefry_rounds(ThreefryWords& w) {
+MLX_FN void threefry_rounds(ThreefryWords& w) {
   auto round = [&w](int r) {
     w.x0 += w.x1;
     w.x1 = ((w.x1 << r) | (w.x1 >> (32 - r))) ^ w.x0;
@@ -21,7 +21,7 @@ inline void threefry_rounds(ThreefryWords& w) {
 }
 
 /** The two words that the key (k0, k1) makes of the counter (c0, c1). */
-inline ThreefryWords threefry2x32(uint32_t k0, uint32_t k1, uint32_t c0, uint32_t c1) {
+MLX_FN ThreefryWords threefry2x32(uint32_t k0, uint32_t k1, uint32_t c0, uint32_t c1) {
   uint32_t k2 = k0 ^ k1 ^ 0x1bd11bdau;
   ThreefryWords w{c0 + k0, c1 + k1};
   threefry_rounds<13, 15, 26, 6>(w);

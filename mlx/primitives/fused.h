@@ -32,6 +32,8 @@ class FusedReduce : public BuiltinPrimitive {
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   const char* name() const override { return "FusedReduce"; }
   const Program& program() const { return program_; }
+  const Shape& shape() const { return shape_; }
+  Primitive& reduce() const { return *reduce_; }
 
  private:
   Program program_;

@@ -27,6 +27,9 @@ class Pad : public BuiltinPrimitive {
     return {padded(inputs[0].shape(), low_, high_)};
   }
 
+  const Shape& low() const { return low_; }
+  const Shape& high() const { return high_; }
+
   static Shape padded(const Shape& shape, const Shape& low, const Shape& high);
 
  private:

@@ -20,6 +20,8 @@ struct SliceSpec {
   }
   /** First element of each axis of `in`, in [0, extent], and the shape of the slice. */
   std::pair<Shape, Shape> resolve(const Shape& in) const;
+  /** Where the slice of an evaluated array starts and how it walks, in elements of the array. */
+  std::pair<int64_t, Strides> locate(const array& a) const;
   /** The same for arrays with a batch axis in front. */
   SliceSpec with_batch() const;
 };
@@ -119,6 +121,9 @@ class DynamicSliceUpdate : public BuiltinPrimitive {
     return {inputs[0].shape()};
   }
   const std::vector<int>& axes() const { return axes_; }
+  /** Where a slice of shape `size` starts, in elements. Throws std::out_of_range when it would leave
+   *  the array. */
+  int64_t locate(const array& a, const array& start, const Shape& size) const;
 
  private:
   std::vector<int> axes_;

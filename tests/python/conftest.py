@@ -20,5 +20,11 @@ if importlib.util.find_spec("mlx") is None and BUILD.is_dir():
 
 @pytest.fixture(autouse=True)
 def known_state():
-    """Each test starts from the same NumPy random state."""
+    """Each test starts from the same NumPy random state, and on the device that MLX_TEST_DEVICE
+    names (cpu or gpu; otherwise the library's own choice)."""
     np.random.seed(0)
+    device = os.environ.get("MLX_TEST_DEVICE")
+    if device:
+        import mlx.core as mx
+
+        mx.set_default_device(getattr(mx, device))

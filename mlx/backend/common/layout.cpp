@@ -142,6 +142,27 @@ std::optional<Strides> reshape_strides(const array& in, const Shape& shape) {
   return strides;
 }
 
+std::optional<Strides> view_strides(const array& in, size_t itemsize) {
+  int64_t old_size = in.itemsize(), new_size = itemsize;
+  Strides strides = in.strides();
+  if (old_size == new_size) {
+    return strides;
+  }
+  if (in.shape().back() == 1) {
+    strides.back() = 1;
+  }
+  if (strides.back() != 1 || in.offset() * old_size % new_size != 0) {
+    return std::nullopt;
+  }
+  for (size_t i = 0; i + 1 < strides.size(); i++) {
+    if (strides[i] * old_size % new_size != 0) {
+      return std::nullopt;
+    }
+    strides[i] = strides[i] * old_size / new_size;
+  }
+  return strides;
+}
+
 void share_view(const array& in, array& out, const Strides& strides, int64_t offset) {
   size_t span = layout_span(out.shape(), strides);
   out.copy_shared_buffer(in, strides, layout_flags(out.shape(), strides, span), span, offset);
@@ -149,8 +170,9 @@ void share_view(const array& in, array& out, const Strides& strides, int64_t off
 
 bool can_donate(const array& in, const array& out) {
   // A buffer with a deleter is memory that somebody lent: it is read, never written.
-  return in.is_donatable() && !in.data_shared_ptr()->deleter && in.itemsize() == out.itemsize() &&
-         in.size() == out.size() && in.flags().contiguous && in.data_size() == in.size();
+  return in.is_donatable() && !in.data_shared_ptr()->deleter && !in.buffer().device_memory() &&
+         in.itemsize() == out.itemsize() && in.size() == out.size() && in.flags().contiguous &&
+         in.data_size() == in.size();
 }
 
 }  // namespace mlx::core

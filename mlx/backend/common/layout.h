@@ -46,11 +46,15 @@ Strides broadcast_strides(const array& in, const Shape& shape);
  *  that takes a copy. Both shapes have the same number of elements. */
 std::optional<Strides> reshape_strides(const array& in, const Shape& shape);
 
+/** Strides of the same memory counted in elements of another size, if the elements fit into it. */
+std::optional<Strides> view_strides(const array& in, size_t itemsize);
+
 /** Makes `out` a view of the buffer of `in`: `offset` elements of the dtype of `out` after the
  *  first one of `in`, with these strides. */
 void share_view(const array& in, array& out, const Strides& strides, int64_t offset = 0);
 
-/** Whether `out` may take over the buffer of `in`: same size of element, no gaps, nobody else. */
+/** Whether `out` may take over the host buffer of `in`: same size of element, no gaps, nobody else.
+ */
 bool can_donate(const array& in, const array& out);
 
 }  // namespace mlx::core

@@ -6,32 +6,6 @@
 
 namespace mlx::core {
 
-namespace {
-
-// Strides of the same memory counted in elements of another size, if the elements fit into it.
-std::optional<Strides> strides_as(const array& in, size_t itemsize) {
-  int64_t old_size = in.itemsize(), new_size = itemsize;
-  Strides strides = in.strides();
-  if (old_size == new_size) {
-    return strides;
-  }
-  if (in.shape().back() == 1) {
-    strides.back() = 1;
-  }
-  if (strides.back() != 1 || in.offset() * old_size % new_size != 0) {
-    return std::nullopt;
-  }
-  for (size_t i = 0; i + 1 < strides.size(); i++) {
-    if (strides[i] * old_size % new_size != 0) {
-      return std::nullopt;
-    }
-    strides[i] = strides[i] * old_size / new_size;
-  }
-  return strides;
-}
-
-}  // namespace
-
 void AsStrided::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
   share_view(cpu::contiguous(inputs[0]), outputs[0], strides_, offset_);
 }
@@ -55,7 +29,7 @@ void Contiguous::eval_cpu(const std::vector<array>& inputs, std::vector<array>& 
 
 void View::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
   array& out = outputs[0];
-  if (auto strides = strides_as(inputs[0], out.itemsize())) {
+  if (auto strides = view_strides(inputs[0], out.itemsize())) {
     share_view(inputs[0], out, *strides);
     return;
   }

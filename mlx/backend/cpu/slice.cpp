@@ -12,18 +12,6 @@ namespace mlx::core {
 
 namespace {
 
-// Where a slice starts and how it walks, in elements of the array.
-std::pair<int64_t, Strides> locate(const array& a, const SliceSpec& spec) {
-  Shape first = spec.resolve(a.shape()).first;
-  Strides strides = a.strides();
-  int64_t offset = 0;
-  for (size_t i = 0; i < strides.size(); i++) {
-    offset += first[i] * strides[i];
-    strides[i] *= spec.step[i];
-  }
-  return {offset, strides};
-}
-
 // Offset of a dynamic slice of shape `size`. Throws when the slice would leave the array.
 int64_t locate(const char* op, const array& a, const array& start, const std::vector<int>& axes,
                const Shape& size) {
@@ -52,12 +40,27 @@ int64_t locate(const char* op, const array& a, const array& start, const std::ve
 
 }  // namespace
 
+std::pair<int64_t, Strides> SliceSpec::locate(const array& a) const {
+  Shape first = resolve(a.shape()).first;
+  Strides strides = a.strides();
+  int64_t offset = 0;
+  for (size_t i = 0; i < strides.size(); i++) {
+    offset += first[i] * strides[i];
+    strides[i] *= step[i];
+  }
+  return {offset, strides};
+}
+
+int64_t DynamicSliceUpdate::locate(const array& a, const array& start, const Shape& size) const {
+  return core::locate("slice_update", a, start, axes_, size);
+}
+
 void Slice::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
   if (outputs[0].size() == 0) {
     outputs[0].set_data(allocator::malloc(0));
     return;
   }
-  auto [offset, strides] = locate(inputs[0], spec_);
+  auto [offset, strides] = spec_.locate(inputs[0]);
   share_view(inputs[0], outputs[0], strides, offset);
 }
 
@@ -68,7 +71,7 @@ void SliceUpdate::eval_cpu(const std::vector<array>& inputs, std::vector<array>&
   if (update.size() == 0) {
     return;
   }
-  auto [offset, strides] = locate(out, spec_);
+  auto [offset, strides] = spec_.locate(out);
   char* target = out.data<char>() + offset * static_cast<int64_t>(out.itemsize());
   cpu::combine_strided(mode_, out.dtype(), target, strides, update.data<char>(), update.strides(),
                        update.shape());
@@ -86,12 +89,12 @@ void DynamicSlice::eval_cpu(const std::vector<array>& inputs, std::vector<array>
 void DynamicSliceUpdate::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
   const array& update = inputs[1];
   array& out = outputs[0];
-  locate("slice_update", inputs[0], inputs[2], axes_, update.shape());
+  locate(inputs[0], inputs[2], update.shape());
   cpu::take_over(inputs[0], out);
   if (update.size() == 0) {
     return;
   }
-  int64_t offset = locate("slice_update", out, inputs[2], axes_, update.shape());
+  int64_t offset = locate(out, inputs[2], update.shape());
   char* target = out.data<char>() + offset * static_cast<int64_t>(out.itemsize());
   cpu::copy_strided(update.data<char>(), update.strides(), target, out.strides(), update.shape(),
                     out.itemsize());

@@ -1,0 +1,44 @@
+# Target mlx_cuda: the GPU backend as a library of its own beside libmlx, which loads it when the
+# machine has a GPU. Built where the CUDA toolkit is; its kernels are compiled at run time.
+option(MLX_BUILD_CUDA "Build the GPU backend where the CUDA toolkit is found" ON)
+if(NOT MLX_BUILD_CUDA OR NOT TARGET mlx)
+  return()
+endif()
+find_package(CUDAToolkit QUIET)
+if(NOT CUDAToolkit_FOUND OR NOT TARGET CUDA::nvrtc)
+  message(STATUS "mlx_cuda: no CUDA toolkit, the GPU backend is left out")
+  return()
+endif()
+
+file(GLOB_RECURSE mlx_cuda_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/mlx/backend/cuda/*.cpp)
+file(GLOB mlx_kernel_headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}
+  ${PROJECT_SOURCE_DIR}/mlx/kernels/*.h ${PROJECT_SOURCE_DIR}/mlx/backend/cuda/kernels/*.h)
+set(mlx_embedded ${PROJECT_BINARY_DIR}/embedded_kernels.cpp)
+list(JOIN mlx_kernel_headers "," mlx_kernel_list)
+add_custom_command(OUTPUT ${mlx_embedded}
+  COMMAND ${CMAKE_COMMAND} -DROOT=${PROJECT_SOURCE_DIR} -DOUTPUT=${mlx_embedded}
+          -DHEADERS=${mlx_kernel_list} -P ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
+  DEPENDS ${mlx_kernel_headers} ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
+  WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
+  COMMENT "Embedding the kernel headers" VERBATIM)
+
+add_library(mlx_cuda SHARED ${mlx_cuda_sources} ${mlx_embedded})
+target_link_libraries(mlx_cuda PRIVATE mlx CUDA::cudart_static CUDA::nvrtc CUDA::cublasLt)
+target_compile_options(mlx_cuda PRIVATE ${MLX_WARNINGS})
+set_target_properties(mlx_cuda PROPERTIES
+  LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/python/mlx/lib
+  BUILD_RPATH "$ORIGIN;${CUDAToolkit_LIBRARY_DIR}"
+  INSTALL_RPATH "$ORIGIN;$ORIGIN/../../nvidia/cu13/lib;$ORIGIN/../../nvidia/cudnn/lib;/usr/local/cuda/lib64")
+
+if(MLX_BUILD_TESTS)
+  find_package(GTest REQUIRED)
+  file(GLOB mlx_cuda_test_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/cpp/cuda/*.cpp)
+  add_executable(mlx_cuda_tests ${mlx_cuda_test_sources})
+  target_link_libraries(mlx_cuda_tests PRIVATE mlx_cuda mlx CUDA::cudart_static GTest::gtest_main)
+  target_compile_options(mlx_cuda_tests PRIVATE ${MLX_WARNINGS})
+  add_test(NAME mlx_cuda_tests COMMAND mlx_cuda_tests)
+endif()
+
+if(SKBUILD)
+  install(TARGETS mlx_cuda LIBRARY DESTINATION ${MLX_INSTALL_LIBDIR})
+endif()

@@ -1,0 +1,11 @@
+# Run as a script: writes OUTPUT, a C++ file with the text of the HEADERS (a list, relative to ROOT)
+# for the run-time compiler.
+set(text "#include \"mlx/backend/cuda/embedded.h\"\nnamespace mlx::core::cuda {\nconst EmbeddedHeader embedded_headers[] = {\n")
+string(REPLACE "," ";" HEADERS "${HEADERS}")
+list(LENGTH HEADERS count)
+foreach(header IN LISTS HEADERS)
+  file(READ ${ROOT}/${header} body)
+  string(APPEND text "{\"${header}\", R\"lazuli(${body})lazuli\"},\n")
+endforeach()
+string(APPEND text "};\nconst int embedded_header_count = ${count};\n}\n")
+file(WRITE ${OUTPUT} "${text}")

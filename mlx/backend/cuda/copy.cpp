@@ -1,0 +1,231 @@
+// Choosing a copy: the memory copier for plain bytes, tiles where rows become columns, else one
+// element (or 16 bytes) per thread.
+#include "mlx/backend/cuda/copy.h"
+
+#include <algorithm>
+
+#include "mlx/backend/common/layout.h"
+#include "mlx/backend/cuda/parameters.h"
+#include "mlx/backend/cuda/program.h"
+#include "mlx/backend/cuda/runtime/operand.h"
+#include "mlx/backend/cuda/types.h"
+
+namespace mlx::core::cuda {
+
+namespace {
+
+constexpr int threads = 256;
+constexpr int tile = 32, tile_threads = 8;
+constexpr int64_t narrow_limit = int64_t{1} << 30;
+
+struct Job {
+  SmallVector<int64_t> shape;
+  Strides in_strides, out_strides;
+  const void* in;
+  void* out;
+  size_t itemsize;
+
+  int rank() const { return static_cast<int>(shape.size()); }
+  int64_t count() const {
+    int64_t n = 1;
+    for (int64_t extent : shape) n *= extent;
+    return n;
+  }
+  bool is_wide() const {
+    int64_t in_span = 1, out_span = 1;
+    for (int i = 0; i < rank(); i++) {
+      in_span += (shape[i] - 1) * std::abs(in_strides[i]);
+      out_span += (shape[i] - 1) * std::abs(out_strides[i]);
+    }
+    return std::max({count(), in_span, out_span}) >= narrow_limit;
+  }
+};
+
+Job make_job(const void* in, const Strides& in_strides, void* out, const Strides& out_strides,
+             const Shape& shape, size_t itemsize) {
+  auto layout = collapse_dims(shape, {in_strides, out_strides});
+  return {layout.shape, layout.strides[0], layout.strides[1], in, out, itemsize};
+}
+
+/** Moves rows in words of up to 16 bytes where everything is aligned to them. */
+void widen(Job& job) {
+  int last = job.rank() - 1;
+  if (job.in_strides[last] != 1 || job.out_strides[last] != 1) {
+    return;
+  }
+  for (size_t word = 16; word > job.itemsize; word /= 2) {
+    auto each = static_cast<int64_t>(word / job.itemsize);
+    bool fits = job.shape[last] % each == 0 && reinterpret_cast<uint64_t>(job.in) % word == 0 &&
+                reinterpret_cast<uint64_t>(job.out) % word == 0;
+    for (int i = 0; i < last; i++) {
+      fits = fits && job.in_strides[i] % each == 0 && job.out_strides[i] % each == 0;
+    }
+    if (fits) {
+      job.shape[last] /= each;
+      for (int i = 0; i < last; i++) {
+        job.in_strides[i] /= each;
+        job.out_strides[i] /= each;
+      }
+      job.itemsize = word;
+      return;
+    }
+  }
+}
+
+void run_strided(const Job& job, const std::string& call, const Stream& s) {
+  int rank = rank_class(job.shape.size());
+  const char* index = job.is_wide() ? "int64_t" : "int32_t";
+  std::string function = call + ", " + index + ", " + std::to_string(rank) + ">";
+  Kernel kernel = kernel_of("copy " + function, "copy", s, [&] {
+    return "#include \"mlx/backend/cuda/kernels/copy.h\"\nusing namespace mlx::core::kernels;\n"
+           "extern \"C\" __global__ void copy(const __grid_constant__ StridedCopy<" +
+           std::to_string(rank) + "> p) { " + function + "(p); }\n";
+  });
+  Parameters parameters;
+  parameters.add(job.count());
+  parameters.add_padded(job.shape, rank, 1);
+  parameters.add(job.in);
+  parameters.add(static_cast<const void*>(job.out));
+  parameters.add_padded(job.in_strides, rank, 0);
+  parameters.add_padded(job.out_strides, rank, 0);
+  parameters.launch(kernel, blocks_for(job.count(), threads), threads, s);
+}
+
+/** The axis along which the input's elements are neighbours, if tiles pay; else -1. */
+int tile_axis(const Job& job) {
+  int last = job.rank() - 1;
+  if (job.itemsize > 8 || job.out_strides[last] != 1 || job.in_strides[last] == 1 ||
+      job.in_strides[last] == 0 || job.shape[last] < 8) {
+    return -1;
+  }
+  for (int i = 0; i < last; i++) {
+    if (job.in_strides[i] == 1 && job.shape[i] >= 8) {
+      return i;
+    }
+  }
+  return -1;
+}
+
+void run_tiled(const Job& job, int axis, const Stream& s) {
+  int last = job.rank() - 1;
+  SmallVector<int64_t> shape;
+  Strides in_strides, out_strides;
+  int64_t matrices = 1;
+  for (int i = 0; i < last; i++) {
+    if (i == axis) continue;
+    shape.push_back(job.shape[i]);
+    in_strides.push_back(job.in_strides[i]);
+    out_strides.push_back(job.out_strides[i]);
+    matrices *= job.shape[i];
+  }
+  int rank = rank_class(std::max<size_t>(shape.size(), 1));
+  int64_t down = (job.shape[axis] + tile - 1) / tile, across = (job.shape[last] + tile - 1) / tile;
+  Parameters parameters;
+  parameters.add(job.shape[axis]);
+  parameters.add(job.shape[last]);
+  parameters.add(job.in_strides[last]);
+  parameters.add(job.out_strides[axis]);
+  parameters.add(down);
+  parameters.add(across);
+  parameters.add_padded(shape, rank, 1);
+  parameters.add(job.in);
+  parameters.add(static_cast<const void*>(job.out));
+  parameters.add_padded(in_strides, rank, 0);
+  parameters.add_padded(out_strides, rank, 0);
+  std::string function =
+      std::string("tiled_copy<") + word_name(job.itemsize) + ", " + std::to_string(rank) + ">";
+  Kernel kernel = kernel_of("copy " + function, "copy", s, [&] {
+    return "#include \"mlx/backend/cuda/kernels/copy.h\"\nusing namespace mlx::core::kernels;\n"
+           "extern \"C\" __global__ void copy(const __grid_constant__ TiledCopy<" +
+           std::to_string(rank) + "> p) { " + function + "(p); }\n";
+  });
+  parameters.launch(kernel, blocks_for(matrices * down * across, 1), dim3(tile, tile_threads), s);
+}
+
+}  // namespace
+
+void copy_strided(const void* in, const Strides& in_strides, void* out, const Strides& out_strides,
+                  const Shape& shape, size_t itemsize, const Stream& s) {
+  Job job = make_job(in, in_strides, out, out_strides, shape, itemsize);
+  if (job.count() == 0) {
+    return;
+  }
+  if (job.rank() == 1 && job.in_strides[0] == 1 && job.out_strides[0] == 1) {
+    check_cuda(cudaMemcpyAsync(out, in, static_cast<size_t>(job.count()) * itemsize,
+                               cudaMemcpyDeviceToDevice, stream_handle(s)),
+               "copying");
+    return;
+  }
+  if (int axis = tile_axis(job); axis >= 0) {
+    run_tiled(job, axis, s);
+    return;
+  }
+  widen(job);
+  run_strided(job, std::string("strided_copy<") + word_name(job.itemsize), s);
+}
+
+void combine_strided(UpdateMode mode, Dtype dtype, const void* in, const Strides& in_strides,
+                     void* out, const Strides& out_strides, const Shape& shape, const Stream& s) {
+  if (mode == UpdateMode::Replace) {
+    copy_strided(in, in_strides, out, out_strides, shape, dtype.size(), s);
+    return;
+  }
+  Job job = make_job(in, in_strides, out, out_strides, shape, dtype.size());
+  if (job.count() > 0) {
+    run_strided(
+        job, std::string("strided_combine<op::") + update_op_name(mode) + ", " + type_name(dtype),
+        s);
+  }
+}
+
+const char* update_op_name(UpdateMode mode) {
+  switch (mode) {
+    case UpdateMode::Sum:
+      return "Add";
+    case UpdateMode::Prod:
+      return "Multiply";
+    case UpdateMode::Max:
+      return "Maximum";
+    case UpdateMode::Min:
+      return "Minimum";
+    default:
+      return "";
+  }
+}
+
+void copy(const array& in, array& out, const Stream& s) {
+  if (in.dtype() != out.dtype()) {
+    Program program;
+    program.inputs = {in.dtype()};
+    program.add_cast(0, out.dtype());
+    program.outputs = {1};
+    std::vector<array> outputs = {out};
+    array source = in.flags().row_contiguous ? in : contiguous(in, s);
+    run_program(program, {source}, outputs, s);
+    return;
+  }
+  allocate_output(out, s);
+  if (out.size() > 0) {
+    copy_strided(input_address(in, s), in.strides(), output_address(out), out.strides(), in.shape(),
+                 in.itemsize(), s);
+  }
+}
+
+array contiguous(const array& a, const Stream& s) {
+  if (a.flags().row_contiguous) {
+    return a;
+  }
+  array out(a.shape(), a.dtype(), nullptr, {});
+  copy(a, out, s);
+  return out;
+}
+
+void take_over(const array& source, array& out, const Stream& s) {
+  if (can_write_over(source, out)) {
+    write_over(source, out, s);
+  } else {
+    copy(source, out, s);
+  }
+}
+
+}  // namespace mlx::core::cuda

@@ -1,0 +1,29 @@
+// Copies between layouts and dtypes on the GPU.
+#pragma once
+
+#include "mlx/array.h"
+#include "mlx/primitives/slice.h"
+
+namespace mlx::core::cuda {
+
+/** out = in, converted; `out` has no data yet and becomes row contiguous. The shapes are equal. */
+void copy(const array& in, array& out, const Stream& s);
+
+/** The array itself if it is row contiguous, else a row-contiguous copy. */
+array contiguous(const array& a, const Stream& s);
+
+/** On raw device memory: strides in elements, `in` and `out` point at the first element. */
+void copy_strided(const void* in, const Strides& in_strides, void* out, const Strides& out_strides,
+                  const Shape& shape, size_t itemsize, const Stream& s);
+
+/** out = mode(out, in), as copy_strided. */
+void combine_strided(UpdateMode mode, Dtype dtype, const void* in, const Strides& in_strides,
+                     void* out, const Strides& out_strides, const Shape& shape, const Stream& s);
+
+/** The table's name of the operation of an update: "Add" and so on. */
+const char* update_op_name(UpdateMode mode);
+
+/** `out` takes over the buffer of `source` where nobody else needs it, else gets a copy. */
+void take_over(const array& source, array& out, const Stream& s);
+
+}  // namespace mlx::core::cuda

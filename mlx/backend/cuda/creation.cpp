@@ -1,0 +1,95 @@
+// arange and random bits on the GPU, and nodes whose result the host has at hand.
+#include "mlx/backend/cuda/copy.h"
+#include "mlx/backend/cuda/parameters.h"
+#include "mlx/backend/cuda/registry.h"
+#include "mlx/backend/cuda/runtime/operand.h"
+#include "mlx/backend/cuda/types.h"
+#include "mlx/primitives/arange.h"
+#include "mlx/primitives/layout.h"
+#include "mlx/primitives/load.h"
+#include "mlx/primitives/random.h"
+
+namespace mlx::core::cuda {
+
+namespace {
+
+constexpr int threads = 256;
+
+uint64_t truncated(double x) {
+  return static_cast<uint64_t>(x >= 0x1p63    ? INT64_MAX
+                               : x >= -0x1p63 ? static_cast<int64_t>(x)
+                                              : INT64_MIN);
+}
+
+void eval_arange(Arange& primitive, const std::vector<array>&, std::vector<array>& outputs) {
+  array& out = outputs[0];
+  const Stream& s = primitive.stream();
+  allocate_output(out, s);
+  auto count = static_cast<int64_t>(out.size());
+  double numbers[] = {primitive.start(), primitive.step()};
+  Parameters parameters;
+  parameters.add(count);
+  parameters.add_value(&numbers[0], 8);
+  parameters.add_value(&numbers[1], 8);
+  parameters.add(static_cast<int64_t>(truncated(numbers[0])));
+  parameters.add(static_cast<int64_t>(truncated(numbers[1])));
+  parameters.add(static_cast<const void*>(output_address(out)));
+  std::string type = type_name(out.dtype());
+  Kernel kernel = kernel_of("arange " + type, "arange", s, [&] {
+    return "#include \"mlx/backend/cuda/kernels/creation.h\"\nusing namespace mlx::core::kernels;\n"
+           "extern \"C\" __global__ void arange(const __grid_constant__ Counting p) { count_up<" +
+           type + ">(p); }\n";
+  });
+  parameters.launch(kernel, blocks_for(count, threads), threads, s);
+}
+
+void eval_random(RandomBits& primitive, const std::vector<array>& inputs,
+                 std::vector<array>& outputs) {
+  array& out = outputs[0];
+  const Stream& s = primitive.stream();
+  allocate_output(out, s);
+  if (out.size() == 0) {
+    return;
+  }
+  auto key_count = static_cast<int64_t>(inputs[0].size() / 2);
+  int64_t bytes = static_cast<int64_t>(out.nbytes()) / key_count;
+  int64_t half = ((bytes + 3) / 4 + 1) / 2;
+  Parameters parameters;
+  bool by_value = key_count == 1 && !inputs[0].buffer().device_memory();
+  array keys = by_value ? inputs[0] : contiguous(inputs[0], s);
+  if (by_value) {
+    const auto* words = keys.data<uint32_t>();
+    uint32_t pair[] = {words[0], words[keys.strides(-1)]};
+    parameters.add(static_cast<const void*>(nullptr));
+    parameters.add_value(pair, 8);
+  } else {
+    parameters.add(input_address(keys, s));
+    parameters.add(int64_t{0});
+  }
+  parameters.add(key_count);
+  parameters.add(bytes);
+  parameters.add(half);
+  parameters.add(static_cast<const void*>(output_address(out)));
+  Kernel kernel = kernel_of("random", "random_bits", s, [] {
+    return std::string(
+        "#include \"mlx/backend/cuda/kernels/creation.h\"\nusing namespace mlx::core::kernels;\n"
+        "extern \"C\" __global__ void random_bits(const __grid_constant__ RandomBits p) { "
+        "fill_random(p); }\n");
+  });
+  parameters.launch(kernel, blocks_for(key_count * half, threads), threads, s);
+}
+
+/** Results that come from files or shapes are made by the host and go to the device with use. */
+template <typename P>
+void eval_on_host(P& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
+  primitive.eval_cpu(inputs, outputs);
+}
+
+const Register<Arange> arange(eval_arange);
+const Register<RandomBits> random_bits(eval_random);
+const Register<Load> load(eval_on_host<Load>);
+const Register<NumberOfElements> number_of_elements(eval_on_host<NumberOfElements>);
+
+}  // namespace
+
+}  // namespace mlx::core::cuda

@@ -1,0 +1,38 @@
+// Kernels compiled at run time for the device at hand, and kept: in memory for the process, on disk
+// in the user's cache folder for the next one.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "mlx/backend/cuda/runtime/streams.h"
+
+namespace mlx::core::cuda {
+
+using Kernel = const void*;
+
+/**
+ * The function `name` (extern "C") of the source text, for the device of `s`. `key` names the text:
+ * equal keys have equal texts, and the text is only made when the key is new to this process.
+ */
+Kernel kernel_of(const std::string& key, const char* name, const Stream& s,
+                 const std::function<std::string()>& source);
+
+/** Machine code of the text for an architecture such as "sm_90". Throws std::runtime_error with the
+ *  compiler's log. Needs no GPU. */
+std::string compile_source(const std::string& source, const std::string& architecture);
+
+/** Starts a kernel on the stream with these arguments; a grid of no blocks is no work. */
+void launch_words(Kernel kernel, dim3 grid, dim3 block, const Stream& s, void** arguments,
+                  size_t shared_bytes = 0);
+
+template <typename... Args>
+void launch(Kernel kernel, dim3 grid, dim3 block, const Stream& s, const Args&... args) {
+  void* pointers[] = {const_cast<void*>(static_cast<const void*>(&args))...};
+  launch_words(kernel, grid, block, s, pointers);
+}
+
+/** Blocks that cover `count` items, `each` per block. Throws past what a grid holds. */
+unsigned blocks_for(int64_t count, int64_t each);
+
+}  // namespace mlx::core::cuda

@@ -1,0 +1,123 @@
+// The folder $XDG_CACHE_HOME/lazuli/cuda, or ~/.cache/lazuli/cuda. Code from it runs with the
+// user's rights, so folder and files must be the user's own and writable by nobody else.
+#include "mlx/backend/cuda/jit_cache.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+namespace mlx::core::cuda {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/** FNV-1a of 64 bits from a starting value. */
+uint64_t hash_from(uint64_t hash, const std::string& text) {
+  for (unsigned char c : text) {
+    hash = (hash ^ c) * 0x100000001b3ull;
+  }
+  return hash ^ (hash >> 29);
+}
+
+bool is_ours(const struct stat& info) {
+  return info.st_uid == geteuid() && (info.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+fs::path make_folder() {
+  const char* base = std::getenv("XDG_CACHE_HOME");
+  const char* home = std::getenv("HOME");
+  fs::path folder;
+  if (base && *base) {
+    folder = fs::path(base) / "lazuli" / "cuda";
+  } else if (home && *home) {
+    folder = fs::path(home) / ".cache" / "lazuli" / "cuda";
+  } else {
+    return {};
+  }
+  std::error_code error;
+  fs::create_directories(folder, error);
+  struct stat info {};
+  if (error || stat(folder.c_str(), &info) != 0 || !S_ISDIR(info.st_mode) || !is_ours(info)) {
+    return {};
+  }
+  return folder;
+}
+
+const fs::path& folder() {
+  static const fs::path path = make_folder();
+  return path;
+}
+
+bool write_all(int file, const std::string& bytes) {
+  size_t done = 0;
+  while (done < bytes.size()) {
+    ssize_t n = write(file, bytes.data() + done, bytes.size() - done);
+    if (n <= 0) {
+      return false;
+    }
+    done += static_cast<size_t>(n);
+  }
+  return true;
+}
+
+}  // namespace
+
+std::string text_digest(const std::string& text) {
+  constexpr char digits[] = "0123456789abcdef";
+  std::string digest;
+  for (uint64_t start : {0xcbf29ce484222325ull, 0x9e3779b97f4a7c15ull}) {
+    uint64_t hash = hash_from(start, text);
+    for (int shift = 60; shift >= 0; shift -= 4) {
+      digest += digits[(hash >> shift) & 15];
+    }
+  }
+  return digest;
+}
+
+std::optional<std::string> read_cached(const std::string& digest) {
+  if (folder().empty()) {
+    return std::nullopt;
+  }
+  int file = open((folder() / digest).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (file < 0) {
+    return std::nullopt;
+  }
+  struct stat info {};
+  std::string code;
+  if (fstat(file, &info) == 0 && S_ISREG(info.st_mode) && is_ours(info)) {
+    code.resize(static_cast<size_t>(info.st_size));
+    size_t done = 0;
+    while (done < code.size()) {
+      ssize_t n = read(file, code.data() + done, code.size() - done);
+      if (n <= 0) {
+        code.clear();
+        break;
+      }
+      done += static_cast<size_t>(n);
+    }
+  }
+  close(file);
+  return code.empty() ? std::nullopt : std::optional(std::move(code));
+}
+
+void write_cached(const std::string& digest, const std::string& code) {
+  if (folder().empty()) {
+    return;
+  }
+  std::string temporary = (folder() / (digest + ".XXXXXX")).string();
+  int file = mkostemp(temporary.data(), O_CLOEXEC);
+  if (file < 0) {
+    return;
+  }
+  bool written = write_all(file, code);
+  close(file);
+  if (!written || rename(temporary.c_str(), (folder() / digest).c_str()) != 0) {
+    unlink(temporary.c_str());
+  }
+}
+
+}  // namespace mlx::core::cuda

@@ -1,0 +1,19 @@
+// Compiled kernels on disk. Files belong to the user alone and appear whole or not at all.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace mlx::core::cuda {
+
+/** 128 bits that depend on every byte of the text, as hexadecimal digits. */
+std::string text_digest(const std::string& text);
+
+/** The entry's bytes; nothing if there is none that is ours and safe to load. */
+std::optional<std::string> read_cached(const std::string& digest);
+
+/** Keeps an entry. Failing to do so is no error: the next process compiles again. */
+void write_cached(const std::string& digest, const std::string& code);
+
+}  // namespace mlx::core::cuda

@@ -1,0 +1,33 @@
+// What a kernel reports when it meets an index outside its array. Shared by host and device.
+#pragma once
+
+#include "mlx/kernels/base.h"
+
+namespace mlx::core::kernels {
+
+enum class FaultOp : int32_t { gather, take_along_axis, scatter, scatter_axis };
+
+struct Fault {
+  int32_t raised;
+  FaultOp op;
+  int64_t index, axis, extent;
+};
+
+#ifdef __CUDACC__
+/** Reports; of several faults at once any one may remain. */
+MLX_FN void report(Fault* slot, FaultOp op, int64_t index, int64_t axis, int64_t extent) {
+  slot->op = op;
+  slot->index = index;
+  slot->axis = axis;
+  slot->extent = extent;
+  __threadfence_system();
+  *reinterpret_cast<volatile int32_t*>(&slot->raised) = 1;
+}
+#else
+inline const char* fault_op_name(FaultOp op) {
+  constexpr const char* names[] = {"gather", "take_along_axis", "scatter", "scatter_axis"};
+  return names[static_cast<int>(op)];
+}
+#endif
+
+}  // namespace mlx::core::kernels

@@ -1,0 +1,133 @@
+// Reductions: along rows by neighbouring threads, down columns by one thread per column and strip,
+// and the merging of the parts of long ones.
+#pragma once
+
+#include "mlx/backend/cuda/kernels/fold.h"
+
+namespace mlx::core::kernels {
+
+template <int kept, int reduced>
+struct Reduction {
+  int64_t outputs, length;       // results, and values for each
+  int64_t chunks, chunk_length;  // parts of the length, which different blocks take
+  double divisor, ddof;
+  const void* in;
+  void* out;
+  void* totals;  // with several chunks: theirs, [chunk][output]
+  int64_t kept_shape[kept], kept_strides[1][kept];
+  int64_t reduced_shape[reduced], reduced_strides[1][reduced];
+};
+
+constexpr int reduce_threads = 256;
+
+template <typename F, typename Out, int kept, int reduced>
+MLX_FN void put_total(const Reduction<kept, reduced>& p, typename F::Total total, int64_t output,
+                      int64_t chunk) {
+  if (p.chunks > 1) {
+    static_cast<typename F::Total*>(p.totals)[chunk * p.outputs + output] = total;
+  } else {
+    store<Out>(p.out, output, F::finish(total, p.divisor, p.ddof));
+  }
+}
+
+/** Values [begin, end) of a row of neighbours, dealt to `lanes` threads. */
+template <typename F, typename T, int lanes>
+MLX_FN typename F::Part fold_dense(const T* row, int64_t begin, int64_t end, int lane) {
+  constexpr int width = 16 / sizeof(T);
+  auto part = F::start();
+  int64_t i = begin;
+  auto first = reinterpret_cast<uint64_t>(row + begin);
+  if (first % sizeof(T) == 0) {
+    int64_t skip = static_cast<int64_t>((16 - first % 16) % 16 / sizeof(T));
+    int64_t head = begin + skip < end ? begin + skip : end;
+    for (i = begin + lane; i < head; i += lanes) F::add(part, load<T>(row, i), i);
+    int64_t body = head + (end - head) / width * width;
+    for (i = head + lane * width; i < body; i += lanes * width) {
+      auto pack = load_pack<T, width>(row, i);
+#pragma unroll
+      for (int k = 0; k < width; k++) F::add(part, from_stored<T>(pack.at[k]), i + k);
+    }
+    i = body;
+  }
+  for (i += lane; i < end; i += lanes) F::add(part, load<T>(row, i), i);
+  return part;
+}
+
+template <typename F, typename T, typename Out, int lanes, bool dense, int kept, int reduced>
+MLX_FN void reduce_rows(const Reduction<kept, reduced>& p) {
+  __shared__ typename F::Total shared[reduce_threads];
+  int lane = threadIdx.x % lanes;
+  int64_t task = static_cast<int64_t>(blockIdx.x) * (reduce_threads / lanes) + threadIdx.x / lanes;
+  bool active = task < p.outputs * p.chunks;
+  int64_t output = active ? task / p.chunks : 0;
+  int64_t chunk = active ? task % p.chunks : 0;
+  int64_t begin = chunk * p.chunk_length;
+  int64_t end = begin + p.chunk_length < p.length ? begin + p.chunk_length : p.length;
+  if (!active) end = begin;
+  int64_t at[1];
+  find_places<int64_t>(output, p.kept_shape, p.kept_strides, at);
+  const T* row = static_cast<const T*>(p.in) + at[0];
+  auto part = F::start();
+  if constexpr (dense) {
+    part = fold_dense<F, T, lanes>(row, begin, end, lane);
+  } else {
+    for (int64_t i = begin + lane; i < end; i += lanes) {
+      int64_t place[1];
+      find_places<int64_t>(i, p.reduced_shape, p.reduced_strides, place);
+      F::add(part, load<T>(row, place[0]), i);
+    }
+  }
+  auto total = merge_lanes<F, lanes>(F::total(part), shared);
+  if (active && lane == 0) put_total<F, Out>(p, total, output, chunk);
+}
+
+constexpr int column_threads = 32, strips = reduce_threads / column_threads;
+
+/** Neighbouring threads take neighbouring results; threadIdx.y is the strip. */
+template <typename F, typename T, typename Out, int kept, int reduced>
+MLX_FN void reduce_columns(const Reduction<kept, reduced>& p) {
+  __shared__ typename F::Total shared[strips][column_threads];
+  int64_t output = static_cast<int64_t>(blockIdx.x) * column_threads + threadIdx.x;
+  int64_t chunk = blockIdx.y;
+  int64_t begin = chunk * p.chunk_length;
+  int64_t end = begin + p.chunk_length < p.length ? begin + p.chunk_length : p.length;
+  bool active = output < p.outputs;
+  int64_t at[1];
+  find_places<int64_t>(active ? output : 0, p.kept_shape, p.kept_strides, at);
+  const T* column = static_cast<const T*>(p.in) + at[0];
+  auto part = F::start();
+  if (active) {
+#pragma unroll 4
+    for (int64_t i = begin + threadIdx.y; i < end; i += strips) {
+      int64_t place[1];
+      find_places<int64_t>(i, p.reduced_shape, p.reduced_strides, place);
+      F::add(part, load<T>(column, place[0]), i);
+    }
+  }
+  shared[threadIdx.y][threadIdx.x] = F::total(part);
+  __syncthreads();
+  if (threadIdx.y == 0 && active) {
+    auto total = shared[0][threadIdx.x];
+    for (int k = 1; k < strips; k++) total = F::merge(total, shared[k][threadIdx.x]);
+    put_total<F, Out>(p, total, output, chunk);
+  }
+}
+
+template <typename F, typename Out, int kept, int reduced>
+MLX_FN void merge_chunks(const Reduction<kept, reduced>& p) {
+  __shared__ typename F::Total shared[reduce_threads];
+  int64_t output = static_cast<int64_t>(blockIdx.x) * (reduce_threads / 32) + threadIdx.x / 32;
+  auto* totals = static_cast<const typename F::Total*>(p.totals);
+  auto total = F::total(F::start());
+  if (output < p.outputs) {
+    for (int64_t c = threadIdx.x % 32; c < p.chunks; c += 32) {
+      total = F::merge(total, totals[c * p.outputs + output]);
+    }
+  }
+  total = merge_lanes<F, 32>(total, shared);
+  if (output < p.outputs && threadIdx.x % 32 == 0) {
+    store<Out>(p.out, output, F::finish(total, p.divisor, p.ddof));
+  }
+}
+
+}  // namespace mlx::core::kernels

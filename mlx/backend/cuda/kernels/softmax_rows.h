@@ -1,0 +1,93 @@
+// Softmax: a block or a warp per row where the values are neighbours, a thread per column else.
+#pragma once
+
+#include "mlx/backend/cuda/kernels/fold.h"
+#include "mlx/kernels/softmax.h"
+
+namespace mlx::core::kernels {
+
+struct SoftmaxRows {
+  int64_t outer, length, inner;
+  const void* in;
+  void* out;
+  const void* direction;  // of the Jacobian
+};
+
+template <typename C>
+struct MaxFold {
+  using Total = C;
+  MLX_FN static C merge(C a, C b) { return MaxOp().apply(a, b); }
+};
+template <typename C>
+struct SumFold {
+  using Total = C;
+  MLX_FN static C merge(C a, C b) { return a + b; }
+};
+
+constexpr int softmax_threads = 256;
+
+template <typename T, int lanes>
+MLX_FN void softmax_rows(const SoftmaxRows& p) {
+  using C = Computed<T>;
+  __shared__ C shared[softmax_threads];
+  int lane = threadIdx.x % lanes;
+  int64_t row = static_cast<int64_t>(blockIdx.x) * (softmax_threads / lanes) + threadIdx.x / lanes;
+  int64_t n = row < p.outer ? p.length : 0;
+  const T* in = static_cast<const T*>(p.in) + row * p.length;
+  T* out = static_cast<T*>(p.out) + row * p.length;
+  C shift = -inf_f;
+#pragma unroll 4
+  for (int64_t i = lane; i < n; i += lanes) shift = MaxOp().apply(shift, computed(in[i]));
+  shift = merge_lanes<MaxFold<C>, lanes>(shift, shared);
+  __syncthreads();
+  C sum = 0;
+#pragma unroll 4
+  for (int64_t i = lane; i < n; i += lanes) sum += exp_nonpositive(computed(in[i]) - shift);
+  sum = merge_lanes<SumFold<C>, lanes>(sum, shared);
+  C scale = C(1) / sum;
+#pragma unroll 4
+  for (int64_t i = lane; i < n; i += lanes) {
+    out[i] = rounded<T>(exp_nonpositive(computed(in[i]) - shift) * scale);
+  }
+}
+
+template <typename T>
+MLX_FN void softmax_columns(const SoftmaxRows& p) {
+  using C = Computed<T>;
+  int64_t column = thread_number<int64_t>();
+  if (column >= p.outer * p.inner) return;
+  int64_t first = column / p.inner * p.length * p.inner + column % p.inner;
+  const T* in = static_cast<const T*>(p.in) + first;
+  T* out = static_cast<T*>(p.out) + first;
+  C shift = -inf_f;
+  for (int64_t i = 0; i < p.length; i++) shift = MaxOp().apply(shift, computed(in[i * p.inner]));
+  double sum = 0;
+  for (int64_t i = 0; i < p.length; i++) {
+    sum += exp_nonpositive(computed(in[i * p.inner]) - shift);
+  }
+  C scale = static_cast<C>(1.0 / sum);
+  for (int64_t i = 0; i < p.length; i++) {
+    out[i * p.inner] = rounded<T>(exp_nonpositive(computed(in[i * p.inner]) - shift) * scale);
+  }
+}
+
+/** out = y (d - sum(d y)) for each row y = in and direction d. */
+template <typename T, int lanes>
+MLX_FN void softmax_jacobian(const SoftmaxRows& p) {
+  using C = Computed<T>;
+  __shared__ C shared[softmax_threads];
+  int lane = threadIdx.x % lanes;
+  int64_t row = static_cast<int64_t>(blockIdx.x) * (softmax_threads / lanes) + threadIdx.x / lanes;
+  int64_t n = row < p.outer ? p.length : 0;
+  const T* y = static_cast<const T*>(p.in) + row * p.length;
+  const T* d = static_cast<const T*>(p.direction) + row * p.length;
+  T* out = static_cast<T*>(p.out) + row * p.length;
+  C sum = 0;
+  for (int64_t i = lane; i < n; i += lanes) sum += computed(y[i]) * computed(d[i]);
+  sum = merge_lanes<SumFold<C>, lanes>(sum, shared);
+  for (int64_t i = lane; i < n; i += lanes) {
+    out[i] = rounded<T>(computed(y[i]) * (computed(d[i]) - sum));
+  }
+}
+
+}  // namespace mlx::core::kernels

@@ -1,0 +1,143 @@
+// Matrix products on the GPU: from shapes and strides to batched products.
+#include "mlx/primitives/matmul.h"
+
+#include "mlx/backend/common/layout.h"
+#include "mlx/backend/cuda/copy.h"
+#include "mlx/backend/cuda/matmul_plan.h"
+#include "mlx/backend/cuda/program.h"
+#include "mlx/backend/cuda/registry.h"
+#include "mlx/backend/cuda/runtime/operand.h"
+#include "mlx/backend/cuda/runtime/streams.h"
+
+namespace mlx::core::cuda {
+
+namespace {
+
+/** Whether the last two axes have neighbours along one of them and whole rows along the other. */
+bool is_matrix(const array& a) {
+  int64_t row = a.strides(-2), column = a.strides(-1);
+  return (column == 1 && row >= a.shape(-1)) || (row == 1 && column >= a.shape(-2));
+}
+
+array as_matrix(const array& a, const Stream& s) { return is_matrix(a) ? a : contiguous(a, s); }
+
+MatrixOperand operand(const array& a, const Stream& s) {
+  bool transposed = a.strides(-1) != 1 || a.strides(-2) < a.shape(-1);
+  return {input_address(a, s), transposed, transposed ? a.strides(-1) : a.strides(-2), 0};
+}
+
+Strides batch_strides(const array& in, size_t axes) {
+  Strides strides(axes, 0);
+  size_t missing = axes - (in.ndim() - 2);
+  for (size_t i = missing; i < axes; i++) {
+    strides[i] = in.shape()[i - missing] == 1 ? 0 : in.strides()[i - missing];
+  }
+  return strides;
+}
+
+const void* moved(const void* data, int64_t elements, Dtype dtype) {
+  return static_cast<const char*>(data) + elements * static_cast<int64_t>(dtype.size());
+}
+
+/** Runs `p` for every position of the batch axes; the last one goes in one call. */
+void run_batch(Product p, const array& a, const array& b, const array& out, const Stream& s) {
+  size_t axes = out.ndim() - 2;
+  Shape batch(out.shape().begin(), out.shape().end() - 2);
+  auto layout = collapse_dims(
+      batch, {batch_strides(a, axes), batch_strides(b, axes), batch_strides(out, axes)});
+  auto& [sizes, strides] = layout;
+  size_t last = sizes.size() - 1;
+  bool folds = !p.a.transposed && strides[1][last] == 0 && sizes[last] > 1 &&
+               strides[0][last] == p.m * p.a.stride && strides[2][last] == p.m * p.n;
+  if (folds) {
+    p.m *= sizes[last];
+    p.batch = 1;
+  } else {
+    p.batch = sizes[last];
+    p.a.batch_stride = strides[0][last];
+    p.b.batch_stride = strides[1][last];
+    p.out_batch_stride = p.batch > 1 ? strides[2][last] : 0;
+  }
+  int64_t outer = 1;
+  for (size_t i = 0; i < last; i++) outer *= sizes[i];
+  sizes.pop_back();
+  for (int64_t i = 0; i < outer; i++) {
+    Product one = p;
+    one.a.data = moved(p.a.data, element_offset(i, sizes, strides[0]), p.dtype);
+    one.b.data = moved(p.b.data, element_offset(i, sizes, strides[1]), p.dtype);
+    one.out = const_cast<void*>(moved(p.out, element_offset(i, sizes, strides[2]), p.dtype));
+    run_product(one, s);
+  }
+}
+
+void multiply(const array& a_in, const array& b_in, float alpha, float beta, const void* bias,
+              array& out, const Stream& s) {
+  array a = as_matrix(a_in, s), b = as_matrix(b_in, s);
+  Product p{out.dtype(), out.shape(-2), out.shape(-1),       a.shape(-1),
+            1,           operand(a, s), operand(b, s),       alpha,
+            beta,        bias,          output_address(out), 0};
+  run_batch(p, a, b, out, s);
+}
+
+void eval_matmul(Matmul& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
+  array& out = outputs[0];
+  const Stream& s = primitive.stream();
+  allocate_output(out, s);
+  if (out.size() == 0) {
+    return;
+  }
+  if (inputs[0].shape(-1) == 0) {
+    check_cuda(cudaMemsetAsync(output_address(out), 0, out.nbytes(), stream_handle(s)), "clearing");
+    return;
+  }
+  multiply(inputs[0], inputs[1], 1.0f, 0.0f, nullptr, out, s);
+}
+
+/** out = c, broadcast to its shape, times `factor` if that is not 1. */
+void place(const array& c, float factor, array& out, const Stream& s) {
+  Program program;
+  program.inputs = {c.dtype()};
+  program.outputs = {0};
+  std::vector<array> inputs = {c}, outputs = {out};
+  if (factor != 1.0f) {
+    program.inputs.push_back(c.dtype());
+    inputs.push_back(array(factor, c.dtype()));
+    program.outputs = {program.add(ElementwiseOp::Multiply, 0, 1)};
+  }
+  run_program(program, inputs, outputs, s);
+}
+
+void eval_addmm(AddMM& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
+  const array& c = inputs[2];
+  array& out = outputs[0];
+  const Stream& s = primitive.stream();
+  auto [alpha, beta] = primitive.state();
+  if (inputs[0].shape(-1) == 0 || out.size() == 0) {
+    place(c, beta, out, s);
+    return;
+  }
+  Strides c_strides = broadcast_strides(c, out.shape());
+  bool is_row = beta == 1.0f && c_strides[out.ndim() - 1] == 1 && out.dtype() != float64 &&
+                out.dtype() != complex64;
+  for (size_t i = 0; i + 1 < out.ndim(); i++) {
+    is_row = is_row && (c_strides[i] == 0 || out.shape()[i] == 1);
+  }
+  if (is_row) {
+    allocate_output(out, s);
+    multiply(inputs[0], inputs[1], alpha, 0.0f, input_address(c, s), out, s);
+    return;
+  }
+  if (c.flags().row_contiguous && can_write_over(c, out) && c.shape() == out.shape()) {
+    write_over(c, out, s);
+  } else {
+    place(c.flags().row_contiguous ? c : contiguous(c, s), 1.0f, out, s);
+  }
+  multiply(inputs[0], inputs[1], alpha, beta, nullptr, out, s);
+}
+
+const Register<Matmul> matmul(eval_matmul);
+const Register<AddMM> addmm(eval_addmm);
+
+}  // namespace
+
+}  // namespace mlx::core::cuda

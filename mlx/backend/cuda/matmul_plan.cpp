@@ -1,0 +1,199 @@
+// cuBLASLt knows columns first, so the product is handed over transposed: out' = b' a'.
+#include "mlx/backend/cuda/matmul_plan.h"
+
+#include <cublasLt.h>
+
+#include <array>
+#include <cstdlib>
+#include <map>
+#include <mutex>
+
+#include "mlx/backend/cuda/runtime/allocator.h"
+#include "mlx/backend/cuda/runtime/streams.h"
+#include "mlx/core/errors.h"
+
+namespace mlx::core::cuda {
+
+namespace {
+
+constexpr size_t workspace_bytes = size_t{32} << 20;
+
+void check_cublas(cublasStatus_t code, const char* what) {
+  if (code != CUBLAS_STATUS_SUCCESS) {
+    throw std::runtime_error(error_message(OpScope::current(), "cuBLASLt failed while ", what, ": ",
+                                           cublasLtGetStatusString(code), "."));
+  }
+}
+
+cublasLtHandle_t library() {
+  static cublasLtHandle_t handle = [] {
+    cublasLtHandle_t made;
+    check_cublas(cublasLtCreate(&made), "starting");
+    return made;
+  }();
+  return handle;
+}
+
+struct Types {
+  cudaDataType_t data, scale;
+  cublasComputeType_t compute;
+};
+
+/** float32 is float32 unless the user asks for less. */
+cublasComputeType_t float_compute() {
+  static const bool reduced = [] {
+    const char* value = std::getenv("MLX_ENABLE_TF32");
+    return value && *value && *value != '0';
+  }();
+  return reduced ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+}
+
+Types types_of(Dtype dtype) {
+  switch (dtype.val()) {
+    case Dtype::Val::float32:
+      return {CUDA_R_32F, CUDA_R_32F, float_compute()};
+    case Dtype::Val::float16:
+      return {CUDA_R_16F, CUDA_R_32F, CUBLAS_COMPUTE_32F};
+    case Dtype::Val::bfloat16:
+      return {CUDA_R_16BF, CUDA_R_32F, CUBLAS_COMPUTE_32F};
+    case Dtype::Val::float64:
+      return {CUDA_R_64F, CUDA_R_64F, CUBLAS_COMPUTE_64F};
+    case Dtype::Val::complex64:
+      return {CUDA_C_32F, CUDA_C_32F, float_compute()};
+    default:
+      fail(OpScope::current(), "Products of ", dtype_name(dtype),
+           " are not available on the GPU in this version; run it with stream=mx.cpu.");
+  }
+}
+
+/** The largest power of two up to 16 that divides the address. */
+uint32_t alignment(const void* address) {
+  auto bits = reinterpret_cast<uint64_t>(address) | 16;
+  return static_cast<uint32_t>(bits & (~bits + 1));
+}
+
+using Key = std::array<int64_t, 18>;
+
+Key key_of(const Product& p) {
+  return {static_cast<int64_t>(p.dtype.val()),
+          p.m,
+          p.n,
+          p.k,
+          p.batch,
+          p.a.transposed,
+          p.a.stride,
+          p.a.batch_stride,
+          p.b.transposed,
+          p.b.stride,
+          p.b.batch_stride,
+          p.out_batch_stride,
+          p.bias != nullptr,
+          p.beta != 0,
+          alignment(p.a.data),
+          alignment(p.b.data),
+          alignment(p.out),
+          alignment(p.bias)};
+}
+
+/** Descriptors of one form of product with its algorithm. Never destroyed: forms are few. */
+struct Plan {
+  cublasLtMatmulDesc_t product;
+  cublasLtMatrixLayout_t a, b, out;
+  cublasLtMatmulAlgo_t algorithm;
+};
+
+template <typename T>
+void set(cublasLtMatmulDesc_t description, cublasLtMatmulDescAttributes_t name, const T& value) {
+  check_cublas(cublasLtMatmulDescSetAttribute(description, name, &value, sizeof(value)),
+               "describing a product");
+}
+
+cublasLtMatrixLayout_t layout(cudaDataType_t type, int64_t rows, int64_t columns, int64_t stride,
+                              int64_t batch, int64_t batch_stride) {
+  cublasLtMatrixLayout_t made;
+  check_cublas(cublasLtMatrixLayoutCreate(&made, type, static_cast<uint64_t>(rows),
+                                          static_cast<uint64_t>(columns), stride),
+               "describing a matrix");
+  auto count = static_cast<int32_t>(batch);
+  cublasLtMatrixLayoutSetAttribute(made, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count, sizeof(count));
+  cublasLtMatrixLayoutSetAttribute(made, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &batch_stride,
+                                   sizeof(batch_stride));
+  return made;
+}
+
+/** An operand as its transpose, columns first: the rows of the matrix are its columns. */
+cublasLtMatrixLayout_t operand_layout(const MatrixOperand& x, cudaDataType_t type, int64_t rows,
+                                      int64_t columns, int64_t batch) {
+  return x.transposed ? layout(type, rows, columns, x.stride, batch, x.batch_stride)
+                      : layout(type, columns, rows, x.stride, batch, x.batch_stride);
+}
+
+void choose_algorithm(Plan& plan, const Product& p) {
+  cublasLtMatmulPreference_t preference;
+  check_cublas(cublasLtMatmulPreferenceCreate(&preference), "choosing an algorithm");
+  auto prefer = [&](cublasLtMatmulPreferenceAttributes_t name, auto value) {
+    cublasLtMatmulPreferenceSetAttribute(preference, name, &value, sizeof(value));
+  };
+  prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace_bytes);
+  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment(p.b.data));
+  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment(p.a.data));
+  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment(p.out));
+  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment(p.out));
+  cublasLtMatmulHeuristicResult_t found{};
+  int count = 0;
+  auto code = cublasLtMatmulAlgoGetHeuristic(library(), plan.product, plan.b, plan.a, plan.out,
+                                             plan.out, preference, 1, &found, &count);
+  cublasLtMatmulPreferenceDestroy(preference);
+  check_cublas(count > 0 || code != CUBLAS_STATUS_SUCCESS ? code : CUBLAS_STATUS_NOT_SUPPORTED,
+               "choosing an algorithm");
+  plan.algorithm = found.algo;
+}
+
+Plan make_plan(const Product& p) {
+  Types types = types_of(p.dtype);
+  Plan plan{};
+  check_cublas(cublasLtMatmulDescCreate(&plan.product, types.compute, types.scale),
+               "describing a product");
+  // The first operand of the transposed product is b'.
+  set(plan.product, CUBLASLT_MATMUL_DESC_TRANSA, p.b.transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
+  set(plan.product, CUBLASLT_MATMUL_DESC_TRANSB, p.a.transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
+  if (p.bias) {
+    set(plan.product, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+    set(plan.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias);
+  }
+  plan.a = operand_layout(p.a, types.data, p.m, p.k, p.batch);
+  plan.b = operand_layout(p.b, types.data, p.k, p.n, p.batch);
+  plan.out = layout(types.data, p.n, p.m, p.n, p.batch, p.out_batch_stride);
+  choose_algorithm(plan, p);
+  return plan;
+}
+
+}  // namespace
+
+void run_product(const Product& p, const Stream& s) {
+  static auto* mutex = new std::mutex;
+  static auto* plans = new std::map<Key, Plan>;
+  cudaStream_t stream = stream_handle(s);
+  std::lock_guard lock(*mutex);  // the plan's bias is set for each call
+  Key key = key_of(p);
+  auto it = plans->find(key);
+  if (it == plans->end()) {
+    it = plans->emplace(key, make_plan(p)).first;
+  }
+  const Plan& plan = it->second;
+  if (p.bias) {
+    set(plan.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias);
+  }
+  double wide[2] = {p.alpha, p.beta};
+  float complex[2][2] = {{p.alpha, 0}, {p.beta, 0}};
+  bool is_wide = p.dtype == float64;
+  const void* alpha = is_wide ? static_cast<const void*>(&wide[0]) : complex[0];
+  const void* beta = is_wide ? static_cast<const void*>(&wide[1]) : complex[1];
+  Scratch workspace(workspace_bytes, s);
+  check_cublas(cublasLtMatmul(library(), plan.product, alpha, p.b.data, plan.b, p.a.data, plan.a,
+                              beta, p.out, plan.out, p.out, plan.out, &plan.algorithm,
+                              workspace.get(), workspace_bytes, stream),
+               "multiplying");
+}
+
+}  // namespace mlx::core::cuda

@@ -1,0 +1,46 @@
+// Arguments of a kernel that takes one struct of 64-bit words, whose size depends on the call.
+#pragma once
+
+#include <cstring>
+#include <vector>
+
+#include "mlx/backend/cuda/jit.h"
+
+namespace mlx::core::cuda {
+
+class Parameters {
+ public:
+  Parameters() { words_.reserve(64); }
+
+  void add(int64_t x) { words_.push_back(static_cast<uint64_t>(x)); }
+  void add(const void* address) { words_.push_back(reinterpret_cast<uint64_t>(address)); }
+  void add_value(const void* value, size_t bytes) {
+    uint64_t word = 0;
+    std::memcpy(&word, value, bytes);
+    words_.push_back(word);
+  }
+  /** The last `rank` entries for a list that may be shorter; `fill` in front of it. */
+  template <typename List>
+  void add_padded(const List& list, int rank, int64_t fill) {
+    for (int i = rank - static_cast<int>(list.size()); i > 0; i--) {
+      add(fill);
+    }
+    for (auto x : list) {
+      add(static_cast<int64_t>(x));
+    }
+  }
+
+  void launch(Kernel kernel, dim3 grid, dim3 block, const Stream& s) {
+    void* arguments[] = {words_.data()};
+    launch_words(kernel, grid, block, s, arguments);
+  }
+
+ private:
+  std::vector<uint64_t> words_;
+};
+
+/** The number of dimensions that a kernel for `rank` of them is made for: few sorts serve all.
+ *  Throws past the most that there is. */
+int rank_class(size_t rank);
+
+}  // namespace mlx::core::cuda

@@ -1,0 +1,289 @@
+// From arrays to launches of program kernels: how each input is walked, how wide, and which
+// compiled variant that takes.
+#include "mlx/backend/cuda/program.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <mutex>
+#include <unordered_map>
+
+#include "mlx/backend/common/layout.h"
+#include "mlx/backend/cuda/copy.h"
+#include "mlx/backend/cuda/parameters.h"
+#include "mlx/backend/cuda/program_parts.h"
+#include "mlx/backend/cuda/program_source.h"
+#include "mlx/backend/cuda/registry.h"
+#include "mlx/backend/cuda/runtime/operand.h"
+#include "mlx/core/errors.h"
+#include "mlx/primitives/elementwise.h"
+#include "mlx/primitives/fused.h"
+
+namespace mlx::core::cuda {
+
+namespace {
+
+constexpr int64_t narrow_limit = int64_t{1} << 30;
+/** Inputs at least this large are put in order first when their rows jump through memory. */
+constexpr size_t reorder_size = size_t{1} << 14;
+
+/** A number for each distinct program of the process, to name its kernels by. */
+std::string program_key(const Program& program) {
+  struct Known {
+    Program program;
+    size_t number;
+  };
+  static auto* mutex = new std::mutex;
+  static auto* known = new std::unordered_map<size_t, std::vector<Known>>;
+  static size_t next = 0;
+  size_t hash = program.hash();
+  std::lock_guard lock(*mutex);
+  auto& bucket = (*known)[hash];
+  for (auto& k : bucket) {
+    if (k.program == program) {
+      return std::to_string(k.number);
+    }
+  }
+  program.validate();
+  bucket.push_back({program, next++});
+  return std::to_string(bucket.back().number);
+}
+
+class Run {
+ public:
+  Run(const Program& program, const std::vector<array>& inputs, std::vector<array>& outputs,
+      const Stream& s)
+      : program_(program), outputs_(outputs), stream_(s), n_(outputs[0].size()) {
+    for (const auto& in : inputs) {
+      inputs_.push_back(&in);
+    }
+  }
+
+  void execute() {
+    if (n_ == 0) {
+      for (auto& out : outputs_) {
+        out.set_data(allocator::malloc(0));
+      }
+      return;
+    }
+    choose_access();
+    read_addresses();
+    make_outputs();
+    choose_width();
+    start();
+  }
+
+ private:
+  /** Whether all inputs that are no scalars share one dense layout. */
+  bool find_common_layout() {
+    model_ = nullptr;
+    for (const array* in : inputs_) {
+      if (in->size() == 1) continue;
+      if (in->shape() != outputs_[0].shape() || !in->flags().contiguous ||
+          in->data_size() != in->size()) {
+        return false;
+      }
+      bool same = !model_ || (in->flags().row_contiguous && model_->flags().row_contiguous) ||
+                  in->strides() == model_->strides();
+      if (!same) return false;
+      if (!model_) model_ = in;
+    }
+    return true;
+  }
+
+  void choose_access() {
+    bool dense = find_common_layout();
+    if (!dense) {
+      model_ = nullptr;
+      reorder_wide();
+    }
+    const Shape& shape = outputs_[0].shape();
+    std::vector<Strides> strides;
+    for (const array* in : inputs_) {
+      bool in_order = in->flags().row_contiguous && in->shape() == shape;
+      if (in->size() == 1) {
+        variant_.inputs.push_back(ProgramVariant::one);
+      } else if (dense || in_order) {
+        variant_.inputs.push_back(ProgramVariant::in_order);
+      } else {
+        variant_.inputs.push_back(ProgramVariant::strided);
+        strides.push_back(broadcast_strides(*in, shape));
+      }
+    }
+    variant_.wide = static_cast<int64_t>(n_) >= narrow_limit;
+    variant_.rank = 0;
+    if (!strides.empty()) {
+      for (auto& s : strides) {
+        variant_.wide |= static_cast<int64_t>(layout_span(shape, s)) >= narrow_limit;
+      }
+      layout_ = collapse_dims(shape, std::move(strides));
+      variant_.rank = rank_class(layout_.shape.size());
+    }
+  }
+
+  void reorder_wide() {
+    reordered_.reserve(inputs_.size());
+    for (auto& in : inputs_) {
+      if (in->flags().row_contiguous || in->size() < reorder_size) continue;
+      int axis = static_cast<int>(in->ndim()) - 1;
+      while (axis > 0 && in->shape(axis) == 1) --axis;
+      if (std::abs(in->strides(axis)) > 1) {
+        reordered_.push_back(contiguous(*in, stream_));
+        in = &reordered_.back();
+      }
+    }
+  }
+
+  void read_addresses() {
+    for (const array* in : inputs_) {
+      addresses_.push_back(is_host_scalar(*in) ? nullptr : input_address(*in, stream_));
+    }
+  }
+
+  void make_outputs() {
+    for (auto& out : outputs_) {
+      if (take_over_input(out)) continue;
+      if (model_ && !model_->flags().row_contiguous) {
+        allocate_output_like(out, *model_, stream_);
+      } else {
+        allocate_output(out, stream_);
+      }
+    }
+  }
+
+  // A pack is read before it is written, so any input that is walked in order will do.
+  bool take_over_input(array& out) {
+    for (size_t i = 0; i < inputs_.size(); i++) {
+      const array& in = *inputs_[i];
+      if (variant_.inputs[i] == ProgramVariant::in_order && in.shape() == out.shape() &&
+          can_write_over(in, out)) {
+        write_over(in, out, stream_);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  void choose_width() {
+    size_t widest = 1;
+    uint64_t addresses = 0;
+    for (size_t i = 0; i < inputs_.size(); i++) {
+      if (variant_.inputs[i] != ProgramVariant::in_order) continue;
+      widest = std::max(widest, inputs_[i]->itemsize());
+    }
+    for (auto& out : outputs_) {
+      widest = std::max(widest, out.itemsize());
+    }
+    int width = static_cast<int>(16 / widest);
+    for (size_t i = 0; i < inputs_.size(); i++) {
+      if (variant_.inputs[i] != ProgramVariant::in_order) continue;
+      addresses |= reinterpret_cast<uint64_t>(addresses_[i]) / inputs_[i]->itemsize();
+    }
+    for (auto& out : outputs_) {
+      addresses |= reinterpret_cast<uint64_t>(output_address(out)) / out.itemsize();
+    }
+    bool whole_rows = !variant_.rank || layout_.shape.back() % width == 0;
+    bool fills = static_cast<int64_t>(n_) >= int64_t{width} * 132 * program_threads;
+    variant_.width = addresses % width == 0 && whole_rows && fills ? width : 1;
+  }
+
+  void start() {
+    Parameters parameters;
+    parameters.add(static_cast<int64_t>(n_));
+    if (variant_.rank) {
+      parameters.add_padded(layout_.shape, variant_.rank, 1);
+    }
+    for (size_t i = 0; i < inputs_.size(); i++) {
+      parameters.add(addresses_[i]);
+      if (addresses_[i]) {
+        parameters.add(int64_t{0});
+      } else {
+        parameters.add_value(inputs_[i]->data<char>(), inputs_[i]->itemsize());
+      }
+    }
+    for (auto& out : outputs_) {
+      parameters.add(output_address(out));
+    }
+    for (auto& strides : layout_.strides) {
+      parameters.add_padded(strides, variant_.rank, 0);
+    }
+    Kernel kernel = kernel_of("program " + program_key(program_) + variant_.key(), "program",
+                              stream_, [this] { return program_source(program_, variant_); });
+    unsigned blocks =
+        blocks_for(static_cast<int64_t>(n_), int64_t{variant_.width} * program_threads);
+    parameters.launch(kernel, blocks, program_threads, stream_);
+  }
+
+ private:
+  const Program& program_;
+  std::vector<const array*> inputs_;
+  std::vector<array>& outputs_;
+  Stream stream_;
+  size_t n_;
+  const array* model_ = nullptr;
+  ProgramVariant variant_;
+  CollapsedLayout layout_;
+  std::vector<const void*> addresses_;
+  std::vector<array> reordered_;
+};
+
+void eval_elementwise(Elementwise& primitive, const std::vector<array>& inputs,
+                      std::vector<array>& outputs) {
+  Program program;
+  for (auto& in : inputs) {
+    program.inputs.push_back(in.dtype());
+  }
+  Dtype type = inputs[primitive.op() == ElementwiseOp::Select ? 1 : 0].dtype();
+  Instruction step{primitive.op(), type, primitive.result()};
+  for (size_t i = 0; i < inputs.size(); i++) {
+    step.args[i] = static_cast<uint16_t>(i);
+  }
+  program.code.push_back(step);
+  program.outputs = {static_cast<uint16_t>(inputs.size())};
+  run_program(program, inputs, outputs, primitive.stream());
+}
+
+void eval_fused(Fused& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
+  run_program(primitive.program(), inputs, outputs, primitive.stream());
+}
+
+// What is reduced goes through memory here.
+void eval_fused_reduce(FusedReduce& primitive, const std::vector<array>& inputs,
+                       std::vector<array>& outputs) {
+  const Program& program = primitive.program();
+  std::vector<array> values = {
+      array(primitive.shape(), program.type_of(program.outputs[0]), nullptr, {})};
+  run_program(program, inputs, values, primitive.stream());
+  run_registered(primitive.reduce(), values, outputs);
+}
+
+const Register<Elementwise> elementwise(eval_elementwise);
+const Register<Fused> fused(eval_fused);
+const Register<FusedReduce> fused_reduce(eval_fused_reduce);
+
+}  // namespace
+
+int rank_class(size_t rank) {
+  for (int known : {1, 2, 3, 4, 6, 8, 12}) {
+    if (rank <= static_cast<size_t>(known)) {
+      return known;
+    }
+  }
+  fail(OpScope::current(), "Arrays that walk memory in ", rank,
+       " dimensions are not available on the GPU in this version; run it with stream=mx.cpu.");
+}
+
+void run_kernel(const Program& program, const std::vector<array>& inputs,
+                std::vector<array>& outputs, const Stream& s) {
+  Run(program, inputs, outputs, s).execute();
+}
+
+void run_program(const Program& program, const std::vector<array>& inputs,
+                 std::vector<array>& outputs, const Stream& s) {
+  if (fits_one_kernel(program)) {
+    run_kernel(program, inputs, outputs, s);
+  } else {
+    run_in_parts(program, inputs, outputs, s);
+  }
+}
+
+}  // namespace mlx::core::cuda

@@ -1,0 +1,18 @@
+// Running element-wise programs on the GPU.
+#pragma once
+
+#include <vector>
+
+#include "mlx/array.h"
+#include "mlx/core/program.h"
+
+namespace mlx::core::cuda {
+
+/**
+ * Computes `outputs`, which have one shape to which the inputs broadcast. Outputs take over inputs
+ * that nobody else holds. Long programs run in parts.
+ */
+void run_program(const Program& program, const std::vector<array>& inputs,
+                 std::vector<array>& outputs, const Stream& s);
+
+}  // namespace mlx::core::cuda

@@ -1,0 +1,37 @@
+// The text of the kernel that runs an element-wise program.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "mlx/core/program.h"
+
+namespace mlx::core::cuda {
+
+/** How a kernel walks; together with the program it determines the kernel's text. */
+struct ProgramVariant {
+  enum Access : char {
+    in_order = 'v',  // element i is at position i of memory
+    one = 's',       // one element for all
+    strided = 'x',   // by strides
+  };
+
+  std::vector<Access> inputs;
+  int width;  // neighbouring elements per thread
+  int rank;   // dimensions of the strided inputs; 0 without any
+  bool wide;  // 64-bit positions
+
+  std::string key() const;
+};
+
+/** Threads per block of the kernel, which is called `program`. */
+inline constexpr int program_threads = 256;
+
+/**
+ * The kernel takes one struct of 64-bit words: the number of elements, for `rank` > 0 that many
+ * extents, an address and a value per input, an address per output, and for each strided input
+ * `rank` strides.
+ */
+std::string program_source(const Program& program, const ProgramVariant& variant);
+
+}  // namespace mlx::core::cuda

@@ -1,0 +1,228 @@
+// The caching allocator of device memory.
+#include "mlx/backend/cuda/runtime/allocator.h"
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include "mlx/backend/common/layout.h"
+#include "mlx/backend/cuda/runtime/streams.h"
+#include "mlx/core/errors.h"
+
+namespace mlx::core::cuda {
+
+namespace {
+
+constexpr size_t small_limit = size_t{1} << 20;
+constexpr size_t large_granule = size_t{2} << 20;
+
+/** To 512 bytes, then to an eighth of the next lower power of two; large ones to 2 MiB. */
+size_t rounded(size_t size) {
+  if (size <= 4096) {
+    return size == 0 ? 512 : (size + 511) & ~size_t{511};
+  }
+  size_t step = size_t{1} << (63 - __builtin_clzl(size) - 3);
+  step = size > small_limit ? std::max(step, large_granule) : step;
+  return (size + step - 1) & ~(step - 1);
+}
+
+class Pool : public MemoryPool {
+ public:
+  static Pool& instance() {
+    static auto* pool = new Pool;  // outlives every array
+    return *pool;
+  }
+
+  void* take(size_t size, const Stream& s, size_t& bytes) {
+    std::lock_guard lock(mutex_);
+    bytes = rounded(size);
+    void* address = take_cached(bytes, s);
+    if (!address) {
+      make_room(bytes, size);
+      address = new_block(bytes, size, s);
+    }
+    active_ += bytes;
+    peak_ = std::max(peak_, active_);
+    return address;
+  }
+
+  void give(void* address, size_t bytes, const Stream& owner) {
+    std::lock_guard lock(mutex_);
+    active_ -= bytes;
+    cache_[owner][bytes].push_back(address);
+    cached_ += bytes;
+    if (cached_ > cache_limit_) {
+      trim_to(cache_limit_);
+    }
+  }
+
+  size_t active() override { return locked(active_); }
+  size_t peak() override { return locked(peak_); }
+  void reset_peak() override {
+    std::lock_guard lock(mutex_);
+    peak_ = active_;
+  }
+  size_t cached() override { return locked(cached_); }
+  size_t limit() override { return locked(limit_); }
+  size_t set_limit(size_t limit) override {
+    std::lock_guard lock(mutex_);
+    return std::exchange(limit_, limit);
+  }
+  size_t set_cache_limit(size_t limit) override {
+    std::lock_guard lock(mutex_);
+    size_t old = std::exchange(cache_limit_, limit);
+    trim_to(limit);
+    return old;
+  }
+  void clear_cache() override {
+    std::lock_guard lock(mutex_);
+    trim_to(0);
+  }
+
+ private:
+  Pool() {
+    size_t total = device_facts(0).memory;
+    limit_ = total / 20 * 19;
+    cache_limit_ = limit_;
+  }
+
+  size_t locked(const size_t& counter) {
+    std::lock_guard lock(mutex_);
+    return counter;
+  }
+
+  /** A cached block of the stream that wastes at most an eighth; `bytes` becomes its size. */
+  void* take_cached(size_t& bytes, const Stream& s) {
+    auto& blocks = cache_[s];
+    size_t most = bytes > small_limit ? bytes + bytes / 8 + large_granule : bytes;
+    for (auto it = blocks.lower_bound(bytes); it != blocks.end() && it->first <= most; ++it) {
+      if (it->second.empty()) {
+        continue;
+      }
+      if (active_ + it->first > limit_) {
+        return nullptr;
+      }
+      void* address = it->second.back();
+      it->second.pop_back();
+      bytes = it->first;
+      cached_ -= bytes;
+      return address;
+    }
+    return nullptr;
+  }
+
+  void make_room(size_t bytes, size_t size) {
+    if (bytes > limit_ || active_ + bytes > limit_) {
+      raise(size);
+    }
+    if (active_ + cached_ + bytes > limit_) {
+      trim_to(limit_ - active_ - bytes);
+    }
+  }
+
+  void* new_block(size_t bytes, size_t size, const Stream& s) {
+    use_device(s.device.index);
+    void* address = nullptr;
+    cudaError_t code = cudaMalloc(&address, bytes);
+    if (code == cudaErrorMemoryAllocation) {
+      cudaGetLastError();
+      trim_to(0);
+      code = cudaMalloc(&address, bytes);
+    }
+    if (code == cudaErrorMemoryAllocation) {
+      cudaGetLastError();
+      raise(size);
+    }
+    check_cuda(code, "allocating memory");
+    return address;
+  }
+
+  [[noreturn]] void raise(size_t size) const {
+    throw OutOfMemory(error_message(OpScope::current(), "Cannot allocate ", size,
+                                    " bytes on the GPU: ", active_,
+                                    " bytes are active and the memory limit is ", limit_, "."));
+  }
+
+  // Returning memory waits for the device, so work still queued on a block is safe.
+  void trim_to(size_t limit) {
+    for (auto& [stream, blocks] : cache_) {
+      for (auto it = blocks.rbegin(); it != blocks.rend() && cached_ > limit; ++it) {
+        while (!it->second.empty() && cached_ > limit) {
+          cudaFree(it->second.back());
+          it->second.pop_back();
+          cached_ -= it->first;
+        }
+      }
+    }
+  }
+
+  std::mutex mutex_;
+  std::map<Stream, std::map<size_t, std::vector<void*>>> cache_;
+  size_t active_ = 0, peak_ = 0, cached_ = 0, limit_ = 0, cache_limit_ = 0;
+};
+
+}  // namespace
+
+Block::~Block() {
+  drop_host_copy();
+  for (const auto& user : users_) {
+    try {
+      order_after(owner_, user);
+    } catch (const std::exception&) {
+      // A device that fails here fails in the next call that can report it.
+    }
+  }
+  Pool::instance().give(address_, bytes_, owner_);
+}
+
+void* Block::host_address() {
+  static std::mutex mutex;
+  std::lock_guard lock(mutex);
+  if (!host_.ptr()) {
+    auto buffer = allocator::malloc(bytes_);
+    use_device(owner_.device.index);
+    cudaError_t code = cudaMemcpy(buffer.ptr(), address_, bytes_, cudaMemcpyDeviceToHost);
+    if (code != cudaSuccess) {
+      allocator::free(buffer);
+      check_cuda(code, "copying to the host");
+    }
+    host_ = buffer;
+  }
+  return host_.ptr();
+}
+
+void Block::used_on(const Stream& s) {
+  if (s == owner_) {
+    return;
+  }
+  static std::mutex mutex;
+  std::lock_guard lock(mutex);
+  if (std::find(users_.begin(), users_.end(), s) == users_.end()) {
+    users_.push_back(s);
+  }
+}
+
+void Block::drop_host_copy() {
+  allocator::free(host_);
+  host_ = allocator::Buffer();
+}
+
+Block* allocate(size_t bytes, const Stream& s) {
+  size_t taken = 0;
+  void* address = Pool::instance().take(bytes, s, taken);
+  return new Block(address, taken, s);
+}
+
+void allocate_output(array& out, const Stream& s) {
+  out.set_data(allocator::Buffer(allocate(out.nbytes(), s)));
+}
+
+void allocate_output_like(array& out, const array& model, const Stream& s) {
+  out.set_data(allocator::Buffer(allocate(out.nbytes(), s)), out.size(), model.strides(),
+               model.flags());
+}
+
+MemoryPool& device_pool() { return Pool::instance(); }
+
+}  // namespace mlx::core::cuda

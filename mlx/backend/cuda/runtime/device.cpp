@@ -1,0 +1,64 @@
+// Finding devices and naming their failures.
+#include "mlx/backend/cuda/runtime/device.h"
+
+#include <vector>
+
+#include "mlx/core/errors.h"
+
+namespace mlx::core::cuda {
+
+namespace {
+
+thread_local const char* current_op = "gpu";
+
+std::vector<DeviceFacts> read_facts() {
+  std::vector<DeviceFacts> all;
+  int count = count_devices(nullptr);
+  for (int i = 0; i < count; i++) {
+    cudaDeviceProp p{};
+    check_cuda(cudaGetDeviceProperties(&p, i), "reading the device's properties");
+    all.push_back({p.name, p.major, p.minor, p.multiProcessorCount, p.totalGlobalMem});
+  }
+  return all;
+}
+
+}  // namespace
+
+int count_devices(std::string* why_not) {
+  int count = 0;
+  cudaError_t code = cudaGetDeviceCount(&count);
+  if (code != cudaSuccess) {
+    cudaGetLastError();
+    count = 0;
+  }
+  if (count == 0 && why_not) {
+    *why_not = std::string("no GPU was found: ") +
+               (code == cudaSuccess ? "the driver lists none" : cudaGetErrorString(code)) + ".";
+  }
+  return count;
+}
+
+const DeviceFacts& device_facts(int index) {
+  static const auto* all = new std::vector<DeviceFacts>(read_facts());
+  return all->at(index);
+}
+
+void use_device(int index) {
+  thread_local int current = -1;
+  if (current != index) {
+    check_cuda(cudaSetDevice(index), "choosing the device");
+    current = index;
+  }
+}
+
+OpScope::OpScope(const char* name) : outer_(current_op) { current_op = name; }
+OpScope::~OpScope() { current_op = outer_; }
+const char* OpScope::current() { return current_op; }
+
+void raise_cuda_error(cudaError_t code, const char* what) {
+  cudaGetLastError();  // an error that can be recovered from must not show up in the next call
+  throw std::runtime_error(error_message(current_op, "The GPU failed while ", what, ": ",
+                                         cudaGetErrorString(code), "."));
+}
+
+}  // namespace mlx::core::cuda

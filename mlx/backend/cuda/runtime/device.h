@@ -1,0 +1,49 @@
+// The GPUs of this machine, and how CUDA's error codes become exceptions that name the op.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <string>
+
+#include "mlx/backend/backend.h"
+
+namespace mlx::core::cuda {
+
+struct DeviceFacts {
+  std::string name;
+  int major, minor;
+  int multiprocessors;
+  size_t memory;
+};
+
+/** GPUs that can be used; 0 and the reason where there are none. */
+int count_devices(std::string* why_not);
+
+const DeviceFacts& device_facts(int index);
+
+/** Makes `index` the calling thread's device. */
+void use_device(int index);
+
+/** The op that the calling thread works for, for messages. */
+class OpScope {
+ public:
+  explicit OpScope(const char* name);
+  ~OpScope();
+  OpScope(const OpScope&) = delete;
+  OpScope& operator=(const OpScope&) = delete;
+  static const char* current();
+
+ private:
+  const char* outer_;
+};
+
+[[noreturn]] void raise_cuda_error(cudaError_t code, const char* what);
+
+/** Throws std::runtime_error `[op] ...` unless the call `what` succeeded. */
+inline void check_cuda(cudaError_t code, const char* what) {
+  if (code != cudaSuccess) [[unlikely]] {
+    raise_cuda_error(code, what);
+  }
+}
+
+}  // namespace mlx::core::cuda

@@ -1,0 +1,25 @@
+// Arrays as kernels see them: addresses on the device, whatever memory the array is in.
+#pragma once
+
+#include "mlx/array.h"
+#include "mlx/backend/cuda/runtime/allocator.h"
+
+namespace mlx::core::cuda {
+
+/** Address of the first element for a kernel on `s`. What is in host memory is copied to the
+ *  device, once for all uses. */
+const void* input_address(const array& a, const Stream& s);
+
+/** Address of the first element of an array with device memory, for writing. */
+void* output_address(array& a);
+
+/** Whether `a` has one element in host memory, which kernels take by value. */
+bool is_host_scalar(const array& a);
+
+/** Whether an op may write its result over `in`: nobody else holds it, and it has no gaps. */
+bool can_write_over(const array& in, const array& out);
+
+/** Makes `out` the new owner of the buffer of `in`, for work on `s`. */
+void write_over(const array& in, array& out, const Stream& s);
+
+}  // namespace mlx::core::cuda

@@ -1,0 +1,92 @@
+// Softmax and its derivative on the GPU.
+#include "mlx/primitives/softmax.h"
+
+#include "mlx/backend/cuda/copy.h"
+#include "mlx/backend/cuda/parameters.h"
+#include "mlx/backend/cuda/registry.h"
+#include "mlx/backend/cuda/runtime/operand.h"
+#include "mlx/backend/cuda/types.h"
+
+namespace mlx::core::cuda {
+
+namespace {
+
+constexpr int threads = 256;
+constexpr int64_t long_row = 1024;
+
+struct Extents {
+  int64_t outer, length, inner;
+};
+
+void start(const std::string& function, unsigned blocks, Extents extents, const array& in,
+           const array* direction, array& out, const Stream& s) {
+  Kernel kernel = kernel_of(function, "softmax", s, [&] {
+    return "#include \"mlx/backend/cuda/kernels/softmax_rows.h\"\n"
+           "using namespace mlx::core::kernels;\n"
+           "extern \"C\" __global__ void __launch_bounds__(256) softmax(const __grid_constant__ "
+           "SoftmaxRows p) { " +
+           function + "(p); }\n";
+  });
+  Parameters parameters;
+  parameters.add(extents.outer);
+  parameters.add(extents.length);
+  parameters.add(extents.inner);
+  parameters.add(input_address(in, s));
+  parameters.add(static_cast<const void*>(output_address(out)));
+  parameters.add(direction ? input_address(*direction, s) : nullptr);
+  parameters.launch(kernel, blocks, threads, s);
+}
+
+void eval_softmax(Softmax& primitive, const std::vector<array>& inputs,
+                  std::vector<array>& outputs) {
+  array& out = outputs[0];
+  const Stream& s = primitive.stream();
+  bool in_place = inputs[0].flags().row_contiguous && can_write_over(inputs[0], out);
+  array in = contiguous(inputs[0], s);
+  if (in_place) {
+    write_over(inputs[0], out, s);
+  } else {
+    allocate_output(out, s);
+  }
+  if (out.size() == 0) {
+    return;
+  }
+  int64_t outer = 1, length = 1, inner = 1;
+  for (int i = 0; i < static_cast<int>(in.ndim()); i++) {
+    (i < primitive.first() ? outer : i <= primitive.last() ? length : inner) *= in.shape(i);
+  }
+  int lanes = length > long_row ? threads : 32;
+  std::string type = type_name(in.dtype());
+  std::string function = inner > 1 ? "softmax_columns<" + type + ">"
+                                   : "softmax_rows<" + type + ", " + std::to_string(lanes) + ">";
+  unsigned blocks =
+      inner > 1 ? blocks_for(outer * inner, threads) : blocks_for(outer, threads / lanes);
+  start(function, blocks, {outer, length, inner}, in, nullptr, out, s);
+}
+
+void eval_jacobian(SoftmaxJacobian& primitive, const std::vector<array>& inputs,
+                   std::vector<array>& outputs) {
+  array& out = outputs[0];
+  const Stream& s = primitive.stream();
+  allocate_output(out, s);
+  if (out.size() == 0) {
+    return;
+  }
+  array y = contiguous(inputs[0], s), direction = contiguous(inputs[1], s);
+  int64_t length = 1;
+  for (int i = 1; i <= primitive.count(); i++) {
+    length *= out.shape(-i);
+  }
+  int64_t outer = static_cast<int64_t>(out.size()) / length;
+  int lanes = length > long_row ? threads : 32;
+  std::string function = std::string("softmax_jacobian<") + type_name(out.dtype()) + ", " +
+                         std::to_string(lanes) + ">";
+  start(function, blocks_for(outer, threads / lanes), {outer, length, 1}, y, &direction, out, s);
+}
+
+const Register<Softmax> softmax(eval_softmax);
+const Register<SoftmaxJacobian> softmax_jacobian(eval_jacobian);
+
+}  // namespace
+
+}  // namespace mlx::core::cuda

@@ -1,0 +1,62 @@
+// What the run-time compiler may be given for the element-wise table compiles. Needs the compiler
+// alone, no GPU.
+#include <gtest/gtest.h>
+
+#include "mlx/backend/cuda/jit.h"
+#include "mlx/backend/cuda/program_source.h"
+
+using namespace mlx::core;
+
+namespace {
+
+constexpr Dtype all_dtypes[] = {bool_, uint8, uint16,  uint32,  uint64,  int8,     int16,
+                                int32, int64, float16, float32, float64, bfloat16, complex64};
+
+/** Every op of the table that takes this dtype, each on inputs of its own, and every cast. */
+Program all_ops(Dtype dtype) {
+  Program program;
+  program.inputs = {dtype, dtype, bool_};
+  for (int i = 0; i < elementwise_op_count; i++) {
+    auto op = static_cast<ElementwiseOp>(i);
+    if (op == ElementwiseOp::Cast) {
+      for (Dtype to : all_dtypes) program.outputs.push_back(program.add_cast(0, to));
+    } else if (op == ElementwiseOp::Select) {
+      program.outputs.push_back(program.add(op, 2, 0, 1));
+    } else if (elementwise_accepts(op, dtype)) {
+      bool binary = elementwise_info(op).arity == 2;
+      program.outputs.push_back(program.add(op, 0, binary ? 1 : 0));
+    }
+  }
+  return program;
+}
+
+}  // namespace
+
+class CudaSources : public testing::TestWithParam<Dtype> {};
+
+TEST_P(CudaSources, EveryOpCompiles) {
+  using Variant = cuda::ProgramVariant;
+  Variant variant{{Variant::in_order, Variant::strided, Variant::one}, 1, 2, false};
+  std::string code =
+      cuda::compile_source(cuda::program_source(all_ops(GetParam()), variant), "sm_90");
+  EXPECT_GT(code.size(), 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Dtypes, CudaSources, testing::ValuesIn(all_dtypes),
+                         [](const auto& info) { return std::string(dtype_name(info.param)); });
+
+TEST(CudaWalks, EveryWalkCompiles) {
+  using Variant = cuda::ProgramVariant;
+  Program program;
+  program.inputs = {float16, bool_, float16};
+  program.outputs = {program.add(ElementwiseOp::Select, 1, 0, 2)};
+  for (auto access : {Variant::in_order, Variant::strided, Variant::one}) {
+    for (int width : {1, 8}) {
+      for (bool wide : {false, true}) {
+        int rank = access == Variant::strided ? 3 : 0;
+        Variant variant{{access, Variant::in_order, access}, width, rank, wide};
+        EXPECT_NO_THROW(cuda::compile_source(cuda::program_source(program, variant), "sm_90"));
+      }
+    }
+  }
+}
