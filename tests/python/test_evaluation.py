@@ -53,7 +53,15 @@ def test_branches_that_meet_again_around_other_work():
     np.testing.assert_allclose(np.array(y), n + s / s.sum(-1, keepdims=True) @ n, rtol=1e-5)
 
 
-def test_interrupting_a_long_evaluation_returns():
+@pytest.fixture
+def interrupts():
+    """Python's own handling of SIGINT, which a job in the background starts without."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_interrupting_a_long_evaluation_returns(interrupts):
     x = mx.random.normal((1500, 1500))
     mx.eval(x)
     y = x
