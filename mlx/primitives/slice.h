@@ -121,8 +121,8 @@ class DynamicSliceUpdate : public BuiltinPrimitive {
     return {inputs[0].shape()};
   }
   const std::vector<int>& axes() const { return axes_; }
-  /** Where a slice of shape `size` starts, in elements. Throws std::out_of_range when it would leave
-   *  the array. */
+  /** Where a slice of shape `size` starts, in elements. Throws std::out_of_range when it would
+   * leave the array. */
   int64_t locate(const array& a, const array& start, const Shape& size) const;
 
  private:
