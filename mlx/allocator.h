@@ -15,10 +15,11 @@ class DeviceMemory {
   virtual size_t bytes() = 0;
 
   /**
-   * The contents for the host to read. Copied at the first call, when the device must be done with
-   * the block, and kept; the block itself stays where it is.
+   * The block as the host may read it, of which the bytes from `begin` up to `end` are there. They
+   * are copied at the first call, when the device must be done with the block, and kept; the block
+   * itself stays where it is.
    */
-  virtual void* host_address() = 0;
+  virtual void* host_address(size_t begin, size_t end) = 0;
 };
 
 /** A block of memory, of the host or of a device; does not own it. */
@@ -28,7 +29,7 @@ class Buffer {
   explicit Buffer(DeviceMemory* memory) : memory_(memory) {}
 
   /** The address that the host reads; for host memory also the one it writes. */
-  void* raw_ptr() const { return memory_ ? memory_->host_address() : ptr_; }
+  void* raw_ptr() const { return memory_ ? memory_->host_address(0, memory_->bytes()) : ptr_; }
 
   /** The address on the buffer's own device. */
   const void* ptr() const { return memory_ ? memory_->device_address() : ptr_; }

@@ -19,6 +19,14 @@ namespace mlx::core {
 class Primitive;
 class ArrayIterator;
 
+/** A failure that the device may still report, after the work that would meet it was queued. */
+class Doubt {
+ public:
+  virtual ~Doubt() = default;
+  /** The failure or nothing; asked when the work is done. */
+  virtual std::exception_ptr verdict() = 0;
+};
+
 using ShapeElem = int32_t;
 using Shape = SmallVector<ShapeElem>;
 using Strides = SmallVector<int64_t>;
@@ -168,7 +176,7 @@ class array {
   int64_t offset() const { return desc_->offset; }
   template <typename T>
   T* data() {
-    return reinterpret_cast<T*>(static_cast<char*>(desc_->data->buffer.raw_ptr()) +
+    return reinterpret_cast<T*>(static_cast<char*>(host_buffer()) +
                                 desc_->offset * static_cast<int64_t>(itemsize()));
   }
   template <typename T>
@@ -185,9 +193,14 @@ class array {
   Event& event() const { return desc_->event; }
   void attach_event(Event e) const { desc_->event = std::move(e); }
   void detach_event() const { desc_->event = Event(); }
-  /** The failure of the work that was to make the data; raised by `wait`. */
-  const std::exception_ptr& error() const { return desc_->error; }
+  /** The failure of the work that was to make the data; raised by `wait`. Known for sure once the
+   *  data is available. */
+  std::exception_ptr error() const;
   void set_error(std::exception_ptr error) const { desc_->error = std::move(error); }
+  /** Failures that may still turn up, of this array's work or of what it was made from. */
+  using Doubts = std::vector<std::shared_ptr<Doubt>>;
+  const Doubts& doubts() const { return desc_->doubts; }
+  void add_doubts(const Doubts& doubts) const;
 
   /** Part of a function that is being transformed: evaluation keeps its graph. */
   void set_tracer(bool is_tracer) { desc_->is_tracer = is_tracer; }
@@ -230,6 +243,7 @@ class array {
     std::vector<array> siblings;
     Event event;
     std::exception_ptr error;
+    Doubts doubts;
     WalkMark mark;
     Dtype dtype;
     std::atomic<Status> status;  // the event and the data were written before it
@@ -244,6 +258,8 @@ class array {
     ~ArrayDesc();
   };
 
+  /** The buffer's address for the host, where what this array spans can be read. */
+  void* host_buffer() const;
   template <typename It>
   void fill_from(It first, size_t count);
   template <typename T>

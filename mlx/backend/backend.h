@@ -33,6 +33,9 @@ class Backend {
   virtual void eval(Primitive& primitive, const std::vector<array>& inputs,
                     std::vector<array>& outputs) = 0;
 
+  /** Comes before the first of `primitives` primitives in a row of one stream. */
+  virtual void begin_batch(const Stream& stream, size_t primitives) = 0;
+
   /** An event whose signal is queued on the stream. */
   virtual std::shared_ptr<EventState> new_event(const Stream& stream) = 0;
 

@@ -2,6 +2,7 @@
 // its inputs from a list and never by recursion.
 #include "mlx/array.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "mlx/backend/common/layout.h"
@@ -201,12 +202,32 @@ void array::wait() {
     } catch (const Interrupted&) {
       throw;
     } catch (...) {
-      set_error(std::current_exception());  // found by the device while it ran
+      set_error(std::current_exception());  // the device failed
     }
     set_status(Status::available);
   }
-  if (error()) {
-    std::rethrow_exception(error());
+  if (auto failure = error()) {
+    std::rethrow_exception(failure);
+  }
+}
+
+std::exception_ptr array::error() const {
+  if (desc_->error || desc_->doubts.empty() || !is_available()) {
+    return desc_->error;
+  }
+  for (auto& doubt : desc_->doubts) {
+    if (auto failure = doubt->verdict()) {
+      return failure;
+    }
+  }
+  return nullptr;
+}
+
+void array::add_doubts(const Doubts& doubts) const {
+  for (auto& doubt : doubts) {
+    if (std::find(desc_->doubts.begin(), desc_->doubts.end(), doubt) == desc_->doubts.end()) {
+      desc_->doubts.push_back(doubt);
+    }
   }
 }
 
@@ -216,6 +237,16 @@ void array::eval() {
   } else {
     wait();
   }
+}
+
+void* array::host_buffer() const {
+  auto buffer = this->buffer();
+  auto* memory = buffer.device_memory();
+  if (!memory) {
+    return buffer.ptr();
+  }
+  auto [begin, end] = byte_range(*this);
+  return memory->host_address(static_cast<size_t>(begin), static_cast<size_t>(end));
 }
 
 void array::allocate() { set_data(allocator::malloc(nbytes())); }

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "mlx/backend/backend.h"
 #include "mlx/core/interrupt.h"
 #include "mlx/graph/passes/prologue.h"
 #include "mlx/graph/walk.h"
@@ -126,14 +127,25 @@ class Planner {
   std::vector<array> scheduled_;
 };
 
+// What is made from a failed array fails, and what is made from a doubtful one is as doubtful.
+void pass_on_failure(const array& in, const std::vector<array>& outputs) {
+  if (auto failure = in.error()) {
+    std::rethrow_exception(failure);
+  }
+  if (in.doubts().empty() || in.is_available()) {
+    return;
+  }
+  for (auto& out : outputs) {
+    out.add_doubts(in.doubts());
+  }
+}
+
 void run_step(Step& step) {
   for (auto& event : step.waits) {
     event.wait_on(step.primitive->stream());
   }
   for (auto& in : step.inputs) {
-    if (in.error()) {
-      std::rethrow_exception(in.error());
-    }
+    pass_on_failure(in, step.outputs);
   }
   if (step.primitive->device() == Device::cpu) {
     step.primitive->eval_cpu(step.inputs, step.outputs);
@@ -185,6 +197,9 @@ void Batch::run() {
   constexpr auto pause = std::chrono::milliseconds(20);
   uint64_t interrupts = interrupt_count();
   auto last_look = Clock::now();
+  if (stream.device.type == Device::gpu) {
+    gpu_backend()->begin_batch(stream, steps.size());
+  }
   for (size_t k = 0; k < steps.size(); k++) {
     if (interrupt_count() != interrupts && Clock::now() - last_look > pause) {
       drop_unwanted(k);

@@ -37,6 +37,31 @@ class Probe : public Primitive {
   bool fails_;
 };
 
+// As work of a device is that may report a failure after it was queued.
+class Doubtful : public Probe {
+ public:
+  Doubtful(Stream s, std::atomic<int>& runs, std::exception_ptr verdict)
+      : Probe(s, runs), verdict_(std::move(verdict)) {}
+
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override {
+    struct Fixed : Doubt {
+      explicit Fixed(std::exception_ptr verdict) : known(std::move(verdict)) {}
+      std::exception_ptr verdict() override { return known; }
+      std::exception_ptr known;
+    };
+    Probe::eval_cpu(inputs, outputs);
+    outputs[0].add_doubts({std::make_shared<Fixed>(verdict_)});
+  }
+
+ private:
+  std::exception_ptr verdict_;
+};
+
+array doubtful(std::atomic<int>& runs, std::exception_ptr verdict) {
+  auto primitive = std::make_shared<Doubtful>(to_stream({}), runs, std::move(verdict));
+  return array({}, float32, std::move(primitive), {});
+}
+
 array probe(std::atomic<int>& runs, std::vector<array> inputs = {}, bool fails = false) {
   return array({}, float32, std::make_shared<Probe>(to_stream({}), runs, fails), std::move(inputs));
 }
@@ -201,4 +226,27 @@ TEST(Fusion, WorkBetweenElementWiseOpsSplitsThem) {
   array total = sum(a);
   array y = a / total + x;
   EXPECT_FLOAT_EQ(sum(y).item<float>(), 121.0f);
+}
+
+TEST(Evaluator, LateFailuresReachWhatWasMadeFromThem) {
+  std::atomic<int> runs{0};
+  array bad = doubtful(runs, std::make_exception_ptr(std::out_of_range("late")));
+  array next = probe(runs, {bad});
+  array other = probe(runs);
+  EXPECT_THROW(eval({other, next, bad}), std::out_of_range);
+  EXPECT_EQ(runs, 3);
+  EXPECT_THROW(bad.item<float>(), std::out_of_range);
+  EXPECT_THROW(next.item<float>(), std::out_of_range);
+  EXPECT_EQ(other.item<float>(), 1.0f);
+  array later = probe(runs, {next});
+  EXPECT_THROW(later.item<float>(), std::out_of_range);
+  EXPECT_EQ(runs, 3);  // what is made from a failed array does not run
+}
+
+TEST(Evaluator, DoubtsWithoutAFailureChangeNothing) {
+  std::atomic<int> runs{0};
+  array good = doubtful(runs, nullptr);
+  array next = probe(runs, {good});
+  EXPECT_EQ(next.item<float>(), 2.0f);
+  EXPECT_EQ(probe(runs, {good}).item<float>(), 2.0f);
 }

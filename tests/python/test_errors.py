@@ -149,13 +149,14 @@ def test_keyboard_interrupt_leaves_a_long_eval():
         def interrupt():
             time.sleep(0.3)
             os.kill(os.getpid(), signal.SIGINT)
-        x = mx.random.normal((1200, 1200))
+        n = 5000 if mx.default_device() == mx.gpu else 1200
+        x = mx.random.normal((n, n))
         mx.eval(x)
         threading.Thread(target=interrupt).start()
         start = time.perf_counter()
         try:
             y = x
-            for _ in range(150):
+            for _ in range(200):
                 y = (x @ y) * 0.01
             mx.eval(y)
             print("finished")
@@ -172,6 +173,7 @@ def test_fork_after_an_eval():
     code = """
         import mlx.core as mx, os, warnings
         warnings.simplefilter("ignore")
+        mx.set_default_device(mx.cpu)
         mx.eval(mx.random.normal((512, 512)) @ mx.ones((512, 512)))
         pid = os.fork()
         ok = mx.sum(mx.ones((1 << 20,)) + 1).item() == 2 << 20

@@ -75,6 +75,18 @@ size_t layout_span(const Shape& shape, const Strides& strides) {
   return span;
 }
 
+ByteRange byte_range(const array& a) {
+  if (a.size() == 0) {
+    return {0, 0};
+  }
+  int64_t low = 0, high = 1, size = static_cast<int64_t>(a.itemsize());
+  for (size_t i = 0; i < a.ndim(); i++) {
+    int64_t reach = (a.shape()[i] - 1) * a.strides()[i];
+    (reach < 0 ? low : high) += reach;
+  }
+  return {(a.offset() + low) * size, (a.offset() + high) * size};
+}
+
 CollapsedLayout collapse_dims(const Shape& shape, std::vector<Strides> strides) {
   CollapsedLayout result;
   result.strides.resize(strides.size());

@@ -17,6 +17,16 @@ array::Flags layout_flags(const Shape& shape, const Strides& strides, size_t dat
 /** Elements from the first to the last one of the layout, gaps included; 0 for an empty one. */
 size_t layout_span(const Shape& shape, const Strides& strides);
 
+/** Bytes of a buffer from `begin` up to `end`, counted from its start. */
+struct ByteRange {
+  int64_t begin, end;
+
+  bool contains(const ByteRange& other) const { return begin <= other.begin && other.end <= end; }
+};
+
+/** What the elements of `a` span of its buffer; an empty range for an empty array. */
+ByteRange byte_range(const array& a);
+
 struct CollapsedLayout {
   SmallVector<int64_t> shape;
   std::vector<Strides> strides;

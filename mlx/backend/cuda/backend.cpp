@@ -44,6 +44,14 @@ class CudaBackend : public Backend {
           "stream=mx.cpu.");
   }
 
+  void begin_batch(const Stream& stream, size_t primitives) override {
+    try {
+      recorder_of(stream).expect(primitives);
+    } catch (const std::exception&) {
+      // The first primitive meets the same failure, and can report it.
+    }
+  }
+
   std::shared_ptr<EventState> new_event(const Stream& stream) override {
     return make_event(stream);
   }

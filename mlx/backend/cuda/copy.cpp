@@ -151,9 +151,11 @@ void copy_strided(const void* in, const Strides& in_strides, void* out, const St
     return;
   }
   if (job.rank() == 1 && job.in_strides[0] == 1 && job.out_strides[0] == 1) {
-    check_cuda(cudaMemcpyAsync(out, in, static_cast<size_t>(job.count()) * itemsize,
-                               cudaMemcpyDeviceToDevice, stream_handle(s)),
-               "copying");
+    enqueue(s, [&](cudaStream_t stream) {
+      check_cuda(cudaMemcpyAsync(out, in, static_cast<size_t>(job.count()) * itemsize,
+                                 cudaMemcpyDeviceToDevice, stream),
+                 "copying");
+    });
     return;
   }
   if (int axis = tile_axis(job); axis >= 0) {
@@ -191,6 +193,12 @@ const char* update_op_name(UpdateMode mode) {
     default:
       return "";
   }
+}
+
+void clear(void* data, size_t bytes, const Stream& s) {
+  enqueue(s, [&](cudaStream_t stream) {
+    check_cuda(cudaMemsetAsync(data, 0, bytes, stream), "clearing memory");
+  });
 }
 
 void copy(const array& in, array& out, const Stream& s) {

@@ -12,6 +12,9 @@ void copy(const array& in, array& out, const Stream& s);
 /** The array itself if it is row contiguous, else a row-contiguous copy. */
 array contiguous(const array& a, const Stream& s);
 
+/** Sets device memory to zero. */
+void clear(void* data, size_t bytes, const Stream& s);
+
 /** On raw device memory: strides in elements, `in` and `out` point at the first element. */
 void copy_strided(const void* in, const Strides& in_strides, void* out, const Strides& out_strides,
                   const Shape& shape, size_t itemsize, const Stream& s);

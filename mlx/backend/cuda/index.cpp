@@ -36,6 +36,7 @@ struct Work {
   const void* in = nullptr;
   void* out = nullptr;
   void* winners = nullptr;
+  const array* result = nullptr;  // carries what the kernel may report
 };
 
 int64_t kind_of(Dtype dtype) {
@@ -74,7 +75,9 @@ void start(const Work& work, const std::string& call, const Stream& s) {
   parameters.add(work.in);
   parameters.add(static_cast<const void*>(work.out));
   parameters.add(static_cast<const void*>(work.winners));
-  parameters.add(static_cast<const void*>(fault_slot()));
+  FaultReport report = open_report(s);
+  work.result->add_doubts({report.doubt});
+  parameters.add(static_cast<const void*>(report.slot));
   parameters.add_padded(index.shape, index_rank, 1);
   for (size_t k = 0; k < sources; k++) {
     parameters.add_padded(work.sources.empty() ? Strides(1, 0) : index.strides[k], index_rank, 0);
@@ -138,6 +141,7 @@ void eval_gather(Gather& primitive, const std::vector<array>& inputs, std::vecto
   work.update_slice_strides = Strides(a.ndim(), 0);
   work.in = input_address(a, s);
   work.out = output_address(out);
+  work.result = &out;
   for (size_t k = 0; k < primitive.axes().size(); k++) {
     int axis = primitive.axes()[k];
     work.sources.push_back(
@@ -172,6 +176,7 @@ void eval_gather_axis(GatherAxis& primitive, const std::vector<array>& inputs,
   Work work = axis_work("take_along_axis", inputs[0], inputs[1], out.shape(), primitive.axis());
   work.in = input_address(inputs[0], s);
   work.out = output_address(out);
+  work.result = &out;
   start(work, std::string("gather<") + word_name(out.itemsize()), s);
 }
 
@@ -187,6 +192,7 @@ void make_target(const array& source, array& out, const Stream& s) {
 void run_updates(Work& work, UpdateMode mode, array& out, const array& updates, const Stream& s) {
   work.in = input_address(updates, s);
   work.out = out.size() ? output_address(out) : nullptr;  // empty: every index is outside
+  work.result = &out;
   if (mode != UpdateMode::Replace) {
     start(
         work,
@@ -198,7 +204,7 @@ void run_updates(Work& work, UpdateMode mode, array& out, const array& updates, 
         "on the GPU in this version; run it with stream=mx.cpu.");
   size_t bytes = out.size() * sizeof(uint32_t);
   Scratch winners(bytes, s);
-  check_cuda(cudaMemsetAsync(winners.get(), 0, bytes, stream_handle(s)), "clearing memory");
+  clear(winners.get(), bytes, s);
   work.winners = winners.get();
   std::string word = word_name(out.itemsize());
   start(work, "scatter_replace<" + word + ", true", s);

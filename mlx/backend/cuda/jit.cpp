@@ -125,8 +125,10 @@ void launch_words(Kernel kernel, dim3 grid, dim3 block, const Stream& s, void** 
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) {
     return;
   }
-  check_cuda(cudaLaunchKernel(kernel, grid, block, arguments, shared_bytes, stream_handle(s)),
-             "starting a kernel");
+  enqueue(s, [&](cudaStream_t stream) {
+    check_cuda(cudaLaunchKernel(kernel, grid, block, arguments, shared_bytes, stream),
+               "starting a kernel");
+  });
 }
 
 unsigned blocks_for(int64_t count, int64_t each) {

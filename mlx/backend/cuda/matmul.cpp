@@ -7,7 +7,6 @@
 #include "mlx/backend/cuda/program.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/operand.h"
-#include "mlx/backend/cuda/runtime/streams.h"
 
 namespace mlx::core::cuda {
 
@@ -87,7 +86,7 @@ void eval_matmul(Matmul& primitive, const std::vector<array>& inputs, std::vecto
     return;
   }
   if (inputs[0].shape(-1) == 0) {
-    check_cuda(cudaMemsetAsync(output_address(out), 0, out.nbytes(), stream_handle(s)), "clearing");
+    clear(output_address(out), out.nbytes(), s);
     return;
   }
   multiply(inputs[0], inputs[1], 1.0f, 0.0f, nullptr, out, s);

@@ -173,7 +173,8 @@ Plan make_plan(const Product& p) {
 void run_product(const Product& p, const Stream& s) {
   static auto* mutex = new std::mutex;
   static auto* plans = new std::map<Key, Plan>;
-  cudaStream_t stream = stream_handle(s);
+  use_device(s.device.index);
+  Scratch workspace(workspace_bytes, s);
   std::lock_guard lock(*mutex);  // the plan's bias is set for each call
   Key key = key_of(p);
   auto it = plans->find(key);
@@ -189,11 +190,12 @@ void run_product(const Product& p, const Stream& s) {
   bool is_wide = p.dtype == float64;
   const void* alpha = is_wide ? static_cast<const void*>(&wide[0]) : complex[0];
   const void* beta = is_wide ? static_cast<const void*>(&wide[1]) : complex[1];
-  Scratch workspace(workspace_bytes, s);
-  check_cublas(cublasLtMatmul(library(), plan.product, alpha, p.b.data, plan.b, p.a.data, plan.a,
-                              beta, p.out, plan.out, p.out, plan.out, &plan.algorithm,
-                              workspace.get(), workspace_bytes, stream),
-               "multiplying");
+  enqueue(s, [&](cudaStream_t stream) {
+    check_cublas(cublasLtMatmul(library(), plan.product, alpha, p.b.data, plan.b, p.a.data, plan.a,
+                                beta, p.out, plan.out, p.out, plan.out, &plan.algorithm,
+                                workspace.get(), workspace_bytes, stream),
+                 "multiplying");
+  });
 }
 
 }  // namespace mlx::core::cuda

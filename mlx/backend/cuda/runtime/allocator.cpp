@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "mlx/backend/common/layout.h"
+#include "mlx/backend/cuda/runtime/staging.h"
 #include "mlx/backend/cuda/runtime/streams.h"
 #include "mlx/core/errors.h"
 
@@ -144,8 +145,12 @@ class Pool : public MemoryPool {
                                     " bytes are active and the memory limit is ", limit_, "."));
   }
 
-  // Returning memory waits for the device, so work still queued on a block is safe.
+  // Returning memory waits for the device, so work still queued on a block is safe; what is only
+  // recorded has to be queued first.
   void trim_to(size_t limit) {
+    if (cached_ > limit) {
+      submit_all();
+    }
     for (auto& [stream, blocks] : cache_) {
       for (auto it = blocks.rbegin(); it != blocks.rend() && cached_ > limit; ++it) {
         while (!it->second.empty() && cached_ > limit) {
@@ -165,7 +170,7 @@ class Pool : public MemoryPool {
 }  // namespace
 
 Block::~Block() {
-  drop_host_copy();
+  drop_host_copies();
   for (const auto& user : users_) {
     try {
       order_after(owner_, user);
@@ -176,20 +181,24 @@ Block::~Block() {
   Pool::instance().give(address_, bytes_, owner_);
 }
 
-void* Block::host_address() {
+void* Block::host_address(size_t begin, size_t end) {
   static std::mutex mutex;
   std::lock_guard lock(mutex);
-  if (!host_.ptr()) {
-    auto buffer = allocator::malloc(bytes_);
-    use_device(owner_.device.index);
-    cudaError_t code = cudaMemcpy(buffer.ptr(), address_, bytes_, cudaMemcpyDeviceToHost);
-    if (code != cudaSuccess) {
-      allocator::free(buffer);
-      check_cuda(code, "copying to the host");
+  for (auto& copy : host_copies_) {
+    if (copy.begin <= begin && end <= copy.end) {
+      return static_cast<char*>(copy.buffer.ptr()) - copy.begin;
     }
-    host_ = buffer;
   }
-  return host_.ptr();
+  auto buffer = allocator::malloc(end - begin);
+  try {
+    copy_to_host(buffer.ptr(), static_cast<char*>(address_) + begin, end - begin,
+                 owner_.device.index);
+  } catch (...) {
+    allocator::free(buffer);
+    throw;
+  }
+  host_copies_.push_back({begin, end, buffer});
+  return static_cast<char*>(buffer.ptr()) - begin;
 }
 
 void Block::used_on(const Stream& s) {
@@ -203,9 +212,11 @@ void Block::used_on(const Stream& s) {
   }
 }
 
-void Block::drop_host_copy() {
-  allocator::free(host_);
-  host_ = allocator::Buffer();
+void Block::drop_host_copies() {
+  for (auto& copy : host_copies_) {
+    allocator::free(copy.buffer);
+  }
+  host_copies_.clear();
 }
 
 Block* allocate(size_t bytes, const Stream& s) {

@@ -20,20 +20,25 @@ class Block final : public allocator::DeviceMemory {
 
   void* device_address() override { return address_; }
   size_t bytes() override { return bytes_; }
-  void* host_address() override;
+  void* host_address(size_t begin, size_t end) override;
 
   const Stream& owner() const { return owner_; }
   /** Notes that work of another stream reads or writes the block. */
   void used_on(const Stream& s);
-  /** Forgets the host's copy, since the block is about to be written. */
-  void drop_host_copy();
+  /** Forgets what the host has of it, since the block is about to be written. */
+  void drop_host_copies();
 
  private:
+  struct HostCopy {
+    size_t begin, end;
+    allocator::Buffer buffer;
+  };
+
   void* address_;
   size_t bytes_;
   Stream owner_;
   std::vector<Stream> users_;
-  allocator::Buffer host_;
+  std::vector<HostCopy> host_copies_;  // addresses that were given out stay good
 };
 
 /** A block for work of `s`. Throws OutOfMemory; the process stays usable. */

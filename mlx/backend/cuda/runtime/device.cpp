@@ -1,6 +1,9 @@
 // Finding devices and naming their failures.
 #include "mlx/backend/cuda/runtime/device.h"
 
+#include <pthread.h>
+
+#include <atomic>
 #include <vector>
 
 #include "mlx/core/errors.h"
@@ -11,6 +14,9 @@ namespace {
 
 thread_local const char* current_op = "gpu";
 
+// The driver's state does not cross a fork.
+std::atomic<bool> after_fork{false};
+
 std::vector<DeviceFacts> read_facts() {
   std::vector<DeviceFacts> all;
   int count = count_devices(nullptr);
@@ -19,6 +25,7 @@ std::vector<DeviceFacts> read_facts() {
     check_cuda(cudaGetDeviceProperties(&p, i), "reading the device's properties");
     all.push_back({p.name, p.major, p.minor, p.multiProcessorCount, p.totalGlobalMem});
   }
+  pthread_atfork(nullptr, nullptr, [] { after_fork = true; });
   return all;
 }
 
@@ -44,6 +51,12 @@ const DeviceFacts& device_facts(int index) {
 }
 
 void use_device(int index) {
+  if (after_fork.load(std::memory_order_relaxed)) [[unlikely]] {
+    throw std::runtime_error(error_message(
+        current_op,
+        "A process that was forked cannot use the GPU of its parent: start it with the "
+        "spawn method, or use the CPU in it."));
+  }
   thread_local int current = -1;
   if (current != index) {
     check_cuda(cudaSetDevice(index), "choosing the device");

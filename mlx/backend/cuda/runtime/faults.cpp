@@ -1,40 +1,133 @@
-// The one slot for faults, in pinned memory that the GPU writes to directly.
+// A ring of slots in pinned memory for each stream. A slot serves a new kernel only after the
+// kernel before it is done, and what that one reported has been taken along by then.
 #include "mlx/backend/cuda/runtime/faults.h"
 
 #include <atomic>
 #include <cstring>
+#include <map>
+#include <mutex>
 #include <stdexcept>
+#include <unordered_map>
 
-#include "mlx/backend/cuda/runtime/device.h"
+#include "mlx/backend/cuda/runtime/streams.h"
 #include "mlx/core/errors.h"
 
 namespace mlx::core::cuda {
 
-kernels::Fault* fault_slot() {
-  static auto* slot = [] {
-    void* memory = nullptr;
-    check_cuda(
-        cudaHostAlloc(&memory, sizeof(kernels::Fault), cudaHostAllocPortable | cudaHostAllocMapped),
-        "allocating pinned memory");
-    std::memset(memory, 0, sizeof(kernels::Fault));
-    return static_cast<kernels::Fault*>(memory);
-  }();
-  return slot;
-}
+namespace {
 
-bool has_fault() {
-  return std::atomic_ref<int32_t>(fault_slot()->raised).load(std::memory_order_acquire) != 0;
-}
+using kernels::Fault;
 
-std::exception_ptr take_fault() {
-  if (!has_fault()) {
-    return nullptr;
-  }
-  kernels::Fault fault = *fault_slot();
-  std::atomic_ref<int32_t>(fault_slot()->raised).store(0);
+constexpr uint64_t part_slots = 1024, parts = 4, slots = part_slots * parts;
+
+std::exception_ptr exception_of(const Fault& fault) {
   return std::make_exception_ptr(std::out_of_range(
       error_message(kernels::fault_op_name(fault.op), "Index ", fault.index,
                     " is out of range for axis ", fault.axis, " with size ", fault.extent, ".")));
+}
+
+class FaultRing {
+ public:
+  FaultRing() {
+    void* memory = nullptr;
+    check_cuda(
+        cudaHostAlloc(&memory, slots * sizeof(Fault), cudaHostAllocPortable | cudaHostAllocMapped),
+        "allocating pinned memory");
+    std::memset(memory, 0, slots * sizeof(Fault));
+    ring_ = static_cast<Fault*>(memory);
+    for (auto& event : part_done_) {
+      check_cuda(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "making an event");
+    }
+  }
+
+  /** The number of the next kernel, whose slot is free and empty. */
+  uint64_t open(const Stream& s) {
+    std::lock_guard lock(mutex_);
+    if (next_ % part_slots == 0) {
+      enter_part(s);
+    }
+    take_along(next_ % slots);
+    return next_++;
+  }
+
+  Fault* slot(uint64_t number) { return ring_ + number % slots; }
+
+  std::exception_ptr verdict(uint64_t number) {
+    std::lock_guard lock(mutex_);
+    if (number + slots >= next_) {
+      take_along(number % slots);
+    }
+    auto known = failures_.find(number);
+    return known == failures_.end() ? nullptr : known->second;
+  }
+
+  void forget(uint64_t number) {
+    std::lock_guard lock(mutex_);
+    failures_.erase(number);
+  }
+
+ private:
+  void enter_part(const Stream& s) {
+    uint64_t part = next_ / part_slots;
+    if (part > 0) {
+      check_cuda(cudaEventRecord(part_done_[(part - 1) % parts], stream_handle(s)),
+                 "recording an event");
+    }
+    if (part >= parts) {
+      wait_event(part_done_[part % parts]);
+    }
+  }
+
+  void take_along(uint64_t slot) {
+    std::atomic_ref<int32_t> raised(ring_[slot].raised);
+    if (raised.load(std::memory_order_acquire)) {
+      failures_[owner_of(slot)] = exception_of(ring_[slot]);
+      raised.store(0);
+    }
+  }
+
+  /** The last kernel that got the slot. */
+  uint64_t owner_of(uint64_t slot) const {
+    uint64_t back = (next_ - 1 - slot) % slots;
+    return next_ - 1 - back;
+  }
+
+  std::mutex mutex_;
+  Fault* ring_;
+  cudaEvent_t part_done_[parts];
+  uint64_t next_ = 0;
+  std::unordered_map<uint64_t, std::exception_ptr> failures_;
+};
+
+class KernelDoubt final : public Doubt {
+ public:
+  KernelDoubt(FaultRing& ring, uint64_t number) : ring_(ring), number_(number) {}
+  ~KernelDoubt() override { ring_.forget(number_); }
+  std::exception_ptr verdict() override { return ring_.verdict(number_); }
+
+ private:
+  FaultRing& ring_;
+  uint64_t number_;
+};
+
+FaultRing& ring_of(const Stream& s) {
+  static auto* mutex = new std::mutex;
+  static auto* rings = new std::map<Stream, std::unique_ptr<FaultRing>>;
+  use_device(s.device.index);
+  std::lock_guard lock(*mutex);
+  auto& ring = (*rings)[s];
+  if (!ring) {
+    ring = std::make_unique<FaultRing>();
+  }
+  return *ring;
+}
+
+}  // namespace
+
+FaultReport open_report(const Stream& s) {
+  FaultRing& ring = ring_of(s);
+  uint64_t number = ring.open(s);
+  return {ring.slot(number), std::make_shared<KernelDoubt>(ring, number)};
 }
 
 }  // namespace mlx::core::cuda

@@ -1,19 +1,22 @@
 // Faults that a kernel finds, such as an index outside its array: the kernel writes them into host
-// memory, and whoever waits for the work gets them raised.
+// memory of its own, and the arrays that its result went into raise them when they are asked for.
 #pragma once
 
-#include <exception>
+#include <memory>
 
+#include "mlx/array.h"
 #include "mlx/backend/cuda/kernels/fault.h"
+#include "mlx/stream.h"
 
 namespace mlx::core::cuda {
 
-/** Where kernels report; also an address on the device. */
-kernels::Fault* fault_slot();
+/** Where one kernel reports, an address for host and device, and what its results carry. */
+struct FaultReport {
+  kernels::Fault* slot;
+  std::shared_ptr<Doubt> doubt;
+};
 
-bool has_fault();
-
-/** The reported fault as a std::out_of_range, or nothing; it is reported no longer. */
-std::exception_ptr take_fault();
+/** For the kernel that is enqueued next on the stream. */
+FaultReport open_report(const Stream& s);
 
 }  // namespace mlx::core::cuda

@@ -4,46 +4,32 @@
 #include <algorithm>
 #include <mutex>
 
+#include "mlx/backend/common/layout.h"
+#include "mlx/backend/cuda/runtime/staging.h"
 #include "mlx/backend/cuda/runtime/streams.h"
 
 namespace mlx::core::cuda {
 
 namespace {
 
-/** Bytes from `begin` up to `end`, counted from the start of a buffer. */
-struct ByteRange {
-  int64_t begin, end;
-
-  bool contains(const ByteRange& other) const { return begin <= other.begin && other.end <= end; }
-};
-
-ByteRange bytes_of(const array& a) {
-  int64_t low = 0, high = 1, size = static_cast<int64_t>(a.itemsize());
-  for (size_t i = 0; i < a.ndim(); i++) {
-    int64_t reach = (a.shape()[i] - 1) * a.strides()[i];
-    (reach < 0 ? low : high) += reach;
-  }
-  return {(a.offset() + low) * size, (a.offset() + high) * size};
-}
-
 /** Part of a host buffer on the device. */
 class HostMirror final : public allocator::DeviceMemory {
  public:
   HostMirror(const char* host, ByteRange range, const Stream& s)
       : range(range), block_(allocate(static_cast<size_t>(range.end - range.begin), s)) {
-    cudaError_t code = cudaMemcpyAsync(block_->device_address(), host + range.begin,
-                                       static_cast<size_t>(range.end - range.begin),
-                                       cudaMemcpyHostToDevice, stream_handle(s));
-    if (code != cudaSuccess) {
+    try {
+      copy_to_device(block_->device_address(), host + range.begin,
+                     static_cast<size_t>(range.end - range.begin), s);
+    } catch (...) {
       delete block_;
-      check_cuda(code, "copying to the device");
+      throw;
     }
   }
   ~HostMirror() override { delete block_; }
 
   void* device_address() override { return block_->device_address(); }
   size_t bytes() override { return block_->bytes(); }
-  void* host_address() override { return block_->host_address(); }
+  void* host_address(size_t begin, size_t end) override { return block_->host_address(begin, end); }
   const void* at(int64_t byte) const {
     return static_cast<const char*>(block_->device_address()) + (byte - range.begin);
   }
@@ -64,7 +50,7 @@ const void* mirrored(const array& a, const Stream& s) {
   static auto* mutex = new std::mutex;
   std::lock_guard lock(*mutex);
   auto& data = *a.data_shared_ptr();
-  ByteRange wanted = bytes_of(a);
+  ByteRange wanted = byte_range(a);
   auto* mirror = static_cast<HostMirror*>(data.device_copy.get());
   if (!mirror || !mirror->range.contains(wanted)) {
     if (mirror) {
@@ -109,7 +95,7 @@ bool can_write_over(const array& in, const array& out) {
 
 void write_over(const array& in, array& out, const Stream& s) {
   auto* block = static_cast<Block*>(in.buffer().device_memory());
-  block->drop_host_copy();
+  block->drop_host_copies();
   block->used_on(s);
   out.copy_shared_buffer(in);
 }

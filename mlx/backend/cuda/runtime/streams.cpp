@@ -10,7 +10,6 @@
 #include <thread>
 #include <vector>
 
-#include "mlx/backend/cuda/runtime/faults.h"
 #include "mlx/core/errors.h"
 #include "mlx/core/interrupt.h"
 
@@ -20,7 +19,7 @@ namespace {
 
 struct Handles {
   std::mutex mutex;
-  std::map<Stream, cudaStream_t> streams;
+  std::map<Stream, std::unique_ptr<Recorder>> streams;
   std::map<int, std::vector<cudaEvent_t>> free_events;  // by device
 };
 
@@ -90,32 +89,27 @@ class GpuEvent : public EventState {
   ~GpuEvent() override { give_event(stream.device.index, event_); }
 
   void signal() override {
-    cudaError_t code = cudaEventRecord(event_, stream_handle(stream));
+    std::exception_ptr failure;
+    try {
+      check_cuda(cudaEventRecord(event_, stream_handle(stream)), "recording an event");
+    } catch (...) {
+      failure = std::current_exception();  // raised by whoever waits
+    }
     std::lock_guard lock(mutex_);
-    failed_ = code;
+    failure_ = failure;
     recorded_.store(true, std::memory_order_release);
     changed_.notify_all();
   }
 
-  // A fault keeps the event from looking signalled, so that somebody waits and gets it raised.
   bool is_signaled() override {
-    if (!recorded_.load(std::memory_order_acquire) || failed_ != cudaSuccess || has_own_fault()) {
-      return false;
-    }
-    return cudaEventQuery(event_) == cudaSuccess && !has_fault();
+    return recorded_.load(std::memory_order_acquire) && !failure_ &&
+           cudaEventQuery(event_) == cudaSuccess;
   }
 
-  // The fault stays with the event: everything that was made before it may be wrong.
   void wait() override {
+    use_device(stream.device.index);
     wait_recorded();
-    poll([this] { return has_passed(event_); });
-    std::lock_guard lock(mutex_);
-    if (!fault_) {
-      fault_ = take_fault();
-    }
-    if (fault_) {
-      std::rethrow_exception(fault_);
-    }
+    wait_event(event_);
   }
 
   void wait_on(const Stream& s) override {
@@ -140,35 +134,47 @@ class GpuEvent : public EventState {
         lock.lock();
       }
     }
-    check_cuda(failed_, "recording an event");
-  }
-
-  bool has_own_fault() {
-    std::lock_guard lock(mutex_);
-    return fault_ != nullptr;
+    if (failure_) {
+      std::rethrow_exception(failure_);
+    }
   }
 
   cudaEvent_t event_;
-  std::exception_ptr fault_;
   std::atomic<bool> recorded_{false};
-  cudaError_t failed_ = cudaSuccess;
+  std::exception_ptr failure_;
   std::mutex mutex_;
   std::condition_variable changed_;
 };
 
 }  // namespace
 
-cudaStream_t stream_handle(const Stream& s) {
+Recorder& recorder_of(const Stream& s) {
   use_device(s.device.index);
+  thread_local Stream last(-1, Device::gpu);
+  thread_local Recorder* recorder = nullptr;
+  if (recorder && last == s) {
+    return *recorder;
+  }
   auto& all = handles();
   std::lock_guard lock(all.mutex);
-  auto it = all.streams.find(s);
-  if (it == all.streams.end()) {
-    cudaStream_t made;
-    check_cuda(cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking), "making a stream");
-    it = all.streams.emplace(s, made).first;
+  auto& entry = all.streams[s];
+  if (!entry) {
+    entry = std::make_unique<Recorder>();
   }
-  return it->second;
+  last = s;
+  recorder = entry.get();
+  return *recorder;
+}
+
+cudaStream_t stream_handle(const Stream& s) { return recorder_of(s).plain(); }
+
+void submit_all() {
+  auto& all = handles();
+  std::lock_guard lock(all.mutex);
+  for (auto& [stream, recorder] : all.streams) {
+    use_device(stream.device.index);
+    recorder->plain();
+  }
 }
 
 void order_after(const Stream& waiter, const Stream& other) {
@@ -176,6 +182,10 @@ void order_after(const Stream& waiter, const Stream& other) {
   check_cuda(cudaEventRecord(event, stream_handle(other)), "recording an event");
   check_cuda(cudaStreamWaitEvent(stream_handle(waiter), event, 0), "ordering streams");
   give_event(other.device.index, event);
+}
+
+void wait_event(cudaEvent_t event) {
+  poll([event] { return has_passed(event); });
 }
 
 std::shared_ptr<EventState> make_event(const Stream& s) { return std::make_shared<GpuEvent>(s); }

@@ -2,21 +2,42 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 
 #include "mlx/backend/cuda/runtime/device.h"
+#include "mlx/backend/cuda/runtime/recorder.h"
 #include "mlx/event.h"
 
 namespace mlx::core::cuda {
 
-/** The CUDA stream of `s`, made at the first call; makes its device the thread's device. */
+/** What records the work of `s`, made at the first call; makes its device the thread's device. */
+Recorder& recorder_of(const Stream& s);
+
+/** Queues work on `s`: queue(stream) starts kernels, copies within the device or library calls that
+ *  can be recorded. It must not allocate device memory. */
+template <typename F>
+void enqueue(const Stream& s, F&& queue) {
+  Recorder& recorder = recorder_of(s);
+  std::lock_guard lock(recorder.mutex());
+  queue(recorder.begin());
+  recorder.end();
+}
+
+/** The CUDA stream of `s` for everything else, after all work that was enqueued. */
 cudaStream_t stream_handle(const Stream& s);
+
+/** Starts everything that has been recorded on any stream. */
+void submit_all();
 
 /** Makes later work of `waiter` wait for all work queued on `other` so far. */
 void order_after(const Stream& waiter, const Stream& other);
 
+/** Blocks until the event has passed, asking for interrupts. */
+void wait_event(cudaEvent_t event);
+
 std::shared_ptr<EventState> make_event(const Stream& s);
 
-/** Blocks until the stream's work is done, asking for interrupts; raises faults of its kernels. */
+/** Blocks until the stream's work is done, asking for interrupts. */
 void synchronize_stream(const Stream& s);
 
 }  // namespace mlx::core::cuda

@@ -1,0 +1,125 @@
+// Recording is stream capture, so that libraries' kernels are part of it. Executable graphs are
+// made once for each sequence of node types and take over new functions and arguments after that,
+// which is far cheaper; work that was started with the old ones is not affected.
+#include "mlx/backend/cuda/runtime/recorder.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "mlx/backend/cuda/runtime/device.h"
+
+namespace mlx::core::cuda {
+
+namespace {
+
+constexpr size_t fewest_primitives = 4;
+// The first graphs of a batch are short, so that the device starts early.
+constexpr int first_graph = 8, longest_graph = 64;
+constexpr size_t most_executables = 128;
+
+}  // namespace
+
+Recorder::Recorder() {
+  check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
+}
+
+void Recorder::expect(size_t primitives) {
+  std::lock_guard lock(mutex_);
+  worthwhile_ = primitives >= fewest_primitives;
+  most_ = first_graph;
+}
+
+cudaStream_t Recorder::plain() {
+  std::lock_guard lock(mutex_);
+  submit();
+  return stream_;
+}
+
+cudaStream_t Recorder::begin() {
+  if (worthwhile_ && !capturing_) {
+    // Relaxed: allocations and library loading may happen meanwhile.
+    check_cuda(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeRelaxed), "recording work");
+    capturing_ = true;
+    recorded_ = 0;
+  }
+  return stream_;
+}
+
+void Recorder::end() {
+  if (capturing_ && ++recorded_ >= most_) {
+    submit();
+    most_ = std::min(2 * most_, longest_graph);
+  }
+}
+
+void Recorder::submit() {
+  if (!capturing_) {
+    return;
+  }
+  capturing_ = false;
+  cudaGraph_t graph = nullptr;
+  check_cuda(cudaStreamEndCapture(stream_, &graph), "recording work");
+  try {
+    start(graph);
+  } catch (...) {
+    cudaGraphDestroy(graph);
+    throw;
+  }
+  cudaGraphDestroy(graph);
+}
+
+void Recorder::start(cudaGraph_t graph) {
+  cudaGraphExec_t executable = executable_for(graph);
+  if (executable) {
+    check_cuda(cudaGraphLaunch(executable, stream_), "starting work");
+  }
+}
+
+std::string Recorder::key_of(cudaGraph_t graph) {
+  size_t count = 0;
+  check_cuda(cudaGraphGetNodes(graph, nullptr, &count), "reading a graph");
+  std::vector<cudaGraphNode_t> nodes(count);
+  check_cuda(cudaGraphGetNodes(graph, nodes.data(), &count), "reading a graph");
+  std::string key;
+  for (cudaGraphNode_t node : nodes) {
+    cudaGraphNodeType type;
+    check_cuda(cudaGraphNodeGetType(node, &type), "reading a graph");
+    key += static_cast<char>('a' + static_cast<int>(type));
+  }
+  return key;
+}
+
+/** nullptr for an empty graph. */
+cudaGraphExec_t Recorder::executable_for(cudaGraph_t graph) {
+  std::string key = key_of(graph);
+  if (key.empty()) {
+    return nullptr;
+  }
+  auto known = by_key_.find(key);
+  if (known != by_key_.end()) {
+    executables_.splice(executables_.begin(), executables_, known->second);
+    cudaGraphExecUpdateResultInfo info;
+    if (cudaGraphExecUpdate(known->second->graph, graph, &info) == cudaSuccess) {
+      return known->second->graph;
+    }
+    cudaGetLastError();  // no failure: the edges differ
+    drop(known->second);
+  }
+  cudaGraphExec_t made = nullptr;
+  check_cuda(cudaGraphInstantiate(&made, graph, 0), "preparing work");
+  executables_.push_front({key, made});
+  by_key_[key] = executables_.begin();
+  if (executables_.size() > most_executables) {
+    drop(std::prev(executables_.end()));
+  }
+  return made;
+}
+
+void Recorder::drop(std::list<Executable>::iterator executable) {
+  cudaStreamSynchronize(stream_);  // it may still run
+  cudaGraphExecDestroy(executable->graph);
+  by_key_.erase(executable->key);
+  executables_.erase(executable);
+}
+
+}  // namespace mlx::core::cuda

@@ -1,0 +1,50 @@
+// One CUDA stream whose work goes out in graphs: a launch costs the host five times less when it is
+// recorded with its neighbours, and the device starts it sooner after the one before.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <list>
+#include <map>
+#include <mutex>
+#include <string>
+
+namespace mlx::core::cuda {
+
+class Recorder {
+ public:
+  /** Makes the stream on the calling thread's device. */
+  Recorder();
+
+  /** Tells how many primitives come next; few are not worth a graph. */
+  void expect(size_t primitives);
+
+  /** The stream, for calls that cannot be recorded. What was recorded is started first. */
+  cudaStream_t plain();
+
+  /** For one piece of work; `mutex` is held from begin to end. begin returns the stream. */
+  cudaStream_t begin();
+  void end();
+  std::mutex& mutex() { return mutex_; }
+
+ private:
+  struct Executable {
+    std::string key;
+    cudaGraphExec_t graph;
+  };
+
+  void submit();
+  void start(cudaGraph_t graph);
+  static std::string key_of(cudaGraph_t graph);
+  cudaGraphExec_t executable_for(cudaGraph_t graph);
+  void drop(std::list<Executable>::iterator executable);
+
+  std::mutex mutex_;
+  cudaStream_t stream_;
+  bool worthwhile_ = false, capturing_ = false;
+  int recorded_ = 0, most_ = 0;
+  std::list<Executable> executables_;  // the one used last in front
+  std::map<std::string, std::list<Executable>::iterator> by_key_;
+};
+
+}  // namespace mlx::core::cuda

@@ -1,0 +1,122 @@
+// Rings of pinned chunks. The driver's own staging of pageable memory waits for the stream first,
+// which would hold up a training loop at every new batch.
+#include "mlx/backend/cuda/runtime/staging.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <mutex>
+
+#include "mlx/backend/cuda/runtime/streams.h"
+
+namespace mlx::core::cuda {
+
+namespace {
+
+constexpr size_t chunk_bytes = size_t{512} << 10;
+constexpr size_t granule = 64;
+
+struct Chunk {
+  char* memory;
+  cudaEvent_t passed;  // the last copy from or to it is done
+
+  Chunk() {
+    void* made = nullptr;
+    check_cuda(cudaHostAlloc(&made, chunk_bytes, cudaHostAllocPortable),
+               "allocating pinned memory");
+    memory = static_cast<char*>(made);
+    check_cuda(cudaEventCreateWithFlags(&passed, cudaEventDisableTiming), "making an event");
+  }
+
+  void record(cudaStream_t stream) { check_cuda(cudaEventRecord(passed, stream), "copying"); }
+};
+
+/** Chunks that one stream fills in turn; small transfers share one. */
+class Uploads {
+ public:
+  void copy(char* device, const char* host, size_t bytes, cudaStream_t stream) {
+    while (bytes > 0) {
+      if (used_ == chunk_bytes) {
+        chunks_[current_].record(stream);
+        current_ = (current_ + 1) % std::size(chunks_);
+        wait_event(chunks_[current_].passed);
+        used_ = 0;
+      }
+      size_t part = std::min(bytes, chunk_bytes - used_);
+      char* staged = chunks_[current_].memory + used_;
+      std::memcpy(staged, host, part);
+      check_cuda(cudaMemcpyAsync(device, staged, part, cudaMemcpyHostToDevice, stream),
+                 "copying to the device");
+      used_ += std::min((part + granule - 1) / granule * granule, chunk_bytes - used_);
+      device += part, host += part, bytes -= part;
+    }
+  }
+
+ private:
+  Chunk chunks_[4];
+  size_t current_ = 0, used_ = 0;
+};
+
+/** Two chunks of one device: while one is filled the other is emptied. */
+class Downloads {
+ public:
+  Downloads() {
+    check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
+  }
+
+  void copy(char* host, const char* device, size_t bytes) {
+    start(0, device, std::min(bytes, chunk_bytes));
+    for (size_t k = 0, done = 0; done < bytes; k++) {
+      size_t part = std::min(bytes - done, chunk_bytes), next = done + part;
+      start(k + 1, device + next, std::min(bytes - next, chunk_bytes));
+      wait_event(chunks_[k % 2].passed);
+      std::memcpy(host + done, chunks_[k % 2].memory, part);
+      done = next;
+    }
+  }
+
+ private:
+  void start(size_t k, const char* from, size_t bytes) {
+    if (bytes > 0) {
+      check_cuda(
+          cudaMemcpyAsync(chunks_[k % 2].memory, from, bytes, cudaMemcpyDeviceToHost, stream_),
+          "copying to the host");
+      chunks_[k % 2].record(stream_);
+    }
+  }
+
+  Chunk chunks_[2];
+  cudaStream_t stream_;
+};
+
+/** The entry of `key` in a map that outlives main's statics, made at its first use. */
+template <typename Transfers, typename Key>
+Transfers& transfers_of(const Key& key) {
+  static auto* all = new std::map<Key, std::unique_ptr<Transfers>>;
+  auto& entry = (*all)[key];
+  if (!entry) {
+    entry = std::make_unique<Transfers>();
+  }
+  return *entry;
+}
+
+}  // namespace
+
+void copy_to_device(void* device, const void* host, size_t bytes, const Stream& s) {
+  static auto* mutex = new std::mutex;
+  std::lock_guard lock(*mutex);
+  cudaStream_t stream = stream_handle(s);
+  transfers_of<Uploads>(s).copy(static_cast<char*>(device), static_cast<const char*>(host), bytes,
+                                stream);
+}
+
+void copy_to_host(void* host, const void* device, size_t bytes, int device_index) {
+  static auto* mutex = new std::mutex;
+  std::lock_guard lock(*mutex);
+  use_device(device_index);
+  transfers_of<Downloads>(device_index)
+      .copy(static_cast<char*>(host), static_cast<const char*>(device), bytes);
+}
+
+}  // namespace mlx::core::cuda

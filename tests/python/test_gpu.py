@@ -1,0 +1,178 @@
+"""What only a GPU has: device memory, transfers, recorded launches, faults found by kernels."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.skipif(not mx.is_available(mx.gpu), reason="needs a GPU")
+
+
+@pytest.fixture(autouse=True)
+def on_gpu():
+    mx.set_default_device(mx.gpu)
+
+
+def table_row(rows, index):
+    return mx.arange(12.0).reshape(rows, -1)[mx.array([index]) + mx.array([0])]
+
+
+def test_the_gpu_is_the_default_where_there_is_one():
+    code = "import mlx.core as mx; print(mx.default_device() == mx.gpu)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout == "True\n"
+
+
+def test_a_bad_index_belongs_to_what_was_made_from_it():
+    bad, good = table_row(4, 9), table_row(4, 3)
+    after = mx.exp(bad) + 1
+    mx.async_eval(good, after, bad)
+    np.testing.assert_array_equal(np.array(good), [[9, 10, 11]])
+    for x in (after, bad, bad * 2):
+        with pytest.raises(IndexError, match="Index 9 is out of range for axis 0 with size 4"):
+            mx.eval(x)
+    np.testing.assert_array_equal(np.array(good + 1), [[10, 11, 12]])
+
+
+def test_a_bad_index_is_found_across_evaluations_and_streams():
+    other = mx.new_stream(mx.gpu)
+    bad = table_row(3, 5)
+    mx.async_eval(bad)
+    same, across, host = bad + 1, mx.add(bad, 1, stream=other), mx.add(bad, 1, stream=mx.cpu)
+    mx.async_eval(same, across)
+    for x in (across, same, host):
+        with pytest.raises(IndexError):
+            mx.eval(x)
+
+
+def test_more_bad_indices_than_a_ring_of_reports_holds():
+    results = [table_row(3, 7 if i % 1000 == 5 else 1) for i in range(6000)]
+    mx.async_eval(results)
+    failed = []
+    for i, x in enumerate(results):
+        try:
+            mx.eval(x)
+        except IndexError:
+            failed.append(i)
+    assert failed == [5, 1005, 2005, 3005, 4005, 5005]
+
+
+@pytest.mark.parametrize("steps", [1, 3, 4, 7, 8, 9, 63, 64, 65, 200, 513])
+def test_recorded_work_keeps_its_order(steps):
+    x = mx.arange(1000, dtype=mx.float32)
+    weight = mx.eye(1000)
+    expected = np.arange(1000, dtype=np.float64)
+    for i in range(steps):
+        x = mx.cumsum(x @ weight, axis=0) / 1000 if i % 5 == 4 else (x @ weight) + i % 3
+        expected = np.cumsum(expected) / 1000 if i % 5 == 4 else expected + i % 3
+    for _ in range(2):  # the second time, the graphs are there
+        np.testing.assert_allclose(np.array(x * 1), expected, rtol=1e-4)
+
+
+def test_threads_with_streams_of_their_own():
+    results = {}
+
+    def work(k):
+        s = mx.new_stream(mx.gpu)
+        x = mx.full((500,), float(k))
+        for _ in range(100):
+            x = mx.maximum(mx.sort(mx.add(x, 1, stream=s), stream=s), 0, stream=s)
+        results[k] = x.sum(stream=s).item()
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(6)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert results == {k: 500 * (k + 100.0) for k in range(6)}
+
+
+@pytest.mark.parametrize("size", [1, 63, (512 << 10) - 1, (512 << 10) + 1, 5 << 20])
+def test_transfers_of_every_size(size):
+    values = np.random.default_rng(size).integers(0, 255, size, dtype=np.uint8)
+    x = mx.array(values)
+    copies = [x + i for i in range(3)]
+    for i, y in enumerate(copies):
+        np.testing.assert_array_equal(np.array(y), values + np.uint8(i))
+
+
+def test_uploads_keep_what_was_handed_over():
+    values = np.zeros((1 << 18,), np.float32)
+    busy = mx.random.normal((4000, 4000))
+    for _ in range(5):
+        busy = busy @ busy * 1e-4
+    mx.async_eval(busy)
+    sums = []
+    for i in range(8):
+        values[:] = i
+        y = mx.array(values) * 2
+        mx.async_eval(y)
+        sums.append(y)
+    for i, y in enumerate(sums):
+        assert mx.all(y == 2 * i).item()
+
+
+def test_parts_of_an_array_are_read_alone():
+    x = mx.arange(1 << 22, dtype=mx.float32).reshape(2048, 2048) * 1
+    mx.eval(x)
+    before = mx.get_active_memory()
+    assert x[-1, -1].item() == (1 << 22) - 1
+    np.testing.assert_array_equal(np.array(x[5, ::-7]), np.arange(5 * 2048, 6 * 2048)[::-7])
+    np.testing.assert_array_equal(np.array(x[:4, 100]), 2048 * np.arange(4) + 100)
+    assert mx.get_active_memory() - before < 1 << 20
+
+
+def test_results_of_the_cpu_go_to_the_gpu_and_back():
+    x = mx.arange(1000, dtype=mx.float32)
+    for i in range(10):
+        x = mx.add(x, 1, stream=mx.cpu if i % 2 else mx.gpu)
+    np.testing.assert_array_equal(np.array(x), np.arange(1000) + 10)
+
+
+def test_the_memory_limit_leaves_the_process_usable():
+    old = mx.set_memory_limit(mx.get_active_memory() + (64 << 20))
+    try:
+        for _ in range(3):
+            with pytest.raises(MemoryError):
+                mx.eval(mx.ones((1 << 26,)) * 2)
+            assert mx.sum(mx.ones((1000,)) * 2).item() == 2000
+    finally:
+        mx.set_memory_limit(old)
+
+
+def test_thousands_of_shapes():
+    for n in range(1, 3001, 3):
+        x = mx.ones((n, 3)) * 2
+        assert (x.sum() + mx.zeros((n,))[0]).item() == 6 * n
+
+
+def test_a_forked_process_says_that_it_cannot_use_the_gpu():
+    code = """
+        import os, warnings
+        import mlx.core as mx
+        warnings.simplefilter("ignore")
+        x = mx.ones((3,)) + 1
+        mx.eval(x)
+        child = os.fork()
+        if child == 0:
+            assert mx.add(mx.ones((2,), stream=mx.cpu), 1, stream=mx.cpu).tolist() == [2, 2]
+            try:
+                mx.eval(x * 2)
+            except RuntimeError as e:
+                os._exit(0 if "forked" in str(e) else 2)
+            os._exit(1)
+        print(os.waitpid(child, 0)[1], (x * 2).tolist())
+    """
+    out = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert out.stdout == "0 [4.0, 4.0, 4.0]\n", out
