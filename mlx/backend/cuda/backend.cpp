@@ -97,6 +97,7 @@ extern "C" mlx::core::Backend* mlx_backend(std::string* why_not) {
   if (mlx::core::cuda::count_devices(why_not) == 0) {
     return nullptr;
   }
+  mlx::core::cuda::watch_forks();
   static auto* backend = new mlx::core::cuda::CudaBackend;
   return backend;
 }

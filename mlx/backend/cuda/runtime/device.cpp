@@ -25,8 +25,23 @@ std::vector<DeviceFacts> read_facts() {
     check_cuda(cudaGetDeviceProperties(&p, i), "reading the device's properties");
     all.push_back({p.name, p.major, p.minor, p.multiProcessorCount, p.totalGlobalMem});
   }
-  pthread_atfork(nullptr, nullptr, [] { after_fork = true; });
   return all;
+}
+
+std::string no_device_reason(cudaError_t code) {
+  int driver = 0;
+  if (code == cudaSuccess) {
+    return "the driver lists none";
+  }
+  if (code != cudaErrorInsufficientDriver || cudaDriverGetVersion(&driver) != cudaSuccess) {
+    return cudaGetErrorString(code);
+  }
+  auto version = [](int v) {
+    return std::to_string(v / 1000) + "." + std::to_string(v % 1000 / 10);
+  };
+  return driver == 0 ? "there is no NVIDIA driver"
+                     : "the NVIDIA driver is for CUDA " + version(driver) + ", and CUDA " +
+                           version(CUDART_VERSION) + " is needed";
 }
 
 }  // namespace
@@ -39,10 +54,13 @@ int count_devices(std::string* why_not) {
     count = 0;
   }
   if (count == 0 && why_not) {
-    *why_not = std::string("no GPU was found: ") +
-               (code == cudaSuccess ? "the driver lists none" : cudaGetErrorString(code)) + ".";
+    *why_not = "no GPU was found: " + no_device_reason(code) + ".";
   }
   return count;
+}
+
+void watch_forks() {
+  pthread_atfork(nullptr, nullptr, [] { after_fork = true; });
 }
 
 const DeviceFacts& device_facts(int index) {
