@@ -30,12 +30,6 @@ FLAGS = list(itertools.product([False, True], [True, False]))
 NAN, INF = float("nan"), float("inf")
 
 
-@pytest.fixture(autouse=True)
-def on_cpu():
-    with mx.stream(mx.cpu):
-        yield
-
-
 def identity(op, dtype):
     if op in ("cumsum", "cumprod"):
         return op == "cumprod"
@@ -105,13 +99,28 @@ def test_lengths(name, n):
         np.testing.assert_array_equal(got, scan("cummax", x, 1, **flags))
 
 
-@pytest.mark.parametrize("shape", [(50, 3000), (3, 40, 1500), (3000, 2)])
+@pytest.mark.parametrize(
+    "shape", [(50, 3000), (3, 40, 1500), (3000, 2), (20_000, 70), (70_000, 3, 1), (200_001, 1, 1)]
+)
 def test_columns(shape):
     x = values("float32", shape)
     for reverse, inclusive in FLAGS:
         got = mx.cumsum(mx.array(x), axis=-2, reverse=reverse, inclusive=inclusive)
         want = scan("cumsum", x.astype("float64"), len(shape) - 2, reverse, inclusive)
-        np.testing.assert_allclose(to_numpy(got), want, atol=1e-3)
+        np.testing.assert_allclose(to_numpy(got), want, atol=max(1e-3, 1e-7 * x.size))
+
+
+@pytest.mark.parametrize("n", [4096, 5000, 2_000_000])
+@pytest.mark.parametrize("op", NUMPY)
+def test_long_rows(op, n):
+    """Rows in several parts, aligned and not."""
+    for x in (values("float32", (n,)), values("float32", (2, n + 1))):
+        x = 1 + x / 1000 if op == "cumprod" else x
+        for reverse, inclusive in FLAGS:
+            flags = {"axis": -1, "reverse": reverse, "inclusive": inclusive}
+            got = to_numpy(getattr(mx, op)(mx.array(x), **flags))
+            want = scan(op, x.astype("float64"), **flags)
+            np.testing.assert_allclose(got, want, rtol=2e-4, atol=1e-6 * n)
 
 
 def test_special_values():

@@ -1,0 +1,169 @@
+// Scan on the GPU: which kernel takes an axis, and how the work is dealt out.
+#include "mlx/backend/cuda/scan.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "mlx/backend/cuda/copy.h"
+#include "mlx/backend/cuda/kernels/order_sizes.h"
+#include "mlx/backend/cuda/parameters.h"
+#include "mlx/backend/cuda/registry.h"
+#include "mlx/backend/cuda/runtime/operand.h"
+#include "mlx/backend/cuda/types.h"
+
+namespace mlx::core::cuda {
+
+namespace {
+
+using namespace kernels;
+
+constexpr int64_t tiny_row = 16, short_row = 2048;
+constexpr int64_t most_chunks = 1024;
+constexpr size_t largest_total = 16;
+
+std::string folding_of(ScanOp op, Dtype dtype) {
+  std::string type = type_name(dtype);
+  bool truth = dtype == bool_;
+  switch (op) {
+    case ScanOp::Sum:
+      return truth ? "TruthFolding<false, bool>"
+                   : "SumFolding<op::Add, " + type + ", " + type + ">";
+    case ScanOp::Prod:
+      return truth ? "TruthFolding<true, bool>"
+                   : "SumFolding<op::Multiply, " + type + ", " + type + ">";
+    case ScanOp::Max:
+      return "ExtremeFolding<MaxOp, " + type + ", " + type + ">";
+    case ScanOp::Min:
+      return "ExtremeFolding<MinOp, " + type + ", " + type + ">";
+    case ScanOp::LogAddExp:
+      return dtype == complex64 ? "ComplexLogSumFolding" : "LogSumFolding<" + type + ">";
+  }
+  __builtin_unreachable();
+}
+
+class Scanner {
+ public:
+  Scanner(const ScanSpec& spec, const array& in, array& out, const Stream& s)
+      : spec_(spec), in_(in), out_(out), length_(in.shape(spec.axis)), stream_(s) {
+    for (int i = 0; i < spec.axis; i++) rows_ *= in.shape(i);
+    for (int i = spec.axis + 1; i < static_cast<int>(in.ndim()); i++) inner_ *= in.shape(i);
+  }
+
+  void run() {
+    if (inner_ > 1 || length_ <= tiny_row) {
+      run_columns();
+    } else {
+      run_rows();
+    }
+  }
+
+ private:
+  int64_t wanted_blocks() const { return 8 * device_facts(stream_.device.index).multiprocessors; }
+
+  /** Cuts the length where there are too few rows or columns to fill the device. */
+  void cut(int64_t blocks, int64_t tile) {
+    chunks_ = std::clamp<int64_t>(std::min(wanted_blocks() / blocks, length_ / (2 * tile)), 1,
+                                  most_chunks);
+    chunk_length_ = (length_ + chunks_ - 1) / chunks_;
+    chunk_length_ = (chunk_length_ + tile - 1) / tile * tile;
+    chunks_ = (length_ + chunk_length_ - 1) / chunk_length_;
+  }
+
+  void run_columns() {
+    int64_t blocks = (rows_ * inner_ + columns_across - 1) / columns_across;
+    cut(blocks, column_tile);
+    dim3 grid(blocks_for(blocks, 1), static_cast<unsigned>(chunks_));
+    dim3 block(columns_across, column_strips);
+    run_both(column_total_call(spec_.op, in_.dtype()), column_scan_call(spec_.op, in_.dtype()),
+             grid, block);
+  }
+
+  void run_rows() {
+    auto size = static_cast<int64_t>(in_.itemsize());
+    auto places = reinterpret_cast<uint64_t>(input_address(in_, stream_)) |
+                  reinterpret_cast<uint64_t>(output_address(out_));
+    int64_t pack = std::min<int64_t>(8 * size, 16);
+    int width = length_ * size % pack == 0 && places % 16 == 0 ? static_cast<int>(pack / size) : 1;
+    int lanes = length_ <= short_row ? 32 : scan_threads;
+    cut(lanes == 32 ? wanted_blocks() : rows_, row_strips * lanes * width);
+    run_both(row_total_call(spec_.op, in_.dtype(), width),
+             row_scan_call(spec_.op, in_.dtype(), width, lanes),
+             blocks_for(rows_ * chunks_ * lanes, scan_threads), scan_threads);
+  }
+
+  void run_both(const KernelCall& totals, const KernelCall& results, dim3 grid, dim3 block) {
+    std::unique_ptr<Scratch> memory;
+    if (chunks_ > 1) {
+      memory = std::make_unique<Scratch>(
+          static_cast<size_t>(chunks_ * rows_ * inner_) * largest_total, stream_);
+      start(totals, grid, block, memory->get());
+    }
+    start(results, grid, block, memory ? memory->get() : nullptr);
+  }
+
+  void start(const KernelCall& call, dim3 grid, dim3 block, const void* totals) {
+    Parameters parameters;
+    for (int64_t x : {rows_, length_, inner_, chunks_, chunk_length_, int64_t{spec_.reverse},
+                      int64_t{!spec_.inclusive}}) {
+      parameters.add(x);
+    }
+    parameters.add(input_address(in_, stream_));
+    parameters.add(static_cast<const void*>(output_address(out_)));
+    parameters.add(totals);
+    parameters.launch(kernel_of(call, stream_), grid, block, stream_);
+  }
+
+  const ScanSpec& spec_;
+  const array& in_;
+  array& out_;
+  int64_t length_, rows_ = 1, inner_ = 1, chunks_ = 1, chunk_length_ = 1;
+  Stream stream_;
+};
+
+void eval_scan(Scan& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
+  array& out = outputs[0];
+  const Stream& s = primitive.stream();
+  bool in_place = inputs[0].flags().row_contiguous && can_write_over(inputs[0], out);
+  array in = contiguous(inputs[0], s);
+  if (in_place) {
+    write_over(inputs[0], out, s);
+  } else {
+    allocate_output(out, s);
+  }
+  if (out.size() > 0) {
+    scan_array({primitive.op(), primitive.axis(), primitive.reverse(), primitive.inclusive()}, in,
+               out, s);
+  }
+}
+
+const Register<Scan> scan(eval_scan);
+
+}  // namespace
+
+void scan_array(const ScanSpec& spec, const array& in, array& out, const Stream& s) {
+  Scanner(spec, in, out, s).run();
+}
+
+KernelCall row_scan_call(ScanOp op, Dtype dtype, int width, int lanes) {
+  return {"scan_rows.h", "Scan",
+          "scan_rows<" + folding_of(op, dtype) + ", " + type_name(dtype) + ", " +
+              std::to_string(width) + ", " + std::to_string(lanes) + ">"};
+}
+
+KernelCall row_total_call(ScanOp op, Dtype dtype, int width) {
+  return {"scan_rows.h", "Scan",
+          "total_rows<" + folding_of(op, dtype) + ", " + type_name(dtype) + ", " +
+              std::to_string(width) + ">"};
+}
+
+KernelCall column_scan_call(ScanOp op, Dtype dtype) {
+  return {"scan_columns.h", "Scan",
+          "scan_columns<" + folding_of(op, dtype) + ", " + type_name(dtype) + ">"};
+}
+
+KernelCall column_total_call(ScanOp op, Dtype dtype) {
+  return {"scan_columns.h", "Scan",
+          "total_columns<" + folding_of(op, dtype) + ", " + type_name(dtype) + ">"};
+}
+
+}  // namespace mlx::core::cuda
