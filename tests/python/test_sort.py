@@ -10,12 +10,6 @@ from oracle import DTYPES, FLOATS, check_derivatives, check_vmap, layouts, to_ml
 NAN, INF = float("nan"), float("inf")
 
 
-@pytest.fixture(autouse=True)
-def on_cpu():
-    with mx.stream(mx.cpu):
-        yield
-
-
 @pytest.mark.parametrize("name", DTYPES)
 def test_sort_and_argsort(name):
     for (a, x), axis in itertools.product(layouts(name), [None, 0, 1, -1]):
@@ -25,9 +19,9 @@ def test_sort_and_argsort(name):
         np.testing.assert_array_equal(to_numpy(got), np.argsort(x, axis=axis, kind="stable"))
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 40, 41, 100, 257, 5000])
+@pytest.mark.parametrize("n", [1, 2, 8, 9, 40, 41, 257, 2048, 2049, 4096, 4097, 8200])
 @pytest.mark.parametrize(
-    "name", ["uint8", "int16", "float16", "int32", "float32", "float64", "uint64"]
+    "name", ["uint8", "int16", "float16", "int32", "float32", "float64", "uint64", "complex64"]
 )
 def test_lengths(name, n):
     x = values(name, (3, n))
@@ -45,6 +39,27 @@ def test_long_rows():
         np.testing.assert_array_equal(to_numpy(mx.argsort(a)), np.argsort(x, kind="stable"))
     for x in (np.arange(500_000), np.arange(500_000)[::-1].copy(), np.zeros(500_000, "int32")):
         np.testing.assert_array_equal(to_numpy(mx.sort(mx.array(x))), np.sort(x))
+
+
+@pytest.mark.parametrize("shape", [(70_000, 3), (40_000, 1), (300, 5000), (2, 100_003)])
+def test_many_rows(shape):
+    x = values("float32", shape).round(2)  # with ties
+    a = mx.array(x)
+    np.testing.assert_array_equal(to_numpy(mx.sort(a)), np.sort(x))
+    np.testing.assert_array_equal(to_numpy(mx.argsort(a)), np.argsort(x, kind="stable"))
+
+
+@pytest.mark.parametrize("name", ["int8", "float32", "complex64"])
+@pytest.mark.parametrize("n", [300, 9000])
+def test_ties_keep_their_order(name, n):
+    x = np.random.default_rng(3).integers(-2, 3, (2, n)).astype(name)
+    if name != "int8":
+        x[:, ::3] *= -1  # zeros of both signs
+        x[:, ::11] = NAN
+        x[0, ::22] = -NAN
+    a = to_mlx(x, name)
+    np.testing.assert_array_equal(to_numpy(mx.argsort(a)), np.argsort(x, kind="stable"))
+    np.testing.assert_array_equal(to_numpy(mx.sort(a)), np.sort(x, kind="stable"))
 
 
 def test_extreme_values():
@@ -89,7 +104,7 @@ def assert_partitioned(x, kth):
 
 
 @pytest.mark.parametrize("name", [d for d in DTYPES if d not in ("bool_", "complex64")])
-@pytest.mark.parametrize("n", [1, 5, 100, 3000])
+@pytest.mark.parametrize("n", [1, 5, 100, 3000, 20_000])
 def test_partition(name, n):
     x = values(name, (2, n))
     a = to_mlx(x, name)
@@ -116,6 +131,18 @@ def test_partition_of_axes_and_nan():
             assert_partitioned(
                 to_numpy(mx.partition(mx.array(z[None].astype("float32")), kth)), kth
             )
+
+
+def test_partition_of_ties_in_many_rows():
+    x = np.random.default_rng(4).integers(0, 7, (300, 5003)).astype("float32")
+    for kth in (0, 100, 2500, -40):
+        order = to_numpy(mx.argpartition(mx.array(x), kth)).astype("int64")
+        assert (np.sort(order) == np.arange(5003)).all()
+        got = np.take_along_axis(x, order, -1)
+        k = kth % 5003
+        pivot = np.sort(x)[:, k : k + 1]
+        np.testing.assert_array_equal(got[:, k : k + 1], pivot)
+        assert (got[:, :k] <= pivot).all() and (got[:, k:] >= pivot).all()
 
 
 def test_topk():
@@ -163,6 +190,15 @@ def test_unique(name):
         np.testing.assert_array_equal(to_numpy(got[1]), index)
         np.testing.assert_array_equal(to_numpy(got[2]), inverse.reshape(x.shape))
         np.testing.assert_array_equal(to_numpy(got[3]), counts)
+
+
+def test_unique_of_many():
+    for x in (values("int32", (300_001,)), np.arange(50_000)[::-1].copy()):
+        want = np.unique(x, return_index=True, return_inverse=True, return_counts=True)
+        flags = {"return_index": True, "return_inverse": True, "return_counts": True}
+        got = mx.unique(mx.array(x), size=len(want[0]), **flags)
+        for a, b in zip(got, want, strict=True):
+            np.testing.assert_array_equal(to_numpy(a), b)
 
 
 def test_unique_sizes():
