@@ -29,7 +29,8 @@ void check_compiler(nvrtcResult code, const char* what) {
 
 std::string architecture_of(int device) {
   const auto& facts = device_facts(device);
-  return "sm_" + std::to_string(facts.major) + std::to_string(facts.minor);
+  const char* own = facts.major == 9 ? "a" : "";  // with the instructions that only it has
+  return "sm_" + std::to_string(facts.major) + std::to_string(facts.minor) + own;
 }
 
 /** What the machine code depends on besides its own text. */
