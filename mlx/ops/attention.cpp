@@ -34,13 +34,22 @@ array checked_mask(const array& mask, Dtype dtype, const Shape& scores) {
   return mask;
 }
 
-/** Whether the node that works block by block can do it: on the CPU, outside of derivatives, whose
- *  backward pass needs the weights anyway. */
+/** Whether the GPU has kernels for rows of so many columns. */
+bool fits_gpu(const std::vector<array>& inputs, Device device) {
+  static const bool has_kernels = [&] {
+    const auto& name = std::get<std::string>(device_info(device).at("architecture"));
+    return std::stoi(name.substr(name.find('_') + 1)) >= 80;
+  }();
+  return has_kernels && inputs[0].shape(-1) <= 256 && inputs[2].shape(-1) <= 256;
+}
+
+/** Whether the node that works block by block can do it: outside of derivatives, whose backward
+ *  pass needs the weights anyway. */
 bool runs_blocked(const std::vector<array>& inputs, Stream s) {
   for (const auto& in : inputs) {
     if (in.is_tracer()) return false;
   }
-  return s.device == Device::cpu && inputs[0].dtype() != float64;
+  return inputs[0].dtype() != float64 && (s.device == Device::cpu || fits_gpu(inputs, s.device));
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ array attention_from_ops(const array& queries, const array& keys, const array& v
                          const std::optional<array>& sinks, Stream s);
 
 /** The same for a block of queries at a time. Inputs queries, keys, values and, if there is one, a
- *  mask of the full shape of the scores. Not for float64. */
+ *  mask of the full shape of the scores. Not for float64; on a GPU for at most 256 columns. */
 class Attention : public FallbackPrimitive {
  public:
   Attention(Stream stream, AttentionSpec spec) : FallbackPrimitive(stream), spec_(spec) {}

@@ -1,0 +1,26 @@
+// The arguments of the attention kernels. Shared by host and device.
+#pragma once
+
+#include "mlx/kernels/base.h"
+
+namespace mlx::core::kernels {
+
+struct AttentionCall {
+  const void *q, *k, *v, *mask;
+  void* out;
+  void* parts;  // of split keys: [split][row][e] sums, then [split][row] highest scores and totals
+  int64_t q_strides[3], k_strides[3], v_strides[3];  // batch, head, position
+  int64_t mask_strides[4];
+  int64_t batches, heads;     // lists of rows
+  int64_t pack, share;        // heads of queries in a list; lists that share a head of keys
+  int64_t length, keys;       // queries of a head, keys
+  int64_t d, e, value_width;  // columns of queries and of the result; columns that values may read
+  int64_t splits, split_keys;
+  int64_t section;  // lists whose blocks come together
+  int64_t fold;     // blocks from here on come in reverse
+  int64_t causal, bool_mask;
+  int64_t wide_mask;  // sixteen neighbours of the mask can be read in pieces of 16 bytes
+  double scale;
+};
+
+}  // namespace mlx::core::kernels
