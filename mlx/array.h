@@ -106,7 +106,7 @@ class array {
     allocator::Buffer buffer;
     allocator::Deleter deleter;
     /** What a device's backend made of host memory, kept for further uses there. */
-    std::shared_ptr<allocator::DeviceMemory> device_copy;
+    std::shared_ptr<void> device_copy;
     explicit Data(allocator::Data data) : buffer(data.buffer), deleter(std::move(data.deleter)) {}
     Data(const Data&) = delete;
     Data& operator=(const Data&) = delete;

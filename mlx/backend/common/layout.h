@@ -21,6 +21,7 @@ size_t layout_span(const Shape& shape, const Strides& strides);
 struct ByteRange {
   int64_t begin, end;
 
+  int64_t size() const { return end - begin; }
   bool contains(const ByteRange& other) const { return begin <= other.begin && other.end <= end; }
 };
 

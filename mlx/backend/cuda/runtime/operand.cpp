@@ -2,6 +2,9 @@
 #include "mlx/backend/cuda/runtime/operand.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <list>
+#include <memory>
 #include <mutex>
 
 #include "mlx/backend/common/layout.h"
@@ -12,57 +15,70 @@ namespace mlx::core::cuda {
 
 namespace {
 
-/** Part of a host buffer on the device. */
-class HostMirror final : public allocator::DeviceMemory {
+/** A part of a host buffer, on the device. */
+class HostMirror {
  public:
   HostMirror(const char* host, ByteRange range, const Stream& s)
-      : range(range), block_(allocate(static_cast<size_t>(range.end - range.begin), s)) {
-    try {
-      copy_to_device(block_->device_address(), host + range.begin,
-                     static_cast<size_t>(range.end - range.begin), s);
-    } catch (...) {
-      delete block_;
-      throw;
-    }
+      : range_(range), block_(allocate(static_cast<size_t>(range.size()), s)) {
+    copy_to_device(block_->device_address(), host + range.begin, static_cast<size_t>(range.size()),
+                   s);
   }
-  ~HostMirror() override { delete block_; }
 
-  void* device_address() override { return block_->device_address(); }
-  size_t bytes() override { return block_->bytes(); }
-  void* host_address(size_t begin, size_t end) override { return block_->host_address(begin, end); }
-  const void* at(int64_t byte) const {
-    return static_cast<const char*>(block_->device_address()) + (byte - range.begin);
-  }
-  void use_on(const Stream& s) {
+  const ByteRange& range() const { return range_; }
+
+  /** Where a byte of the host buffer is, for work on `s`. */
+  const void* at(int64_t byte, const Stream& s) const {
     if (s != block_->owner()) {
       order_after(s, block_->owner());
       block_->used_on(s);
     }
+    return static_cast<const char*>(block_->device_address()) + (byte - range_.begin);
   }
 
-  const ByteRange range;
+ private:
+  ByteRange range_;
+  std::unique_ptr<Block> block_;
+};
+
+/** What the device has of one host buffer. Nothing goes before the buffer does, since a kernel that
+ *  is being put together may already have its address. */
+class HostMirrors {
+ public:
+  const HostMirror& containing(ByteRange wanted, const char* host, const Stream& s) {
+    // Offsets from here on keep the alignment that elements have in the host buffer.
+    wanted.begin -= wanted.begin % alignment;
+    for (auto& part : parts_) {
+      if (part.range().contains(wanted)) {
+        return part;
+      }
+    }
+    span_ = {std::min(span_.begin, wanted.begin), std::max(span_.end, wanted.end)};
+    copied_ += wanted.size();
+    if (copied_ > span_.size()) {  // parts that overlap: from now on all is there
+      wanted = span_;
+    }
+    return parts_.emplace_back(host, wanted, s);
+  }
 
  private:
-  Block* block_;
+  static constexpr int64_t alignment = 64;
+
+  std::list<HostMirror> parts_;
+  ByteRange span_{INT64_MAX, 0};
+  int64_t copied_ = 0;
 };
 
 const void* mirrored(const array& a, const Stream& s) {
   static auto* mutex = new std::mutex;
   std::lock_guard lock(*mutex);
   auto& data = *a.data_shared_ptr();
-  ByteRange wanted = byte_range(a);
-  auto* mirror = static_cast<HostMirror*>(data.device_copy.get());
-  if (!mirror || !mirror->range.contains(wanted)) {
-    if (mirror) {
-      wanted = {std::min(wanted.begin, mirror->range.begin),
-                std::max(wanted.end, mirror->range.end)};
-    }
-    const char* host = static_cast<const char*>(data.buffer.raw_ptr());
-    data.device_copy = std::make_shared<HostMirror>(host, wanted, s);
-    mirror = static_cast<HostMirror*>(data.device_copy.get());
+  if (!data.device_copy) {
+    data.device_copy = std::make_shared<HostMirrors>();
   }
-  mirror->use_on(s);
-  return mirror->at(a.offset() * static_cast<int64_t>(a.itemsize()));
+  const char* host = static_cast<const char*>(data.buffer.raw_ptr());
+  return static_cast<HostMirrors*>(data.device_copy.get())
+      ->containing(byte_range(a), host, s)
+      .at(a.offset() * static_cast<int64_t>(a.itemsize()), s);
 }
 
 }  // namespace
