@@ -146,6 +146,60 @@ def test_conv_of_other_layouts(case):
     assert_close(mx.conv_general(cut, w, **args), expected, 1e-14, terms)
 
 
+# Enough channels for the kernels that work on tiles of them, with odd tails.
+MANY_CHANNELS = [
+    ((2, 7, 6, 16), (72, 3, 3, 16), {"padding": [1, 1]}),
+    ((2, 9, 8, 24), (136, 3, 2, 24), {"padding": [1, 0], "stride": [2, 1]}),
+    ((1, 7, 6, 6), (130, 2, 3, 6), {"stride": [3, 1], "input_dilation": [2, 3]}),
+    ((1, 6, 7, 80), (96, 3, 3, 40), {"groups": 2, "flip": True, "kernel_dilation": [1, 2]}),
+    ((2, 6, 7, 64), (64, 3, 3, 2), {"groups": 32, "padding": [1, 1]}),
+    ((2, 9, 9, 40), (40, 3, 3, 1), {"groups": 40, "padding": [1, 1], "stride": [2, 2]}),
+    ((2, 9, 9, 48), (96, 3, 3, 1), {"groups": 48, "padding": [0, 1]}),
+    ((2, 17, 16), (40, 5, 16), {"padding": [2], "stride": [2]}),
+    ((1, 4, 5, 6, 16), (48, 2, 3, 2, 16), {"padding": [1, 1, 0], "stride": [1, 2, 2]}),
+    ((2, 6, 5, 40), (72, 1, 1, 40), {}),
+    ((4, 24, 24, 64), (144, 3, 3, 64), {"padding": [1, 1]}),
+]
+
+
+@pytest.mark.parametrize("dtype", [mx.float32, mx.float16, mx.bfloat16], ids=str)
+@pytest.mark.parametrize("case", MANY_CHANNELS, ids=str)
+def test_many_channels(case, dtype):
+    """Values and both derivatives against those in float64."""
+    x_shape, w_shape, options = case
+    args = arguments(x_shape, options)
+    x, w = random(x_shape, dtype), random(w_shape, dtype)
+
+    def f(x, w):
+        return mx.conv_general(x, w, **args)
+
+    cotangent = random(f(x, w).shape, dtype)
+    wide = [v.astype(mx.float64) for v in (x, w, cotangent)]
+    outputs, gradients = mx.vjp(f, [x, w], [cotangent])
+    expected, expected_gradients = mx.vjp(f, wide[:2], wide[2:])
+    assert_close(expected[0], expected_of(wide[0], wide[1], options), 1e-13, np.prod(w_shape[1:]))
+    terms = [np.prod(w_shape[1:]), np.prod(w_shape[:-1]), cotangent.size // w_shape[0]]
+    results = zip(outputs + gradients, expected + expected_gradients, terms, strict=True)
+    for actual, wanted, count in results:
+        assert actual.dtype == dtype
+        assert_close(actual, np.array(wanted), EPS[dtype], count)
+
+
+@pytest.mark.parametrize("channels", [4, 48], ids=str)
+def test_infinities(channels):
+    """An infinity reaches the outputs that read it, as such, and no others."""
+    x, w = np.ones((1, 6, 6, 8), np.float32), np.ones((channels, 3, 3, 8), np.float32)
+    x[0, 0, 0, 3], x[0, 5, 5, 0] = np.inf, np.nan
+    x[0, 0, 5, 1] = np.finfo(np.float32).max
+    out = np.array(mx.conv2d(mx.array(x), mx.array(w)))
+    assert np.all(np.isposinf(out[0, 0, 0])) and np.all(np.isnan(out[0, 3, 3]))
+    assert np.all(out[0, 0, 3] == np.finfo(np.float32).max)
+    assert np.all(out[0, 1:3, 1:3] == 72)
+    gradient = mx.grad(lambda w: mx.conv2d(mx.array(x[:, :5, :5]), w).sum())(mx.array(w))
+    assert np.all(np.isposinf(np.array(gradient)[:, 0, 0, 3]))
+    assert np.all(np.array(gradient)[:, 1:, 1:] == 9)
+
+
 def test_asymmetric_padding():
     x, w = random((1, 6, 7, 3)), random((4, 3, 3, 3))
     out = mx.conv_general(x, w, padding=([1, 0], [2, 3]))

@@ -1,0 +1,126 @@
+// Convolutions whose groups are one channel: no products to share, so threads read the image
+// directly, several channels at a time.
+#pragma once
+
+#include "mlx/backend/cuda/kernels/conv_weight.h"
+
+namespace mlx::core::kernels {
+
+constexpr int depthwise_lanes = 32, depthwise_threads = 256, depthwise_pixels = 4;
+
+/** A block per tile of pixels and tile of output channels; N > 1 where those are input channels.
+ *  Along x, threads share out channels, at most 32; along y, pixels. */
+template <typename T, int N>
+MLX_FN void conv_depthwise(const ConvPhase& p, BlockNumber block) {
+  using C = Computed<T>;
+  constexpr int chunk = 9;
+  __shared__ __align__(16) T weights[chunk][depthwise_lanes * N];
+  __shared__ Tap taps[chunk];
+  int outputs = p.groups * p.out_channels, width = static_cast<int>(blockDim.x) * N;
+  int first_channel = block.next(tiles_of(outputs, width)) * width;
+  int thread = static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x);
+  int channel = first_channel + static_cast<int>(threadIdx.x) * N;
+  int64_t first = (block.last() * blockDim.y + threadIdx.y) * depthwise_pixels;
+  const T* in = static_cast<const T*>(p.in) + (channel < outputs ? channel / p.out_channels : 0);
+  Pixel pixels[depthwise_pixels];
+  C sums[depthwise_pixels][N] = {};
+#pragma unroll
+  for (int i = 0; i < depthwise_pixels; i++) {
+    pixels[i] = Pixel(p, channel < outputs ? first + i : p.pixels);
+  }
+  for (int start = 0; start < p.depth(); start += chunk) {
+    int count = p.depth() - start < chunk ? p.depth() - start : chunk;
+    __syncthreads();
+    if (thread < count) taps[thread] = Tap(p, start + thread);
+    for (int i = thread; i < chunk * width; i += depthwise_threads) {
+      int c = i / chunk, t = i - c * chunk;
+      bool exists = t < count && first_channel + c < outputs;
+      weights[t][c] =
+          exists ? static_cast<const T*>(
+                       p.weight)[(first_channel + c) * p.weight_row + Tap(p, start + t).weight]
+                 : T{};
+    }
+    __syncthreads();
+#pragma unroll 3
+    for (int t = 0; t < count; t++) {
+      Tap tap = taps[t];
+      Pack<T, N> x[depthwise_pixels] = {};
+#pragma unroll
+      for (int i = 0; i < depthwise_pixels; i++) {
+        if (is_inside(p, pixels[i].at, tap.at)) x[i] = load_pack<T, N>(in, pixels[i].in + tap.in);
+      }
+      auto weight = load_pack<T, N>(weights[t], static_cast<int>(threadIdx.x) * N);
+#pragma unroll
+      for (int i = 0; i < depthwise_pixels; i++) {
+#pragma unroll
+        for (int n = 0; n < N; n++) {
+          sums[i][n] = madd(computed(x[i].at[n]), computed(weight.at[n]), sums[i][n]);
+        }
+      }
+    }
+  }
+#pragma unroll
+  for (int i = 0; i < depthwise_pixels; i++) {
+    if (first + i >= p.pixels || channel >= outputs) continue;
+    Pack<T, N> result;
+#pragma unroll
+    for (int n = 0; n < N; n++) result.at[n] = rounded<T>(sums[i][n]);
+    store_pack<T, N>(p.out, pixels[i].out + channel, result);
+  }
+}
+
+/** A block per part of the pixels, few taps and tile of output channels. */
+template <typename T, int N>
+MLX_FN void conv_depthwise_weight(const ConvPhase& p, BlockNumber block) {
+  using C = Computed<T>;
+  constexpr int chunk = 9;
+  __shared__ Tap taps[chunk];
+  __shared__ C shared[depthwise_threads * N];
+  int outputs = p.groups * p.out_channels, width = static_cast<int>(blockDim.x) * N;
+  int thread = static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x);
+  int first_channel = block.next(tiles_of(outputs, width)) * width;
+  int start = block.next(tiles_of(p.depth(), chunk)) * chunk;
+  int split = static_cast<int>(block.last());
+  int channel = first_channel + static_cast<int>(threadIdx.x) * N;
+  int count = p.depth() - start < chunk ? p.depth() - start : chunk;
+  if (thread < count) taps[thread] = Tap(p, start + thread);
+  __syncthreads();
+  bool exists = channel < outputs;
+  const T* in = static_cast<const T*>(p.in) + (exists ? channel / p.out_channels : 0);
+  C sums[chunk][N] = {};
+  int64_t first = split * p.split_pixels, last = first + p.split_pixels;
+  last = last < p.pixels ? last : p.pixels;
+  for (int64_t i = first + threadIdx.y; i < last && exists; i += blockDim.y) {
+    Pixel pixel(p, i);
+    auto cotangent = load_pack<T, N>(p.out, pixel.out + channel);
+    Pack<T, N> x[chunk] = {};
+#pragma unroll
+    for (int t = 0; t < chunk; t++) {
+      if (t < count && is_inside(p, pixel.at, taps[t].at)) {
+        x[t] = load_pack<T, N>(in, pixel.in + taps[t].in);
+      }
+    }
+#pragma unroll
+    for (int t = 0; t < chunk; t++) {
+#pragma unroll
+      for (int n = 0; n < N; n++) {
+        sums[t][n] = madd(computed(x[t].at[n]), computed(cotangent.at[n]), sums[t][n]);
+      }
+    }
+  }
+#pragma unroll
+  for (int t = 0; t < chunk; t++) {
+    if (t >= count) break;
+    __syncthreads();
+#pragma unroll
+    for (int n = 0; n < N; n++) shared[thread * N + n] = sums[t][n];
+    __syncthreads();
+    for (int c = thread; c < width && first_channel + c < outputs; c += depthwise_threads) {
+      C sum = 0;
+      for (int i = c; i < depthwise_threads * N; i += width) sum += shared[i];
+      keep_weight<T>(p, split, first_channel + c, start + t, sum);
+    }
+  }
+}
+
+}  // namespace mlx::core::kernels
