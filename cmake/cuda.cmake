@@ -25,6 +25,12 @@ add_custom_command(OUTPUT ${mlx_embedded}
 add_library(mlx_cuda SHARED ${mlx_cuda_sources} ${mlx_embedded})
 target_link_libraries(mlx_cuda PRIVATE mlx CUDA::cudart_static CUDA::nvrtc CUDA::cublasLt)
 target_compile_options(mlx_cuda PRIVATE ${MLX_WARNINGS})
+# cuDNN is opened at run time; only its headers are needed here, and none means it is never used.
+find_path(MLX_CUDNN_INCLUDE_DIR cudnn_graph.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
+if(MLX_CUDNN_INCLUDE_DIR)
+  target_include_directories(mlx_cuda SYSTEM PRIVATE ${MLX_CUDNN_INCLUDE_DIR})
+endif()
+target_link_libraries(mlx_cuda PRIVATE ${CMAKE_DL_LIBS})
 set_target_properties(mlx_cuda PROPERTIES
   LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/python/mlx/lib
   BUILD_RPATH "$ORIGIN;${CUDAToolkit_LIBRARY_DIR}"

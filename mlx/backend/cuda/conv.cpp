@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "mlx/backend/cuda/conv_gemm.h"
+#include "mlx/backend/cuda/conv_mapping.h"
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/matmul_plan.h"
 #include "mlx/backend/cuda/registry.h"
@@ -69,6 +70,9 @@ void eval_conv(Convolution& primitive, const std::vector<array>& inputs,
     multiply(contiguous(inputs[0], s), inputs[1], out, s);
     return;
   }
+  if (convolve_by_library(inputs[0], inputs[1], out, params, s)) {
+    return;
+  }
   convolve(inputs[0], inputs[1], out, params, s);
 }
 
@@ -87,6 +91,9 @@ void eval_weight_gradient(ConvolutionWeightGradient& primitive, const std::vecto
     clear(output_address(out), out.nbytes(), s);
   }
   if (empty) {
+    return;
+  }
+  if (differentiate_by_library(inputs[0], inputs[1], out, params, s)) {
     return;
   }
   convolve_weight(inputs[0], inputs[1], out, params, s);

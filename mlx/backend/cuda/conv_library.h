@@ -1,0 +1,31 @@
+// Convolutions of half types by cuDNN, where it is installed: found at the first use, so that
+// nothing depends on it.
+#pragma once
+
+#include <vector>
+
+#include "mlx/array.h"
+#include "mlx/stream.h"
+
+namespace mlx::core::cuda {
+
+/** Memory of n (or o), c and then spatial axes, whatever order they lie in. */
+struct LibraryTensor {
+  std::vector<int64_t> shape, strides;
+  const void* data;
+};
+
+/** y = x convolved with w, or which x or w that takes y back to: one of the three is the result. */
+struct LibraryConv {
+  enum Result { y_result, x_result, w_result };
+
+  Result result;
+  Dtype dtype;
+  LibraryTensor x, w, y;
+  std::vector<int64_t> stride, padding, dilation;  // padding is the same at both ends
+};
+
+/** Queues it; false where cuDNN is not there or has no way to do it. */
+bool run_by_library(const LibraryConv& conv, const Stream& s);
+
+}  // namespace mlx::core::cuda
