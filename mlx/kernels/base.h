@@ -96,11 +96,32 @@ MLX_FN float madd(float a, float b, float c) { return a * b + c; }
 MLX_FN double madd(double a, double b, double c) { return a * b + c; }
 #endif
 
-MLX_FN float fabs(float x) { return float_of(to_bits(x) & 0x7fffffffu); }
-MLX_FN double fabs(double x) { return double_of(to_bits(x) & 0x7fffffffffffffffull); }
+// a / b, at most 1 ULP, for b and 1/b normal: devices need no more than their approximate
+// reciprocal and one correction then, and no branches.
+#ifdef __CUDACC__
+MLX_FN float bounded_quotient(float a, float b) {
+  float r;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(b));
+  float q = a * r;
+  return madd(madd(-b, q, a), r, q);
+}
+#else
+MLX_FN float bounded_quotient(float a, float b) { return a / b; }
+#endif
+
+MLX_FN float fabs(float x) { return MLX_F32(fabs)(x); }
+MLX_FN double fabs(double x) { return MLX_F64(fabs)(x); }
+#ifdef __CUDACC__
+MLX_FN float copysign(float x, float s) {
+  float r;  // the compiler would take two instructions
+  asm("lop3.b32 %0, %1, %2, 0x7fffffff, 0xe4;" : "=f"(r) : "f"(x), "f"(s));
+  return r;
+}
+#else
 MLX_FN float copysign(float x, float s) {
   return float_of((to_bits(x) & 0x7fffffffu) | (to_bits(s) & 0x80000000u));
 }
+#endif
 MLX_FN double copysign(double x, double s) {
   return double_of((to_bits(x) & 0x7fffffffffffffffull) | (to_bits(s) & 0x8000000000000000ull));
 }

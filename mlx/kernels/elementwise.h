@@ -42,7 +42,6 @@ MLX_MATH_BODY(ArcSinh, arcsinh)
 MLX_MATH_BODY(ArcCosh, arccosh)
 MLX_MATH_BODY(ArcTanh, arctanh)
 MLX_MATH_BODY(Erf, erf)
-MLX_MATH_BODY(ErfInv, erfinv)
 MLX_MATH_BODY(Sigmoid, sigmoid)
 #undef MLX_MATH_BODY
 
@@ -57,6 +56,11 @@ MLX_TRIG_BODY(Sin, sin)
 MLX_TRIG_BODY(Cos, cos)
 MLX_TRIG_BODY(Tan, tan)
 #undef MLX_TRIG_BODY
+
+struct ErfInv {
+  MLX_FN static float apply(float a) { return math::erfinv_bounded(a); }
+  MLX_FN static double apply(double a) { return math::erfinv(a); }
+};
 
 struct LogAddExp {
   template <typename T>
@@ -167,8 +171,8 @@ struct Select {
   }
 };
 
-// ---- float inputs that a body leaves to a slow, exact form. Kernels test a block of inputs with
-// `needed` and, if any asks, run the block with `apply`.
+// ---- float inputs that a body leaves to a slower, complete form. Kernels test a block of inputs
+// with `needed` and, if any asks, run the block with `apply`.
 
 template <typename Op>
 struct Slow {
@@ -187,6 +191,13 @@ MLX_TRIG_SLOW(Sin, sin)
 MLX_TRIG_SLOW(Cos, cos)
 MLX_TRIG_SLOW(Tan, tan)
 #undef MLX_TRIG_SLOW
+
+template <>
+struct Slow<ErfInv> {
+  static constexpr bool exists = true;
+  MLX_FN static bool needed(float a) { return !(fabs(a) < math::erfinv_limit); }
+  MLX_FN static float apply(float a) { return math::erfinv_any(a); }
+};
 
 template <>
 struct Slow<Remainder> {

@@ -99,14 +99,14 @@ MLX_FN float expm1(float x) {
 MLX_FN float sigmoid(float x) {
   float e = exp(-fabs(x));
   float base = x < 0.0f ? e : 1.0f;
-  return madd(-base, e / (1.0f + e), base);
+  return madd(-base, bounded_quotient(e, 1.0f + e), base);
 }
 
 /** tanh, at most 2 ULP: odd polynomial below 0.65, else 1 - 2 / (exp(2|x|) + 1). */
 MLX_FN float tanh(float x) {
   float a = fabs(x);
   float e = exp_bounded(2.0f * (a > 10.0f ? 10.0f : a));
-  float large = 1.0f - 2.0f / (e + 1.0f);
+  float large = 1.0f - bounded_quotient(2.0f, e + 1.0f);
   float z = a * a;
   float p = polynomial(z, -0.333333343f, 0.133332908f, -0.0539563484f, 0.0217461865f,
                        -0.00827245694f, 0.00221490278f);

@@ -8,23 +8,34 @@ namespace mlx::core::kernels {
 inline namespace MLX_ISA {
 namespace math {
 
-/** Natural logarithm, at most 1.5 ULP over the whole range: x = 2^e m with m in [sqrt(1/2),
- *  sqrt(2)), log(m) by a polynomial in m - 1 (the scheme of the Cephes library). */
-MLX_FN float log(float x) {
-  bool tiny = x < 1.17549435e-38f;
-  float scaled = tiny ? x * 8388608.0f : x;
-  uint32_t shifted = to_bits(scaled) - 0x3f3504f3u;  // bits of sqrt(1/2)
-  float e = static_cast<float>(static_cast<int32_t>(shifted) >> 23) - (tiny ? 23.0f : 0.0f);
-  float f = float_of((shifted & 0x7fffffu) + 0x3f3504f3u) - 1.0f;
+/** e log(2) + log(1 + f) for a whole e and 1 + f in [sqrt(1/2), sqrt(2)), by a polynomial in f (the
+ *  scheme of the Cephes library). */
+MLX_FN float log_of_parts(float e, float f) {
   float p = polynomial(f, 0.333333313f, -0.24999997f, 0.200007156f, -0.166678026f, 0.142490581f,
                        -0.124256872f, 0.116854198f, -0.114797339f, 0.0697161183f);
   float z = f * f;
   float y = madd(f * z, p, e * -2.12194440e-4f);
   y = madd(z, -0.5f, y);
-  float r = madd(e, 0.693359375f, f + y);
+  return madd(e, 0.693359375f, f + y);
+}
+
+/** Natural logarithm, at most 1.5 ULP over the whole range: x = 2^e m with m in [sqrt(1/2),
+ *  sqrt(2)). */
+MLX_FN float log(float x) {
+  bool tiny = x < 1.17549435e-38f;
+  float scaled = tiny ? x * 8388608.0f : x;
+  uint32_t shifted = to_bits(scaled) - 0x3f3504f3u;  // bits of sqrt(1/2)
+  float e = static_cast<float>(static_cast<int32_t>(shifted) >> 23) - (tiny ? 23.0f : 0.0f);
+  float r = log_of_parts(e, float_of((shifted & 0x7fffffu) + 0x3f3504f3u) - 1.0f);
   r = x == inf_f ? inf_f : r;
   r = x == 0.0f ? -inf_f : r;
   return x < 0.0f || is_nan(x) ? nan_f : r;
+}
+
+/** log2(1 + f) / f for 1 + f in [sqrt(1/2), sqrt(2)); times f it is good to 2^-24. */
+MLX_FN float log2_quotient(float f) {
+  return polynomial(f, 1.44269478f, -0.721357167f, 0.480938703f, -0.360086203f, 0.286722124f,
+                    -0.250092f, 0.236802056f, -0.145578846f);
 }
 
 /** Natural logarithm of a positive normal double, about 2 ULP of double. */
@@ -65,10 +76,19 @@ MLX_FN float log2(float x) {
 }
 MLX_FN float log10(float x) { return log_edges(x, log_core(x) * 0.43429448190325182765); }
 
-/** log(1 + x), at most 1 ULP. */
+/** log(1 + x), at most 1.5 ULP: as log, with what 1 + x loses in rounding. */
 MLX_FN float log1p(float x) {
-  double d = x;
-  return fabs(x) < 1e-30f ? x : log_edges(1.0 + d, log1p_core(d));
+  float u = 1.0f + x;
+  float lost = x - (u - 1.0f);
+  int32_t shifted = static_cast<int32_t>(to_bits(u) - 0x3f3504f3u) >> 23;
+  uint32_t exponent = static_cast<uint32_t>(shifted) << 23;
+  // Of large numbers nothing is lost, and 2^-e would leave the range.
+  float scale = float_of(0x3f800000u - (shifted > 64 ? 0u : exponent));
+  float f = madd(lost, scale, float_of(to_bits(u) - exponent) - 1.0f);
+  float r = log_of_parts(static_cast<float>(shifted), f);
+  r = x == inf_f ? inf_f : r;
+  r = x == -1.0f ? -inf_f : r;
+  return x < -1.0f || is_nan(x) ? nan_f : copysign(r, x);
 }
 
 /** log(exp(a) + exp(b)), at most 1 ULP of the result or 2^-50 of max(|a|, |b|). */
@@ -81,23 +101,27 @@ MLX_FN float logaddexp(float a, float b) {
   return is_nan(a) || is_nan(b) ? nan_f : r;
 }
 
-MLX_FN bool is_odd(double whole) { return floor(whole * 0.5) * 2.0 != whole; }
+/** x to the power y from |x| to the power y, with the special values of IEEE 754. */
+MLX_FN float power_of_magnitude(float x, float y, float magnitude) {
+  bool whole = floor(y) == y;
+  bool odd = whole && floor(y * 0.5f) * 2.0f != y;
+  bool negative = (to_bits(x) >> 31) != 0 && odd && is_finite(y);
+  float r = negative ? -magnitude : magnitude;
+  r = x < 0.0f && is_finite(x) && !whole ? nan_f : r;
+  r = is_nan(x) || is_nan(y) ? nan_f : r;
+  r = fabs(x) == 1.0f && is_inf(y) ? 1.0f : r;
+  return y == 0.0f || x == 1.0f ? 1.0f : r;
+}
 
-/** x to the power y, at most 1 ULP, with the special values of IEEE 754: exp(y log|x|) in double
- *  carries 28 bits more than the result needs. */
+/** x to the power y, at most 1 ULP: exp(y log|x|) in double carries 28 bits more than the result
+ *  needs. */
 MLX_FN float power(float x, float y) {
-  double ax = fabs(x), dy = y;
+  double ax = fabs(x);
   double l = log_core(ax);
   l = ax == 0.0 ? -inf_d : l;
   l = ax == inf_d ? inf_d : l;
-  double magnitude = exp_core(clamp(dy * l, -200.0, 200.0));
-  bool whole = floor(dy) == dy;
-  bool negative = (to_bits(x) >> 31) != 0 && whole && is_odd(dy) && is_finite(y);
-  float r = static_cast<float>(negative ? -magnitude : magnitude);
-  r = x < 0.0f && is_finite(x) && !whole ? nan_f : r;
-  r = is_nan(x) || is_nan(y) ? nan_f : r;
-  r = ax == 1.0 && is_inf(y) ? 1.0f : r;
-  return y == 0.0f || x == 1.0f ? 1.0f : r;
+  double magnitude = exp_core(clamp(static_cast<double>(y) * l, -200.0, 200.0));
+  return power_of_magnitude(x, y, static_cast<float>(magnitude));
 }
 
 /** Inverse hyperbolic functions, at most 1 ULP: log1p of forms without cancellation, in double. */

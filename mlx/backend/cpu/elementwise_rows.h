@@ -63,7 +63,7 @@ void guarded_unary_row(void* out, const void* a, const void*, const void*, int64
     if (needed == 0) {
       MLX_ROW_LOOP o[i] = Op::apply(x[i]);
     } else {
-      for (int64_t i = 0; i < n; ++i) o[i] = Slow::apply(x[i]);
+      MLX_ROW_LOOP o[i] = Slow::apply(x[i]);
     }
   }
 }
