@@ -76,10 +76,11 @@ MLX_FN float tan_bounded(float x) {
   return x == 0.0f ? x : y;
 }
 
-/** Any argument: the C library's double functions know all of pi. For the rare large lanes. */
-MLX_FN float sin_any(float x) { return static_cast<float>(MLX_F64(sin)(x)); }
-MLX_FN float cos_any(float x) { return static_cast<float>(MLX_F64(cos)(x)); }
-MLX_FN float tan_any(float x) { return static_cast<float>(MLX_F64(tan)(x)); }
+/** Any argument: the C library's double functions know all of pi. For the rare large lanes. (CUDA
+ *  overloads the names for float, hence the casts.) */
+MLX_FN float sin_any(float x) { return static_cast<float>(MLX_F64(sin)(static_cast<double>(x))); }
+MLX_FN float cos_any(float x) { return static_cast<float>(MLX_F64(cos)(static_cast<double>(x))); }
+MLX_FN float tan_any(float x) { return static_cast<float>(MLX_F64(tan)(static_cast<double>(x))); }
 
 /** arctan of numerator / denominator >= 0 (not both 0), in [0, pi/2], about 2^-43 relative. */
 MLX_FN double arctan_ratio(double num, double den) {
