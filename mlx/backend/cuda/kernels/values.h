@@ -2,6 +2,7 @@
 // an operation of the table is applied with one rounding per instruction.
 #pragma once
 
+#include "mlx/backend/cuda/kernels/half_bodies.h"
 #include "mlx/kernels/elementwise.h"
 
 namespace mlx::core::kernels {
@@ -33,6 +34,16 @@ MLX_FN Half float_to_half(float x) {
   return result;
 }
 
+MLX_FN BFloat float_to_bfloat(float x) {
+#if __CUDA_ARCH__ >= 800
+  BFloat result;
+  asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(result.bits) : "f"(x));
+  return result;
+#else
+  return to_bfloat(x);
+#endif
+}
+
 /** The value in the type that bodies compute in: half types as float. */
 template <typename T>
 MLX_FN auto computed(T x) {
@@ -51,7 +62,7 @@ MLX_FN R rounded(C x) {
   if constexpr (is_same<R, Half>) {
     return float_to_half(static_cast<float>(x));
   } else if constexpr (is_same<R, BFloat>) {
-    return to_bfloat(static_cast<float>(x));
+    return float_to_bfloat(static_cast<float>(x));
   } else if constexpr (is_complex<R>) {
     return x;
   } else {
@@ -71,7 +82,11 @@ MLX_FN auto apply_body(A... a) {
 /** One instruction. */
 template <typename Op, typename R, typename... A>
 MLX_FN R run(A... a) {
-  return rounded<R>(apply_body<Op>(computed(a)...));
+  if constexpr (is_half<R> && (is_same<A, R> && ...) && HalfBody<Op>::exists) {
+    return rounded<R>(HalfBody<Op>::apply(computed(a)...));
+  } else {
+    return rounded<R>(apply_body<Op>(computed(a)...));
+  }
 }
 
 /** astype. Wide numbers reach half types with one rounding. */
@@ -129,6 +144,12 @@ template <typename T>
 MLX_FN T scalar(const Operand& operand) {
   return from_stored<T>(*static_cast<const Stored<T>*>(
       operand.data ? operand.data : static_cast<const void*>(&operand.value)));
+}
+
+/** The value where it is known to have come along. */
+template <typename T>
+MLX_FN T given(const Operand& operand) {
+  return from_stored<T>(*reinterpret_cast<const Stored<T>*>(&operand.value));
 }
 
 }  // namespace mlx::core::kernels
