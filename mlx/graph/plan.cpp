@@ -9,6 +9,7 @@
 
 #include "mlx/backend/backend.h"
 #include "mlx/core/interrupt.h"
+#include "mlx/graph/passes/generator.h"
 #include "mlx/graph/passes/prologue.h"
 #include "mlx/graph/walk.h"
 #include "mlx/primitives/fused.h"
@@ -27,12 +28,15 @@ class Planner {
   Plan run() {
     auto groups = fuse(walk_, fusion_enabled());
     auto prologues = fusion_enabled() ? find_prologues(walk_, groups) : Prologues();
+    generators_ = fusion_enabled() ? find_generators(walk_, groups) : Generators();
     for (size_t g = 0; g < groups.size(); g++) {
+      if (generators_.contains(groups[g][0])) continue;
       auto prologue = prologues.of_reduction.find(g);
       if (prologue != prologues.of_reduction.end()) {
         add(reduction_step(groups[g][0], std::move(prologue->second)));
       } else if (prologues.absorbed.empty() || !prologues.absorbed[g]) {
-        add(groups[g].size() == 1 ? single_step(groups[g][0]) : fused_step(groups[g]));
+        bool single = groups[g].size() == 1 && !generators_.reads(g);
+        add(single ? single_step(groups[g][0]) : fused_step(groups[g]));
       }
     }
     detach_graph();
@@ -48,7 +52,8 @@ class Planner {
   Step fused_step(const Group& group) {
     auto [program, inputs, outputs] = build_program(walk_, group);
     auto stream = walk_.nodes[group[0]].handle->primitive().stream();
-    return {std::make_shared<Fused>(stream, std::move(program)),
+    auto generated = replace_by_keys(walk_, generators_, inputs);
+    return {std::make_shared<Fused>(stream, std::move(program), std::move(generated)),
             std::move(inputs),
             std::move(outputs),
             {},
@@ -123,6 +128,7 @@ class Planner {
 
   Walk walk_;
   std::vector<Position> made_by_;  // by index of the node
+  Generators generators_;
   Plan plan_;
   std::vector<array> scheduled_;
 };

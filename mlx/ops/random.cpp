@@ -14,19 +14,21 @@ namespace {
 
 bool is_real_float(Dtype t) { return t != complex64 && issubdtype(t, floating); }
 
-/** The largest value of `dtype` below 1. */
-array below_one(Dtype dtype) {
-  double spacing = dtype == float16 ? 0x1p-11 : dtype == bfloat16 ? 0x1p-8 : 0x1p-24;
-  return array(1.0 - spacing, dtype);
-}
+/** The largest value of a half type below 1. */
+array below_one(Dtype dtype) { return array(1.0 - (dtype == float16 ? 0x1p-11 : 0x1p-8), dtype); }
 
 /** Uniform in [0, 1). */
 array unit_uniform(const Shape& shape, Dtype dtype, const std::optional<array>& key,
                    StreamOrDevice s) {
   check(is_real_float(dtype) && dtype != float64, "uniform",
         "Can only generate float32, float16 and bfloat16 numbers, not ", dtype, ".");
-  array scaled = multiply(astype(bits(shape, 4, key, s), float32, s), array(0x1p-32f), s);
-  return minimum(astype(scaled, dtype, s), below_one(dtype), s);
+  array words = bits(shape, 4, key, s);
+  if (dtype == float32) {
+    // What lies above would round to 2^32.
+    words = minimum(words, array(0xffffff7fu), s);
+  }
+  array scaled = multiply(astype(words, float32, s), array(0x1p-32f), s);
+  return dtype == float32 ? scaled : minimum(astype(scaled, dtype, s), below_one(dtype), s);
 }
 
 /** Uniform in (-1, 1), float32. */

@@ -9,14 +9,19 @@ namespace mlx::core {
 
 class Fused : public BuiltinPrimitive {
  public:
-  Fused(Stream stream, Program program) : BuiltinPrimitive(stream), program_(std::move(program)) {}
+  /** The values of input i are its elements, or where `generated` says so, the words that it makes
+   *  as a key (see RandomBits); an empty list is no such input. Only GPUs run these. */
+  Fused(Stream stream, Program program, std::vector<bool> generated = {})
+      : BuiltinPrimitive(stream), program_(std::move(program)), generated_(std::move(generated)) {}
 
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   const char* name() const override { return "Fused"; }
   const Program& program() const { return program_; }
+  const std::vector<bool>& generated() const { return generated_; }
 
  private:
   Program program_;
+  std::vector<bool> generated_;
 };
 
 /** A reduction of what a program computes: the values of shape `shape` never reach memory. */

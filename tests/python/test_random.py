@@ -187,6 +187,87 @@ def test_every_size_against_the_definition(n):
     np.testing.assert_array_equal(np.array(R.uniform(shape=(n,), key=KEY)), expected)
 
 
+def unit(key: list[int], shape: tuple[int, ...]) -> np.ndarray:
+    words = threefry_words(key, int(np.prod(shape))).astype(np.float32)
+    return (words * np.float32(2.0**-32)).reshape(shape)
+
+
+OTHER = R.key(77)
+U, V = [0, 12345], [0, 77]
+# Programs that may make the words themselves: (result, the same by NumPy), for shapes of any size.
+READERS = {
+    "alone": (lambda s: R.uniform(shape=s, key=KEY), lambda s: unit(U, s)),
+    "two_keys": (
+        lambda s: R.uniform(shape=s, key=KEY) - R.uniform(shape=s, key=OTHER),
+        lambda s: unit(U, s) - unit(V, s),
+    ),
+    "with_array": (
+        lambda s: R.uniform(shape=s, key=KEY) * mx.full(s, 3.0),
+        lambda s: unit(U, s) * np.float32(3),
+    ),
+    "with_row": (
+        lambda s: R.uniform(shape=s, key=KEY) + mx.arange(s[-1]),
+        lambda s: unit(U, s) + np.arange(s[-1], dtype=np.float32),
+    ),
+    "with_column": (
+        lambda s: R.uniform(shape=s, key=KEY) + mx.arange(s[0])[:, None],
+        lambda s: unit(U, s) + np.arange(s[0], dtype=np.float32)[:, None],
+    ),
+    "with_transposed": (
+        lambda s: R.uniform(shape=s, key=KEY) + mx.arange(s[0] * s[1]).reshape(s[::-1]).T,
+        lambda s: unit(U, s) + np.arange(s[0] * s[1], dtype=np.float32).reshape(s[::-1]).T,
+    ),
+    "mask": (
+        lambda s: mx.where(R.bernoulli(0.5, s, key=KEY), mx.full(s, 2.0), 0.0),
+        lambda s: np.where(unit(U, s) < np.float32(0.5), np.float32(2), np.float32(0)),
+    ),
+    "bits_of_bool_size": (
+        lambda s: R.bernoulli(0.5, s, key=KEY),
+        lambda s: unit(U, s) < np.float32(0.5),
+    ),
+    "half": (
+        lambda s: R.uniform(shape=s, dtype=mx.float16, key=KEY).astype(mx.float32),
+        lambda s: np.minimum(unit(U, s).astype(np.float16), np.float16(1 - 2**-11)).astype("f4"),
+    ),
+    "key_of_split": (
+        lambda s: R.uniform(shape=s, key=R.split(KEY, 3)[1]),
+        lambda s: unit(threefry_words(U, 6)[2:4].tolist(), s),
+    ),
+    "key_of_column": (
+        lambda s: R.uniform(shape=s, key=R.split(KEY, 2).T[:, 1]),
+        lambda s: unit(threefry_words(U, 4)[2:4].tolist(), s),
+    ),
+    "and_reduced": (
+        lambda s: (R.uniform(shape=s, key=KEY) + mx.zeros(s)).max(axis=0),
+        lambda s: unit(U, s).max(axis=0),
+    ),
+}
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (8, 16), (7, 40000), (512, 1024), (330, 1028)])
+@pytest.mark.parametrize("name", READERS)
+def test_words_are_the_same_wherever_they_are_made(name, shape):
+    make, expected = READERS[name]
+    np.testing.assert_array_equal(np.array(make(shape)), expected(shape))
+
+
+def test_words_that_others_read_too():
+    def steps(x):
+        for _ in range(150):
+            x = mx.maximum(x * 1.0, x + 0.0)
+        return x
+
+    u = R.uniform(shape=(40000,), key=KEY)
+    total, same = u.sum(), u + 0.0
+    mx.eval(total, same)
+    np.testing.assert_array_equal(np.array(same), unit(U, (40000,)))
+    np.testing.assert_array_equal(np.array(u), unit(U, (40000,)))
+    long = steps(R.uniform(shape=(40001,), key=KEY))
+    np.testing.assert_array_equal(np.array(long), unit(U, (40001,)))
+    grown = R.uniform(shape=(300, 1), key=KEY) + mx.zeros((300, 400))
+    np.testing.assert_array_equal(np.array(grown), np.broadcast_to(unit(U, (300, 1)), (300, 400)))
+
+
 def test_bernoulli_threshold():
     u = threefry_words([0, 12345], 4096).astype(np.float32)
     p = np.nextafter(u * np.float32(2.0**-32), np.float32(0))

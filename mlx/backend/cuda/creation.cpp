@@ -1,5 +1,4 @@
-// arange and random bits on the GPU, and nodes whose result the host has at hand.
-#include "mlx/backend/cuda/copy.h"
+// arange on the GPU, and nodes whose result the host has at hand.
 #include "mlx/backend/cuda/parameters.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/operand.h"
@@ -7,7 +6,6 @@
 #include "mlx/primitives/arange.h"
 #include "mlx/primitives/layout.h"
 #include "mlx/primitives/load.h"
-#include "mlx/primitives/random.h"
 
 namespace mlx::core::cuda {
 
@@ -43,42 +41,6 @@ void eval_arange(Arange& primitive, const std::vector<array>&, std::vector<array
   parameters.launch(kernel, blocks_for(count, threads), threads, s);
 }
 
-void eval_random(RandomBits& primitive, const std::vector<array>& inputs,
-                 std::vector<array>& outputs) {
-  array& out = outputs[0];
-  const Stream& s = primitive.stream();
-  allocate_output(out, s);
-  if (out.size() == 0) {
-    return;
-  }
-  auto key_count = static_cast<int64_t>(inputs[0].size() / 2);
-  int64_t bytes = static_cast<int64_t>(out.nbytes()) / key_count;
-  int64_t half = ((bytes + 3) / 4 + 1) / 2;
-  Parameters parameters;
-  bool by_value = key_count == 1 && !inputs[0].buffer().device_memory();
-  array keys = by_value ? inputs[0] : contiguous(inputs[0], s);
-  if (by_value) {
-    const auto* words = keys.data<uint32_t>();
-    uint32_t pair[] = {words[0], words[keys.strides(-1)]};
-    parameters.add(static_cast<const void*>(nullptr));
-    parameters.add_value(pair, 8);
-  } else {
-    parameters.add(input_address(keys, s));
-    parameters.add(int64_t{0});
-  }
-  parameters.add(key_count);
-  parameters.add(bytes);
-  parameters.add(half);
-  parameters.add(static_cast<const void*>(output_address(out)));
-  Kernel kernel = kernel_of("random", "random_bits", s, [] {
-    return std::string(
-        "#include \"mlx/backend/cuda/kernels/creation.h\"\nusing namespace mlx::core::kernels;\n"
-        "extern \"C\" __global__ void random_bits(const __grid_constant__ RandomBits p) { "
-        "fill_random(p); }\n");
-  });
-  parameters.launch(kernel, blocks_for(key_count * half, threads), threads, s);
-}
-
 /** Results that come from files or shapes are made by the host and go to the device with use. */
 template <typename P>
 void eval_on_host(P& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
@@ -86,7 +48,6 @@ void eval_on_host(P& primitive, const std::vector<array>& inputs, std::vector<ar
 }
 
 const Register<Arange> arange(eval_arange);
-const Register<RandomBits> random_bits(eval_random);
 const Register<Load> load(eval_on_host<Load>);
 const Register<NumberOfElements> number_of_elements(eval_on_host<NumberOfElements>);
 

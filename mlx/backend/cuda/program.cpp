@@ -12,6 +12,7 @@
 #include "mlx/backend/cuda/parameters.h"
 #include "mlx/backend/cuda/program_parts.h"
 #include "mlx/backend/cuda/program_source.h"
+#include "mlx/backend/cuda/random.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/operand.h"
 #include "mlx/core/errors.h"
@@ -51,10 +52,13 @@ std::string program_key(const Program& program) {
 class Run {
  public:
   Run(const Program& program, const std::vector<array>& inputs, std::vector<array>& outputs,
-      const Stream& s)
+      const Stream& s, const std::vector<bool>& generated)
       : program_(program), outputs_(outputs), stream_(s), n_(outputs[0].size()) {
-    for (const auto& in : inputs) {
-      inputs_.push_back(&in);
+    generated_ = generated;
+    generated_.resize(inputs.size(), false);
+    replaced_.reserve(2 * inputs.size());
+    for (size_t i = 0; i < inputs.size(); i++) {
+      inputs_.push_back(generated_[i] ? replace(readable_keys(inputs[i], s)) : &inputs[i]);
     }
   }
 
@@ -73,11 +77,17 @@ class Run {
   }
 
  private:
-  /** Whether all inputs that are no scalars share one dense layout. */
+  const array* replace(array by) {
+    replaced_.push_back(std::move(by));
+    return &replaced_.back();
+  }
+
+  /** Whether all inputs that are no scalars share one dense layout. Words are made in row order. */
   bool find_common_layout() {
     model_ = nullptr;
-    for (const array* in : inputs_) {
-      if (in->size() == 1) continue;
+    for (size_t i = 0; i < inputs_.size(); i++) {
+      const array* in = inputs_[i];
+      if (in->size() == 1 || generated_[i]) continue;
       if (in->shape() != outputs_[0].shape() || !in->flags().contiguous ||
           in->data_size() != in->size()) {
         return false;
@@ -87,7 +97,11 @@ class Run {
       if (!same) return false;
       if (!model_) model_ = in;
     }
-    return true;
+    return !model_ || !is_paired() || model_->flags().row_contiguous;
+  }
+
+  bool is_paired() const {
+    return std::find(generated_.begin(), generated_.end(), true) != generated_.end();
   }
 
   void choose_access() {
@@ -98,10 +112,15 @@ class Run {
     }
     const Shape& shape = outputs_[0].shape();
     std::vector<Strides> strides;
-    for (const array* in : inputs_) {
+    for (size_t i = 0; i < inputs_.size(); i++) {
+      const array* in = inputs_[i];
       bool in_order = in->flags().row_contiguous && in->shape() == shape;
-      if (in->size() == 1) {
-        variant_.inputs.push_back(ProgramVariant::one);
+      if (generated_[i]) {
+        bool along = !in->buffer().device_memory();
+        variant_.inputs.push_back(along ? ProgramVariant::made_given : ProgramVariant::made);
+      } else if (in->size() == 1) {
+        bool along = is_host_scalar(*in);
+        variant_.inputs.push_back(along ? ProgramVariant::given : ProgramVariant::one);
       } else if (dense || in_order) {
         variant_.inputs.push_back(ProgramVariant::in_order);
       } else {
@@ -121,21 +140,20 @@ class Run {
   }
 
   void reorder_wide() {
-    reordered_.reserve(inputs_.size());
     for (auto& in : inputs_) {
       if (in->flags().row_contiguous || in->size() < reorder_size) continue;
       int axis = static_cast<int>(in->ndim()) - 1;
       while (axis > 0 && in->shape(axis) == 1) --axis;
       if (std::abs(in->strides(axis)) > 1) {
-        reordered_.push_back(contiguous(*in, stream_));
-        in = &reordered_.back();
+        in = replace(contiguous(*in, stream_));
       }
     }
   }
 
   void read_addresses() {
-    for (const array* in : inputs_) {
-      addresses_.push_back(is_host_scalar(*in) ? nullptr : input_address(*in, stream_));
+    for (size_t i = 0; i < inputs_.size(); i++) {
+      bool from_memory = !generated_[i] && !is_host_scalar(*inputs_[i]);
+      addresses_.push_back(from_memory ? input_address(*inputs_[i], stream_) : nullptr);
     }
   }
 
@@ -182,8 +200,10 @@ class Run {
       addresses |= reinterpret_cast<uint64_t>(output_address(out)) / out.itemsize();
     }
     bool whole_rows = !variant_.rank || layout_.shape.back() % width == 0;
+    bool whole_halves = !is_paired() || n_ % (2 * width) == 0;
     bool fills = static_cast<int64_t>(n_) >= int64_t{width} * 132 * program_threads;
-    variant_.width = addresses % width == 0 && whole_rows && fills ? width : 1;
+    bool fits = addresses % width == 0 && whole_rows && whole_halves && fills;
+    variant_.width = fits ? width : 1;
   }
 
   void start() {
@@ -193,6 +213,10 @@ class Run {
       parameters.add_padded(layout_.shape, variant_.rank, 1);
     }
     for (size_t i = 0; i < inputs_.size(); i++) {
+      if (generated_[i]) {
+        add_keys(parameters, *inputs_[i], stream_);
+        continue;
+      }
       parameters.add(addresses_[i]);
       if (addresses_[i]) {
         parameters.add(int64_t{0});
@@ -208,8 +232,8 @@ class Run {
     }
     Kernel kernel = kernel_of("program " + program_key(program_) + variant_.key(), "program",
                               stream_, [this] { return program_source(program_, variant_); });
-    unsigned blocks =
-        blocks_for(static_cast<int64_t>(n_), int64_t{variant_.width} * program_threads);
+    auto walked = static_cast<int64_t>(is_paired() ? (n_ + 1) / 2 : n_);
+    unsigned blocks = blocks_for(walked, int64_t{variant_.width} * program_threads);
     parameters.launch(kernel, blocks, program_threads, stream_);
   }
 
@@ -223,7 +247,8 @@ class Run {
   ProgramVariant variant_;
   CollapsedLayout layout_;
   std::vector<const void*> addresses_;
-  std::vector<array> reordered_;
+  std::vector<bool> generated_;
+  std::vector<array> replaced_;
 };
 
 void eval_elementwise(Elementwise& primitive, const std::vector<array>& inputs,
@@ -243,7 +268,18 @@ void eval_elementwise(Elementwise& primitive, const std::vector<array>& inputs,
 }
 
 void eval_fused(Fused& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
-  run_program(primitive.program(), inputs, outputs, primitive.stream());
+  const Program& program = primitive.program();
+  const auto& generated = primitive.generated();
+  const Stream& s = primitive.stream();
+  if (generated.empty() || fits_one_kernel(program)) {
+    run_program(program, inputs, outputs, s, generated);
+    return;
+  }
+  std::vector<array> values = inputs;
+  for (size_t i = 0; i < values.size(); i++) {
+    if (generated[i]) values[i] = random_words(values[i], outputs[0].shape(), s);
+  }
+  run_program(program, values, outputs, s);
 }
 
 // What is reduced goes through memory here.
@@ -273,14 +309,14 @@ int rank_class(size_t rank) {
 }
 
 void run_kernel(const Program& program, const std::vector<array>& inputs,
-                std::vector<array>& outputs, const Stream& s) {
-  Run(program, inputs, outputs, s).execute();
+                std::vector<array>& outputs, const Stream& s, const std::vector<bool>& generated) {
+  Run(program, inputs, outputs, s, generated).execute();
 }
 
 void run_program(const Program& program, const std::vector<array>& inputs,
-                 std::vector<array>& outputs, const Stream& s) {
+                 std::vector<array>& outputs, const Stream& s, const std::vector<bool>& generated) {
   if (fits_one_kernel(program)) {
-    run_kernel(program, inputs, outputs, s);
+    run_kernel(program, inputs, outputs, s, generated);
   } else {
     run_in_parts(program, inputs, outputs, s);
   }

@@ -10,9 +10,11 @@ namespace mlx::core::cuda {
 
 /**
  * Computes `outputs`, which have one shape to which the inputs broadcast. Outputs take over inputs
- * that nobody else holds. Long programs run in parts.
+ * that nobody else holds. Long programs run in parts. `generated` marks inputs that are keys of
+ * random words (see Fused), which programs that fit one kernel may have.
  */
 void run_program(const Program& program, const std::vector<array>& inputs,
-                 std::vector<array>& outputs, const Stream& s);
+                 std::vector<array>& outputs, const Stream& s,
+                 const std::vector<bool>& generated = {});
 
 }  // namespace mlx::core::cuda

@@ -16,6 +16,7 @@ void run_in_parts(const Program& program, const std::vector<array>& inputs,
 
 /** Runs a program that fits. */
 void run_kernel(const Program& program, const std::vector<array>& inputs,
-                std::vector<array>& outputs, const Stream& s);
+                std::vector<array>& outputs, const Stream& s,
+                const std::vector<bool>& generated = {});
 
 }  // namespace mlx::core::cuda

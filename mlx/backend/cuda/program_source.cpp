@@ -2,6 +2,7 @@
 // each element of a pack.
 #include "mlx/backend/cuda/program_source.h"
 
+#include <algorithm>
 #include <sstream>
 
 #include "mlx/backend/cuda/types.h"
@@ -16,7 +17,8 @@ class Writer {
       : program_(program), variant_(variant) {}
 
   std::string write() {
-    os_ << "#include \"mlx/backend/cuda/kernels/values.h\"\n"
+    os_ << "#include \"mlx/backend/cuda/kernels/" << (variant_.paired() ? "random" : "values")
+        << ".h\"\n"
         << "using namespace mlx::core::kernels;\n"
         << "using Index = " << (variant_.wide ? "int64_t" : "int32_t") << ";\n"
         << "using Unsigned = " << (variant_.wide ? "uint64_t" : "uint32_t") << ";\n"
@@ -30,6 +32,11 @@ class Writer {
  private:
   size_t inputs() const { return program_.inputs.size(); }
   const char* type(uint16_t value) const { return type_name(program_.type_of(value)); }
+
+  bool is_scalar(size_t i) const {
+    return variant_.inputs[i] == ProgramVariant::one || variant_.inputs[i] == ProgramVariant::given;
+  }
+  bool is_made(size_t i) const { return ProgramVariant::is_made(variant_.inputs[i]); }
 
   void write_parameters() {
     os_ << "struct Parameters {\n  int64_t count;\n";
@@ -91,17 +98,28 @@ class Writer {
   }
 
   void write_kernel() {
+    const char* start = variant_.paired() ? "start" : "first";
     os_ << "extern \"C\" __global__ void __launch_bounds__(" << program_threads
         << ") program(const __grid_constant__ Parameters p) {\n"
-        << "  Index first = (static_cast<Index>(blockIdx.x) * " << program_threads
+        << "  Index " << start << " = (static_cast<Index>(blockIdx.x) * " << program_threads
         << " + threadIdx.x) * width;\n"
-        << "  Index count = static_cast<Index>(p.count);\n"
-        << "  if (first >= count) return;\n";
+        << "  Index count = static_cast<Index>(p.count);\n";
+    if (variant_.paired()) {
+      os_ << "  Index half = (count + 1) / 2;\n";
+    }
+    os_ << "  if (" << start << " >= " << (variant_.paired() ? "half" : "count") << ") return;\n";
     for (size_t i = 0; i < inputs(); i++) {
-      if (variant_.inputs[i] == ProgramVariant::one) {
-        os_ << "  " << type(i) << " s" << i << " = scalar<" << type(i) << ">(p.in[" << i << "]);\n";
+      if (is_scalar(i)) {
+        bool given = variant_.inputs[i] == ProgramVariant::given;
+        os_ << "  " << type(i) << " s" << i << " = " << (given ? "given<" : "scalar<") << type(i)
+            << ">(p.in[" << i << "]);\n";
       }
     }
+    variant_.paired() ? write_pair() : write_elements();
+    os_ << "}\n";
+  }
+
+  void write_elements() {
     write_positions();
     if (variant_.width == 1) {
       write_single("first");
@@ -113,7 +131,24 @@ class Writer {
       os_ << "    }\n    return;\n  }\n";
       write_pack();
     }
-    os_ << "}\n";
+  }
+
+  void write_pair() {
+    for (size_t i = 0; i < inputs(); i++) {
+      if (is_made(i)) {
+        bool given = variant_.inputs[i] == ProgramVariant::made_given;
+        os_ << "  auto w" << i << " = make_words<width>(" << (given ? "given" : "stored")
+            << "_key(p.in[" << i << "]), start, half, count);\n";
+      }
+    }
+    os_ << "  #pragma unroll\n  for (int side = 0; side < 2; side++) {\n"
+        << "  Index first = start + side * half;\n";
+    if (variant_.width == 1) {
+      os_ << "  if (first >= count) return;\n";
+    }
+    write_positions();
+    variant_.width == 1 ? write_single("first") : write_pack();
+    os_ << "  }\n";
   }
 
   /** For each strided input x the position `at_x` of the pack's first element. */
@@ -150,6 +185,8 @@ class Writer {
       } else if (variant_.inputs[i] == ProgramVariant::strided) {
         os_ << "  auto a" << i << " = load<" << type(i) << ">(p.in[" << i << "].data, at_" << x++
             << ");\n";
+      } else if (is_made(i)) {
+        os_ << "  auto a" << i << " = w" << i << ".at[side][0];\n";
       }
     }
     for (size_t o = 0; o < program_.outputs.size(); o++) {
@@ -157,7 +194,7 @@ class Writer {
     }
     os_ << "  body(";
     for (size_t i = 0; i < inputs(); i++) {
-      os_ << (variant_.inputs[i] == ProgramVariant::one ? "s" : "a") << i << ", ";
+      os_ << (is_scalar(i) ? "s" : "a") << i << ", ";
     }
     for (size_t o = 0; o < program_.outputs.size(); o++) {
       os_ << (o ? ", r" : "r") << o;
@@ -205,6 +242,7 @@ class Writer {
   void write_element(size_t i, size_t& x) {
     switch (variant_.inputs[i]) {
       case ProgramVariant::one:
+      case ProgramVariant::given:
         os_ << "s" << i;
         break;
       case ProgramVariant::in_order:
@@ -215,6 +253,10 @@ class Writer {
             << " + k * static_cast<Index>(p.strides[" << x << "][" << variant_.rank - 1 << "]))";
         x++;
         break;
+      case ProgramVariant::made:
+      case ProgramVariant::made_given:
+        os_ << "w" << i << ".at[side][k]";
+        break;
     }
   }
 
@@ -224,6 +266,8 @@ class Writer {
 };
 
 }  // namespace
+
+bool ProgramVariant::paired() const { return std::any_of(inputs.begin(), inputs.end(), is_made); }
 
 std::string ProgramVariant::key() const {
   std::string key;

@@ -11,9 +11,12 @@ namespace mlx::core::cuda {
 /** How a kernel walks; together with the program it determines the kernel's text. */
 struct ProgramVariant {
   enum Access : char {
-    in_order = 'v',  // element i is at position i of memory
-    one = 's',       // one element for all
-    strided = 'x',   // by strides
+    in_order = 'v',    // element i is at position i of memory
+    one = 's',         // one element of memory for all
+    given = 'c',       // one value for all, which comes along
+    strided = 'x',     // by strides
+    made = 'r',        // random words of a key in memory
+    made_given = 'k',  // random words of a key that comes along
   };
 
   std::vector<Access> inputs;
@@ -21,6 +24,10 @@ struct ProgramVariant {
   int rank;   // dimensions of the strided inputs; 0 without any
   bool wide;  // 64-bit positions
 
+  /** Random words come in pairs, half of the array apart: a thread then runs both packs, and all
+   *  packs are whole. */
+  bool paired() const;
+  static bool is_made(Access access) { return access == made || access == made_given; }
   std::string key() const;
 };
 

@@ -50,11 +50,28 @@ TEST(CudaWalks, EveryWalkCompiles) {
   Program program;
   program.inputs = {float16, bool_, float16};
   program.outputs = {program.add(ElementwiseOp::Select, 1, 0, 2)};
-  for (auto access : {Variant::in_order, Variant::strided, Variant::one}) {
+  for (auto access : {Variant::in_order, Variant::strided, Variant::one, Variant::given}) {
     for (int width : {1, 8}) {
       for (bool wide : {false, true}) {
         int rank = access == Variant::strided ? 3 : 0;
         Variant variant{{access, Variant::in_order, access}, width, rank, wide};
+        EXPECT_NO_THROW(cuda::compile_source(cuda::program_source(program, variant), "sm_90"));
+      }
+    }
+  }
+}
+
+TEST(CudaWalks, GeneratedWordsCompile) {
+  using Variant = cuda::ProgramVariant;
+  Program program;
+  program.inputs = {uint32, float32, uint32};
+  auto words = program.add(ElementwiseOp::BitwiseXor, 0, 2);
+  program.outputs = {program.add(ElementwiseOp::ErfInv, program.add_cast(words, float32)), 1};
+  for (auto access : {Variant::in_order, Variant::strided, Variant::given}) {
+    for (int width : {1, 4}) {
+      for (bool wide : {false, true}) {
+        int rank = access == Variant::strided ? 2 : 0;
+        Variant variant{{Variant::made, access, Variant::made_given}, width, rank, wide};
         EXPECT_NO_THROW(cuda::compile_source(cuda::program_source(program, variant), "sm_90"));
       }
     }

@@ -1,0 +1,74 @@
+// The kernel of random bits. A key that the host has goes along by value.
+#include "mlx/backend/cuda/random.h"
+
+#include "mlx/backend/cuda/copy.h"
+#include "mlx/backend/cuda/registry.h"
+#include "mlx/backend/cuda/runtime/operand.h"
+#include "mlx/primitives/random.h"
+
+namespace mlx::core::cuda {
+
+namespace {
+
+constexpr int threads = 256;
+
+bool is_one_of_host(const array& keys) {
+  return keys.size() == 2 && !keys.buffer().device_memory();
+}
+
+void fill(array& out, const array& all_keys, const Stream& s) {
+  allocate_output(out, s);
+  if (out.size() == 0) {
+    return;
+  }
+  array keys = readable_keys(all_keys, s);
+  auto key_count = static_cast<int64_t>(keys.size() / 2);
+  int64_t bytes = static_cast<int64_t>(out.nbytes()) / key_count;
+  int64_t half = ((bytes + 3) / 4 + 1) / 2;
+  Parameters parameters;
+  add_keys(parameters, keys, s);
+  parameters.add(key_count);
+  parameters.add(bytes);
+  parameters.add(half);
+  parameters.add(static_cast<const void*>(output_address(out)));
+  Kernel kernel = kernel_of("random", "random_bits", s, [] {
+    return std::string(
+        "#include \"mlx/backend/cuda/kernels/random.h\"\nusing namespace mlx::core::kernels;\n"
+        "extern \"C\" __global__ void random_bits(const __grid_constant__ RandomBits p) { "
+        "fill_random(p); }\n");
+  });
+  parameters.launch(kernel, blocks_for(key_count * half, threads), threads, s);
+}
+
+void eval_random(RandomBits& primitive, const std::vector<array>& inputs,
+                 std::vector<array>& outputs) {
+  fill(outputs[0], inputs[0], primitive.stream());
+}
+
+const Register<RandomBits> random_bits(eval_random);
+
+}  // namespace
+
+array readable_keys(const array& keys, const Stream& s) {
+  return is_one_of_host(keys) ? keys : contiguous(keys, s);
+}
+
+void add_keys(Parameters& parameters, const array& keys, const Stream& s) {
+  if (is_one_of_host(keys)) {
+    const auto* words = keys.data<uint32_t>();
+    uint32_t pair[] = {words[0], words[keys.strides(-1)]};
+    parameters.add(static_cast<const void*>(nullptr));
+    parameters.add_value(pair, 8);
+  } else {
+    parameters.add(input_address(keys, s));
+    parameters.add(int64_t{0});
+  }
+}
+
+array random_words(const array& key, const Shape& shape, const Stream& s) {
+  array words(shape, uint32, nullptr, {});
+  fill(words, key, s);
+  return words;
+}
+
+}  // namespace mlx::core::cuda
