@@ -196,6 +196,9 @@ const char* update_op_name(UpdateMode mode) {
 }
 
 void clear(void* data, size_t bytes, const Stream& s) {
+  if (bytes == 0) {
+    return;
+  }
   enqueue(s, [&](cudaStream_t stream) {
     check_cuda(cudaMemsetAsync(data, 0, bytes, stream), "clearing memory");
   });

@@ -59,7 +59,7 @@ void poll(F done) {
   auto asked = start;
   while (!done()) {
     auto now = Clock::now();
-    if (now - start < std::chrono::microseconds(200)) {
+    if (now - start < std::chrono::milliseconds(1)) {
       __builtin_ia32_pause();
       continue;
     }
