@@ -17,12 +17,6 @@ from oracle import (
 fast = mx.fast
 
 
-@pytest.fixture(autouse=True)
-def on_cpu():
-    with mx.stream(mx.cpu):
-        yield
-
-
 def rms_norm(x, weight=None, eps=1e-5):
     y = x / np.sqrt(np.mean(x * x, -1, keepdims=True) + eps)
     return y if weight is None else y * weight

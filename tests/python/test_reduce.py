@@ -23,12 +23,6 @@ AXES = [None, 0, 1, 2, -1, (0, 1), (0, 2), (1, 2), (0, 1, 2), ()]
 NAN, INF = float("nan"), float("inf")
 
 
-@pytest.fixture(autouse=True)
-def on_cpu():
-    with mx.stream(mx.cpu):
-        yield
-
-
 def sum_dtype(name):
     if name in ("bool_", "int8", "int16"):
         return "int32"

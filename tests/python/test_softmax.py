@@ -19,12 +19,6 @@ from oracle import (
 )
 
 
-@pytest.fixture(autouse=True)
-def on_cpu():
-    with mx.stream(mx.cpu):
-        yield
-
-
 def softmax(x, axis):
     x = x.astype("complex128" if np.iscomplexobj(x) else "float64")
     e = np.exp(x - x.real.max(axis, keepdims=True))
