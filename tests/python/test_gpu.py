@@ -108,7 +108,9 @@ def test_parts_of_one_host_array_in_one_program():
         parts, rows = [x[i, ::step] for i in range(9)], values[:, ::step]
         y = parts[4] * parts[2] - parts[7] * parts[0] + parts[8]
         np.testing.assert_array_equal(np.array(y), rows[4] * rows[2] - rows[7] * rows[0] + rows[8])
-    np.testing.assert_array_equal(np.array(x[:, 3:].view(mx.int32) + 0), values[:, 3:].view(np.int32))
+    np.testing.assert_array_equal(
+        np.array(x[:, 3:].view(mx.int32) + 0), values[:, 3:].view(np.int32)
+    )
 
 
 def test_uploads_keep_what_was_handed_over():
