@@ -15,7 +15,7 @@ demo: build ## train on handwritten digits, save, load, draw: the main job
 	$(RUN) examples/digits.py
 
 test: build ## all C++ and Python tests
-	ctest --test-dir $(BUILD) --output-on-failure
+	ctest --test-dir $(BUILD) -j$(JOBS) --output-on-failure
 	$(RUN) -m pytest tests/python
 
 tiny: build ## a selection of the tests that takes under 5 seconds

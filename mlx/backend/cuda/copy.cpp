@@ -72,15 +72,14 @@ void widen(Job& job) {
   }
 }
 
-void run_strided(const Job& job, const std::string& call, const Stream& s) {
-  int rank = rank_class(job.shape.size());
-  const char* index = job.is_wide() ? "int64_t" : "int32_t";
-  std::string function = call + ", " + index + ", " + std::to_string(rank) + ">";
-  Kernel kernel = kernel_of("copy " + function, "copy", s, [&] {
-    return "#include \"mlx/backend/cuda/kernels/copy.h\"\nusing namespace mlx::core::kernels;\n"
-           "extern \"C\" __global__ void copy(const __grid_constant__ StridedCopy<" +
-           std::to_string(rank) + "> p) { " + function + "(p); }\n";
-  });
+KernelCall strided_call(const std::string& function, bool wide, int rank) {
+  std::string ranks = std::to_string(rank) + ">";
+  return {"copy.h", "StridedCopy<" + ranks,
+          function + (wide ? ", int64_t, " : ", int32_t, ") + ranks, threads};
+}
+
+/** `rank` is what the call was made for. */
+void run_strided(const Job& job, const KernelCall& call, int rank, const Stream& s) {
   Parameters parameters;
   parameters.add(job.count());
   parameters.add_padded(job.shape, rank, 1);
@@ -88,7 +87,7 @@ void run_strided(const Job& job, const std::string& call, const Stream& s) {
   parameters.add(static_cast<const void*>(job.out));
   parameters.add_padded(job.in_strides, rank, 0);
   parameters.add_padded(job.out_strides, rank, 0);
-  parameters.launch(kernel, blocks_for(job.count(), threads), threads, s);
+  parameters.launch(kernel_of(call, s), blocks_for(job.count(), threads), threads, s);
 }
 
 /** The axis along which the input's elements are neighbours, if tiles pay; else -1. */
@@ -132,14 +131,8 @@ void run_tiled(const Job& job, int axis, const Stream& s) {
   parameters.add(static_cast<const void*>(job.out));
   parameters.add_padded(in_strides, rank, 0);
   parameters.add_padded(out_strides, rank, 0);
-  std::string function =
-      std::string("tiled_copy<") + word_name(job.itemsize) + ", " + std::to_string(rank) + ">";
-  Kernel kernel = kernel_of("copy " + function, "copy", s, [&] {
-    return "#include \"mlx/backend/cuda/kernels/copy.h\"\nusing namespace mlx::core::kernels;\n"
-           "extern \"C\" __global__ void copy(const __grid_constant__ TiledCopy<" +
-           std::to_string(rank) + "> p) { " + function + "(p); }\n";
-  });
-  parameters.launch(kernel, blocks_for(matrices * down * across, 1), dim3(tile, tile_threads), s);
+  parameters.launch(kernel_of(tiled_copy_call(job.itemsize, rank), s),
+                    blocks_for(matrices * down * across, 1), dim3(tile, tile_threads), s);
 }
 
 }  // namespace
@@ -163,7 +156,8 @@ void copy_strided(const void* in, const Strides& in_strides, void* out, const St
     return;
   }
   widen(job);
-  run_strided(job, std::string("strided_copy<") + word_name(job.itemsize), s);
+  int rank = rank_class(job.shape.size());
+  run_strided(job, strided_copy_call(job.itemsize, job.is_wide(), rank), rank, s);
 }
 
 void combine_strided(UpdateMode mode, Dtype dtype, const void* in, const Strides& in_strides,
@@ -174,10 +168,25 @@ void combine_strided(UpdateMode mode, Dtype dtype, const void* in, const Strides
   }
   Job job = make_job(in, in_strides, out, out_strides, shape, dtype.size());
   if (job.count() > 0) {
-    run_strided(
-        job, std::string("strided_combine<op::") + update_op_name(mode) + ", " + type_name(dtype),
-        s);
+    int rank = rank_class(job.shape.size());
+    run_strided(job, strided_combine_call(mode, dtype, job.is_wide(), rank), rank, s);
   }
+}
+
+KernelCall strided_copy_call(size_t word, bool wide, int rank) {
+  return strided_call(std::string("strided_copy<") + word_name(word), wide, rank);
+}
+
+KernelCall strided_combine_call(UpdateMode mode, Dtype dtype, bool wide, int rank) {
+  return strided_call(
+      std::string("strided_combine<op::") + update_op_name(mode) + ", " + type_name(dtype), wide,
+      rank);
+}
+
+KernelCall tiled_copy_call(size_t word, int rank) {
+  std::string ranks = std::to_string(rank) + ">";
+  return {"copy.h", "TiledCopy<" + ranks,
+          std::string("tiled_copy<") + word_name(word) + ", " + ranks, tile * tile_threads};
 }
 
 const char* update_op_name(UpdateMode mode) {

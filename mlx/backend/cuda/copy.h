@@ -2,6 +2,7 @@
 #pragma once
 
 #include "mlx/array.h"
+#include "mlx/backend/cuda/kernel_call.h"
 #include "mlx/primitives/slice.h"
 
 namespace mlx::core::cuda {
@@ -22,6 +23,11 @@ void copy_strided(const void* in, const Strides& in_strides, void* out, const St
 /** out = mode(out, in), as copy_strided. */
 void combine_strided(UpdateMode mode, Dtype dtype, const void* in, const Strides& in_strides,
                      void* out, const Strides& out_strides, const Shape& shape, const Stream& s);
+
+// The kernels: by strides, with an operation of the table, and by tiles where rows become columns.
+KernelCall strided_copy_call(size_t word, bool wide, int rank);
+KernelCall strided_combine_call(UpdateMode mode, Dtype dtype, bool wide, int rank);
+KernelCall tiled_copy_call(size_t word, int rank);
 
 /** The table's name of the operation of an update: "Add" and so on. */
 const char* update_op_name(UpdateMode mode);

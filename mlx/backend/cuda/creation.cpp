@@ -1,4 +1,6 @@
 // arange on the GPU, and nodes whose result the host has at hand.
+#include "mlx/backend/cuda/creation.h"
+
 #include "mlx/backend/cuda/parameters.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/operand.h"
@@ -32,13 +34,8 @@ void eval_arange(Arange& primitive, const std::vector<array>&, std::vector<array
   parameters.add(static_cast<int64_t>(truncated(numbers[0])));
   parameters.add(static_cast<int64_t>(truncated(numbers[1])));
   parameters.add(static_cast<const void*>(output_address(out)));
-  std::string type = type_name(out.dtype());
-  Kernel kernel = kernel_of("arange " + type, "arange", s, [&] {
-    return "#include \"mlx/backend/cuda/kernels/creation.h\"\nusing namespace mlx::core::kernels;\n"
-           "extern \"C\" __global__ void arange(const __grid_constant__ Counting p) { count_up<" +
-           type + ">(p); }\n";
-  });
-  parameters.launch(kernel, blocks_for(count, threads), threads, s);
+  parameters.launch(kernel_of(counting_call(out.dtype()), s), blocks_for(count, threads), threads,
+                    s);
 }
 
 /** Results that come from files or shapes are made by the host and go to the device with use. */
@@ -52,5 +49,9 @@ const Register<Load> load(eval_on_host<Load>);
 const Register<NumberOfElements> number_of_elements(eval_on_host<NumberOfElements>);
 
 }  // namespace
+
+KernelCall counting_call(Dtype dtype) {
+  return {"creation.h", "Counting", std::string("count_up<") + type_name(dtype) + ">", threads};
+}
 
 }  // namespace mlx::core::cuda

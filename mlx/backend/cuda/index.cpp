@@ -1,5 +1,7 @@
 // Gather and scatter on the GPU. The forms along an axis are the same kernels: every element is a
 // slice of its own, and the position also walks the array's other axes.
+#include "mlx/backend/cuda/index.h"
+
 #include <algorithm>
 #include <memory>
 
@@ -27,7 +29,7 @@ struct Source {
 };
 
 struct Work {
-  const char* fault_op;
+  kernels::FaultOp fault_op;
   Shape index_shape, slice_shape;
   std::vector<Source> sources;
   // How positions and slices walk the array and the updates (0 for a gather).
@@ -44,8 +46,19 @@ int64_t kind_of(Dtype dtype) {
   return issubdtype(dtype, signedinteger) ? -size : size;
 }
 
-/** Starts `call<..., sources, ranks>(p, op)` over all elements. */
-void start(const Work& work, const std::string& call, const Stream& s) {
+KernelCall call_of(const char* name, const IndexVariant& variant, const std::string& types) {
+  std::string numbers = std::to_string(variant.sources) + ", " +
+                        std::to_string(variant.index_rank) + ", " +
+                        std::to_string(variant.slice_rank) + ">";
+  return {"index.h", "Indexed<" + numbers,
+          std::string(name) + "<FaultOp::" + kernels::fault_op_name(variant.op) + ", " + types +
+              ", " + numbers,
+          threads};
+}
+
+/** Starts the kernel that call_for(variant) is over all elements. */
+template <typename F>
+void start(const Work& work, const Stream& s, F&& call_for) {
   auto count =
       static_cast<int64_t>(num_elements(work.index_shape) * num_elements(work.slice_shape));
   if (count == 0) {
@@ -62,13 +75,7 @@ void start(const Work& work, const std::string& call, const Stream& s) {
       collapse_dims(work.slice_shape, {work.array_slice_strides, work.update_slice_strides});
   int index_rank = rank_class(index.shape.size()), slice_rank = rank_class(slice.shape.size());
   size_t sources = std::max<size_t>(work.sources.size(), 1);
-  std::string numbers = std::to_string(sources) + ", " + std::to_string(index_rank) + ", " +
-                        std::to_string(slice_rank) + ">";
-  Kernel kernel = kernel_of("index " + call + numbers + work.fault_op, "index", s, [&] {
-    return "#include \"mlx/backend/cuda/kernels/index.h\"\nusing namespace mlx::core::kernels;\n"
-           "extern \"C\" __global__ void index(const __grid_constant__ Indexed<" +
-           numbers + " p) { " + call + ", " + numbers + "(p, FaultOp::" + work.fault_op + "); }\n";
-  });
+  KernelCall call = call_for(IndexVariant{work.fault_op, sources, index_rank, slice_rank});
   Parameters parameters;
   parameters.add(static_cast<int64_t>(num_elements(work.index_shape)));
   parameters.add(static_cast<int64_t>(num_elements(work.slice_shape)));
@@ -94,7 +101,7 @@ void start(const Work& work, const std::string& call, const Stream& s) {
       parameters.add(x);
     }
   }
-  parameters.launch(kernel, blocks_for(count, threads), threads, s);
+  parameters.launch(kernel_of(call, s), blocks_for(count, threads), threads, s);
 }
 
 /** Counts a dense slice in words of up to 16 bytes where everything is aligned to them. */
@@ -133,7 +140,7 @@ void eval_gather(Gather& primitive, const std::vector<array>& inputs, std::vecto
     return;
   }
   Work work;
-  work.fault_op = "gather";
+  work.fault_op = kernels::FaultOp::gather;
   work.index_shape = Shape(out.shape().begin(), out.shape().end() - a.ndim());
   work.slice_shape = Shape(out.shape().end() - a.ndim(), out.shape().end());
   work.array_index_strides = work.update_index_strides = Strides(work.index_shape.size(), 0);
@@ -148,12 +155,12 @@ void eval_gather(Gather& primitive, const std::vector<array>& inputs, std::vecto
         {&inputs[k + 1], axis, a.shape(axis), work.slice_shape[axis], a.strides(axis)});
   }
   size_t word = widen(work, a);
-  start(work, std::string("gather<") + word_name(word), s);
+  start(work, s, [&](const IndexVariant& variant) { return gather_call(variant, word); });
 }
 
 /** Positions that are elements: `indices`, which broadcast to them, along one axis of `a`, and
  * places along the others. */
-Work axis_work(const char* op, const array& a, const array& indices, const Shape& positions,
+Work axis_work(kernels::FaultOp op, const array& a, const array& indices, const Shape& positions,
                int axis) {
   Work work;
   work.fault_op = op;
@@ -173,11 +180,12 @@ void eval_gather_axis(GatherAxis& primitive, const std::vector<array>& inputs,
   if (out.size() == 0) {
     return;
   }
-  Work work = axis_work("take_along_axis", inputs[0], inputs[1], out.shape(), primitive.axis());
+  Work work = axis_work(kernels::FaultOp::take_along_axis, inputs[0], inputs[1], out.shape(),
+                        primitive.axis());
   work.in = input_address(inputs[0], s);
   work.out = output_address(out);
   work.result = &out;
-  start(work, std::string("gather<") + word_name(out.itemsize()), s);
+  start(work, s, [&](const IndexVariant& variant) { return gather_call(variant, out.itemsize()); });
 }
 
 /** Prepares `out` as the row-contiguous target of updates. */
@@ -194,10 +202,9 @@ void run_updates(Work& work, UpdateMode mode, array& out, const array& updates, 
   work.out = out.size() ? output_address(out) : nullptr;  // empty: every index is outside
   work.result = &out;
   if (mode != UpdateMode::Replace) {
-    start(
-        work,
-        std::string("scatter_combine<op::") + update_op_name(mode) + ", " + type_name(out.dtype()),
-        s);
+    start(work, s, [&](const IndexVariant& variant) {
+      return scatter_combine_call(variant, mode, out.dtype());
+    });
     return;
   }
   check(updates.size() < (size_t{1} << 32), "scatter", "2^32 updates or more are not available ",
@@ -206,9 +213,11 @@ void run_updates(Work& work, UpdateMode mode, array& out, const array& updates, 
   Scratch winners(bytes, s);
   clear(winners.get(), bytes, s);
   work.winners = winners.get();
-  std::string word = word_name(out.itemsize());
-  start(work, "scatter_replace<" + word + ", true", s);
-  start(work, "scatter_replace<" + word + ", false", s);
+  for (bool claim : {true, false}) {
+    start(work, s, [&](const IndexVariant& variant) {
+      return scatter_replace_call(variant, out.itemsize(), claim);
+    });
+  }
 }
 
 void eval_scatter(Scatter& primitive, const std::vector<array>& inputs,
@@ -224,7 +233,7 @@ void eval_scatter(Scatter& primitive, const std::vector<array>& inputs,
   auto slice_begin = updates.shape().begin() + index_ndim;
   auto stride_begin = updates.strides().begin() + index_ndim;
   Work work;
-  work.fault_op = "scatter";
+  work.fault_op = kernels::FaultOp::scatter;
   work.index_shape = Shape(updates.shape().begin(), slice_begin);
   work.slice_shape = Shape(slice_begin, updates.shape().end());
   work.array_index_strides = Strides(index_ndim, 0);
@@ -247,7 +256,8 @@ void eval_scatter_axis(ScatterAxis& primitive, const std::vector<array>& inputs,
   if (inputs[1].size() == 0) {
     return;
   }
-  Work work = axis_work("scatter_axis", out, inputs[1], inputs[2].shape(), primitive.axis());
+  Work work = axis_work(kernels::FaultOp::scatter_axis, out, inputs[1], inputs[2].shape(),
+                        primitive.axis());
   work.update_index_strides = inputs[2].strides();
   run_updates(work, primitive.mode(), out, inputs[2], s);
 }
@@ -258,5 +268,19 @@ const Register<Scatter> scatter(eval_scatter);
 const Register<ScatterAxis> scatter_axis(eval_scatter_axis);
 
 }  // namespace
+
+KernelCall gather_call(const IndexVariant& variant, size_t word) {
+  return call_of("gather", variant, word_name(word));
+}
+
+KernelCall scatter_replace_call(const IndexVariant& variant, size_t word, bool claim) {
+  return call_of("scatter_replace", variant,
+                 std::string(word_name(word)) + (claim ? ", true" : ", false"));
+}
+
+KernelCall scatter_combine_call(const IndexVariant& variant, UpdateMode mode, Dtype dtype) {
+  return call_of("scatter_combine", variant,
+                 std::string("op::") + update_op_name(mode) + ", " + type_name(dtype));
+}
 
 }  // namespace mlx::core::cuda

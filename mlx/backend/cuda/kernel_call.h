@@ -10,7 +10,7 @@ namespace mlx::core::cuda {
 
 struct KernelCall {
   const char* header;      // in mlx/backend/cuda/kernels
-  const char* parameters;  // the struct that the function takes
+  std::string parameters;  // the struct that the function takes
   std::string function;
   int threads = 256;  // of a block, at most
   int blocks = 1;     // that a multiprocessor must be able to hold

@@ -1,5 +1,5 @@
 // Layer and RMS norm on the GPU, forward and backward.
-#include "mlx/primitives/norm.h"
+#include "mlx/backend/cuda/norm.h"
 
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/parameters.h"
@@ -20,20 +20,10 @@ struct Arguments {
   void *out, *weight_out, *bias_out, *row_facts;
 };
 
-void start(const std::string& function, const Arguments& a, dim3 grid, dim3 block,
-           const Stream& s) {
-  Kernel kernel = kernel_of(function, "run_norm", s, [&] {
-    return "#include \"mlx/backend/cuda/kernels/norm_rows.h\"\n"
-           "using namespace mlx::core::kernels;\n"
-           "extern \"C\" __global__ void run_norm(const __grid_constant__ NormRows p) { " +
-           function + "(p); }\n";
-  });
-  launch(kernel, grid, block, s, a);
-}
-
-std::string function_of(const char* name, const NormSpec& spec, Dtype dtype) {
-  return std::string(name) + "<" + type_name(dtype) + ", " +
-         (spec.kind == NormSpec::Layer ? "true>" : "false>");
+KernelCall call_of(const char* name, NormSpec::Kind kind, Dtype dtype) {
+  const char* is_layer = kind == NormSpec::Layer ? "true>" : "false>";
+  return {"norm_rows.h", "NormRows", std::string(name) + "<" + type_name(dtype) + ", " + is_layer,
+          threads};
 }
 
 void eval_norm(Norm& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
@@ -56,7 +46,7 @@ void eval_norm(Norm& primitive, const std::vector<array>& inputs, std::vector<ar
   a.weight = spec.has_weight ? input_address(dense[1], s) : nullptr;
   a.bias = spec.has_bias ? input_address(dense.back(), s) : nullptr;
   a.out = output_address(out);
-  start(function_of("norm_forward", spec, out.dtype()), a, blocks_for(a.rows, 1), threads, s);
+  launch(kernel_of(norm_call(spec.kind, out.dtype()), s), blocks_for(a.rows, 1), threads, s, a);
 }
 
 void eval_norm_backward(NormBackward& primitive, const std::vector<array>& inputs,
@@ -86,10 +76,10 @@ void eval_norm_backward(NormBackward& primitive, const std::vector<array>& input
   Scratch facts(static_cast<size_t>(a.rows) * 2 * sizeof(double), s);
   a.row_facts = facts.get();
   Dtype dtype = inputs[0].dtype();
-  start(function_of("norm_backward", spec, dtype), a, blocks_for(a.rows, 1), threads, s);
+  launch(kernel_of(norm_backward_call(spec.kind, dtype), s), blocks_for(a.rows, 1), threads, s, a);
   if (spec.has_weight || spec.has_bias) {
-    start(std::string("norm_parameters<") + type_name(dtype) + ">", a,
-          blocks_for(a.length, columns), dim3(columns, threads / columns), s);
+    launch(kernel_of(norm_parameters_call(dtype), s), blocks_for(a.length, columns),
+           dim3(columns, threads / columns), s, a);
   }
 }
 
@@ -97,5 +87,18 @@ const Register<Norm> norm(eval_norm);
 const Register<NormBackward> norm_backward(eval_norm_backward);
 
 }  // namespace
+
+KernelCall norm_call(NormSpec::Kind kind, Dtype dtype) {
+  return call_of("norm_forward", kind, dtype);
+}
+
+KernelCall norm_backward_call(NormSpec::Kind kind, Dtype dtype) {
+  return call_of("norm_backward", kind, dtype);
+}
+
+KernelCall norm_parameters_call(Dtype dtype) {
+  return {"norm_rows.h", "NormRows", std::string("norm_parameters<") + type_name(dtype) + ">",
+          threads};
+}
 
 }  // namespace mlx::core::cuda

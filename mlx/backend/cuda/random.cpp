@@ -31,13 +31,8 @@ void fill(array& out, const array& all_keys, const Stream& s) {
   parameters.add(bytes);
   parameters.add(half);
   parameters.add(static_cast<const void*>(output_address(out)));
-  Kernel kernel = kernel_of("random", "random_bits", s, [] {
-    return std::string(
-        "#include \"mlx/backend/cuda/kernels/random.h\"\nusing namespace mlx::core::kernels;\n"
-        "extern \"C\" __global__ void random_bits(const __grid_constant__ RandomBits p) { "
-        "fill_random(p); }\n");
-  });
-  parameters.launch(kernel, blocks_for(key_count * half, threads), threads, s);
+  parameters.launch(kernel_of(random_bits_call(), s), blocks_for(key_count * half, threads),
+                    threads, s);
 }
 
 void eval_random(RandomBits& primitive, const std::vector<array>& inputs,
@@ -48,6 +43,8 @@ void eval_random(RandomBits& primitive, const std::vector<array>& inputs,
 const Register<RandomBits> random_bits(eval_random);
 
 }  // namespace
+
+KernelCall random_bits_call() { return {"random.h", "RandomBits", "fill_random", threads}; }
 
 array readable_keys(const array& keys, const Stream& s) {
   return is_one_of_host(keys) ? keys : contiguous(keys, s);

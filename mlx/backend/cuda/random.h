@@ -2,6 +2,7 @@
 #pragma once
 
 #include "mlx/array.h"
+#include "mlx/backend/cuda/kernel_call.h"
 #include "mlx/backend/cuda/parameters.h"
 
 namespace mlx::core::cuda {
@@ -11,6 +12,9 @@ array readable_keys(const array& keys, const Stream& s);
 
 /** Adds the operand that such keys are. */
 void add_keys(Parameters& parameters, const array& keys, const Stream& s);
+
+/** The kernel that fills memory. */
+KernelCall random_bits_call();
 
 /** The words that one key makes, as an array of this shape. */
 array random_words(const array& key, const Shape& shape, const Stream& s);

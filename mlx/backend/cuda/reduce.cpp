@@ -1,5 +1,5 @@
 // Reduce and ArgReduce on the GPU: axis order, how the work is dealt out, and the kernels' text.
-#include "mlx/primitives/reduce.h"
+#include "mlx/backend/cuda/reduce.h"
 
 #include <algorithm>
 #include <memory>
@@ -18,33 +18,14 @@ namespace {
 constexpr int threads = 256, column_threads = 32;
 constexpr size_t largest_total = 32;
 
-std::string folding_of(ReduceOp op, const std::string& in, const std::string& out) {
-  switch (op) {
-    case ReduceOp::Sum:
-    case ReduceOp::Mean:
-      return "SumFolding<op::Add, " + in + ", " + out + ">";
-    case ReduceOp::Prod:
-      return "SumFolding<op::Multiply, " + in + ", " + out + ">";
-    case ReduceOp::Max:
-      return "ExtremeFolding<MaxOp, " + in + ", " + out + ">";
-    case ReduceOp::Min:
-      return "ExtremeFolding<MinOp, " + in + ", " + out + ">";
-    case ReduceOp::All:
-      return "TruthFolding<true, " + in + ">";
-    case ReduceOp::Any:
-      return "TruthFolding<false, " + in + ">";
-    case ReduceOp::Var:
-      return "VarianceFolding<" + in + ", " + out + ">";
-    case ReduceOp::LogSumExp:
-      return "ExpSumFolding<" + in + ", " + out + ">";
-  }
-  __builtin_unreachable();
+KernelCall call_of(const std::string& start, ReduceRanks ranks) {
+  std::string numbers = std::to_string(ranks.kept) + ", " + std::to_string(ranks.reduced) + ">";
+  return {"reduce_rows.h", "Reduction<" + numbers, start + ", " + numbers, threads};
 }
 
 class Run {
  public:
-  Run(std::string folding, const array& in, array& out, const std::vector<int>& axes,
-      const Stream& s)
+  Run(Folding folding, const array& in, array& out, const std::vector<int>& axes, const Stream& s)
       : folding_(std::move(folding)),
         in_(in),
         out_(out),
@@ -52,8 +33,7 @@ class Run {
         stream_(s) {
     for (auto& axis : axes_.kept) outputs_ *= axis.size;
     for (auto& axis : axes_.reduced) length_ *= axis.size;
-    kept_class_ = rank_class(axes_.kept.size());
-    reduced_class_ = rank_class(axes_.reduced.size());
+    ranks_ = {rank_class(axes_.kept.size()), rank_class(axes_.reduced.size())};
   }
 
   void execute(double divisor, double ddof) {
@@ -71,17 +51,21 @@ class Run {
                                          stream_);
       totals_ = totals->get();
     }
-    start(by_columns_ ? columns_call() : rows_call());
+    if (by_columns_) {
+      start(reduce_columns_call(folding_, ranks_),
+            dim3(blocks_for(outputs_, column_threads), static_cast<unsigned>(chunks_)),
+            dim3(column_threads, threads / column_threads));
+    } else {
+      bool dense = axes_.reduced.size() == 1 && axes_.reduced[0].in_stride == 1;
+      start(reduce_rows_call(folding_, lanes_, dense, ranks_),
+            blocks_for(outputs_ * chunks_, threads / lanes_), threads);
+    }
     if (chunks_ > 1) {
-      start_grid("merge_chunks<" + folding_ + ", " + out_type(), blocks_for(outputs_, threads / 32),
-                 threads);
+      start(merge_chunks_call(folding_, ranks_), blocks_for(outputs_, threads / 32), threads);
     }
   }
 
  private:
-  std::string in_type() const { return type_name(in_.dtype()); }
-  std::string out_type() const { return type_name(out_.dtype()); }
-
   /** Cuts long reductions into chunks where there are too few results to fill the device. */
   void deal_out() {
     lanes_ = length_ > 1024 ? threads : 32;
@@ -96,33 +80,7 @@ class Run {
     chunks_ = std::max<int64_t>((length_ + chunk_length_ - 1) / chunk_length_, 1);
   }
 
-  std::string rows_call() const {
-    bool dense = axes_.reduced.size() == 1 && axes_.reduced[0].in_stride == 1;
-    return "reduce_rows<" + folding_ + ", " + in_type() + ", " + out_type() + ", " +
-           std::to_string(lanes_) + ", " + (dense ? "true" : "false");
-  }
-  std::string columns_call() const {
-    return "reduce_columns<" + folding_ + ", " + in_type() + ", " + out_type();
-  }
-
-  void start(const std::string& call) {
-    if (by_columns_) {
-      start_grid(call, dim3(blocks_for(outputs_, column_threads), static_cast<unsigned>(chunks_)),
-                 dim3(column_threads, threads / column_threads));
-    } else {
-      start_grid(call, blocks_for(outputs_ * chunks_, threads / lanes_), threads);
-    }
-  }
-
-  void start_grid(const std::string& call, dim3 grid, dim3 block) {
-    std::string ranks = std::to_string(kept_class_) + ", " + std::to_string(reduced_class_);
-    std::string function = call + ", " + ranks + ">";
-    Kernel kernel = kernel_of("reduce " + function, "reduce", stream_, [&] {
-      return "#include \"mlx/backend/cuda/kernels/reduce_rows.h\"\n"
-             "using namespace mlx::core::kernels;\nextern \"C\" __global__ void "
-             "__launch_bounds__(256) reduce(const __grid_constant__ Reduction<" +
-             ranks + "> p) { " + function + "(p); }\n";
-    });
+  void start(const KernelCall& call, dim3 grid, dim3 block) {
     Parameters parameters;
     parameters.add(outputs_);
     parameters.add(length_);
@@ -133,9 +91,9 @@ class Run {
     parameters.add(in_.size() == 0 ? nullptr : input_address(in_, stream_));
     parameters.add(static_cast<const void*>(output_address(out_)));
     parameters.add(static_cast<const void*>(totals_));
-    add_axes(parameters, axes_.kept, kept_class_);
-    add_axes(parameters, axes_.reduced, reduced_class_);
-    parameters.launch(kernel, grid, block, stream_);
+    add_axes(parameters, axes_.kept, ranks_.kept);
+    add_axes(parameters, axes_.reduced, ranks_.reduced);
+    parameters.launch(kernel_of(call, stream_), grid, block, stream_);
   }
 
   static void add_axes(Parameters& parameters, const std::vector<cpu::ReduceAxis>& axes, int rank) {
@@ -148,13 +106,14 @@ class Run {
     parameters.add_padded(strides, rank, 0);
   }
 
-  std::string folding_;
+  Folding folding_;
   const array& in_;
   array& out_;
   cpu::ReduceAxes axes_;
   Stream stream_;
   int64_t outputs_ = 1, length_ = 1, chunks_ = 1, chunk_length_ = 1;
-  int kept_class_, reduced_class_, lanes_ = 32;
+  ReduceRanks ranks_{};
+  int lanes_ = 32;
   bool by_columns_ = false;
   double divisor_ = 1, ddof_ = 0;
   void* totals_ = nullptr;
@@ -173,8 +132,7 @@ void eval_reduce(Reduce& primitive, const std::vector<array>& inputs, std::vecto
     count *= in.shape(axis);
   }
   bool counts = primitive.op() == ReduceOp::Mean || primitive.op() == ReduceOp::Var;
-  Run(folding_of(primitive.op(), type_name(in.dtype()), type_name(out.dtype())), in, out,
-      primitive.axes(), s)
+  Run(reduce_folding(primitive.op(), in.dtype(), out.dtype()), in, out, primitive.axes(), s)
       .execute(counts ? count : 1.0, primitive.ddof());
 }
 
@@ -186,8 +144,7 @@ void eval_arg_reduce(ArgReduce& primitive, const std::vector<array>& inputs,
   if (out.size() == 0) {
     return;
   }
-  std::string op = primitive.kind() == ArgReduce::ArgMax ? "MaxOp" : "MinOp";
-  std::string folding = "PositionFolding<" + op + ", " + type_name(inputs[0].dtype()) + ">";
+  Folding folding = position_folding(primitive.kind() == ArgReduce::ArgMax, inputs[0].dtype());
   Run(folding, inputs[0], out, {primitive.axis()}, s).execute(1.0, 0.0);
 }
 
@@ -195,5 +152,51 @@ const Register<Reduce> reduce(eval_reduce);
 const Register<ArgReduce> arg_reduce(eval_arg_reduce);
 
 }  // namespace
+
+Folding reduce_folding(ReduceOp op, Dtype in, Dtype out) {
+  std::string from = type_name(in), types = from + ", " + type_name(out) + ">";
+  switch (op) {
+    case ReduceOp::Sum:
+    case ReduceOp::Mean:
+      return {"SumFolding<op::Add, " + types, in, out};
+    case ReduceOp::Prod:
+      return {"SumFolding<op::Multiply, " + types, in, out};
+    case ReduceOp::Max:
+      return {"ExtremeFolding<MaxOp, " + types, in, out};
+    case ReduceOp::Min:
+      return {"ExtremeFolding<MinOp, " + types, in, out};
+    case ReduceOp::All:
+      return {"TruthFolding<true, " + from + ">", in, out};
+    case ReduceOp::Any:
+      return {"TruthFolding<false, " + from + ">", in, out};
+    case ReduceOp::Var:
+      return {"VarianceFolding<" + types, in, out};
+    case ReduceOp::LogSumExp:
+      return {"ExpSumFolding<" + types, in, out};
+  }
+  __builtin_unreachable();
+}
+
+Folding position_folding(bool largest, Dtype in) {
+  return {std::string("PositionFolding<") + (largest ? "MaxOp, " : "MinOp, ") + type_name(in) + ">",
+          in, uint32};
+}
+
+KernelCall reduce_rows_call(const Folding& folding, int lanes, bool dense, ReduceRanks ranks) {
+  return call_of("reduce_rows<" + folding.name + ", " + type_name(folding.in) + ", " +
+                     type_name(folding.out) + ", " + std::to_string(lanes) +
+                     (dense ? ", true" : ", false"),
+                 ranks);
+}
+
+KernelCall reduce_columns_call(const Folding& folding, ReduceRanks ranks) {
+  return call_of("reduce_columns<" + folding.name + ", " + type_name(folding.in) + ", " +
+                     type_name(folding.out),
+                 ranks);
+}
+
+KernelCall merge_chunks_call(const Folding& folding, ReduceRanks ranks) {
+  return call_of("merge_chunks<" + folding.name + ", " + type_name(folding.out), ranks);
+}
 
 }  // namespace mlx::core::cuda

@@ -1,11 +1,12 @@
 // Softmax and its derivative on the GPU.
-#include "mlx/primitives/softmax.h"
+#include "mlx/backend/cuda/softmax.h"
 
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/parameters.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/operand.h"
 #include "mlx/backend/cuda/types.h"
+#include "mlx/primitives/softmax.h"
 
 namespace mlx::core::cuda {
 
@@ -18,15 +19,12 @@ struct Extents {
   int64_t outer, length, inner;
 };
 
-void start(const std::string& function, unsigned blocks, Extents extents, const array& in,
+KernelCall call_of(std::string function) {
+  return {"softmax_rows.h", "SoftmaxRows", std::move(function), threads};
+}
+
+void start(const KernelCall& call, unsigned blocks, Extents extents, const array& in,
            const array* direction, array& out, const Stream& s) {
-  Kernel kernel = kernel_of(function, "softmax", s, [&] {
-    return "#include \"mlx/backend/cuda/kernels/softmax_rows.h\"\n"
-           "using namespace mlx::core::kernels;\n"
-           "extern \"C\" __global__ void __launch_bounds__(256) softmax(const __grid_constant__ "
-           "SoftmaxRows p) { " +
-           function + "(p); }\n";
-  });
   Parameters parameters;
   parameters.add(extents.outer);
   parameters.add(extents.length);
@@ -34,7 +32,7 @@ void start(const std::string& function, unsigned blocks, Extents extents, const 
   parameters.add(input_address(in, s));
   parameters.add(static_cast<const void*>(output_address(out)));
   parameters.add(direction ? input_address(*direction, s) : nullptr);
-  parameters.launch(kernel, blocks, threads, s);
+  parameters.launch(kernel_of(call, s), blocks, threads, s);
 }
 
 void eval_softmax(Softmax& primitive, const std::vector<array>& inputs,
@@ -56,12 +54,11 @@ void eval_softmax(Softmax& primitive, const std::vector<array>& inputs,
     (i < primitive.first() ? outer : i <= primitive.last() ? length : inner) *= in.shape(i);
   }
   int lanes = length > long_row ? threads : 32;
-  std::string type = type_name(in.dtype());
-  std::string function = inner > 1 ? "softmax_columns<" + type + ">"
-                                   : "softmax_rows<" + type + ", " + std::to_string(lanes) + ">";
+  KernelCall call =
+      inner > 1 ? column_softmax_call(in.dtype()) : row_softmax_call(in.dtype(), lanes);
   unsigned blocks =
       inner > 1 ? blocks_for(outer * inner, threads) : blocks_for(outer, threads / lanes);
-  start(function, blocks, {outer, length, inner}, in, nullptr, out, s);
+  start(call, blocks, {outer, length, inner}, in, nullptr, out, s);
 }
 
 void eval_jacobian(SoftmaxJacobian& primitive, const std::vector<array>& inputs,
@@ -79,14 +76,27 @@ void eval_jacobian(SoftmaxJacobian& primitive, const std::vector<array>& inputs,
   }
   int64_t outer = static_cast<int64_t>(out.size()) / length;
   int lanes = length > long_row ? threads : 32;
-  std::string function = std::string("softmax_jacobian<") + type_name(out.dtype()) + ", " +
-                         std::to_string(lanes) + ">";
-  start(function, blocks_for(outer, threads / lanes), {outer, length, 1}, y, &direction, out, s);
+  start(softmax_jacobian_call(out.dtype(), lanes), blocks_for(outer, threads / lanes),
+        {outer, length, 1}, y, &direction, out, s);
 }
 
 const Register<Softmax> softmax(eval_softmax);
 const Register<SoftmaxJacobian> softmax_jacobian(eval_jacobian);
 
 }  // namespace
+
+KernelCall row_softmax_call(Dtype dtype, int lanes) {
+  return call_of(std::string("softmax_rows<") + type_name(dtype) + ", " + std::to_string(lanes) +
+                 ">");
+}
+
+KernelCall softmax_jacobian_call(Dtype dtype, int lanes) {
+  return call_of(std::string("softmax_jacobian<") + type_name(dtype) + ", " +
+                 std::to_string(lanes) + ">");
+}
+
+KernelCall column_softmax_call(Dtype dtype) {
+  return call_of(std::string("softmax_columns<") + type_name(dtype) + ">");
+}
 
 }  // namespace mlx::core::cuda

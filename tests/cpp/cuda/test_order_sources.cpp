@@ -1,9 +1,8 @@
 // What the run-time compiler may be given for sorting, selection, search and scans compiles. Needs
 // the compiler alone, no GPU.
-#include <gtest/gtest.h>
-
 #include <algorithm>
 
+#include "compiles.h"
 #include "mlx/backend/cuda/partition.h"
 #include "mlx/backend/cuda/scan.h"
 #include "mlx/backend/cuda/search.h"
@@ -12,17 +11,6 @@
 using namespace mlx::core;
 
 namespace {
-
-/** All calls of one header become kernels of one text. */
-void expect_compiles(const std::vector<cuda::KernelCall>& calls) {
-  std::string text;
-  for (size_t i = 0; i < calls.size(); i++) {
-    std::string source = cuda::source_of(calls[i]);
-    source.insert(source.find("(const __grid_constant__"), std::to_string(i));
-    text += source;
-  }
-  EXPECT_NO_THROW(cuda::compile_source(text, "sm_90"));
-}
 
 // One type for each size of keys, and for each way of computing.
 constexpr Dtype order_dtypes[] = {bool_, float16, float32, complex64};
@@ -56,7 +44,6 @@ TEST_P(CudaScans, Compile) {
   expect_compiles(calls);
 }
 
-auto dtype_label = [](const auto& info) { return std::string(dtype_name(info.param)); };
 INSTANTIATE_TEST_SUITE_P(Dtypes, CudaOrder, testing::ValuesIn(order_dtypes), dtype_label);
 INSTANTIATE_TEST_SUITE_P(Dtypes, CudaScans, testing::ValuesIn(scan_dtypes), dtype_label);
 

@@ -1,16 +1,12 @@
 // What the run-time compiler may be given for the element-wise table compiles. Needs the compiler
 // alone, no GPU.
-#include <gtest/gtest.h>
-
+#include "compiles.h"
 #include "mlx/backend/cuda/jit.h"
 #include "mlx/backend/cuda/program_source.h"
 
 using namespace mlx::core;
 
 namespace {
-
-constexpr Dtype all_dtypes[] = {bool_, uint8, uint16,  uint32,  uint64,  int8,     int16,
-                                int32, int64, float16, float32, float64, bfloat16, complex64};
 
 /** Every op of the table that takes this dtype, each on inputs of its own, and every cast. */
 Program all_ops(Dtype dtype) {
@@ -42,8 +38,7 @@ TEST_P(CudaSources, EveryOpCompiles) {
   EXPECT_GT(code.size(), 0u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Dtypes, CudaSources, testing::ValuesIn(all_dtypes),
-                         [](const auto& info) { return std::string(dtype_name(info.param)); });
+INSTANTIATE_TEST_SUITE_P(Dtypes, CudaSources, testing::ValuesIn(all_dtypes), dtype_label);
 
 TEST(CudaWalks, EveryWalkCompiles) {
   using Variant = cuda::ProgramVariant;

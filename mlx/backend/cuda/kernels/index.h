@@ -82,8 +82,8 @@ MLX_FN bool find_indexed(const Indexed<sources, index_rank, slice_rank>& p, int6
   return inside;
 }
 
-template <typename Word, int sources, int index_rank, int slice_rank>
-MLX_FN void gather(const Indexed<sources, index_rank, slice_rank>& p, FaultOp op) {
+template <FaultOp op, typename Word, int sources, int index_rank, int slice_rank>
+MLX_FN void gather(const Indexed<sources, index_rank, slice_rank>& p) {
   int64_t i = thread_number<int64_t>();
   if (i >= p.positions * p.slice_elements) return;
   int64_t from, unused;
@@ -96,8 +96,8 @@ MLX_FN void gather(const Indexed<sources, index_rank, slice_rank>& p, FaultOp op
 
 /** Of several updates of one element the last one wins: the first step finds it, the second
  *  writes. */
-template <typename Word, bool claim, int sources, int index_rank, int slice_rank>
-MLX_FN void scatter_replace(const Indexed<sources, index_rank, slice_rank>& p, FaultOp op) {
+template <FaultOp op, typename Word, bool claim, int sources, int index_rank, int slice_rank>
+MLX_FN void scatter_replace(const Indexed<sources, index_rank, slice_rank>& p) {
   int64_t i = thread_number<int64_t>();
   if (i >= p.positions * p.slice_elements) return;
   int64_t to, from;
@@ -143,8 +143,8 @@ MLX_FN void combine_atomically(void* out, int64_t at, T x) {
   }
 }
 
-template <typename Op, typename T, int sources, int index_rank, int slice_rank>
-MLX_FN void scatter_combine(const Indexed<sources, index_rank, slice_rank>& p, FaultOp op) {
+template <FaultOp op, typename Op, typename T, int sources, int index_rank, int slice_rank>
+MLX_FN void scatter_combine(const Indexed<sources, index_rank, slice_rank>& p) {
   int64_t i = thread_number<int64_t>();
   if (i >= p.positions * p.slice_elements) return;
   int64_t to, from;

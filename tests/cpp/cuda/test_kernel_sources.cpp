@@ -1,0 +1,108 @@
+// What the run-time compiler may be given for reductions, softmax, norms, copies, gathers, scatters
+// and creation compiles. Needs the compiler alone, no GPU.
+#include "compiles.h"
+#include "mlx/backend/cuda/copy.h"
+#include "mlx/backend/cuda/creation.h"
+#include "mlx/backend/cuda/index.h"
+#include "mlx/backend/cuda/norm.h"
+#include "mlx/backend/cuda/random.h"
+#include "mlx/backend/cuda/reduce.h"
+#include "mlx/backend/cuda/softmax.h"
+
+using namespace mlx::core;
+
+namespace {
+
+std::vector<ReduceOp> reductions_of(Dtype dtype) {
+  std::vector<ReduceOp> ops = {ReduceOp::Sum, ReduceOp::Prod, ReduceOp::Max,
+                               ReduceOp::Min, ReduceOp::All,  ReduceOp::Any};
+  if (issubdtype(dtype, floating)) {
+    ops.insert(ops.end(), {ReduceOp::Mean, ReduceOp::Var, ReduceOp::LogSumExp});
+  }
+  return ops;
+}
+
+constexpr UpdateMode combining_modes[] = {UpdateMode::Sum, UpdateMode::Prod, UpdateMode::Max,
+                                          UpdateMode::Min};
+
+}  // namespace
+
+class CudaKernels : public testing::TestWithParam<Dtype> {};
+
+TEST_P(CudaKernels, ReductionsCompile) {
+  Dtype dtype = GetParam();
+  std::vector<cuda::KernelCall> calls;
+  for (ReduceOp op : reductions_of(dtype)) {
+    auto folding = cuda::reduce_folding(op, dtype, reduce_result_type(op, dtype));
+    calls.push_back(cuda::reduce_rows_call(folding, 32, true, {1, 1}));
+  }
+  for (bool largest : {false, true}) {
+    calls.push_back(
+        cuda::reduce_rows_call(cuda::position_folding(largest, dtype), 256, false, {2, 2}));
+  }
+  auto sum = cuda::reduce_folding(ReduceOp::Sum, dtype, reduce_result_type(ReduceOp::Sum, dtype));
+  calls.push_back(cuda::reduce_columns_call(sum, {2, 1}));
+  calls.push_back(cuda::merge_chunks_call(sum, {1, 1}));
+  expect_compiles(calls);
+}
+
+TEST_P(CudaKernels, UpdatesCompile) {
+  Dtype dtype = GetParam();
+  cuda::IndexVariant variant{kernels::FaultOp::scatter, 2, 1, 2};
+  std::vector<cuda::KernelCall> copies, updates;
+  for (UpdateMode mode : combining_modes) {
+    copies.push_back(cuda::strided_combine_call(mode, dtype, false, 2));
+    updates.push_back(cuda::scatter_combine_call(variant, mode, dtype));
+  }
+  expect_compiles(copies);
+  expect_compiles(updates);
+}
+
+INSTANTIATE_TEST_SUITE_P(Dtypes, CudaKernels, testing::ValuesIn(all_dtypes), dtype_label);
+
+class CudaFloatKernels : public testing::TestWithParam<Dtype> {};
+
+TEST_P(CudaFloatKernels, SoftmaxesCompile) {
+  Dtype dtype = GetParam();
+  expect_compiles({cuda::row_softmax_call(dtype, 32), cuda::row_softmax_call(dtype, 256),
+                   cuda::column_softmax_call(dtype), cuda::softmax_jacobian_call(dtype, 32)});
+}
+
+TEST_P(CudaFloatKernels, NormsCompile) {
+  Dtype dtype = GetParam();
+  std::vector<cuda::KernelCall> calls = {cuda::norm_parameters_call(dtype)};
+  for (auto kind : {NormSpec::Rms, NormSpec::Layer}) {
+    calls.push_back(cuda::norm_call(kind, dtype));
+    calls.push_back(cuda::norm_backward_call(kind, dtype));
+  }
+  expect_compiles(calls);
+}
+
+INSTANTIATE_TEST_SUITE_P(Dtypes, CudaFloatKernels, testing::ValuesIn(float_dtypes), dtype_label);
+
+TEST(CudaMoves, Compile) {
+  std::vector<cuda::KernelCall> copies, moves;
+  for (size_t word : {1, 2, 4, 8, 16}) {
+    copies.push_back(cuda::strided_copy_call(word, word == 4, 3));
+    if (word <= 8) copies.push_back(cuda::tiled_copy_call(word, 2));
+    for (auto op : {kernels::FaultOp::gather, kernels::FaultOp::take_along_axis}) {
+      moves.push_back(cuda::gather_call({op, 1, 1, 1}, word));
+    }
+    if (word <= 8) {
+      cuda::IndexVariant variant{kernels::FaultOp::scatter_axis, 1, 2, 1};
+      moves.push_back(cuda::scatter_replace_call(variant, word, true));
+      moves.push_back(cuda::scatter_replace_call(variant, word, false));
+    }
+  }
+  expect_compiles(copies);
+  expect_compiles(moves);
+}
+
+TEST(CudaCreation, Compiles) {
+  std::vector<cuda::KernelCall> calls;
+  for (Dtype dtype : all_dtypes) {
+    if (dtype != bool_) calls.push_back(cuda::counting_call(dtype));
+  }
+  expect_compiles(calls);
+  expect_compiles({cuda::random_bits_call()});
+}
