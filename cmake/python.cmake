@@ -36,8 +36,10 @@ add_custom_target(python DEPENDS core mlx_python_package)
 
 if(MLX_BUILD_STUBS)
   set(mlx_stub ${mlx_python_dir}/core/__init__.pyi)
+  # An isolated build finds packages by PYTHONPATH, which is set anew here.
+  get_filename_component(nanobind_packages ${nanobind_ROOT}/../.. ABSOLUTE)
   add_custom_command(OUTPUT ${mlx_stub}
-    COMMAND ${CMAKE_COMMAND} -E env PYTHONPATH=${PROJECT_BINARY_DIR}/python
+    COMMAND ${CMAKE_COMMAND} -E env PYTHONPATH=${PROJECT_BINARY_DIR}/python:${nanobind_packages}
             ${Python_EXECUTABLE} -m nanobind.stubgen -q -r -m mlx.core -O ${mlx_python_dir}
             -p ${PROJECT_SOURCE_DIR}/python/src/stubs.pattern
     DEPENDS core COMMENT "Generating stubs of mlx.core" VERBATIM)
