@@ -322,8 +322,6 @@ bool run_by_library(const LibraryConv& conv, const Stream& s) {
   }
   Scratch workspace(static_cast<size_t>(plan->workspace), s);
   try {
-    // Not recorded: not every engine of the library can be.
-    expect(library().set_stream(library().handle, stream_handle(s)));
     Descriptor pack =
         Descriptor(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR)
             .set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64,
@@ -332,7 +330,11 @@ bool run_by_library(const LibraryConv& conv, const Stream& s) {
                  std::vector<const void*>{conv.x.data, conv.w.data, conv.y.data})
             .set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, workspace.get())
             .finish();
-    expect(library().execute(library().handle, plan->plan.object(), pack.object()));
+    // Not recorded: not every engine of the library can be.
+    call_directly(s, [&](cudaStream_t stream) {
+      expect(library().set_stream(library().handle, stream));
+      expect(library().execute(library().handle, plan->plan.object(), pack.object()));
+    });
   } catch (const Refusal& refusal) {
     throw std::runtime_error(error_message(OpScope::current(), "cuDNN failed with status ",
                                            static_cast<int>(refusal.code), "."));

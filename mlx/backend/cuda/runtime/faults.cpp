@@ -70,8 +70,7 @@ class FaultRing {
   void enter_part(const Stream& s) {
     uint64_t part = next_ / part_slots;
     if (part > 0) {
-      check_cuda(cudaEventRecord(part_done_[(part - 1) % parts], stream_handle(s)),
-                 "recording an event");
+      record_event(part_done_[(part - 1) % parts], s);
     }
     if (part >= parts) {
       wait_event(part_done_[part % parts]);

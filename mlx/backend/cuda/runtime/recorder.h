@@ -19,13 +19,16 @@ class Recorder {
   /** Tells how many primitives come next; few are not worth a graph. */
   void expect(size_t primitives);
 
-  /** The stream, for calls that cannot be recorded. What was recorded is started first. */
+  /** Held during the calls below, and while their stream is used: an event that another thread
+   *  recorded in the middle of a capture would become part of it. */
+  std::mutex& mutex() { return mutex_; }
+
+  /** Starts what was recorded, and returns the stream for calls that cannot be. */
   cudaStream_t plain();
 
-  /** For one piece of work; `mutex` is held from begin to end. begin returns the stream. */
+  /** Around one piece of work that can be recorded, on the stream that begin returns. */
   cudaStream_t begin();
   void end();
-  std::mutex& mutex() { return mutex_; }
 
  private:
   struct Executable {

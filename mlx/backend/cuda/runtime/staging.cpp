@@ -106,9 +106,11 @@ Transfers& transfers_of(const Key& key) {
 void copy_to_device(void* device, const void* host, size_t bytes, const Stream& s) {
   static auto* mutex = new std::mutex;
   std::lock_guard lock(*mutex);
-  cudaStream_t stream = stream_handle(s);
-  transfers_of<Uploads>(s).copy(static_cast<char*>(device), static_cast<const char*>(host), bytes,
-                                stream);
+  use_device(s.device.index);
+  auto& uploads = transfers_of<Uploads>(s);
+  call_directly(s, [&](cudaStream_t stream) {
+    uploads.copy(static_cast<char*>(device), static_cast<const char*>(host), bytes, stream);
+  });
 }
 
 void copy_to_host(void* host, const void* device, size_t bytes, int device_index) {

@@ -83,6 +83,12 @@ bool has_passed(cudaEvent_t event) {
   return true;
 }
 
+void wait_in_order(const Stream& s, cudaEvent_t event) {
+  call_directly(s, [&](cudaStream_t stream) {
+    check_cuda(cudaStreamWaitEvent(stream, event, 0), "ordering streams");
+  });
+}
+
 class GpuEvent : public EventState {
  public:
   explicit GpuEvent(Stream s) : EventState(s), event_(take_event(s.device.index)) {}
@@ -91,7 +97,7 @@ class GpuEvent : public EventState {
   void signal() override {
     std::exception_ptr failure;
     try {
-      check_cuda(cudaEventRecord(event_, stream_handle(stream)), "recording an event");
+      record_event(event_, stream);
     } catch (...) {
       failure = std::current_exception();  // raised by whoever waits
     }
@@ -118,7 +124,7 @@ class GpuEvent : public EventState {
       return;
     }
     wait_recorded();
-    check_cuda(cudaStreamWaitEvent(stream_handle(s), event_, 0), "ordering streams");
+    wait_in_order(s, event_);
   }
 
  private:
@@ -166,22 +172,27 @@ Recorder& recorder_of(const Stream& s) {
   return *recorder;
 }
 
-cudaStream_t stream_handle(const Stream& s) { return recorder_of(s).plain(); }
-
 void submit_all() {
   auto& all = handles();
   std::lock_guard lock(all.mutex);
   for (auto& [stream, recorder] : all.streams) {
     use_device(stream.device.index);
+    std::lock_guard work(recorder->mutex());
     recorder->plain();
   }
 }
 
 void order_after(const Stream& waiter, const Stream& other) {
   cudaEvent_t event = take_event(other.device.index);
-  check_cuda(cudaEventRecord(event, stream_handle(other)), "recording an event");
-  check_cuda(cudaStreamWaitEvent(stream_handle(waiter), event, 0), "ordering streams");
+  record_event(event, other);
+  wait_in_order(waiter, event);
   give_event(other.device.index, event);
+}
+
+void record_event(cudaEvent_t event, const Stream& s) {
+  call_directly(s, [&](cudaStream_t stream) {
+    check_cuda(cudaEventRecord(event, stream), "recording an event");
+  });
 }
 
 void wait_event(cudaEvent_t event) {

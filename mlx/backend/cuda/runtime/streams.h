@@ -23,14 +23,22 @@ void enqueue(const Stream& s, F&& queue) {
   recorder.end();
 }
 
-/** The CUDA stream of `s` for everything else, after all work that was enqueued. */
-cudaStream_t stream_handle(const Stream& s);
+/** The same for everything else, such as events: call(stream) comes after all that was enqueued. */
+template <typename F>
+void call_directly(const Stream& s, F&& call) {
+  Recorder& recorder = recorder_of(s);
+  std::lock_guard lock(recorder.mutex());
+  call(recorder.plain());
+}
 
 /** Starts everything that has been recorded on any stream. */
 void submit_all();
 
 /** Makes later work of `waiter` wait for all work queued on `other` so far. */
 void order_after(const Stream& waiter, const Stream& other);
+
+/** Records the event after all work queued on `s` so far. */
+void record_event(cudaEvent_t event, const Stream& s);
 
 /** Blocks until the event has passed, asking for interrupts. */
 void wait_event(cudaEvent_t event);
