@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdlib>
 #include <map>
+#include <memory>
 #include <mutex>
 
 #include "mlx/backend/cuda/runtime/allocator.h"
@@ -17,6 +18,7 @@ namespace mlx::core::cuda {
 namespace {
 
 constexpr size_t workspace_bytes = size_t{32} << 20;
+constexpr size_t most_plans = 4096;
 
 void check_cublas(cublasStatus_t code, const char* what) {
   if (code != CUBLAS_STATUS_SUCCESS) {
@@ -95,11 +97,21 @@ Key key_of(const Product& p) {
           alignment(p.bias)};
 }
 
-/** Descriptors of one form of product with its algorithm. Never destroyed: forms are few. */
+/** Descriptors of one form of product with its algorithm. Queued work does not need them. */
 struct Plan {
-  cublasLtMatmulDesc_t product;
-  cublasLtMatrixLayout_t a, b, out;
-  cublasLtMatmulAlgo_t algorithm;
+  cublasLtMatmulDesc_t product = nullptr;
+  cublasLtMatrixLayout_t a = nullptr, b = nullptr, out = nullptr;
+  cublasLtMatmulAlgo_t algorithm{};
+
+  Plan() = default;
+  Plan(const Plan&) = delete;
+  Plan& operator=(const Plan&) = delete;
+  ~Plan() {
+    cublasLtMatmulDescDestroy(product);
+    for (auto matrix : {a, b, out}) {
+      cublasLtMatrixLayoutDestroy(matrix);
+    }
+  }
 };
 
 template <typename T>
@@ -149,9 +161,8 @@ void choose_algorithm(Plan& plan, const Product& p) {
   plan.algorithm = found.algo;
 }
 
-Plan make_plan(const Product& p) {
+void make_plan(Plan& plan, const Product& p) {
   Types types = types_of(p.dtype);
-  Plan plan{};
   check_cublas(cublasLtMatmulDescCreate(&plan.product, types.compute, types.scale),
                "describing a product");
   // The first operand of the transposed product is b'.
@@ -165,23 +176,32 @@ Plan make_plan(const Product& p) {
   plan.b = operand_layout(p.b, types.data, p.k, p.n, p.batch);
   plan.out = layout(types.data, p.n, p.m, p.n, p.batch, p.out_batch_stride);
   choose_algorithm(plan, p);
-  return plan;
+}
+
+/** The plan for such a product. A full store is emptied. */
+const Plan& kept_plan(const Product& p) {
+  static auto* plans = new std::map<Key, std::unique_ptr<Plan>>;
+  Key key = key_of(p);
+  auto it = plans->find(key);
+  if (it == plans->end()) {
+    if (plans->size() >= most_plans) {
+      plans->clear();
+    }
+    auto plan = std::make_unique<Plan>();
+    make_plan(*plan, p);
+    it = plans->emplace(key, std::move(plan)).first;
+  }
+  return *it->second;
 }
 
 }  // namespace
 
 void run_product(const Product& p, const Stream& s) {
   static auto* mutex = new std::mutex;
-  static auto* plans = new std::map<Key, Plan>;
   use_device(s.device.index);
   Scratch workspace(workspace_bytes, s);
   std::lock_guard lock(*mutex);  // the plan's bias is set for each call
-  Key key = key_of(p);
-  auto it = plans->find(key);
-  if (it == plans->end()) {
-    it = plans->emplace(key, make_plan(p)).first;
-  }
-  const Plan& plan = it->second;
+  const Plan& plan = kept_plan(p);
   if (p.bias) {
     set(plan.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias);
   }
