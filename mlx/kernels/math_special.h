@@ -48,8 +48,8 @@ MLX_FN float erfinv_tail(float t) {
                     9.83759046e-11f, -3.18692642e-12f, 4.54969992e-14f);
 }
 
-/** Inverse error function, at most 2 ULP (1.6 with fused products): x + x P(-log2(1 - x^2)), after
- *  the variable of M. Giles; polynomials fitted by weighted least squares. */
+/** Inverse error function, at most 2.01 ULP (1.6 with fused products): x + x P(-log2(1 - x^2)),
+ * after the variable of M. Giles; polynomials fitted by weighted least squares. */
 MLX_FN float erfinv_bounded(float x) {
   float r = madd(x, erfinv_central(erfinv_argument(x)), x);
   return copysign(r, x);  // x and what is added have opposite signs, also for -0

@@ -240,6 +240,17 @@ array contiguous(const array& a, const Stream& s) {
   return out;
 }
 
+array contiguous_for(const array& in, array& out, const Stream& s) {
+  bool in_place = in.flags().row_contiguous && can_write_over(in, out);
+  array dense = contiguous(in, s);
+  if (in_place) {
+    write_over(in, out, s);
+  } else {
+    allocate_output(out, s);
+  }
+  return dense;
+}
+
 void take_over(const array& source, array& out, const Stream& s) {
   if (can_write_over(source, out)) {
     write_over(source, out, s);

@@ -13,6 +13,10 @@ void copy(const array& in, array& out, const Stream& s);
 /** The array itself if it is row contiguous, else a row-contiguous copy. */
 array contiguous(const array& a, const Stream& s);
 
+/** The same for an op that may work in place: gives `out` memory, that of `in` if nobody else needs
+ *  it. */
+array contiguous_for(const array& in, array& out, const Stream& s);
+
 /** Sets device memory to zero. */
 void clear(void* data, size_t bytes, const Stream& s);
 

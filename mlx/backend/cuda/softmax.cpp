@@ -39,13 +39,7 @@ void eval_softmax(Softmax& primitive, const std::vector<array>& inputs,
                   std::vector<array>& outputs) {
   array& out = outputs[0];
   const Stream& s = primitive.stream();
-  bool in_place = inputs[0].flags().row_contiguous && can_write_over(inputs[0], out);
-  array in = contiguous(inputs[0], s);
-  if (in_place) {
-    write_over(inputs[0], out, s);
-  } else {
-    allocate_output(out, s);
-  }
+  array in = contiguous_for(inputs[0], out, s);
   if (out.size() == 0) {
     return;
   }
