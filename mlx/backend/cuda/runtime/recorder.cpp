@@ -1,6 +1,6 @@
 // Recording is stream capture, so that libraries' kernels are part of it. Executable graphs are
-// made once for each sequence of node types and take over new functions and arguments after that,
-// which is far cheaper; work that was started with the old ones is not affected.
+// made once for each sequence of nodes of a sort and take over new functions and arguments after
+// that, which is far cheaper; work that was started with the old ones is not affected.
 #include "mlx/backend/cuda/runtime/recorder.h"
 
 #include <algorithm>
@@ -16,6 +16,25 @@ constexpr size_t fewest_primitives = 4;
 // The first graphs of a batch are short, so that the device starts early.
 constexpr int first_graph = 8, longest_graph = 64;
 constexpr size_t most_executables = 128;
+
+/** What a node of an executable graph keeps when it is updated: its type, and the clusters of its
+ *  blocks. A kernel whose grid is no multiple of somebody else's cluster does not run at all, and
+ *  no error tells. */
+std::string sort_of(cudaGraphNode_t node) {
+  cudaGraphNodeType type;
+  check_cuda(cudaGraphNodeGetType(node, &type), "reading a graph");
+  std::string sort(1, static_cast<char>('a' + static_cast<int>(type)));
+  if (type == cudaGraphNodeTypeKernel) {
+    cudaLaunchAttributeValue value{};
+    check_cuda(cudaGraphKernelNodeGetAttribute(node, cudaLaunchAttributeClusterDimension, &value),
+               "reading a graph");
+    auto [x, y, z] = value.clusterDim;
+    if (x > 0) {
+      sort += std::to_string(x) + ',' + std::to_string(y) + ',' + std::to_string(z);
+    }
+  }
+  return sort;
+}
 
 }  // namespace
 
@@ -81,9 +100,7 @@ std::string Recorder::key_of(cudaGraph_t graph) {
   check_cuda(cudaGraphGetNodes(graph, nodes.data(), &count), "reading a graph");
   std::string key;
   for (cudaGraphNode_t node : nodes) {
-    cudaGraphNodeType type;
-    check_cuda(cudaGraphNodeGetType(node, &type), "reading a graph");
-    key += static_cast<char>('a' + static_cast<int>(type));
+    key += sort_of(node);
   }
   return key;
 }
