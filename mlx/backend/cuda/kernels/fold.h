@@ -133,19 +133,19 @@ struct ExpSumFolding {
   static constexpr double lowest =
       is_same<C, double> ? -1.7976931348623157e308 : -3.4028234663852886e38;
   MLX_FN static Part start() { return {lowest, 0}; }
+  /** The sum for a greater shift. Infinity stays what it is, whatever it is scaled by. */
+  MLX_FN static double shifted(ExpSum part, double shift) {
+    return part.sum == 0 || !is_finite(part.sum) ? part.sum : part.sum * ::exp(part.shift - shift);
+  }
   MLX_FN static Total merge(Total a, Total b) {
     double shift = a.shift > b.shift ? a.shift : b.shift;
-    double sum = 0;
-    if (a.sum != 0) sum += a.sum * ::exp(a.shift - shift);
-    if (b.sum != 0) sum += b.sum * ::exp(b.shift - shift);
-    return {shift, sum};
+    return {shift, shifted(a, shift) + shifted(b, shift)};
   }
   MLX_FN static void add(Part& part, T x, int64_t) {
     C value = static_cast<C>(computed(x));
     double wide = value;
     if (wide > part.shift && is_finite(value)) {
-      if (part.sum != 0) part.sum *= ::exp(part.shift - wide);
-      part.shift = wide;
+      part = {wide, shifted(part, wide)};
     }
     if (value == C(-inf_d)) return;
     part.sum += static_cast<double>(math::exp(static_cast<C>(wide - part.shift)));
