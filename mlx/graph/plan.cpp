@@ -8,7 +8,9 @@
 #include <unordered_set>
 
 #include "mlx/backend/backend.h"
+#include "mlx/core/errors.h"
 #include "mlx/core/interrupt.h"
+#include "mlx/graph/passes/epilogue.h"
 #include "mlx/graph/passes/generator.h"
 #include "mlx/graph/passes/prologue.h"
 #include "mlx/graph/walk.h"
@@ -28,15 +30,20 @@ class Planner {
   Plan run() {
     auto groups = fuse(walk_, fusion_enabled());
     auto prologues = fusion_enabled() ? find_prologues(walk_, groups) : Prologues();
+    auto epilogues = fusion_enabled() ? find_epilogues(walk_, groups) : Epilogues();
     generators_ = fusion_enabled() ? find_generators(walk_, groups) : Generators();
     for (size_t g = 0; g < groups.size(); g++) {
-      if (generators_.contains(groups[g][0])) continue;
+      uint32_t first = groups[g][0];
+      if (generators_.contains(first) || epilogues.contains(first)) continue;
       auto prologue = prologues.of_reduction.find(g);
-      if (prologue != prologues.of_reduction.end()) {
-        add(reduction_step(groups[g][0], std::move(prologue->second)));
+      auto product = epilogues.product_of.find(g);
+      if (product != epilogues.product_of.end()) {
+        add(product_step(product->second, first));
+      } else if (prologue != prologues.of_reduction.end()) {
+        add(reduction_step(first, std::move(prologue->second)));
       } else if (prologues.absorbed.empty() || !prologues.absorbed[g]) {
         bool single = groups[g].size() == 1 && !generators_.reads(g);
-        add(single ? single_step(groups[g][0]) : fused_step(groups[g]));
+        add(single ? single_step(first) : fused_step(groups[g]));
       }
     }
     detach_graph();
@@ -66,6 +73,16 @@ class Planner {
     auto node = std::make_shared<FusedReduce>(stream, std::move(prologue.program),
                                               std::move(prologue.shape), handle.primitive_ptr());
     return {node, std::move(prologue.inputs), handle.outputs(), {}, {}};
+  }
+
+  Step product_step(uint32_t product, uint32_t result) {
+    const array &made = *walk_.nodes[product].handle, &handle = *walk_.nodes[result].handle;
+    auto stream = handle.primitive().stream();
+    return {std::make_shared<RectifiedProduct>(stream, made.primitive_ptr()),
+            made.inputs(),
+            handle.outputs(),
+            {},
+            {}};
   }
 
   void add(Step step) {
@@ -157,6 +174,10 @@ void run_step(Step& step) {
     step.primitive->eval_cpu(step.inputs, step.outputs);
   } else {
     step.primitive->eval_gpu(step.inputs, step.outputs);
+  }
+  for (auto& out : step.outputs) {
+    check(out.data_shared_ptr() != nullptr, step.primitive->name(),
+          "An output was left without data.");
   }
 }
 

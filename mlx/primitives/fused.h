@@ -1,5 +1,6 @@
 // What the evaluator makes of several nodes: a program over tiles, alone or as the source of a
-// reduction. They exist only in plans, never in the graphs that transforms see.
+// reduction, and a product with what is done to its result. They exist only in plans, never in the
+// graphs that transforms see.
 #pragma once
 
 #include "mlx/core/program.h"
@@ -44,6 +45,21 @@ class FusedReduce : public BuiltinPrimitive {
   Program program_;
   Shape shape_;
   std::shared_ptr<Primitive> reduce_;
+};
+
+/** A product whose results below zero become zero. Only GPUs run it. */
+class RectifiedProduct : public BuiltinPrimitive {
+ public:
+  /** `product` is a Matmul or an AddMM. */
+  RectifiedProduct(Stream stream, std::shared_ptr<Primitive> product)
+      : BuiltinPrimitive(stream), product_(std::move(product)) {}
+
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  const char* name() const override { return "RectifiedProduct"; }
+  Primitive& product() const { return *product_; }
+
+ private:
+  std::shared_ptr<Primitive> product_;
 };
 
 }  // namespace mlx::core

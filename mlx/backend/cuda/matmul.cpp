@@ -7,6 +7,7 @@
 #include "mlx/backend/cuda/program.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/operand.h"
+#include "mlx/primitives/fused.h"
 
 namespace mlx::core::cuda {
 
@@ -38,8 +39,9 @@ const void* moved(const void* data, int64_t elements, Dtype dtype) {
   return static_cast<const char*>(data) + elements * static_cast<int64_t>(dtype.size());
 }
 
-/** Runs `p` for every position of the batch axes; the last one goes in one call. */
-void run_batch(Product p, const array& a, const array& b, const array& out, const Stream& s) {
+/** Runs `p` for every position of the batch axes; the last one goes in one call. Returns as
+ *  run_product. */
+bool run_batch(Product p, const array& a, const array& b, const array& out, const Stream& s) {
   size_t axes = out.ndim() - 2;
   Shape batch(out.shape().begin(), out.shape().end() - 2);
   auto layout = collapse_dims(
@@ -60,13 +62,15 @@ void run_batch(Product p, const array& a, const array& b, const array& out, cons
   int64_t outer = 1;
   for (size_t i = 0; i < last; i++) outer *= sizes[i];
   sizes.pop_back();
+  bool finished = true;
   for (int64_t i = 0; i < outer; i++) {
     Product one = p;
     one.a.data = moved(p.a.data, element_offset(i, sizes, strides[0]), p.dtype);
     one.b.data = moved(p.b.data, element_offset(i, sizes, strides[1]), p.dtype);
     one.out = const_cast<void*>(moved(p.out, element_offset(i, sizes, strides[2]), p.dtype));
-    run_product(one, s);
+    finished &= run_product(one, s);
   }
+  return finished;
 }
 
 /** The operand, copied if its batch axes do not walk as one: a copy takes less time than a call for
@@ -83,28 +87,44 @@ array with_plain_batch(const array& a, const array& out, const Stream& s) {
   return collapse_dims(batch, {strides}).shape.size() > 1 ? contiguous(a, s) : a;
 }
 
-void multiply(const array& a_in, const array& b_in, float alpha, float beta, const void* bias,
-              array& out, const Stream& s) {
+/** What is added to a product and done to its results. */
+struct Ending {
+  float alpha = 1.0f, beta = 0.0f;
+  const void* bias = nullptr;
+  bool rectified = false;
+};
+
+bool multiply(const array& a_in, const array& b_in, const Ending& ending, array& out,
+              const Stream& s) {
   array a = with_plain_batch(as_matrix(a_in, s), out, s);
   array b = with_plain_batch(as_matrix(b_in, s), out, s);
-  Product p{out.dtype(), out.shape(-2), out.shape(-1),       a.shape(-1),
-            1,           operand(a, s), operand(b, s),       alpha,
-            beta,        bias,          output_address(out), 0};
-  run_batch(p, a, b, out, s);
+  Product p{out.dtype(),
+            out.shape(-2),
+            out.shape(-1),
+            a.shape(-1),
+            1,
+            operand(a, s),
+            operand(b, s),
+            ending.alpha,
+            ending.beta,
+            ending.bias,
+            output_address(out),
+            0,
+            ending.rectified};
+  return run_batch(p, a, b, out, s);
 }
 
-void eval_matmul(Matmul& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
-  array& out = outputs[0];
-  const Stream& s = primitive.stream();
+/** Evaluates, with results below zero made zero if asked for; false if that is still to be done. */
+bool run_matmul(const std::vector<array>& inputs, array& out, bool rectified, const Stream& s) {
   allocate_output(out, s);
   if (out.size() == 0) {
-    return;
+    return true;
   }
   if (inputs[0].shape(-1) == 0) {
     clear(output_address(out), out.nbytes(), s);
-    return;
+    return true;
   }
-  multiply(inputs[0], inputs[1], 1.0f, 0.0f, nullptr, out, s);
+  return multiply(inputs[0], inputs[1], {1.0f, 0.0f, nullptr, rectified}, out, s);
 }
 
 /** out = c, broadcast to its shape, times `factor` if that is not 1. */
@@ -121,14 +141,14 @@ void place(const array& c, float factor, array& out, const Stream& s) {
   run_program(program, inputs, outputs, s);
 }
 
-void eval_addmm(AddMM& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
+/** As run_matmul. */
+bool run_addmm(const AddMM& primitive, const std::vector<array>& inputs, array& out, bool rectified,
+               const Stream& s) {
   const array& c = inputs[2];
-  array& out = outputs[0];
-  const Stream& s = primitive.stream();
   auto [alpha, beta] = primitive.state();
   if (inputs[0].shape(-1) == 0 || out.size() == 0) {
     place(c, beta, out, s);
-    return;
+    return !rectified;
   }
   Strides c_strides = broadcast_strides(c, out.shape());
   bool is_row = beta == 1.0f && c_strides[out.ndim() - 1] == 1 && out.dtype() != float64 &&
@@ -138,19 +158,45 @@ void eval_addmm(AddMM& primitive, const std::vector<array>& inputs, std::vector<
   }
   if (is_row) {
     allocate_output(out, s);
-    multiply(inputs[0], inputs[1], alpha, 0.0f, input_address(c, s), out, s);
-    return;
+    return multiply(inputs[0], inputs[1], {alpha, 0.0f, input_address(c, s), rectified}, out, s);
   }
   if (c.flags().row_contiguous && can_write_over(c, out) && c.shape() == out.shape()) {
     write_over(c, out, s);
   } else {
     place(c.flags().row_contiguous ? c : contiguous(c, s), 1.0f, out, s);
   }
-  multiply(inputs[0], inputs[1], alpha, beta, nullptr, out, s);
+  return multiply(inputs[0], inputs[1], {alpha, beta, nullptr, rectified}, out, s);
+}
+
+void eval_matmul(Matmul& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
+  run_matmul(inputs, outputs[0], false, primitive.stream());
+}
+
+void eval_addmm(AddMM& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
+  run_addmm(primitive, inputs, outputs[0], false, primitive.stream());
+}
+
+void eval_rectified(RectifiedProduct& primitive, const std::vector<array>& inputs,
+                    std::vector<array>& outputs) {
+  array product(outputs[0].shape(), outputs[0].dtype(), nullptr, {});
+  const Stream& s = primitive.stream();
+  auto* addmm = dynamic_cast<AddMM*>(&primitive.product());
+  bool finished =
+      addmm ? run_addmm(*addmm, inputs, product, true, s) : run_matmul(inputs, product, true, s);
+  if (finished) {
+    outputs[0].copy_shared_buffer(product);
+    return;
+  }
+  Program program;
+  program.inputs = {product.dtype(), product.dtype()};
+  program.outputs = {program.add(ElementwiseOp::Maximum, 0, 1)};
+  std::vector<array> operands = {std::move(product), array(0.0f, outputs[0].dtype())};
+  run_program(program, operands, outputs, s);
 }
 
 const Register<Matmul> matmul(eval_matmul);
 const Register<AddMM> addmm(eval_addmm);
+const Register<RectifiedProduct> rectified(eval_rectified);
 
 }  // namespace
 

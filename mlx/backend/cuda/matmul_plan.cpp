@@ -74,7 +74,7 @@ uint32_t alignment(const void* address) {
   return static_cast<uint32_t>(bits & (~bits + 1));
 }
 
-using Key = std::array<int64_t, 18>;
+using Key = std::array<int64_t, 19>;
 
 Key key_of(const Product& p) {
   return {static_cast<int64_t>(p.dtype.val()),
@@ -91,6 +91,7 @@ Key key_of(const Product& p) {
           p.out_batch_stride,
           p.bias != nullptr,
           p.beta != 0,
+          p.rectified,
           alignment(p.a.data),
           alignment(p.b.data),
           alignment(p.out),
@@ -102,6 +103,7 @@ struct Plan {
   cublasLtMatmulDesc_t product = nullptr;
   cublasLtMatrixLayout_t a = nullptr, b = nullptr, out = nullptr;
   cublasLtMatmulAlgo_t algorithm{};
+  bool rectified = false;
 
   Plan() = default;
   Plan(const Plan&) = delete;
@@ -140,7 +142,8 @@ cublasLtMatrixLayout_t operand_layout(const MatrixOperand& x, cudaDataType_t typ
                       : layout(type, columns, rows, x.stride, batch, x.batch_stride);
 }
 
-void choose_algorithm(Plan& plan, const Product& p) {
+/** Returns false if there is none. */
+bool choose_algorithm(Plan& plan, const Product& p) {
   cublasLtMatmulPreference_t preference;
   check_cublas(cublasLtMatmulPreferenceCreate(&preference), "choosing an algorithm");
   auto prefer = [&](cublasLtMatmulPreferenceAttributes_t name, auto value) {
@@ -156,9 +159,18 @@ void choose_algorithm(Plan& plan, const Product& p) {
   auto code = cublasLtMatmulAlgoGetHeuristic(library(), plan.product, plan.b, plan.a, plan.out,
                                              plan.out, preference, 1, &found, &count);
   cublasLtMatmulPreferenceDestroy(preference);
-  check_cublas(count > 0 || code != CUBLAS_STATUS_SUCCESS ? code : CUBLAS_STATUS_NOT_SUPPORTED,
-               "choosing an algorithm");
+  if (code != CUBLAS_STATUS_NOT_SUPPORTED) {
+    check_cublas(code, "choosing an algorithm");
+  }
   plan.algorithm = found.algo;
+  return code == CUBLAS_STATUS_SUCCESS && count > 0;
+}
+
+cublasLtEpilogue_t epilogue_of(bool bias, bool rectified) {
+  if (bias) {
+    return rectified ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS;
+  }
+  return rectified ? CUBLASLT_EPILOGUE_RELU : CUBLASLT_EPILOGUE_DEFAULT;
 }
 
 void make_plan(Plan& plan, const Product& p) {
@@ -168,14 +180,20 @@ void make_plan(Plan& plan, const Product& p) {
   // The first operand of the transposed product is b'.
   set(plan.product, CUBLASLT_MATMUL_DESC_TRANSA, p.b.transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
   set(plan.product, CUBLASLT_MATMUL_DESC_TRANSB, p.a.transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
+  set(plan.product, CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue_of(p.bias, p.rectified));
   if (p.bias) {
-    set(plan.product, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
     set(plan.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias);
   }
   plan.a = operand_layout(p.a, types.data, p.m, p.k, p.batch);
   plan.b = operand_layout(p.b, types.data, p.k, p.n, p.batch);
   plan.out = layout(types.data, p.n, p.m, p.n, p.batch, p.out_batch_stride);
-  choose_algorithm(plan, p);
+  plan.rectified = p.rectified && choose_algorithm(plan, p);
+  if (plan.rectified) {
+    return;
+  }
+  set(plan.product, CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue_of(p.bias, false));
+  check_cublas(choose_algorithm(plan, p) ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED,
+               "choosing an algorithm");
 }
 
 /** The plan for such a product. A full store is emptied. */
@@ -196,7 +214,7 @@ const Plan& kept_plan(const Product& p) {
 
 }  // namespace
 
-void run_product(const Product& p, const Stream& s) {
+bool run_product(const Product& p, const Stream& s) {
   static auto* mutex = new std::mutex;
   use_device(s.device.index);
   Scratch workspace(workspace_bytes, s);
@@ -216,6 +234,7 @@ void run_product(const Product& p, const Stream& s) {
                                 workspace.get(), workspace_bytes, stream),
                  "multiplying");
   });
+  return plan.rectified || !p.rectified;
 }
 
 }  // namespace mlx::core::cuda

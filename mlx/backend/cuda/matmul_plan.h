@@ -23,8 +23,10 @@ struct Product {
   const void* bias;  // a row added to every row, or nullptr
   void* out;         // also c, if beta is not 0
   int64_t out_batch_stride;
+  bool rectified = false;  // negative results become 0
 };
 
-void run_product(const Product& product, const Stream& s);
+/** Returns false if the results are still to be rectified: not every product can be. */
+bool run_product(const Product& product, const Stream& s);
 
 }  // namespace mlx::core::cuda
