@@ -1,4 +1,5 @@
-// Convolutions on the GPU: plain products where a pixel reads one pixel, else the kernels.
+// Convolutions on the GPU: plain products where a pixel reads one pixel and no kernel is faster,
+// else the kernels.
 #include "mlx/primitives/conv.h"
 
 #include <algorithm>
@@ -66,7 +67,8 @@ void eval_conv(Convolution& primitive, const std::vector<array>& inputs,
     clear(output_address(out), out.nbytes(), s);
     return;
   }
-  if (is_pointwise(params, kernel_of(inputs[1])) && is_matrix(inputs[1])) {
+  if (is_pointwise(params, kernel_of(inputs[1])) && is_matrix(inputs[1]) &&
+      !packs_weight(inputs[0], out.shape(-1), params.groups, s)) {
     multiply(contiguous(inputs[0], s), inputs[1], out, s);
     return;
   }

@@ -59,13 +59,6 @@ int64_t depth_of(const ConvPhase& phase) {
   return depth;
 }
 
-/** Whether the weight is taken apart before it is multiplied, which makes its layout irrelevant. */
-bool packs_weight(const array& in, int out_channels, int groups, const Stream& s) {
-  bool depthwise = groups > 1 && in.shape(-1) == groups;
-  return in.dtype() == float32 && device_facts(s.device.index).major == 9 && !depthwise &&
-         out_channels / groups > packed_rows / 2;
-}
-
 /** The array itself where its channels lie side by side, else a contiguous copy. */
 array with_neighbours(const array& a, const Stream& s) {
   return a.strides(-1) == 1 || a.shape(-1) == 1 ? a : contiguous(a, s);
@@ -240,6 +233,12 @@ class Run {
 };
 
 }  // namespace
+
+bool packs_weight(const array& in, int out_channels, int groups, const Stream& s) {
+  bool depthwise = groups > 1 && in.shape(-1) == groups;
+  return in.dtype() == float32 && device_facts(s.device.index).major == 9 && !depthwise &&
+         out_channels / groups > packed_rows / 2;
+}
 
 std::string conv_source(const std::string& function, unsigned threads, bool several) {
   std::string most = several ? "most_phases" : "1";

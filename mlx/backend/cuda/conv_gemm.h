@@ -9,6 +9,10 @@ namespace mlx::core::cuda {
  *  blocks of at most so many threads and one or several phases. */
 std::string conv_source(const std::string& function, unsigned threads, bool several);
 
+/** Whether a forward convolution takes the weight apart for the tensor cores before it multiplies,
+ *  which makes the weight's layout irrelevant. */
+bool packs_weight(const array& in, int out_channels, int groups, const Stream& s);
+
 /** out = the convolution; `out` is row contiguous and has memory. */
 void convolve(const array& in, const array& weight, array& out, const ConvParams& params,
               const Stream& s);
