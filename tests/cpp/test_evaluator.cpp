@@ -37,6 +37,13 @@ class Probe : public Primitive {
   bool fails_;
 };
 
+// Forgets what it is for.
+class Idle : public Probe {
+ public:
+  using Probe::Probe;
+  void eval_cpu(const std::vector<array>&, std::vector<array>&) override {}
+};
+
 // As work of a device is that may report a failure after it was queued.
 class Doubtful : public Probe {
  public:
@@ -142,6 +149,12 @@ TEST(Evaluator, ErrorsStayWithTheArraysTheyBelongTo) {
   EXPECT_THROW(bad.eval(), std::runtime_error);
   EXPECT_THROW((after + good).eval(), std::runtime_error);
   EXPECT_EQ(good.item<float>(), 1.0f);
+}
+
+TEST(Evaluator, AnOutputWithoutDataIsAnError) {
+  std::atomic<int> runs{0};
+  array idle({}, float32, std::make_shared<Idle>(to_stream({}), runs), {});
+  EXPECT_THROW(idle.item<float>(), std::invalid_argument);
 }
 
 TEST(Evaluator, AsyncErrorsAreRaisedAtUse) {

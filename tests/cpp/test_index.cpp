@@ -230,6 +230,23 @@ TEST(Scatter, OverlappingSlicesInOrder) {
   expect_equal(out, array({1, 3, 5, 6, 0}, float32));
 }
 
+TEST(Scatter, ManySlicesThatOverlapAddUp) {
+  array index = remainder(arange(3000) * array(7), array(96));
+  array sums = scatter_add(zeros({100}), index, ones({3000, 5}), 0);
+  std::vector<float> counts(100);
+  for (int i = 0; i < 3000; i++) {
+    for (int k = 0; k < 5; k++) counts[i * 7 % 96 + k]++;
+  }
+  expect_equal(sums, array(counts.data(), {100}, float32));
+}
+
+TEST(Scatter, WithoutIndicesStartsAtTheFirstElement) {
+  expect_equal(scatter_add(ones({3, 2}), std::vector<array>{}, ones({2, 1}), std::vector<int>{}),
+               array({2, 1, 2, 1, 1, 1}, Shape{3, 2}, float32));
+  expect_equal(gather(counted({3, 2}), std::vector<array>{}, std::vector<int>{}, {2, 1}),
+               array({0, 2}, Shape{2, 1}, float32));
+}
+
 TEST(Scatter, BroadcastAndTransposedUpdates) {
   array index = array({0, 2});
   array one = broadcast_to(array(1.0f), {2, 1, 3});

@@ -74,6 +74,47 @@ def test_recorded_work_keeps_its_order(steps):
         np.testing.assert_allclose(np.array(x * 1), expected, rtol=1e-4)
 
 
+@pytest.mark.parametrize("dtype", [mx.float32, mx.float16, mx.bfloat16], ids=str)
+def test_kernels_in_clusters_leave_no_trace_in_recorded_work(dtype):
+    numbers = mx.arange(64, dtype=mx.int32) ** 2
+    for k in (32, 144, 512, 1152, 4096, 16384):
+        for rows, columns in ((1, 64), (16, 128), (65, 20), (512, 512), (3136, 64)):
+            product = mx.ones((k, rows), dtype).T.reshape(1, rows, k) @ mx.ones((k, columns), dtype)
+            mx.eval(product.reshape(columns, rows).T + 1)
+    for n in range(1, 9):
+        np.testing.assert_array_equal(np.array(mx.diff(numbers, n)), np.diff(np.arange(64) ** 2, n))
+
+
+@pytest.mark.parametrize("dtype", [mx.float32, mx.float16, mx.bfloat16], ids=str)
+@pytest.mark.parametrize(
+    "shapes", [((4, 8), (8, 6)), ((3, 5, 64), (64, 40)), ((7, 1, 9), (7, 9, 3)), ((2, 0), (0, 3))]
+)
+def test_rectified_products_are_maxima_of_products(dtype, shapes):
+    # Small whole numbers, so that no order of additions makes a difference.
+    a, b = (mx.random.randint(-4, 5, shape).astype(dtype) for shape in shapes)
+    if a.size:
+        a[0, ..., 0] = mx.array([float("nan"), float("inf"), -float("inf")][a.shape[0] % 3])
+    row = mx.random.randint(-4, 5, (b.shape[-1],)).astype(dtype)
+    whole = mx.random.randint(-4, 5, (*a.shape[:-1], b.shape[-1])).astype(dtype)
+    for product in (
+        lambda: a @ b,
+        lambda: mx.addmm(row, a, b),
+        lambda: mx.addmm(whole, a, b, alpha=-0.5, beta=2.0),
+    ):
+        plain = product()
+        mx.eval(plain)
+        want = np.array(mx.maximum(plain, 0).astype(mx.float32))
+        np.testing.assert_array_equal(np.array(mx.maximum(product(), 0).astype(mx.float32)), want)
+        np.testing.assert_array_equal(np.array(mx.maximum(0, product()).astype(mx.float32)), want)
+        kept = product()
+        both = mx.maximum(kept, 0)
+        mx.eval(both, kept)
+        np.testing.assert_array_equal(np.array(both.astype(mx.float32)), want)
+        np.testing.assert_array_equal(
+            np.array(kept.astype(mx.float32)), np.array(plain.astype(mx.float32))
+        )
+
+
 def test_threads_with_streams_of_their_own():
     results = {}
 

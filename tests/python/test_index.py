@@ -133,13 +133,48 @@ def test_large_gathers_and_scatters():
     check_same(mx.zeros(5000, dtype=mx.int64).at[mx.array(flat)].add(1), want)
 
 
-def test_sums_do_not_depend_on_the_run():
+@pytest.mark.parametrize("count, targets", [(300, 40), (5000, 1), (20000, 100), (90000, 70000)])
+@pytest.mark.parametrize("width", [1, 64])
+def test_sums_at_repeated_indices(count, targets, width):
     rng = np.random.default_rng(0)
-    index = mx.array(rng.integers(0, 100, 20000))
-    updates = mx.array(rng.standard_normal((20000, 64)).astype(np.float32))
-    first = mx.zeros((100, 64)).at[index].add(updates)
-    for _ in range(5):
-        assert mx.array_equal(mx.zeros((100, 64)).at[index].add(updates), first)
+    rows = rng.integers(-targets, targets, count)
+    n = rng.standard_normal((count, width)).astype(np.float32)
+    index, updates = mx.array(rows), mx.array(n)
+    start = mx.ones((targets, width))
+    first = start.at[index].add(updates)
+    for _ in range(3):
+        assert mx.array_equal(start.at[index].add(updates), first)
+    want, size = np.ones((targets, width)), np.ones((targets, width))
+    np.add.at(want, rows, n.astype(np.float64))
+    np.add.at(size, rows, np.abs(n.astype(np.float64)))
+    assert np.all(np.abs(np.array(first) - want) <= 4 * np.finfo(np.float32).eps * size)
+
+
+def test_sums_along_an_axis_at_repeated_indices():
+    rng = np.random.default_rng(0)
+    columns = rng.integers(0, 7, (50, 3, 200))
+    weights = rng.standard_normal(columns.shape).astype(np.float32)
+
+    def picked(x):
+        return (mx.take_along_axis(x, mx.array(columns), 2) * mx.array(weights)).sum()
+
+    want = np.zeros((50, 3, 7))
+    places = np.indices(columns.shape)
+    np.add.at(want, (places[0], places[1], columns), weights.astype(np.float64))
+    gradient = mx.grad(picked)(mx.zeros((50, 3, 7)))
+    np.testing.assert_allclose(np.array(gradient), want, atol=2e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "complex64"])
+def test_products_and_sums_of_each_type(dtype):
+    rows = np.arange(4000) % 2000
+    values = (1 + np.arange(4000) % 3).astype(np.float32)
+    index, updates = mx.array(rows), mx.array(values).astype(getattr(mx, dtype))
+    start = mx.full((2000,), 2, getattr(mx, dtype))
+    check_same(start.at[index].add(updates).astype(mx.float32), 2 + values[:2000] + values[2000:])
+    check_same(
+        start.at[index].multiply(updates).astype(mx.float32), 2 * values[:2000] * values[2000:]
+    )
 
 
 @pytest.mark.parametrize("bad", [5, -6, 2**31 - 1, -(2**31), 2**40, -(2**63), 2**63 - 1])

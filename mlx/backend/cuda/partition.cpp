@@ -74,7 +74,7 @@ void eval_partition(Partition& primitive, const std::vector<array>& inputs,
   }
   array in = contiguous(inputs[0], s);
   if (sorts_in_block(in.dtype(), in.shape(-1))) {
-    sort_rows(in, out, primitive.positions(), s);
+    sort_rows(in, in.shape(-1), out, primitive.positions(), s);
   } else {
     partition_long(in, out, primitive.kth(), primitive.positions(), s);
   }

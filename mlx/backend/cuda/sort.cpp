@@ -19,8 +19,8 @@ namespace {
 
 using namespace kernels;
 
-void sort_short(const array& in, array& out, bool positions, const Stream& s) {
-  int64_t length = in.shape(-1), padded = items_per_thread, threads = 256;
+void sort_short(const array& in, int64_t length, array& out, bool positions, const Stream& s) {
+  int64_t padded = items_per_thread, threads = 256;
   while (padded < length) padded *= 2;
   threads = std::max(threads, padded / items_per_thread);
   int64_t rows = static_cast<int64_t>(in.size()) / length;
@@ -136,7 +136,7 @@ void eval_sort(Sort& primitive, const std::vector<array>& inputs, std::vector<ar
   const Stream& s = primitive.stream();
   allocate_output(outputs[0], s);
   if (outputs[0].size() > 0) {
-    sort_rows(contiguous(inputs[0], s), outputs[0], primitive.positions(), s);
+    sort_rows(contiguous(inputs[0], s), inputs[0].shape(-1), outputs[0], primitive.positions(), s);
   }
 }
 
@@ -168,10 +168,9 @@ bool sorts_in_block(Dtype dtype, int64_t length) {
   return length <= (dtype.size() == 8 ? 2048 : 4096);
 }
 
-void sort_rows(const array& in, array& out, bool positions, const Stream& s) {
-  int64_t length = in.shape(-1);
+void sort_rows(const array& in, int64_t length, array& out, bool positions, const Stream& s) {
   if (sorts_in_block(in.dtype(), length)) {
-    sort_short(in, out, positions, s);
+    sort_short(in, length, out, positions, s);
   } else {
     LongSort(in, length, positions, s).to_array(out);
   }

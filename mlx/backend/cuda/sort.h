@@ -6,9 +6,9 @@
 
 namespace mlx::core::cuda {
 
-/** out = the sorted rows of a row-contiguous array, or with `positions` where their values were.
- *  `out` has memory. */
-void sort_rows(const array& in, array& out, bool positions, const Stream& s);
+/** out = the sorted rows, each so long, of a row-contiguous array that is not empty, or with
+ *  `positions` where their values were. `out` has memory. */
+void sort_rows(const array& in, int64_t length, array& out, bool positions, const Stream& s);
 
 /** Whether a block sorts such a row by itself, in one pass over memory. */
 bool sorts_in_block(Dtype dtype, int64_t length);

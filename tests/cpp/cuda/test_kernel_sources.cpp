@@ -3,10 +3,10 @@
 #include "compiles.h"
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/creation.h"
-#include "mlx/backend/cuda/index.h"
 #include "mlx/backend/cuda/norm.h"
 #include "mlx/backend/cuda/random.h"
 #include "mlx/backend/cuda/reduce.h"
+#include "mlx/backend/cuda/scatter.h"
 #include "mlx/backend/cuda/softmax.h"
 
 using namespace mlx::core;
@@ -52,11 +52,33 @@ TEST_P(CudaKernels, UpdatesCompile) {
   std::vector<cuda::KernelCall> copies, updates;
   for (UpdateMode mode : combining_modes) {
     copies.push_back(cuda::strided_combine_call(mode, dtype, false, 2));
-    updates.push_back(cuda::scatter_combine_call(variant, mode, dtype));
+    if (!cuda::needs_order(mode, dtype)) {
+      updates.push_back(cuda::scatter_combine_call(variant, mode, dtype));
+    }
   }
   expect_compiles(copies);
   expect_compiles(updates);
 }
+
+class CudaOrderedScatter : public testing::TestWithParam<Dtype> {};
+
+TEST_P(CudaOrderedScatter, Compiles) {
+  Dtype dtype = GetParam();
+  cuda::IndexVariant variant{kernels::FaultOp::scatter_axis, 1, 2, 1};
+  std::vector<cuda::KernelCall> few, rounds;
+  for (UpdateMode mode : {UpdateMode::Sum, UpdateMode::Prod}) {
+    few.push_back(cuda::scatter_few_call(variant, mode, dtype));
+    for (bool first : {true, false}) {
+      rounds.push_back(cuda::combine_sorted_call(mode, dtype, uint16, first, 2, 1));
+    }
+  }
+  expect_compiles(few);
+  expect_compiles(rounds);
+}
+
+INSTANTIATE_TEST_SUITE_P(Dtypes, CudaOrderedScatter,
+                         testing::Values(float16, float32, float64, bfloat16, complex64),
+                         dtype_label);
 
 INSTANTIATE_TEST_SUITE_P(Dtypes, CudaKernels, testing::ValuesIn(all_dtypes), dtype_label);
 
@@ -81,21 +103,25 @@ TEST_P(CudaFloatKernels, NormsCompile) {
 INSTANTIATE_TEST_SUITE_P(Dtypes, CudaFloatKernels, testing::ValuesIn(float_dtypes), dtype_label);
 
 TEST(CudaMoves, Compile) {
-  std::vector<cuda::KernelCall> copies, moves;
+  std::vector<cuda::KernelCall> copies, gathers, scatters;
   for (size_t word : {1, 2, 4, 8, 16}) {
     copies.push_back(cuda::strided_copy_call(word, word == 4, 3));
     if (word <= 8) copies.push_back(cuda::tiled_copy_call(word, 2));
     for (auto op : {kernels::FaultOp::gather, kernels::FaultOp::take_along_axis}) {
-      moves.push_back(cuda::gather_call({op, 1, 1, 1}, word));
+      gathers.push_back(cuda::gather_call({op, 1, 1, 1}, word));
     }
     if (word <= 8) {
       cuda::IndexVariant variant{kernels::FaultOp::scatter_axis, 1, 2, 1};
-      moves.push_back(cuda::scatter_replace_call(variant, word, true));
-      moves.push_back(cuda::scatter_replace_call(variant, word, false));
+      scatters.push_back(cuda::scatter_replace_call(variant, word, true));
+      scatters.push_back(cuda::scatter_replace_call(variant, word, false));
     }
   }
   expect_compiles(copies);
-  expect_compiles(moves);
+  for (Dtype key : {uint8, uint16, uint32}) {
+    scatters.push_back(cuda::scatter_keys_call({kernels::FaultOp::scatter, 2, 1, 1}, key));
+  }
+  expect_compiles(gathers);
+  expect_compiles(scatters);
 }
 
 TEST(CudaCreation, Compiles) {

@@ -1,4 +1,4 @@
-// Sizes of tiles and blocks in sorting, selection and scans. Shared by host and device.
+// Sizes of tiles and blocks in sorting, selection, scans and scatters. Shared by host and device.
 #pragma once
 
 #include "mlx/kernels/base.h"
@@ -21,5 +21,8 @@ constexpr int deal_items = 16, deal_tile = select_threads * deal_items;
 constexpr int scan_threads = 256, row_strips = 4;
 constexpr int columns_across = 32, column_strips = scan_threads / columns_across;
 constexpr int strip_rows = 16, column_tile = column_strips * strip_rows;
+
+// Scatters: positions that are few enough to compare each pair of them.
+constexpr int most_few = 1024;
 
 }  // namespace mlx::core::kernels
