@@ -151,8 +151,8 @@ bool run_addmm(const AddMM& primitive, const std::vector<array>& inputs, array& 
     return !rectified;
   }
   Strides c_strides = broadcast_strides(c, out.shape());
-  bool is_row = beta == 1.0f && c_strides[out.ndim() - 1] == 1 && out.dtype() != float64 &&
-                out.dtype() != complex64;
+  bool is_row = beta == 1.0f && c_strides[out.ndim() - 1] == 1 &&
+                issubdtype(out.dtype(), floating) && out.dtype() != float64;
   for (size_t i = 0; i + 1 < out.ndim(); i++) {
     is_row = is_row && (c_strides[i] == 0 || out.shape()[i] == 1);
   }

@@ -1,4 +1,5 @@
-// cuBLASLt knows columns first, so the product is handed over transposed: out' = b' a'.
+// Products by cuBLASLt, but those of integers. It knows columns first, so the product is handed
+// over transposed: out' = b' a'.
 #include "mlx/backend/cuda/matmul_plan.h"
 
 #include <cublasLt.h>
@@ -9,6 +10,7 @@
 #include <memory>
 #include <mutex>
 
+#include "mlx/backend/cuda/product.h"
 #include "mlx/backend/cuda/runtime/allocator.h"
 #include "mlx/backend/cuda/runtime/streams.h"
 #include "mlx/core/errors.h"
@@ -63,8 +65,8 @@ Types types_of(Dtype dtype) {
     case Dtype::Val::complex64:
       return {CUDA_C_32F, CUDA_C_32F, float_compute()};
     default:
-      fail(OpScope::current(), "Products of ", dtype_name(dtype),
-           " are not available on the GPU in this version; run it with stream=mx.cpu.");
+      internal_check(false,
+                     "cuBLASLt was asked for a product of " + std::string(dtype_name(dtype)));
   }
 }
 
@@ -215,6 +217,10 @@ const Plan& kept_plan(const Product& p) {
 }  // namespace
 
 bool run_product(const Product& p, const Stream& s) {
+  if (!issubdtype(p.dtype, inexact)) {
+    multiply_in_tiles(p, {}, s);
+    return !p.rectified;
+  }
   static auto* mutex = new std::mutex;
   use_device(s.device.index);
   Scratch workspace(workspace_bytes, s);

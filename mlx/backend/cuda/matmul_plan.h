@@ -1,4 +1,4 @@
-// One batched product for cuBLASLt, and the choice of its algorithm, which is kept.
+// One batched product, and the choice of its algorithm, which is kept.
 #pragma once
 
 #include "mlx/array.h"

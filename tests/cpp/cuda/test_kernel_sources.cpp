@@ -4,6 +4,7 @@
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/creation.h"
 #include "mlx/backend/cuda/norm.h"
+#include "mlx/backend/cuda/product.h"
 #include "mlx/backend/cuda/random.h"
 #include "mlx/backend/cuda/reduce.h"
 #include "mlx/backend/cuda/scatter.h"
@@ -44,6 +45,10 @@ TEST_P(CudaKernels, ReductionsCompile) {
   calls.push_back(cuda::reduce_columns_call(sum, {2, 1}));
   calls.push_back(cuda::merge_chunks_call(sum, {1, 1}));
   expect_compiles(calls);
+}
+
+TEST_P(CudaKernels, ProductsCompile) {
+  expect_compiles({cuda::product_call(GetParam(), true), cuda::product_call(GetParam(), false)});
 }
 
 TEST_P(CudaKernels, UpdatesCompile) {

@@ -5,7 +5,14 @@
 
 namespace mlx::core::kernels {
 
-enum class FaultOp : int32_t { gather, take_along_axis, scatter, scatter_axis };
+enum class FaultOp : int32_t {
+  gather,
+  take_along_axis,
+  scatter,
+  scatter_axis,
+  gather_mm,    // of the matrices of a batch, not an axis
+  segmented_mm  // a bound of a part of the depth
+};
 
 struct Fault {
   int32_t raised;
@@ -25,7 +32,8 @@ MLX_FN void report(Fault* slot, FaultOp op, int64_t index, int64_t axis, int64_t
 }
 #else
 inline const char* fault_op_name(FaultOp op) {
-  constexpr const char* names[] = {"gather", "take_along_axis", "scatter", "scatter_axis"};
+  constexpr const char* names[] = {"gather",       "take_along_axis", "scatter",
+                                   "scatter_axis", "gather_mm",       "segmented_mm"};
   return names[static_cast<int>(op)];
 }
 #endif

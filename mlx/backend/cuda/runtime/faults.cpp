@@ -20,10 +20,23 @@ using kernels::Fault;
 
 constexpr uint64_t part_slots = 1024, parts = 4, slots = part_slots * parts;
 
+std::string text_of(const Fault& fault) {
+  const char* op = kernels::fault_op_name(fault.op);
+  switch (fault.op) {
+    case kernels::FaultOp::gather_mm:
+      return error_message(op, "Index ", fault.index, " is out of bounds for ", fault.extent,
+                           " matrices.");
+    case kernels::FaultOp::segmented_mm:
+      return error_message(op, "Segment bound ", fault.index, " is out of range for a depth of ",
+                           fault.extent, ".");
+    default:
+      return error_message(op, "Index ", fault.index, " is out of range for axis ", fault.axis,
+                           " with size ", fault.extent, ".");
+  }
+}
+
 std::exception_ptr exception_of(const Fault& fault) {
-  return std::make_exception_ptr(std::out_of_range(
-      error_message(kernels::fault_op_name(fault.op), "Index ", fault.index,
-                    " is out of range for axis ", fault.axis, " with size ", fault.extent, ".")));
+  return std::make_exception_ptr(std::out_of_range(text_of(fault)));
 }
 
 class FaultRing {
