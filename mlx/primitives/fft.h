@@ -45,6 +45,12 @@ class FFT : public BuiltinPrimitive {
   static array apply(const array& a, Kind kind, int axis, int n, bool inverse, double scale,
                      Stream stream);
 
+  Kind kind() const { return kind_; }
+  int axis() const { return axis_; }
+  int n() const { return n_; }
+  bool inverse() const { return inverse_; }
+  double scale() const { return scale_; }
+
  private:
   Kind kind_;
   int axis_;

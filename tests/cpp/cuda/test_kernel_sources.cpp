@@ -3,6 +3,7 @@
 #include "compiles.h"
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/creation.h"
+#include "mlx/backend/cuda/fft.h"
 #include "mlx/backend/cuda/norm.h"
 #include "mlx/backend/cuda/product.h"
 #include "mlx/backend/cuda/random.h"
@@ -127,6 +128,16 @@ TEST(CudaMoves, Compile) {
   }
   expect_compiles(gathers);
   expect_compiles(scatters);
+}
+
+TEST(CudaSpectra, Compile) {
+  using cuda::RowType;
+  expect_compiles({cuda::convert_rows_call(RowType::single, RowType::single),
+                   cuda::convert_rows_call(RowType::single, RowType::complex),
+                   cuda::convert_rows_call(RowType::complex, RowType::complex),
+                   cuda::convert_rows_call(RowType::complex, RowType::single),
+                   cuda::convert_rows_call(RowType::real64, RowType::wide_complex),
+                   cuda::convert_rows_call(RowType::wide_complex, RowType::complex)});
 }
 
 TEST(CudaCreation, Compiles) {

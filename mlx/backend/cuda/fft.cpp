@@ -1,0 +1,172 @@
+// FFT on the GPU: rows of what the library takes, and its results where they belong.
+#include "mlx/backend/cuda/fft.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "mlx/backend/common/layout.h"
+#include "mlx/backend/cuda/copy.h"
+#include "mlx/backend/cuda/fft_library.h"
+#include "mlx/backend/cuda/parameters.h"
+#include "mlx/backend/cuda/registry.h"
+#include "mlx/backend/cuda/runtime/operand.h"
+#include "mlx/primitives/fft.h"
+
+namespace mlx::core::cuda {
+
+namespace {
+
+constexpr int threads = 256;
+
+/** The view of `a` with an axis moved to the end. */
+array with_last(const array& a, int axis) {
+  Shape shape = a.shape();
+  Strides strides = a.strides();
+  std::rotate(shape.begin() + axis, shape.begin() + axis + 1, shape.end());
+  std::rotate(strides.begin() + axis, strides.begin() + axis + 1, strides.end());
+  array view(shape, a.dtype(), nullptr, {});
+  share_view(a, view, strides);
+  return view;
+}
+
+/** Makes `out` the view of `rows` with the last axis moved back. */
+void move_back(const array& rows, array& out, int axis) {
+  Strides strides = rows.strides();
+  std::rotate(strides.begin() + axis, strides.end() - 1, strides.end());
+  share_view(rows, out, strides);
+}
+
+RowType type_of(Dtype dtype) {
+  return dtype == complex64 ? RowType::complex
+         : dtype == float64 ? RowType::real64
+                            : RowType::single;
+}
+
+size_t size_of(RowType type) {
+  return type == RowType::single ? 4 : type == RowType::wide_complex ? 16 : 8;
+}
+
+/** One transform of rows, in the types of the library. */
+class Transform {
+ public:
+  Transform(const FFT& node, const array& in, array& out, const Stream& s)
+      : node_(node), in_(in), out_(out), stream_(s) {
+    bool wide = in.dtype() == float64, half = node.kind() == FFT::Kind::from_half;
+    bool real = node.kind() == FFT::Kind::to_half;
+    kind_ = wide   ? RowTransform::wide_complex
+            : half ? RowTransform::from_half
+            : real ? RowTransform::to_half
+                   : RowTransform::complex;
+    taken_ = wide ? RowType::wide_complex : real ? RowType::single : RowType::complex;
+    made_ = wide ? RowType::wide_complex : half ? RowType::single : RowType::complex;
+    length_ = half ? node.n() / 2 + 1 : node.n();
+    rows_ = static_cast<int64_t>(out.size()) / out.shape(-1);
+  }
+
+  void run() {
+    const void* from = input_address(in_, stream_);
+    RowType from_type = type_of(in_.dtype());
+    int64_t from_length = in_.shape(-1);
+    bool fits =
+        from_type == taken_ && from_length == length_ && reinterpret_cast<uint64_t>(from) % 16 == 0;
+    // The library may change half a spectrum.
+    if (!fits || kind_ == RowTransform::from_half) {
+      given_ = memory(length_, taken_);
+      convert({from, from_type, from_length}, {given_->get(), taken_, length_}, 1.0);
+      from = given_->get();
+    }
+    finish(transformed(from));
+  }
+
+ private:
+  struct Rows {
+    const void* data;
+    RowType type;
+    int64_t length;
+  };
+
+  std::unique_ptr<Scratch> memory(int64_t length, RowType type) const {
+    return std::make_unique<Scratch>(static_cast<size_t>(rows_ * length) * size_of(type), stream_);
+  }
+
+  Rows transformed(const void* from) {
+    if (node_.n() == 1) {
+      return {from, taken_, 1};
+    }
+    int64_t made = kind_ == RowTransform::wide_complex ? node_.n() : out_.shape(-1);
+    void* to = output_address(out_);
+    if (made_ == RowType::wide_complex) {
+      wide_ = memory(made, made_);
+      to = wide_->get();
+    }
+    transform_rows(kind_, node_.n(), rows_, node_.inverse(), from, to, stream_);
+    return {to, made_, made};
+  }
+
+  void finish(const Rows& result) {
+    RowType type = type_of(out_.dtype());
+    bool in_place = result.data == output_address(out_);
+    if (!in_place || node_.scale() != 1.0) {
+      convert(result, {output_address(out_), type, out_.shape(-1)}, node_.scale());
+    }
+  }
+
+  void convert(const Rows& from, const Rows& to, double scale) const {
+    int64_t half_of = node_.kind() == FFT::Kind::from_half && to.type == taken_ ? node_.n() : 0;
+    Parameters parameters;
+    for (int64_t x : {rows_, from.length, to.length, half_of}) {
+      parameters.add(x);
+    }
+    parameters.add_value(&scale, sizeof(scale));
+    parameters.add(from.data);
+    parameters.add(to.data);
+    parameters.launch(kernel_of(convert_rows_call(from.type, to.type), stream_),
+                      blocks_for(rows_ * to.length, threads), threads, stream_);
+  }
+
+  const FFT& node_;
+  const array& in_;
+  array& out_;
+  Stream stream_;
+  RowTransform kind_;
+  RowType taken_, made_;
+  int64_t length_, rows_;
+  std::unique_ptr<Scratch> given_, wide_;
+};
+
+void eval_fft(FFT& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
+  array& out = outputs[0];
+  const Stream& s = primitive.stream();
+  if (out.size() == 0) {
+    allocate_output(out, s);
+    return;
+  }
+  int axis = primitive.axis(), last = static_cast<int>(out.ndim()) - 1;
+  if (axis == last) {
+    allocate_output(out, s);
+    Transform(primitive, contiguous(inputs[0], s), out, s).run();
+    return;
+  }
+  Shape shape = out.shape();
+  std::rotate(shape.begin() + axis, shape.begin() + axis + 1, shape.end());
+  array rows(shape, out.dtype(), nullptr, {});
+  allocate_output(rows, s);
+  Transform(primitive, contiguous(with_last(inputs[0], axis), s), rows, s).run();
+  move_back(rows, out, axis);
+}
+
+const Register<FFT> fft(eval_fft);
+
+const char* name_of(RowType type) {
+  constexpr const char* names[] = {"float", "double", "Complex", "WideComplex"};
+  return names[static_cast<int>(type)];
+}
+
+}  // namespace
+
+KernelCall convert_rows_call(RowType from, RowType to) {
+  return {"fft.h", "SpectrumRows",
+          std::string("convert_rows<") + name_of(from) + ", " + name_of(to) + ">", threads};
+}
+
+}  // namespace mlx::core::cuda

@@ -1,0 +1,187 @@
+// Plans of cuFFT, kept by shape. The library is opened at run time; where its headers were not
+// there at build time it is never used.
+#include "mlx/backend/cuda/fft_library.h"
+
+#include "mlx/backend/cuda/runtime/allocator.h"
+#include "mlx/backend/cuda/runtime/streams.h"
+#include "mlx/core/errors.h"
+
+#if __has_include(<cufft.h>)
+#include <cufft.h>
+#include <dlfcn.h>
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <tuple>
+#endif
+
+namespace mlx::core::cuda {
+
+namespace {
+
+[[noreturn]] void fail_without_library() {
+  throw std::runtime_error(error_message(
+      OpScope::current(), "Fourier transforms on the GPU need cuFFT, which is not installed: add ",
+      "the package's extra `cuda`, or run it with stream=mx.cpu."));
+}
+
+#if __has_include(<cufft.h>)
+
+constexpr size_t most_plans = 128;
+
+/** The functions that are used, by dlsym. */
+struct Library {
+  decltype(&cufftCreate) create;
+  decltype(&cufftDestroy) destroy;
+  decltype(&cufftSetAutoAllocation) set_auto_allocation;
+  decltype(&cufftMakePlanMany64) make_plan;
+  decltype(&cufftSetStream) set_stream;
+  decltype(&cufftSetWorkArea) set_work_area;
+  decltype(&cufftExecC2C) complex;
+  decltype(&cufftExecR2C) to_half;
+  decltype(&cufftExecC2R) from_half;
+  decltype(&cufftExecZ2Z) wide_complex;
+
+  /** Throws where there is none. */
+  static const Library& instance() {
+    static const Library* library = open();
+    return library ? *library : (fail_without_library(), *library);
+  }
+
+ private:
+  static const Library* open() {
+    std::string name = "libcufft.so." + std::to_string(CUFFT_VER_MAJOR);
+    void* file = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (!file) {
+      return nullptr;
+    }
+    auto library = std::make_unique<Library>();
+    bool complete = true;
+    auto find = [&](auto& function, const char* symbol) {
+      function = reinterpret_cast<std::decay_t<decltype(function)>>(dlsym(file, symbol));
+      complete = complete && function;
+    };
+    find(library->create, "cufftCreate");
+    find(library->destroy, "cufftDestroy");
+    find(library->set_auto_allocation, "cufftSetAutoAllocation");
+    find(library->make_plan, "cufftMakePlanMany64");
+    find(library->set_stream, "cufftSetStream");
+    find(library->set_work_area, "cufftSetWorkArea");
+    find(library->complex, "cufftExecC2C");
+    find(library->to_half, "cufftExecR2C");
+    find(library->from_half, "cufftExecC2R");
+    find(library->wide_complex, "cufftExecZ2Z");
+    return complete ? library.release() : nullptr;
+  }
+};
+
+void check_cufft(cufftResult code, const char* what) {
+  if (code != CUFFT_SUCCESS) {
+    throw std::runtime_error(error_message(OpScope::current(), "cuFFT failed while ", what,
+                                           " with status ", static_cast<int>(code), "."));
+  }
+}
+
+cufftType type_of(RowTransform kind) {
+  switch (kind) {
+    case RowTransform::complex:
+      return CUFFT_C2C;
+    case RowTransform::to_half:
+      return CUFFT_R2C;
+    case RowTransform::from_half:
+      return CUFFT_C2R;
+    case RowTransform::wide_complex:
+      return CUFFT_Z2Z;
+  }
+  __builtin_unreachable();
+}
+
+struct Plan {
+  cufftHandle handle = 0;
+  size_t workspace = 0;
+
+  Plan(RowTransform kind, int64_t n, int64_t rows) {
+    const Library& library = Library::instance();
+    check_cufft(library.create(&handle), "starting");
+    try {
+      long long length = n;
+      check_cufft(library.set_auto_allocation(handle, 0), "planning");
+      check_cufft(library.make_plan(handle, 1, &length, nullptr, 1, 0, nullptr, 1, 0, type_of(kind),
+                                    rows, &workspace),
+                  "planning");
+    } catch (...) {
+      library.destroy(handle);
+      throw;
+    }
+  }
+  Plan(const Plan&) = delete;
+  Plan& operator=(const Plan&) = delete;
+  ~Plan() { Library::instance().destroy(handle); }
+};
+
+/** The plan for the current device. A full store is emptied. */
+const Plan& kept_plan(RowTransform kind, int64_t n, int64_t rows, int device) {
+  using Key = std::tuple<RowTransform, int64_t, int64_t, int>;
+  static auto* plans = new std::map<Key, Plan>;
+  Key key{kind, n, rows, device};
+  auto it = plans->find(key);
+  if (it == plans->end()) {
+    if (plans->size() >= most_plans) {
+      check_cuda(cudaDeviceSynchronize(), "waiting for transforms");
+      plans->clear();
+    }
+    it = plans->try_emplace(key, kind, n, rows).first;
+  }
+  return it->second;
+}
+
+cufftResult execute(const Library& library, cufftHandle plan, RowTransform kind, bool inverse,
+                    void* in, void* out) {
+  int direction = inverse ? CUFFT_INVERSE : CUFFT_FORWARD;
+  switch (kind) {
+    case RowTransform::complex:
+      return library.complex(plan, static_cast<cufftComplex*>(in), static_cast<cufftComplex*>(out),
+                             direction);
+    case RowTransform::to_half:
+      return library.to_half(plan, static_cast<cufftReal*>(in), static_cast<cufftComplex*>(out));
+    case RowTransform::from_half:
+      return library.from_half(plan, static_cast<cufftComplex*>(in), static_cast<cufftReal*>(out));
+    case RowTransform::wide_complex:
+      return library.wide_complex(plan, static_cast<cufftDoubleComplex*>(in),
+                                  static_cast<cufftDoubleComplex*>(out), direction);
+  }
+  __builtin_unreachable();
+}
+
+#endif
+
+}  // namespace
+
+#if __has_include(<cufft.h>)
+
+void transform_rows(RowTransform kind, int64_t n, int64_t rows, bool inverse, const void* in,
+                    void* out, const Stream& s) {
+  static auto* mutex = new std::mutex;  // a plan has one stream and one workspace at a time
+  std::lock_guard lock(*mutex);
+  use_device(s.device.index);
+  const Library& library = Library::instance();
+  const Plan& plan = kept_plan(kind, n, rows, s.device.index);
+  Scratch workspace(std::max<size_t>(plan.workspace, 1), s);
+  call_directly(s, [&](cudaStream_t stream) {
+    check_cufft(library.set_stream(plan.handle, stream), "transforming");
+    check_cufft(library.set_work_area(plan.handle, workspace.get()), "transforming");
+    check_cufft(execute(library, plan.handle, kind, inverse, const_cast<void*>(in), out),
+                "transforming");
+  });
+}
+
+#else
+
+void transform_rows(RowTransform, int64_t, int64_t, bool, const void*, void*, const Stream&) {
+  fail_without_library();
+}
+
+#endif
+
+}  // namespace mlx::core::cuda

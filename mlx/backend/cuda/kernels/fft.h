@@ -1,0 +1,52 @@
+// What comes before and after a library's Fourier transform of rows: other types and lengths, and
+// the scale.
+#pragma once
+
+#include "mlx/backend/cuda/kernels/walk.h"
+#include "mlx/kernels/reduce.h"
+
+namespace mlx::core::kernels {
+
+struct SpectrumRows {
+  int64_t rows, in_length, out_length;
+  int64_t half_of;  // where the input is half a spectrum, the length of the whole; else 0
+  double scale;
+  const void* in;
+  void* out;
+};
+
+template <typename To, typename From>
+MLX_FN To scaled(From x, double scale) {
+  if constexpr (is_same<To, Complex> || is_same<To, WideComplex>) {
+    using Part = decltype(To{}.re);
+    if constexpr (is_same<From, Complex> || is_same<From, WideComplex>) {
+      return {static_cast<Part>(x.re * scale), static_cast<Part>(x.im * scale)};
+    } else {
+      return {static_cast<Part>(x * scale), 0};
+    }
+  } else if constexpr (is_same<From, Complex>) {
+    return static_cast<To>(x.re * scale);
+  } else {
+    return static_cast<To>(x * scale);
+  }
+}
+
+/** Converts each row, cut off or with zeros behind it. Numbers of half a spectrum that stand for
+ *  themselves count as real. */
+template <typename From, typename To>
+MLX_FN void convert_rows(const SpectrumRows& p) {
+  int64_t i = thread_number<int64_t>();
+  if (i >= p.rows * p.out_length) return;
+  int64_t row = i / p.out_length, k = i - row * p.out_length;
+  To result{};
+  if (k < p.in_length) {
+    From x = static_cast<const From*>(p.in)[row * p.in_length + k];
+    if constexpr (is_same<From, Complex>) {
+      if (p.half_of > 0 && (k == 0 || 2 * k == p.half_of)) x.im = 0;
+    }
+    result = scaled<To>(x, p.scale);
+  }
+  static_cast<To*>(p.out)[i] = result;
+}
+
+}  // namespace mlx::core::kernels
