@@ -3,12 +3,12 @@
 #include "mlx/backend/cuda/conv_library.h"
 
 #include "mlx/backend/cuda/runtime/allocator.h"
+#include "mlx/backend/cuda/runtime/shared_library.h"
 #include "mlx/backend/cuda/runtime/streams.h"
 #include "mlx/core/errors.h"
 
 #if __has_include(<cudnn_graph.h>)
 #include <cudnn_graph.h>
-#include <dlfcn.h>
 
 #include <algorithm>
 #include <map>
@@ -43,25 +43,17 @@ struct Library {
 
  private:
   static Library* open() {
-    void* file = dlopen("libcudnn.so.9", RTLD_NOW | RTLD_LOCAL);
-    if (!file) {
-      return nullptr;
-    }
+    SharedLibrary file("libcudnn.so.9");
     auto library = std::make_unique<Library>();
-    bool complete = true;
-    auto find = [&](auto& function, const char* name) {
-      function = reinterpret_cast<std::decay_t<decltype(function)>>(dlsym(file, name));
-      complete = complete && function;
-    };
-    find(library->create, "cudnnCreate");
-    find(library->set_stream, "cudnnSetStream");
-    find(library->create_descriptor, "cudnnBackendCreateDescriptor");
-    find(library->destroy_descriptor, "cudnnBackendDestroyDescriptor");
-    find(library->set_attribute, "cudnnBackendSetAttribute");
-    find(library->get_attribute, "cudnnBackendGetAttribute");
-    find(library->finalize, "cudnnBackendFinalize");
-    find(library->execute, "cudnnBackendExecute");
-    if (!complete || library->create(&library->handle) != CUDNN_STATUS_SUCCESS) {
+    file.find(library->create, "cudnnCreate");
+    file.find(library->set_stream, "cudnnSetStream");
+    file.find(library->create_descriptor, "cudnnBackendCreateDescriptor");
+    file.find(library->destroy_descriptor, "cudnnBackendDestroyDescriptor");
+    file.find(library->set_attribute, "cudnnBackendSetAttribute");
+    file.find(library->get_attribute, "cudnnBackendGetAttribute");
+    file.find(library->finalize, "cudnnBackendFinalize");
+    file.find(library->execute, "cudnnBackendExecute");
+    if (!file.complete() || library->create(&library->handle) != CUDNN_STATUS_SUCCESS) {
       return nullptr;
     }
     return library.release();

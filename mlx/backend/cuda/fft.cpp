@@ -46,33 +46,50 @@ size_t size_of(RowType type) {
   return type == RowType::single ? 4 : type == RowType::wide_complex ? 16 : 8;
 }
 
-/** One transform of rows, in the types of the library. */
+/** A transform of the library with what its rows are made of. */
+struct Sort {
+  RowTransform kind;
+  RowType taken, made;
+};
+
+Sort sort_of(FFT::Kind kind, Dtype in) {
+  if (in == float64) {
+    return {RowTransform::wide_complex, RowType::wide_complex, RowType::wide_complex};
+  }
+  switch (kind) {
+    case FFT::Kind::full:
+      return {RowTransform::complex, RowType::complex, RowType::complex};
+    case FFT::Kind::to_half:
+      return {RowTransform::to_half, RowType::single, RowType::complex};
+    case FFT::Kind::from_half:
+      return {RowTransform::from_half, RowType::complex, RowType::single};
+  }
+  __builtin_unreachable();
+}
+
+/** One transform of dense rows to rows of `out`, which has memory. */
 class Transform {
  public:
   Transform(const FFT& node, const array& in, array& out, const Stream& s)
-      : node_(node), in_(in), out_(out), stream_(s) {
-    bool wide = in.dtype() == float64, half = node.kind() == FFT::Kind::from_half;
-    bool real = node.kind() == FFT::Kind::to_half;
-    kind_ = wide   ? RowTransform::wide_complex
-            : half ? RowTransform::from_half
-            : real ? RowTransform::to_half
-                   : RowTransform::complex;
-    taken_ = wide ? RowType::wide_complex : real ? RowType::single : RowType::complex;
-    made_ = wide ? RowType::wide_complex : half ? RowType::single : RowType::complex;
-    length_ = half ? node.n() / 2 + 1 : node.n();
-    rows_ = static_cast<int64_t>(out.size()) / out.shape(-1);
-  }
+      : node_(node),
+        in_(in),
+        out_(out),
+        stream_(s),
+        sort_(sort_of(node.kind(), in.dtype())),
+        rows_(static_cast<int64_t>(out.size()) / out.shape(-1)) {}
 
   void run() {
     const void* from = input_address(in_, stream_);
     RowType from_type = type_of(in_.dtype());
-    int64_t from_length = in_.shape(-1);
-    bool fits =
-        from_type == taken_ && from_length == length_ && reinterpret_cast<uint64_t>(from) % 16 == 0;
+    bool half = sort_.kind == RowTransform::from_half;
+    int64_t from_length = in_.shape(-1), length = half ? node_.n() / 2 + 1 : node_.n();
+    bool fits = from_type == sort_.taken && from_length == length &&
+                reinterpret_cast<uint64_t>(from) % 16 == 0;
     // The library may change half a spectrum.
-    if (!fits || kind_ == RowTransform::from_half) {
-      given_ = memory(length_, taken_);
-      convert({from, from_type, from_length}, {given_->get(), taken_, length_}, 1.0);
+    if (!fits || half) {
+      given_ = memory(length, sort_.taken);
+      convert({from, from_type, from_length}, {given_->get(), sort_.taken, length}, 1.0,
+              half ? node_.n() : 0);
       from = given_->get();
     }
     finish(transformed(from));
@@ -91,16 +108,17 @@ class Transform {
 
   Rows transformed(const void* from) {
     if (node_.n() == 1) {
-      return {from, taken_, 1};
+      return {from, sort_.taken, 1};
     }
-    int64_t made = kind_ == RowTransform::wide_complex ? node_.n() : out_.shape(-1);
+    bool wide = sort_.kind == RowTransform::wide_complex;
+    int64_t made = wide ? node_.n() : out_.shape(-1);
     void* to = output_address(out_);
-    if (made_ == RowType::wide_complex) {
-      wide_ = memory(made, made_);
+    if (wide) {
+      wide_ = memory(made, sort_.made);
       to = wide_->get();
     }
-    transform_rows(kind_, node_.n(), rows_, node_.inverse(), from, to, stream_);
-    return {to, made_, made};
+    transform_rows(sort_.kind, node_.n(), rows_, node_.inverse(), from, to, stream_);
+    return {to, sort_.made, made};
   }
 
   void finish(const Rows& result) {
@@ -111,8 +129,7 @@ class Transform {
     }
   }
 
-  void convert(const Rows& from, const Rows& to, double scale) const {
-    int64_t half_of = node_.kind() == FFT::Kind::from_half && to.type == taken_ ? node_.n() : 0;
+  void convert(const Rows& from, const Rows& to, double scale, int64_t half_of = 0) const {
     Parameters parameters;
     for (int64_t x : {rows_, from.length, to.length, half_of}) {
       parameters.add(x);
@@ -128,9 +145,8 @@ class Transform {
   const array& in_;
   array& out_;
   Stream stream_;
-  RowTransform kind_;
-  RowType taken_, made_;
-  int64_t length_, rows_;
+  Sort sort_;
+  int64_t rows_;
   std::unique_ptr<Scratch> given_, wide_;
 };
 

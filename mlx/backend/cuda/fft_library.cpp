@@ -3,12 +3,12 @@
 #include "mlx/backend/cuda/fft_library.h"
 
 #include "mlx/backend/cuda/runtime/allocator.h"
+#include "mlx/backend/cuda/runtime/shared_library.h"
 #include "mlx/backend/cuda/runtime/streams.h"
 #include "mlx/core/errors.h"
 
 #if __has_include(<cufft.h>)
 #include <cufft.h>
-#include <dlfcn.h>
 
 #include <map>
 #include <memory>
@@ -46,33 +46,27 @@ struct Library {
   /** Throws where there is none. */
   static const Library& instance() {
     static const Library* library = open();
-    return library ? *library : (fail_without_library(), *library);
+    if (!library) {
+      fail_without_library();
+    }
+    return *library;
   }
 
  private:
   static const Library* open() {
-    std::string name = "libcufft.so." + std::to_string(CUFFT_VER_MAJOR);
-    void* file = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (!file) {
-      return nullptr;
-    }
+    SharedLibrary file("libcufft.so." + std::to_string(CUFFT_VER_MAJOR));
     auto library = std::make_unique<Library>();
-    bool complete = true;
-    auto find = [&](auto& function, const char* symbol) {
-      function = reinterpret_cast<std::decay_t<decltype(function)>>(dlsym(file, symbol));
-      complete = complete && function;
-    };
-    find(library->create, "cufftCreate");
-    find(library->destroy, "cufftDestroy");
-    find(library->set_auto_allocation, "cufftSetAutoAllocation");
-    find(library->make_plan, "cufftMakePlanMany64");
-    find(library->set_stream, "cufftSetStream");
-    find(library->set_work_area, "cufftSetWorkArea");
-    find(library->complex, "cufftExecC2C");
-    find(library->to_half, "cufftExecR2C");
-    find(library->from_half, "cufftExecC2R");
-    find(library->wide_complex, "cufftExecZ2Z");
-    return complete ? library.release() : nullptr;
+    file.find(library->create, "cufftCreate");
+    file.find(library->destroy, "cufftDestroy");
+    file.find(library->set_auto_allocation, "cufftSetAutoAllocation");
+    file.find(library->make_plan, "cufftMakePlanMany64");
+    file.find(library->set_stream, "cufftSetStream");
+    file.find(library->set_work_area, "cufftSetWorkArea");
+    file.find(library->complex, "cufftExecC2C");
+    file.find(library->to_half, "cufftExecR2C");
+    file.find(library->from_half, "cufftExecC2R");
+    file.find(library->wide_complex, "cufftExecZ2Z");
+    return file.complete() ? library.release() : nullptr;
   }
 };
 

@@ -11,70 +11,64 @@ namespace mlx::core::cuda {
 
 namespace {
 
+/** The axes in front of the matrices, merged as far as strides allow. */
+CollapsedLayout batch_of(const array& a) {
+  Shape shape(a.shape().begin(), a.shape().end() - 2);
+  return collapse_dims(shape, {Strides(a.strides().begin(), a.strides().end() - 2)});
+}
+
 /** The array itself if its matrices lie by rows or columns at one distance, else a copy. */
 array as_batch(const array& a, const Stream& s) {
-  Shape batch(a.shape().begin(), a.shape().end() - 2);
-  Strides strides(a.strides().begin(), a.strides().end() - 2);
   bool plain = a.strides(-1) == 1 || a.strides(-2) == 1;
-  return plain && collapse_dims(batch, {strides}).shape.size() == 1 ? a : contiguous(a, s);
+  return plain && batch_of(a).shape.size() == 1 ? a : contiguous(a, s);
 }
 
 MatrixOperand operand_of(const array& a, const Stream& s) {
-  Shape batch(a.shape().begin(), a.shape().end() - 2);
-  Strides strides(a.strides().begin(), a.strides().end() - 2);
   bool transposed = a.strides(-1) != 1;
+  auto batch = batch_of(a);
   return {input_address(a, s), transposed, a.strides(transposed ? -1 : -2),
-          collapse_dims(batch, {strides}).strides[0][0]};
+          batch.shape[0] > 1 ? batch.strides[0][0] : 0};
 }
 
-int64_t matrices_of(const array& a) {
-  return static_cast<int64_t>(num_elements(Shape(a.shape().begin(), a.shape().end() - 2)));
-}
-
-/** So many products of the batches `a` and `b`, one after the other in `out`. */
-Product product_of(const array& a, const array& b, array& out, int64_t count, const Stream& s) {
+/** Queues `count` products of the batches, one after the other in `out`. */
+void multiply(const array& a, const array& b, array& out, int64_t count, Selection selection,
+              const Stream& s) {
+  FaultReport report = open_report(s);
+  out.add_doubts({report.doubt});
+  selection.fault = report.slot;
   int64_t m = out.shape(-2), n = out.shape(-1);
-  return {
+  Product product{
       out.dtype(), m,    n,       a.shape(-1),         count, operand_of(a, s), operand_of(b, s),
       1.0f,        0.0f, nullptr, output_address(out), m * n};
+  multiply_in_tiles(product, selection, s);
 }
 
 void eval_gather_mm(GatherMM& primitive, const std::vector<array>& inputs,
                     std::vector<array>& outputs) {
-  array& out = outputs[0];
   const Stream& s = primitive.stream();
-  allocate_output(out, s);
-  if (out.size() == 0) {
+  allocate_output(outputs[0], s);
+  if (outputs[0].size() == 0) {
     return;
   }
   array a = as_batch(inputs[0], s), b = as_batch(inputs[1], s);
   array a_numbers = contiguous(inputs[2], s), b_numbers = contiguous(inputs[3], s);
-  FaultReport report = open_report(s);
-  out.add_doubts({report.doubt});
-  Selection selection{{input_address(a_numbers, s), matrices_of(a)},
-                      {input_address(b_numbers, s), matrices_of(b)},
-                      nullptr,
-                      report.slot};
-  auto count = static_cast<int64_t>(a_numbers.size());
-  multiply_in_tiles(product_of(a, b, out, count, s), selection, s);
+  Selection picks{{input_address(a_numbers, s), batch_of(a).shape[0]},
+                  {input_address(b_numbers, s), batch_of(b).shape[0]}};
+  multiply(a, b, outputs[0], static_cast<int64_t>(a_numbers.size()), picks, s);
 }
 
+/** Each product takes the two matrices, which are batches of one. */
 void eval_segmented_mm(SegmentedMM& primitive, const std::vector<array>& inputs,
                        std::vector<array>& outputs) {
-  array& out = outputs[0];
   const Stream& s = primitive.stream();
-  allocate_output(out, s);
-  if (out.size() == 0) {
+  allocate_output(outputs[0], s);
+  if (outputs[0].size() == 0) {
     return;
   }
   array a = as_batch(inputs[0], s), b = as_batch(inputs[1], s);
   array segments = contiguous(inputs[2], s);
-  FaultReport report = open_report(s);
-  out.add_doubts({report.doubt});
-  Selection selection{{}, {}, input_address(segments, s), report.slot};
-  Product product = product_of(a, b, out, static_cast<int64_t>(segments.size() / 2), s);
-  product.a.batch_stride = product.b.batch_stride = 0;
-  multiply_in_tiles(product, selection, s);
+  Selection parts{{}, {}, input_address(segments, s)};
+  multiply(a, b, outputs[0], static_cast<int64_t>(segments.size() / 2), parts, s);
 }
 
 const Register<GatherMM> gather_mm(eval_gather_mm);

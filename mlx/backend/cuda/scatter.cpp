@@ -93,14 +93,17 @@ const Register<ScatterAxis> scatter_axis(eval_scatter_axis);
 
 }  // namespace
 
+std::string update_types(UpdateMode mode, Dtype dtype) {
+  return std::string("op::") + update_op_name(mode) + ", " + type_name(dtype);
+}
+
 KernelCall scatter_replace_call(const IndexVariant& variant, size_t word, bool claim) {
   return indexed_call("scatter.h", "scatter_replace", variant,
                       std::string(word_name(word)) + (claim ? ", true" : ", false"));
 }
 
 KernelCall scatter_combine_call(const IndexVariant& variant, UpdateMode mode, Dtype dtype) {
-  return indexed_call("scatter.h", "scatter_combine", variant,
-                      std::string("op::") + update_op_name(mode) + ", " + type_name(dtype));
+  return indexed_call("scatter.h", "scatter_combine", variant, update_types(mode, dtype));
 }
 
 }  // namespace mlx::core::cuda

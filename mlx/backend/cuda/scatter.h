@@ -6,6 +6,9 @@
 
 namespace mlx::core::cuda {
 
+/** The operation and the type of elements as kernels take them. */
+std::string update_types(UpdateMode mode, Dtype dtype);
+
 /** The step that finds the last update of each element, or the one that writes it. */
 KernelCall scatter_replace_call(const IndexVariant& variant, size_t word, bool claim);
 
@@ -15,7 +18,7 @@ KernelCall scatter_combine_call(const IndexVariant& variant, UpdateMode mode, Dt
 /** Whether the result depends on the order of updates. */
 bool needs_order(UpdateMode mode, Dtype dtype);
 
-/** Combines the updates of each element in their order, which the result does not leave. */
+/** Combines the updates of each element in one order, so that the bits never vary. */
 void scatter_in_order(const IndexWork& work, UpdateMode mode, const array& out, const Stream& s);
 
 /** Few positions, in one step. */

@@ -67,6 +67,9 @@ Dtype key_type(size_t targets) {
   return targets < 0xff ? uint8 : targets < 0xffff ? uint16 : uint32;
 }
 
+// Updates of a chunk: short slices leave threads to fill the device only if chunks are short.
+constexpr int64_t short_slice = 32, short_chunk = 16, long_chunk = 64;
+
 /** Rounds over sorted updates, each over the sums that the one before left. */
 class Rounds {
  public:
@@ -78,7 +81,7 @@ class Rounds {
         updates_(collapse_dims(work.index_shape, {work.update_index_strides})),
         slice_(
             collapse_dims(work.slice_shape, {work.array_slice_strides, work.update_slice_strides})),
-        chunk_(work.slice_elements() < 32 ? 16 : 64),
+        chunk_(work.slice_elements() < short_slice ? short_chunk : long_chunk),
         stream_(s) {}
 
   void run(array& keys, array& order) {
@@ -110,8 +113,8 @@ class Rounds {
   }
 
   void start(const Items& items, const void* left_keys, const void* left_sums) {
-    int index_rank = rank_class(updates_.shape.size()),
-        slice_rank = rank_class(slice_.shape.size());
+    int index_rank = rank_class(updates_.shape.size());
+    int slice_rank = rank_class(slice_.shape.size());
     KernelCall call =
         combine_sorted_call(mode_, dtype_, key_, items.order != nullptr, index_rank, slice_rank);
     Parameters parameters;
@@ -139,10 +142,6 @@ class Rounds {
   int64_t chunk_;
   Stream stream_;
 };
-
-std::string op_types(UpdateMode mode, Dtype dtype) {
-  return std::string("op::") + update_op_name(mode) + ", " + type_name(dtype);
-}
 
 }  // namespace
 
@@ -174,7 +173,7 @@ void scatter_in_order(const IndexWork& given, UpdateMode mode, const array& out,
 }
 
 KernelCall scatter_few_call(const IndexVariant& variant, UpdateMode mode, Dtype dtype) {
-  return indexed_call("scatter.h", "scatter_few", variant, op_types(mode, dtype));
+  return indexed_call("scatter.h", "scatter_few", variant, update_types(mode, dtype));
 }
 
 KernelCall scatter_keys_call(const IndexVariant& variant, Dtype key) {
@@ -185,7 +184,7 @@ KernelCall combine_sorted_call(UpdateMode mode, Dtype dtype, Dtype key, bool fir
                                int slice_rank) {
   std::string ranks = std::to_string(index_rank) + ", " + std::to_string(slice_rank) + ">";
   return {"scatter_sorted.h", "SortedUpdates<" + ranks,
-          "combine_sorted<" + op_types(mode, dtype) + ", " + type_name(key) +
+          "combine_sorted<" + update_types(mode, dtype) + ", " + type_name(key) +
               (first ? ", true, " : ", false, ") + ranks,
           threads};
 }
