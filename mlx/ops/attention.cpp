@@ -1,5 +1,7 @@
-// fast.scaled_dot_product_attention: checks, dtype rules, and the choice of the way to go.
+// fast.scaled_dot_product_attention: checks, dtype rules, one node.
 #include "mlx/primitives/attention.h"
+
+#include <algorithm>
 
 #include "mlx/core/errors.h"
 #include "mlx/fast.h"
@@ -26,30 +28,34 @@ void check_attention(const array& q, const array& k, const array& v) {
   check(issubdtype(dtype, floating), op, "needs a floating dtype but got ", dtype_name(dtype), ".");
 }
 
-array checked_mask(const array& mask, Dtype dtype, const Shape& scores) {
+/** The mask with four axes, of bool or the dtype. */
+array checked_mask(const array& mask, Dtype dtype, const Shape& scores, Stream s) {
   check(broadcast_shapes(mask.shape(), scores) == scores, op, "a mask of shape ", mask.shape(),
         " does not broadcast to the scores of shape ", scores, ".");
   check(promote_types(mask.dtype(), dtype) == dtype, op, "a mask of ", dtype_name(mask.dtype()),
         " does not promote to ", dtype_name(dtype), ".");
-  return mask;
+  Shape shape = mask.shape();
+  shape.insert(shape.begin(), 4 - shape.size(), 1);
+  array all_axes = reshape(mask, shape, s);
+  return mask.dtype() == bool_ ? all_axes : astype(all_axes, dtype, s);
 }
 
-/** Whether the GPU has kernels for rows of so many columns. */
-bool fits_gpu(const std::vector<array>& inputs, Device device) {
+void check_sinks(const array& sinks, Dtype dtype, int heads) {
+  check(promote_types(sinks.dtype(), dtype) == dtype, op, "sinks of ", dtype_name(sinks.dtype()),
+        " do not promote to ", dtype_name(dtype), ".");
+  check(sinks.ndim() == 1 && sinks.shape(0) == heads, op, "sinks must have shape (", heads,
+        ") but have ", sinks.shape(), ".");
+}
+
+/** Whether the GPU's kernels do it: no sinks, no derivatives, and only so many columns. */
+bool gpu_runs(const std::vector<array>& inputs, const AttentionSpec& spec, Device device) {
   static const bool has_kernels = [&] {
     const auto& name = std::get<std::string>(device_info(device).at("architecture"));
     return std::stoi(name.substr(name.find('_') + 1)) >= 80;
   }();
-  return has_kernels && inputs[0].shape(-1) <= 256 && inputs[2].shape(-1) <= 256;
-}
-
-/** Whether the node that works block by block can do it: outside of derivatives, whose backward
- *  pass needs the weights anyway. */
-bool runs_blocked(const std::vector<array>& inputs, Stream s) {
-  for (const auto& in : inputs) {
-    if (in.is_tracer()) return false;
-  }
-  return inputs[0].dtype() != float64 && (s.device == Device::cpu || fits_gpu(inputs, s.device));
+  bool traced = std::any_of(inputs.begin(), inputs.end(), [](auto& in) { return in.is_tracer(); });
+  return has_kernels && !traced && !spec.has_sinks && inputs[0].dtype() != float64 &&
+         inputs[0].shape(-1) <= 256 && inputs[2].shape(-1) <= 256;
 }
 
 }  // namespace
@@ -63,28 +69,18 @@ array scaled_dot_product_attention(const array& queries, const array& keys, cons
         "the mask must be 'causal' or an array, not '", mask_mode, "'.");
   Dtype dtype = result_type(queries, keys, values);
   Shape scores{queries.shape(0), queries.shape(1), queries.shape(2), keys.shape(2)};
-  if (sinks) {
-    check(promote_types(sinks->dtype(), dtype) == dtype, op, "sinks of ",
-          dtype_name(sinks->dtype()), " do not promote to ", dtype_name(dtype), ".");
-    check(sinks->ndim() == 1 && sinks->shape(0) == scores[1], op, "sinks must have shape (",
-          scores[1], ") but have ", sinks->shape(), ".");
-  }
+  if (sinks) check_sinks(*sinks, dtype, scores[1]);
+  auto stream = to_stream(s);
   bool causal = mask_mode == "causal";
-  std::optional<array> mask;
-  if (mask_arr && !causal) {
-    mask = checked_mask(*mask_arr, dtype, scores);
-    if (mask->dtype() != bool_) mask = astype(*mask, dtype, s);
-  }
+  AttentionSpec spec{scale, causal, mask_arr && !causal, sinks.has_value()};
   std::vector<array> inputs{astype(queries, dtype, s), astype(keys, dtype, s),
                             astype(values, dtype, s)};
-  auto stream = to_stream(s);
-  if (sinks || !runs_blocked(inputs, stream) || (mask && mask->is_tracer())) {
-    return attention_from_ops(inputs[0], inputs[1], inputs[2], scale, causal, mask, sinks, stream);
+  if (spec.has_mask) inputs.push_back(checked_mask(*mask_arr, dtype, scores, stream));
+  if (sinks) inputs.push_back(astype(*sinks, dtype, s));
+  if (stream.device == Device::gpu && !gpu_runs(inputs, spec, stream.device)) {
+    return Attention(stream, spec).fallback(inputs)[0];
   }
-  if (mask) inputs.push_back(broadcast_to(*mask, scores, s));
-  auto node = std::make_shared<Attention>(stream, AttentionSpec{scale, causal, mask.has_value()});
-  auto shape = node->output_shapes(inputs)[0];
-  return array(shape, dtype, node, std::move(inputs));
+  return Attention::outputs_of(inputs, spec, stream)[0];
 }
 
 }  // namespace mlx::core::fast

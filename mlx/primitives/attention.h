@@ -1,7 +1,8 @@
-// Scaled dot-product attention: from plain ops, and as one node that never holds all scores.
+// Scaled dot-product attention as one node, forward and backward, neither of which holds the scores
+// of all queries at a time.
 #pragma once
 
-#include <optional>
+#include <tuple>
 
 #include "mlx/primitives/fallback.h"
 
@@ -9,24 +10,43 @@ namespace mlx::core {
 
 struct AttentionSpec {
   float scale;
-  bool causal, has_mask;
+  bool causal, has_mask, has_sinks;
 
-  bool operator==(const AttentionSpec&) const = default;
+  auto fields() const { return std::tie(scale, causal, has_mask, has_sinks); }
+  bool operator==(const AttentionSpec& other) const { return fields() == other.fields(); }
 };
 
-/** Attention from plain ops. Queries (B, H, L, D), keys (B, K, S, D) and values (B, K, S, E) of one
- *  floating dtype; a mask of bool or that dtype that broadcasts to (B, H, L, S); sinks (H). */
-array attention_from_ops(const array& queries, const array& keys, const array& values, float scale,
-                         bool causal, const std::optional<array>& mask,
-                         const std::optional<array>& sinks, Stream s);
+/** What the nodes take, by name: inputs of Attention up to the sinks, of AttentionBackward all. */
+struct AttentionInputs {
+  AttentionInputs(const AttentionSpec& spec, const std::vector<array>& inputs);
 
-/** The same for a block of queries at a time. Inputs queries, keys, values and, if there is one, a
- *  mask of the full shape of the scores. Not for float64; on a GPU for at most 256 columns. */
+  const array &queries, &keys, &values;
+  const array *mask = nullptr, *sinks = nullptr;
+  const array *cotangent = nullptr, *result = nullptr, *logsumexp = nullptr;
+};
+
+/** Inputs: queries (B, H, L, D), keys (B, K, S, D) and values (B, K, S, E) of one floating dtype,
+ *  where K divides H; then, as the spec says, a mask of bool or that dtype with four axes, each of
+ *  extent 1 or that of the scores (B, H, L, S), and sinks (H) of that dtype.
+ *
+ *  Outputs: the result (B, H, L, E), and for each row the logarithm of the sum of the exponentials
+ *  of its scores, the sink's included, of shape (B, H, L) in float32 (float64 for float64). A row
+ *  that sees no key takes the mean of all values, unless it has a sink; its second output is the
+ *  lowest finite number. */
 class Attention : public FallbackPrimitive {
  public:
   Attention(Stream stream, AttentionSpec spec) : FallbackPrimitive(stream), spec_(spec) {}
 
+  /** Both outputs for inputs as above. */
+  static std::vector<array> outputs_of(const std::vector<array>& inputs, AttentionSpec spec,
+                                       Stream s);
+
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
+                         const std::vector<int>& argnums,
+                         const std::vector<array>& outputs) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
   std::vector<array> fallback(const std::vector<array>& inputs) const override;
   const char* name() const override { return "Attention"; }
   bool is_equivalent(const Primitive& other) const override {
@@ -37,6 +57,40 @@ class Attention : public FallbackPrimitive {
 
  private:
   AttentionSpec spec_;
+};
+
+/** Gradients of Attention's result. Inputs: those of Attention, the result's cotangent, and both
+ *  outputs of Attention, through which no derivatives flow: all follows from the rest.
+ *
+ *  Outputs, of the dtype of the queries: the gradients of queries, keys and values; if
+ *  `mask_gradient`, that of the scores (B, H, L, S), which is that of a mask before it was
+ * broadcast; if there are sinks, theirs (H). Bool masks have none. Scores that a mask or the order
+ * hides get no gradient, in rows that see no key either. */
+class AttentionBackward : public FallbackPrimitive {
+ public:
+  AttentionBackward(Stream stream, AttentionSpec spec, bool mask_gradient)
+      : FallbackPrimitive(stream), spec_(spec), mask_gradient_(mask_gradient) {}
+
+  static std::vector<array> outputs_of(const std::vector<array>& inputs, AttentionSpec spec,
+                                       bool mask_gradient, Stream s);
+
+  auto fields() const { return std::tie(spec_, mask_gradient_); }
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
+  std::vector<array> fallback(const std::vector<array>& inputs) const override;
+  const char* name() const override { return "AttentionBackward"; }
+  bool is_equivalent(const Primitive& other) const override {
+    return fields() == static_cast<const AttentionBackward&>(other).fields();
+  }
+  size_t differentiable_inputs(size_t inputs) const override { return inputs - 2; }
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  const AttentionSpec& spec() const { return spec_; }
+  bool mask_gradient() const { return mask_gradient_; }
+
+ private:
+  AttentionSpec spec_;
+  bool mask_gradient_;
 };
 
 }  // namespace mlx::core

@@ -3,8 +3,12 @@
 #include "mlx/primitives/attention.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <memory>
 
+#include "mlx/backend/cpu/attention/float64.h"
+#include "mlx/backend/cpu/attention/shape.h"
 #include "mlx/backend/cpu/attention_kernels.h"
 #include "mlx/backend/cpu/copy.h"
 #include "mlx/backend/cpu/gemm/gemm.h"
@@ -24,8 +28,10 @@ constexpr int64_t block_scores = 1 << 18, max_rows = 128, min_rows = 16;
 class Attender {
  public:
   Attender(const AttentionSpec& spec, const array& queries, const std::vector<array>& inputs,
-           array& out)
+           array& out, array& sums)
       : spec_(spec),
+        sinks_(spec.has_sinks ? &inputs.back() : nullptr),
+        sums_(sums),
         q_(queries),
         k_(inputs[1]),
         v_(inputs[2]),
@@ -86,7 +92,7 @@ class Attender {
     product.alpha = spec_.scale;
     gemm(product);
     for (int64_t i = 0; block.keys > 0 && i < block.count; i++) {
-      weigh(block, i, scores + i * block.keys * itemsize_, buffers);
+      weigh(block, i, scores + i * block.keys * itemsize_, buffers, row + i);
     }
     product.n = v_.shape(3);
     product.k = block.keys;
@@ -103,7 +109,7 @@ class Attender {
   }
 
   /** Turns row i of the block's scores into weights. */
-  void weigh(const Block& block, int64_t i, char* scores, float* buffers) const {
+  void weigh(const Block& block, int64_t i, char* scores, float* buffers, int64_t at) const {
     bool direct = dtype_ == float32;
     float* row = direct ? reinterpret_cast<float*>(scores) : buffers;
     if (!direct) tile_load(dtype_)(scores, 1, row, 1, block.keys);
@@ -111,33 +117,49 @@ class Attender {
     if (spec_.causal) {
       seen = std::min(seen, seen_by((block.first + i) % length_));
       if (seen < 1) {  // sees no key: the mean of all
-        std::fill_n(row, block.keys, 0.0f);
+        std::fill_n(row, block.keys, std::numeric_limits<float>::lowest());
         seen = block.keys;
       }
     } else if (mask_) {
       apply_mask(block, block.first + i, row, buffers + keys_);
     }
+    float top = *std::max_element(row, row + seen), sum = 0;
+    for (int64_t j = 0; j < seen; j++) sum += std::exp(row[j] - top);
     softmax_table().f32.rows(row, row, seen, 1);
+    float& total = sums_.data<float>()[at];
+    total = top + std::log(sum);
+    if (sinks_) {
+      float sink;
+      int64_t head = block.head * (rows_ / length_) + (block.first + i) / length_;
+      tile_load(dtype_)(sinks_->data<char>() + head * sinks_->strides(0) * itemsize_, 1, &sink, 1,
+                        1);
+      float share = 1 / (1 + std::exp(sink - total));
+      for (int64_t j = 0; j < seen; j++) row[j] *= share;
+      total = std::max(sink, total) + std::log1p(std::exp(-std::abs(sink - total)));
+    }
     std::fill(row + seen, row + block.keys, 0.0f);
     if (!direct) tile_store(dtype_)(row, 1, scores, 1, block.keys);
   }
 
   void apply_mask(const Block& block, int64_t index, float* row, float* buffer) const {
     int64_t head = block.head * (rows_ / length_) + index / length_;
-    int64_t offset = block.batch * mask_->strides(0) + head * mask_->strides(1) +
-                     index % length_ * mask_->strides(2);
+    int64_t offset = block.batch * broadcast_stride(*mask_, 0) +
+                     head * broadcast_stride(*mask_, 1) +
+                     index % length_ * broadcast_stride(*mask_, 2);
     const char* mask = mask_->data<char>() + offset * static_cast<int64_t>(mask_->itemsize());
     if (mask_->dtype() == bool_) {
       auto* bytes = reinterpret_cast<uint8_t*>(buffer);
-      tile_copy(bool_)(mask, mask_->strides(3), bytes, 1, block.keys);
+      tile_copy(bool_)(mask, broadcast_stride(*mask_, 3), bytes, 1, block.keys);
       attention_table().hide(row, bytes, block.keys);
     } else {
-      tile_load(dtype_)(mask, mask_->strides(3), buffer, 1, block.keys);
+      tile_load(dtype_)(mask, broadcast_stride(*mask_, 3), buffer, 1, block.keys);
       attention_table().add(row, buffer, block.keys);
     }
   }
 
   const AttentionSpec& spec_;
+  const array* sinks_;
+  array& sums_;
   const array &q_, &k_, &v_;
   const array* mask_;
   array& out_;
@@ -148,13 +170,17 @@ class Attender {
 }  // namespace
 
 void Attention::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
-  array& out = outputs[0];
-  out.set_data(allocator::malloc(out.nbytes()));
-  if (out.size() == 0) {
-    return;
-  }
+  for (array& out : outputs) out.set_data(allocator::malloc(out.nbytes()));
+  if (outputs[1].size() == 0) return;
+  AttentionInputs in(spec_, inputs);
+  if (in.queries.dtype() == float64) return attend_float64(spec_, in, outputs);
   array queries = contiguous(inputs[0]);
-  Attender(spec_, queries, inputs, out).run();
+  Attender(spec_, queries, inputs, outputs[0], outputs[1]).run();
+}
+
+void AttentionBackward::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+  for (array& out : outputs) out.set_data(allocator::malloc(out.nbytes()));
+  attend_float64_backward(spec_, AttentionInputs(spec_, inputs), mask_gradient_, outputs);
 }
 
 }  // namespace mlx::core

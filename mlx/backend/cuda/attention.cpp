@@ -161,7 +161,7 @@ void eval_attention(Attention& primitive, const std::vector<array>& inputs,
         "The GPU's kernel needs compute capability 8.0 and at most ", widest_attention,
         " columns, not queries of shape ", inputs[0].shape(), " and values of shape ",
         inputs[2].shape(), " on compute capability ", facts.major, ".", facts.minor, ".");
-  allocate_output(out, s);
+  for (array& each : outputs) allocate_output(each, s);
   if (out.size() == 0) {
     return;
   }

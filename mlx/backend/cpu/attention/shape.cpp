@@ -1,0 +1,29 @@
+// Geometry of attention.
+#include "mlx/backend/cpu/attention/shape.h"
+
+namespace mlx::core::cpu {
+
+AttentionShape::AttentionShape(const AttentionSpec& spec, const AttentionInputs& in)
+    : batches(in.queries.shape(0)),
+      heads(in.queries.shape(1)),
+      key_heads(in.keys.shape(1)),
+      length(in.queries.shape(2)),
+      keys(in.keys.shape(2)),
+      width(in.queries.shape(3)),
+      value_width(in.values.shape(3)),
+      rows(heads / key_heads * length),
+      causal(spec.causal) {}
+
+const char* AttentionShape::row_of(const array& a, int64_t batch, int64_t key_head,
+                                   int64_t row) const {
+  int64_t head = key_head * (rows / length) + row / length;
+  int64_t at = batch * broadcast_stride(a, 0) + head * broadcast_stride(a, 1) +
+               row % length * broadcast_stride(a, 2);
+  return a.data<char>() + at * static_cast<int64_t>(a.itemsize());
+}
+
+int64_t broadcast_stride(const array& a, int axis) {
+  return a.shape(axis) == 1 ? 0 : a.strides(axis);
+}
+
+}  // namespace mlx::core::cpu

@@ -1,0 +1,270 @@
+"""Attention's gradients and batching against NumPy in float64."""
+
+import itertools
+
+import mlx.core as mx
+import numpy as np
+import pytest
+from oracle import assert_close, check_derivatives, to_mlx, to_numpy, values
+
+sdpa = mx.fast.scaled_dot_product_attention
+FLOATS = ["float16", "bfloat16", "float32", "float64"]
+
+
+def hidden_by(mask, queries, keys):
+    """Where scores are hidden, for masks as the op takes them."""
+    if isinstance(mask, str):
+        return np.arange(keys) > np.arange(keys - queries, keys)[:, None]
+    return ~mask if mask is not None and mask.dtype == bool else None
+
+
+def reference(q, k, v, cotangent, scale, mask=None, sinks=None):
+    """Result and gradients of queries, keys, values, an additive mask and sinks."""
+    q, k, v, cotangent = (t.astype("float64") for t in (q, k, v, cotangent))
+    repeats = q.shape[1] // k.shape[1]
+    wide_k, wide_v = np.repeat(k, repeats, 1), np.repeat(v, repeats, 1)
+    scores = scale * q @ wide_k.swapaxes(-1, -2)
+    hidden = hidden_by(mask, q.shape[2], k.shape[2])
+    if hidden is not None:
+        scores = np.where(hidden, -1e300, scores)
+    elif mask is not None:
+        scores = scores + mask
+    column = np.full((*scores.shape[:3], 1), -np.inf)
+    if sinks is not None:
+        column = np.broadcast_to(sinks[:, None, None].astype("float64"), column.shape)
+    scores = np.concatenate([scores, column], -1)
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    weights /= weights.sum(-1, keepdims=True)
+    result = weights[..., :-1] @ wide_v
+    changes = cotangent @ wide_v.swapaxes(-1, -2)
+    along = (result * cotangent).sum(-1, keepdims=True)
+    changes = weights * (np.concatenate([changes, np.zeros_like(column)], -1) - along)
+    by_sink, changes = changes[..., -1].sum((0, 2)), changes[..., :-1]
+    if hidden is not None:
+        changes = np.where(hidden, 0, changes)
+
+    def per_key_head(a):
+        return a.reshape(*k.shape[:2], repeats, *a.shape[2:]).sum(2)
+
+    grads = {
+        "queries": scale * changes @ wide_k,
+        "keys": per_key_head(scale * changes.swapaxes(-1, -2) @ q),
+        "values": per_key_head(weights[..., :-1].swapaxes(-1, -2) @ cotangent),
+    }
+    if mask is not None and hidden is None:
+        shape = (1,) * (4 - mask.ndim) + mask.shape
+        axes = tuple(i for i in range(4) if shape[i] == 1)
+        grads["mask"] = changes.sum(axes, keepdims=True).reshape(mask.shape)
+    if sinks is not None:
+        grads["sinks"] = by_sink
+    return result, grads
+
+
+def assert_near(got, want, name, what):
+    """Relative to the largest entry: gradients are sums of terms that cancel."""
+    error = np.abs(to_numpy(got).astype("float64") - want).max(initial=0)
+    bound = {"float16": 4e-3, "bfloat16": 3e-2, "float32": 4e-6, "float64": 1e-13}[name]
+    assert error <= bound * max(1.0, np.abs(want).max(initial=0)), (what, error)
+
+
+def check(name, arrays, given, scale, mask=None, sinks=None, transform=lambda f: f):
+    q, k, v = arrays
+    cotangent = values(name, (*q.shape[:3], v.shape[3]), 7)
+    want, grads = reference(q, k, v, cotangent, scale, mask, sinks)
+    arguments = list(given)
+    additive = "mask" in grads
+    if additive:
+        arguments.append(to_mlx(mask, name))
+    if sinks is not None:
+        arguments.append(to_mlx(sinks, name))
+    fixed = mask if mask is None or isinstance(mask, str) else mx.array(mask)
+
+    def f(q, k, v, *rest):
+        passed = rest[0] if additive else fixed
+        return sdpa(q, k, v, scale=scale, mask=passed, sinks=rest[-1] if "sinks" in grads else None)
+
+    def loss_and_grads(*arguments):
+        result, pulled = mx.vjp(f, arguments, [to_mlx(cotangent, name)])
+        return result[0], *pulled
+
+    result, *pulled = transform(loss_and_grads)(*arguments)
+    assert_near(result, want, name, "result")
+    for (what, grad), got, argument in zip(grads.items(), pulled, arguments, strict=True):
+        assert got.shape == argument.shape and got.dtype == argument.dtype
+        assert_near(got, grad, name, what)
+
+
+def operands(name, batch, heads, key_heads, queries, keys, width, value_width):
+    shapes = (
+        (batch, heads, queries, width),
+        (batch, key_heads, keys, width),
+        (batch, key_heads, keys, value_width),
+    )
+    return [values(name, shape, seed) for seed, shape in enumerate(shapes)]
+
+
+def masks_for(name, batch, heads, queries, keys):
+    full = values("bool_", (batch, heads, queries, keys)) | (np.arange(keys) == 0)
+    yield None
+    yield "causal"
+    yield full
+    yield full[:1, :, :1]
+    yield full[0, 0]
+    yield full[:, :1, :, :1] | True
+    yield values(name, (batch, heads, queries, keys), 3)
+    yield values(name, (heads, 1, keys), 4)
+    yield values(name, (queries, 1), 5)
+
+
+SIZES = [
+    (1, 2, 2, 5, 7, 8, 8),
+    (2, 6, 2, 37, 61, 16, 24),
+    (2, 4, 1, 1, 9, 8, 3),
+    (1, 3, 3, 70, 33, 7, 5),
+    (1, 2, 1, 150, 300, 64, 64),
+    (1, 1, 1, 1, 1, 1, 1),
+]
+
+
+@pytest.mark.parametrize("name", FLOATS)
+@pytest.mark.parametrize("sizes", SIZES)
+def test_gradients(name, sizes):
+    """Every mask, with sinks and without; heads that share keys; tails; rows that see no key."""
+    arrays = operands(name, *sizes)
+    given = [to_mlx(a, name) for a in arrays]
+    batch, heads, _, queries, keys = sizes[:5]
+    sinks = values(name, (heads,), 6)
+    for mask in masks_for(name, batch, heads, queries, keys):
+        check(name, arrays, given, 0.3125, mask)
+        check(name, arrays, given, 0.3125, mask, sinks)
+
+
+@pytest.mark.parametrize("name", FLOATS)
+def test_gradients_of_rows_that_see_nothing(name):
+    arrays = operands(name, 1, 2, 2, 20, 40, 8, 8)
+    given = [to_mlx(a, name) for a in arrays]
+    mask = values("bool_", (20, 40))
+    mask[3] = mask[17] = False
+    check(name, arrays, given, 0.3125, mask)
+    check(name, arrays, given, 0.3125, mask, values(name, (2,), 6))
+
+
+@pytest.mark.parametrize("name", ["float32", "bfloat16"])
+def test_gradients_compiled(name):
+    arrays = operands(name, 2, 4, 2, 33, 65, 16, 16)
+    given = [to_mlx(a, name) for a in arrays]
+    for mask in masks_for(name, 2, 4, 33, 65):
+        check(name, arrays, given, 0.3125, mask, transform=mx.compile)
+
+
+@pytest.mark.parametrize("name", ["float32", "float16"])
+def test_gradients_of_views(name):
+    """Positions before heads, slices of a longer buffer, reversed, broadcast, columns first."""
+    makers = [
+        lambda a: a.reshape(a.shape[0], a.shape[2], a.shape[1], a.shape[3]).swapaxes(1, 2),
+        lambda a: a[:, :, 3:],
+        lambda a: a[:, ::-1, ::-1],
+        lambda a: a[..., ::-1],
+        lambda a: a.reshape(*a.shape[:2], a.shape[3], a.shape[2]).swapaxes(2, 3),
+        lambda a: a[..., 1:7],
+    ]
+    for make in makers:
+        arrays = operands(name, 2, 4, 2, 50, 90, 8, 8)
+        given = [make(to_mlx(a, name)) for a in arrays]
+        check(name, [make(a) for a in arrays], given, 0.3125, "causal")
+    arrays = operands(name, 1, 1, 1, 50, 90, 8, 8)
+    given = [mx.broadcast_to(to_mlx(a, name), (2, 2, *a.shape[2:])) for a in arrays]
+    arrays = [np.broadcast_to(a, (2, 2, *a.shape[2:])) for a in arrays]
+    check(name, arrays, given, 0.3125)
+
+
+def test_gradients_of_empty_arrays():
+    for sizes in (
+        (0, 2, 1, 3, 5, 4, 6),
+        (2, 0, 2, 3, 5, 4, 6),
+        (1, 2, 2, 0, 5, 4, 6),
+        (1, 2, 2, 3, 0, 4, 6),
+        (1, 2, 2, 3, 5, 0, 6),
+        (1, 2, 2, 3, 5, 4, 0),
+    ):
+        given = [mx.array(a) for a in operands("float32", *sizes)]
+        cotangent = mx.ones((*given[0].shape[:3], sizes[-1]))
+        for sinks in ([], [mx.zeros((sizes[1],))]):
+
+            def f(q, k, v, *sinks):
+                return sdpa(q, k, v, scale=1.0, sinks=sinks[0] if sinks else None)
+
+            grads = mx.vjp(f, [*given, *sinks], [cotangent])[1]
+            assert [g.shape for g in grads] == [a.shape for a in [*given, *sinks]]
+            assert all(np.isfinite(to_numpy(g)).all() for g in grads)
+
+
+def test_derivatives():
+    """Second ones too, of everything that has one."""
+
+    def f(x):
+        q, k, v = x[:24].reshape(1, 4, 3, 2), x[24:40].reshape(1, 2, 4, 2), x[40:64]
+        return sdpa(
+            q,
+            k,
+            v.reshape(1, 2, 4, 3),
+            scale=0.5,
+            mask=x[64:76].reshape(3, 4),
+            sinks=x[76:80],
+        )
+
+    check_derivatives(f, values("float64", (80,)) + 0.2, 1e-5)
+    check_derivatives(mx.grad(lambda x: (f(x) ** 2).sum()), values("float64", (80,)) + 0.2, 1e-4)
+
+
+@pytest.mark.parametrize("kind", ["none", "mask", "sinks", "both"])
+def test_vmap(kind):
+    """Every choice of mapped inputs, of results and gradients."""
+    size = 3
+    one = [
+        values("float32", s, i) for i, s in enumerate([(2, 4, 5, 8), (2, 2, 6, 8), (2, 2, 6, 4)])
+    ]
+    if kind in ("mask", "both"):
+        one.append(values("float32", (4, 1, 6), 3))
+    if kind in ("sinks", "both"):
+        one.append(values("float32", (4,), 4))
+    every = [np.stack([a + i for i in range(size)]) for a in one]
+
+    def f(q, k, v, *rest):
+        mask = rest[0] if kind in ("mask", "both") else None
+        sinks = rest[-1] if kind in ("sinks", "both") else None
+        return sdpa(q, k, v, scale=0.3125, mask=mask, sinks=sinks)
+
+    def all_of(*arguments):
+        result = f(*arguments)
+        return result, *mx.vjp(f, arguments, [mx.cos(result)])[1]
+
+    for mapped in itertools.product((False, True), repeat=len(one)):
+        if not any(mapped):
+            continue
+        arguments = [mx.array(every[i] if m else one[i]) for i, m in enumerate(mapped)]
+        got = mx.vmap(all_of, in_axes=[0 if m else None for m in mapped])(*arguments)
+        for i in range(size):
+            want = all_of(*[a[i] if m else a for a, m in zip(arguments, mapped, strict=True)])
+            for g, w in zip(got, want, strict=True):
+                np.testing.assert_allclose(to_numpy(g[i]), to_numpy(w), rtol=2e-5, atol=2e-5)
+
+
+def test_vmap_of_inner_axes_and_masks():
+    q, k, v = (mx.array(values("float32", (2, 2, 5, 8), i)) for i in range(3))
+    stacked = mx.stack([q, 2 * q, 3 * q], axis=2)
+    for shape in ((3, 5, 5), (3, 2, 1, 1, 5), (3, 1, 2, 5, 5)):
+        mask = mx.array(values("bool_", shape)) | (mx.arange(5) == 0)
+        got = mx.vmap(
+            lambda q, mask: sdpa(q, k, v, scale=0.3125, mask=mask), in_axes=(2, 0), out_axes=1
+        )(stacked, mask)
+        for i in range(3):
+            want = sdpa((i + 1) * q, k, v, scale=0.3125, mask=mask[i])
+            assert_close(got[:, i], to_numpy(want), "float32", 16)
+    assert mx.vmap(lambda q: sdpa(q, k, v, scale=1.0))(mx.zeros((0, 2, 2, 5, 8))).shape == (
+        0,
+        2,
+        2,
+        5,
+        8,
+    )
