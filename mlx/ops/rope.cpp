@@ -1,5 +1,5 @@
-// fast.rope: rotary position encoding from plain ops, which the evaluator fuses.
-#include <cmath>
+// fast.rope: checks and dtype rules of rotary position encoding.
+#include "mlx/primitives/rope.h"
 
 #include "mlx/core/errors.h"
 #include "mlx/fast.h"
@@ -30,62 +30,23 @@ void check_rope(const array& x, int dims, const std::optional<float>& base, cons
         " batches, not shape ", offset.shape(), ".");
 }
 
-/** Angular frequencies of the pairs, float32. */
-array frequencies(int pairs, const std::optional<float>& base, const std::optional<array>& freqs,
-                  StreamOrDevice s) {
-  if (freqs) {
-    return reciprocal(astype(*freqs, float32, s), s);
-  }
-  float step = -std::log(*base) / static_cast<float>(pairs);
-  return exp(multiply(arange(0.0, pairs, 1.0, float32, s), array(step), s), s);
-}
-
-/** Angles of shape (1 or batch, 1, ..., length, pairs). */
-array angles(const array& x, int pairs, const std::optional<float>& base, float scale,
-             const array& offset, const std::optional<array>& freqs, StreamOrDevice s) {
-  int ndim = static_cast<int>(x.ndim());
-  Shape length(ndim, 1), batch(ndim, 1);
-  length[ndim - 2] = x.shape(-2);
-  batch[0] = static_cast<int>(offset.size());
-  array steps = reshape(arange(0.0, x.shape(-2), 1.0, float32, s), length, s);
-  array positions = add(steps, reshape(astype(offset, float32, s), batch, s), s);
-  return multiply(multiply(positions, array(scale), s), frequencies(pairs, base, freqs, s), s);
-}
-
-array last_axis(const array& x, int start, int stop, int step, StreamOrDevice s) {
-  Shape from(x.ndim(), 0), to = x.shape(), steps(x.ndim(), 1);
-  from[x.ndim() - 1] = start;
-  to[x.ndim() - 1] = stop;
-  steps[x.ndim() - 1] = step;
-  return slice(x, from, to, steps, s);
-}
-
 }  // namespace
 
 array rope(const array& x, int dims, bool traditional, std::optional<float> base, float scale,
            const array& offset, const std::optional<array>& freqs, StreamOrDevice s) {
   check_rope(x, dims, base, offset, freqs);
-  int pairs = dims / 2;
-  array theta = angles(x, pairs, base, scale, offset, freqs, s);
-  array c = cos(theta, s), sn = sin(theta, s);
-  array first = traditional ? last_axis(x, 0, dims, 2, s) : last_axis(x, 0, pairs, 1, s);
-  array second = traditional ? last_axis(x, 1, dims, 2, s) : last_axis(x, pairs, dims, 1, s);
-  if (x.dtype() != float64) {
-    first = astype(first, float32, s);
-    second = astype(second, float32, s);
+  std::vector<array> inputs;
+  inputs.reserve(3);
+  inputs.push_back(x);
+  inputs.push_back(offset.size() == 1 && offset.ndim() > 0 ? reshape(offset, {}, s) : offset);
+  if (offset.dtype() != int32) {
+    inputs[1] = astype(inputs[1], int64, s);
   }
-  array turned_first = subtract(multiply(first, c, s), multiply(second, sn, s), s);
-  array turned_second = add(multiply(first, sn, s), multiply(second, c, s), s);
-  turned_first = astype(turned_first, x.dtype(), s);
-  turned_second = astype(turned_second, x.dtype(), s);
-  std::vector<array> parts{turned_first, turned_second};
-  if (traditional) {
-    parts = {flatten(stack(parts, -1, s), -2, -1, s)};
+  if (freqs) {
+    inputs.push_back(astype(*freqs, x.dtype() == float64 ? float64 : float32, s));
   }
-  if (dims < x.shape(-1)) {
-    parts.push_back(last_axis(x, dims, x.shape(-1), 1, s));
-  }
-  return parts.size() == 1 ? parts[0] : concatenate(parts, -1, s);
+  RopeSpec spec{dims, traditional, false, freqs.has_value(), base.value_or(0.0f), scale};
+  return array(x.shape(), x.dtype(), std::make_shared<Rope>(to_stream(s), spec), std::move(inputs));
 }
 
 array rope(const array& x, int dims, bool traditional, std::optional<float> base, float scale,

@@ -1,5 +1,5 @@
-// What the run-time compiler may be given for reductions, softmax, norms, copies, gathers, scatters
-// and creation compiles. Needs the compiler alone, no GPU.
+// What the run-time compiler may be given for reductions, softmax, norms, rotations, copies,
+// gathers, scatters and creation compiles. Needs the compiler alone, no GPU.
 #include "compiles.h"
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/creation.h"
@@ -8,6 +8,7 @@
 #include "mlx/backend/cuda/product.h"
 #include "mlx/backend/cuda/random.h"
 #include "mlx/backend/cuda/reduce.h"
+#include "mlx/backend/cuda/rope.h"
 #include "mlx/backend/cuda/scatter.h"
 #include "mlx/backend/cuda/softmax.h"
 
@@ -102,6 +103,15 @@ TEST_P(CudaFloatKernels, NormsCompile) {
   for (auto kind : {NormSpec::Rms, NormSpec::Layer}) {
     calls.push_back(cuda::norm_call(kind, dtype));
     calls.push_back(cuda::norm_backward_call(kind, dtype));
+  }
+  expect_compiles(calls);
+}
+
+TEST_P(CudaFloatKernels, RotationsCompile) {
+  std::vector<cuda::KernelCall> calls;
+  for (bool neighbours : {false, true}) {
+    calls.push_back(cuda::rope_call(GetParam(), neighbours, 1));
+    calls.push_back(cuda::rope_call(GetParam(), neighbours, cuda::rope_pack(GetParam())));
   }
   expect_compiles(calls);
 }

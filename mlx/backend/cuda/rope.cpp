@@ -1,0 +1,161 @@
+// Rotary position encoding on the GPU: one launch, in place where nobody else holds the input.
+#include "mlx/backend/cuda/rope.h"
+
+#include <algorithm>
+
+#include "mlx/backend/common/layout.h"
+#include "mlx/backend/cuda/copy.h"
+#include "mlx/backend/cuda/kernels/rope_call.h"
+#include "mlx/backend/cuda/registry.h"
+#include "mlx/backend/cuda/runtime/operand.h"
+#include "mlx/backend/cuda/types.h"
+#include "mlx/core/errors.h"
+#include "mlx/primitives/rope.h"
+
+namespace mlx::core::cuda {
+
+namespace {
+
+using kernels::RopeAxes;
+using kernels::RopeCall;
+
+constexpr int threads = 256;
+constexpr int64_t most_lists = 8;           // that a thread turns
+constexpr int64_t least_threads = 1 << 17;  // below this, each turns fewer lists
+
+/** The leading axes from `begin` up to `end`; false where they are too many. */
+bool set_axes(RopeAxes& axes, const Shape& shape, const std::vector<Strides>& strides, size_t begin,
+              size_t end) {
+  std::vector<Strides> cut;
+  for (const auto& all : strides) {
+    cut.emplace_back(all.begin() + begin, all.begin() + end);
+  }
+  auto [extents, collapsed] = collapse_dims(Shape(shape.begin() + begin, shape.begin() + end), cut);
+  axes.rank = static_cast<int64_t>(extents.size());
+  if (axes.rank > kernels::rope_rank) {
+    return false;
+  }
+  for (int i = 0; i < axes.rank; i++) {
+    axes.extents[i] = extents[i];
+    axes.in[i] = collapsed[0][i];
+    axes.out[i] = collapsed[1][i];
+    axes.offset[i] = collapsed[2][i];
+  }
+  return true;
+}
+
+/** The offset as if it had all axes of x: 0 along those that it does not vary along. */
+Strides offset_strides(const array& offset, size_t ndim) {
+  Strides strides(ndim, 0);
+  for (size_t i = 0; i < offset.ndim(); i++) {
+    strides[i] = offset.shape()[i] == 1 ? 0 : offset.strides()[i];
+  }
+  return strides;
+}
+
+/** One value for each group of rows, row contiguous. */
+array spread_offset(const array& offset, const Shape& groups, const Stream& s) {
+  array spread(groups, offset.dtype(), nullptr, {});
+  share_view(offset, spread, offset_strides(offset, groups.size()));
+  return contiguous(spread, s);
+}
+
+bool set_layout(RopeCall& call, const array& x, const array& offset, const array& out,
+                const RopeExtents& e) {
+  std::vector<Strides> strides{x.strides(), out.strides(), offset_strides(offset, x.ndim())};
+  return set_axes(call.group, x.shape(), strides, 0, e.offset_axes) &&
+         set_axes(call.list, x.shape(), strides, e.offset_axes, x.ndim() - 2);
+}
+
+void set_offset(RopeCall& call, const array& offset, const Stream& s) {
+  call.wide_offset = offset.dtype() == int64;
+  if (is_host_scalar(offset)) {
+    call.start = call.wide_offset ? *offset.data<int64_t>() : *offset.data<int32_t>();
+  } else {
+    call.offset = input_address(offset, s);
+  }
+}
+
+/** Whether rows of both can be moved in pieces of 2 * pack elements. */
+bool moves_in_packs(const RopeCall& call, int pack, size_t itemsize) {
+  int64_t each = 2 * pack;
+  auto addresses = reinterpret_cast<uint64_t>(call.x) | reinterpret_cast<uint64_t>(call.out);
+  bool fits = call.pairs % pack == 0 && call.width % each == 0 && call.in_stride % each == 0 &&
+              call.out_stride % each == 0 && addresses % (each * itemsize) == 0;
+  for (const RopeAxes* axes : {&call.group, &call.list}) {
+    for (int i = 0; i < axes->rank; i++) {
+      fits = fits && axes->in[i] % each == 0 && axes->out[i] % each == 0;
+    }
+  }
+  return fits;
+}
+
+void start(RopeCall& call, const RopeSpec& spec, const array& out, const RopeExtents& e,
+           const Stream& s) {
+  int pack = rope_pack(out.dtype());
+  if (!moves_in_packs(call, pack, out.itemsize())) {
+    pack = 1;
+  }
+  bool in_place = call.x == call.out;
+  call.packs = ((in_place ? spec.dims : e.width) + 2 * pack - 1) / (2 * pack);
+  int64_t all = e.groups * e.length * call.packs * e.shared;
+  call.each = std::clamp<int64_t>(all / least_threads, 1, std::min(most_lists, e.shared));
+  call.total = e.groups * e.length * call.packs * ((e.shared + call.each - 1) / call.each);
+  Kernel kernel = kernel_of(rope_call(out.dtype(), spec.traditional, pack), s);
+  launch(kernel, blocks_for(call.total, threads), threads, s, call);
+}
+
+void eval_rope(Rope& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
+  array& out = outputs[0];
+  const RopeSpec& spec = primitive.spec();
+  const Stream& s = primitive.stream();
+  bool in_rows = inputs[0].strides(-1) == 1;
+  bool few_axes = inputs[0].flags().row_contiguous || out.ndim() <= 2 + kernels::rope_rank;
+  if (in_rows && few_axes && can_write_over(inputs[0], out)) {
+    write_over(inputs[0], out, s);
+  } else {
+    allocate_output(out, s);
+  }
+  if (out.size() == 0) {
+    return;
+  }
+  array x = in_rows ? inputs[0] : contiguous(inputs[0], s);
+  array offset = inputs[1];
+  RopeExtents e(x, offset);
+  RopeCall call{};
+  if (!set_layout(call, x, offset, out, e)) {
+    x = contiguous(x, s);
+    Shape groups(x.shape().begin(), x.shape().begin() + e.offset_axes);
+    offset = spread_offset(offset, groups, s);
+    internal_check(set_layout(call, x, offset, out, e), "rope has too many axes");
+  }
+  array freqs = spec.has_freqs ? contiguous(inputs[2], s) : x;
+  set_offset(call, offset, s);
+  call.x = input_address(x, s);
+  call.out = output_address(out);
+  call.freqs = spec.has_freqs ? input_address(freqs, s) : nullptr;
+  call.step = spec.has_freqs ? 0.0 : rope_step(spec);
+  call.scale = spec.inverse ? -spec.scale : spec.scale;
+  call.pairs = spec.dims / 2;
+  call.length = e.length;
+  call.width = e.width;
+  call.shared = e.shared;
+  call.in_stride = x.strides(-2);
+  call.out_stride = out.strides(-2);
+  start(call, spec, out, e, s);
+}
+
+const Register<Rope> rope(eval_rope);
+
+}  // namespace
+
+int rope_pack(Dtype dtype) { return dtype.size() == 8 ? 1 : 8 / static_cast<int>(dtype.size()); }
+
+KernelCall rope_call(Dtype dtype, bool neighbours, int pack) {
+  return {"rope.h", "RopeCall",
+          std::string("rope<") + type_name(dtype) + (neighbours ? ", true, " : ", false, ") +
+              std::to_string(pack) + ">",
+          threads};
+}
+
+}  // namespace mlx::core::cuda

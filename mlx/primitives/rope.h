@@ -1,0 +1,67 @@
+// Rotary position encoding as one node; its derivative is the same rotation backwards.
+#pragma once
+
+#include <optional>
+
+#include "mlx/primitives/fallback.h"
+
+namespace mlx::core {
+
+/** Pairs of the first `dims` features turn by position * scale * frequency; frequencies are
+ *  base^(-2i / dims) unless they are an input. `inverse` turns them back. */
+struct RopeSpec {
+  int dims;
+  bool traditional, inverse, has_freqs;
+  float base, scale;
+
+  bool operator==(const RopeSpec&) const = default;
+};
+
+/**
+ * Inputs x (..., length, features) of a floating dtype; the offset of the positions, int32 or
+ * int64, whose axes are the first ones of x or of extent 1; and, if there, the float32 inverses of
+ * the frequencies (float64 for x of float64). Angles are rounded to that precision, their sine and
+ * cosine are good to 1.5 ULP at any size.
+ */
+class Rope : public FallbackPrimitive {
+ public:
+  Rope(Stream stream, RopeSpec spec) : FallbackPrimitive(stream), spec_(spec) {}
+
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
+  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
+                         const std::vector<int>& argnums) override;
+  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
+                         const std::vector<int>& argnums,
+                         const std::vector<array>& outputs) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
+  std::vector<array> fallback(const std::vector<array>& inputs) const override;
+  const char* name() const override { return "RoPE"; }
+  bool is_equivalent(const Primitive& other) const override {
+    return spec_ == static_cast<const Rope&>(other).spec_;
+  }
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
+    return {inputs[0].shape()};
+  }
+  const RopeSpec& spec() const { return spec_; }
+
+ private:
+  /** The rotation of x, or back, with the other inputs of `like`. */
+  array turned(const array& x, const std::vector<array>& like, bool back) const;
+
+  RopeSpec spec_;
+};
+
+/** What both backends walk: `groups` of rows share an offset, and in a group `shared` lists of
+ *  `length` rows share their angles. */
+struct RopeExtents {
+  size_t offset_axes;  // leading axes of x that the offset varies along
+  int64_t groups = 1, shared = 1, length, width;
+
+  RopeExtents(const array& x, const array& offset);
+};
+
+/** log2 of the ratio between neighbouring frequencies. */
+double rope_step(const RopeSpec& spec);
+
+}  // namespace mlx::core
