@@ -13,6 +13,8 @@
 
 namespace mlx::core {
 
+class FieldVisitor;
+
 class Primitive {
  public:
   explicit Primitive(Stream stream) : stream_(stream) {}
@@ -50,6 +52,12 @@ class Primitive {
 
   /** Whether the other one computes the same from the same inputs: same type and parameters. */
   virtual bool is_equivalent(const Primitive& /* other */) const { return false; }
+
+  /** Equal for equivalent primitives. */
+  virtual size_t hash() const;
+
+  /** Shows the parameters in their order; nothing where they are not known. */
+  virtual void visit_fields(FieldVisitor& /* visitor */) const {}
 
   /** Derivatives flow through the first so many inputs only. */
   virtual size_t differentiable_inputs(size_t inputs) const { return inputs; }

@@ -4,22 +4,19 @@
 #include <utility>
 #include <vector>
 
+#include "mlx/primitives/described.h"
 #include "mlx/primitives/rearrange.h"
 
 namespace mlx::core {
 
-/** start + i * step. Integer dtypes count in integers, from both truncated; the others are computed
- *  in double and rounded once. */
-class Arange : public BuiltinPrimitive {
+/** start + i * step, as often as the output's shape says. Integer dtypes count in integers, from
+ * both truncated; the others are computed in double and rounded once. */
+class Arange : public Described<Arange> {
  public:
-  Arange(Stream s, double start, double step) : BuiltinPrimitive(s), start_(start), step_(step) {}
+  Arange(Stream s, double start, double step) : Described(s), start_(start), step_(step) {}
   const char* name() const override { return "Arange"; }
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
-  bool is_equivalent(const Primitive& other) const override {
-    // The number of elements is the output's shape, which whoever compares nodes compares too.
-    auto o = same_type<Arange>(other);
-    return o && o->start_ == start_ && o->step_ == step_;
-  }
+  auto fields() const { return std::tie(start_, step_); }
   double start() const { return start_; }
   double step() const { return step_; }
 

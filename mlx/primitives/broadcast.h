@@ -4,18 +4,19 @@
 #include <utility>
 #include <vector>
 
+#include "mlx/primitives/described.h"
 #include "mlx/primitives/rearrange.h"
 
 namespace mlx::core {
 
 /** To a shape in which -1 stands for the extent that the input has there. */
-class Broadcast : public Rearrangement {
+class Broadcast : public Described<Broadcast, Rearrangement> {
  public:
-  Broadcast(Stream s, Shape shape) : Rearrangement(s), shape_(std::move(shape)) {}
+  Broadcast(Stream s, Shape shape) : Described(s), shape_(std::move(shape)) {}
   const char* name() const override { return "Broadcast"; }
   bool is_view() const override { return true; }
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(shape_); }
   array apply(const array& a) override;
   array apply_to_batch(const array& a) override;
   array transposed(const array& cotangent, const array& primal) override;

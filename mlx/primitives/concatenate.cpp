@@ -62,9 +62,4 @@ std::pair<std::vector<array>, std::vector<int>> Concatenate::vmap(const std::vec
   return {{concatenate(batched, axis_ + 1, stream())}, {0}};
 }
 
-bool Concatenate::is_equivalent(const Primitive& other) const {
-  auto o = same_type<Concatenate>(other);
-  return o && o->axis_ == axis_;
-}
-
 }  // namespace mlx::core

@@ -4,13 +4,14 @@
 #include <utility>
 #include <vector>
 
+#include "mlx/primitives/described.h"
 #include "mlx/primitives/rearrange.h"
 
 namespace mlx::core {
 
-class Concatenate : public BuiltinPrimitive {
+class Concatenate : public Described<Concatenate> {
  public:
-  Concatenate(Stream s, int axis) : BuiltinPrimitive(s), axis_(axis) {}
+  Concatenate(Stream s, int axis) : Described(s), axis_(axis) {}
   const char* name() const override { return "Concatenate"; }
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
@@ -20,7 +21,7 @@ class Concatenate : public BuiltinPrimitive {
                          const std::vector<int>& argnums) override;
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(axis_); }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
     return {joined(inputs, axis_)};
   }

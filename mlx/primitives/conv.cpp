@@ -102,11 +102,6 @@ std::vector<Shape> Convolution::output_shapes(const std::vector<array>& inputs) 
   return {output_shape(inputs[0].shape(), inputs[1].shape(), params_)};
 }
 
-bool Convolution::is_equivalent(const Primitive& other) const {
-  const auto* o = dynamic_cast<const Convolution*>(&other);
-  return o && o->params_ == params_;
-}
-
 std::vector<array> Convolution::jvp(const std::vector<array>& primals,
                                     const std::vector<array>& tangents,
                                     const std::vector<int>& argnums) {
@@ -166,11 +161,6 @@ std::vector<Shape> ConvolutionWeightGradient::output_shapes(const std::vector<ar
   out.insert(out.begin(), inputs[1].shape(-1));
   out.push_back(inputs[0].shape(-1) / params_.groups);
   return {out};
-}
-
-bool ConvolutionWeightGradient::is_equivalent(const Primitive& other) const {
-  const auto* o = dynamic_cast<const ConvolutionWeightGradient*>(&other);
-  return o && o->params_ == params_ && o->kernel_ == kernel_;
 }
 
 std::vector<array> ConvolutionWeightGradient::jvp(const std::vector<array>& primals,

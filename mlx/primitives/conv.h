@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "mlx/primitives.h"
+#include "mlx/primitives/described.h"
 
 namespace mlx::core {
 
@@ -18,17 +18,19 @@ struct ConvParams {
   int groups = 1;
   bool flip = false;
 
-  bool operator==(const ConvParams&) const = default;
+  auto fields() const {
+    return std::tie(stride, padding_lo, padding_hi, kernel_dilation, input_dilation, groups, flip);
+  }
 };
 
 /**
  * Inputs: input (n, spatial..., c) and weight (o, spatial..., c / groups). Output:
  * (n, spatial..., o).
  */
-class Convolution : public BuiltinPrimitive {
+class Convolution : public Described<Convolution> {
  public:
   explicit Convolution(Stream stream, ConvParams params)
-      : BuiltinPrimitive(stream), params_(std::move(params)) {}
+      : Described(stream), params_(std::move(params)) {}
 
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
@@ -39,10 +41,10 @@ class Convolution : public BuiltinPrimitive {
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
   const char* name() const override { return "Convolution"; }
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(params_); }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
 
-  const ConvParams& state() const { return params_; }
+  const ConvParams& params() const { return params_; }
 
   /** Throws std::invalid_argument where the padded input is smaller than the dilated kernel. */
   static Shape output_shape(const Shape& input, const Shape& weight, const ConvParams& params);
@@ -55,10 +57,10 @@ class Convolution : public BuiltinPrimitive {
  * Inputs: input (n, spatial..., c) and the output's cotangent (n, spatial..., o). Output: the
  * weight's cotangent (o, kernel..., c / groups) of the Convolution with the same parameters.
  */
-class ConvolutionWeightGradient : public BuiltinPrimitive {
+class ConvolutionWeightGradient : public Described<ConvolutionWeightGradient> {
  public:
   explicit ConvolutionWeightGradient(Stream stream, ConvParams params, Shape kernel)
-      : BuiltinPrimitive(stream), params_(std::move(params)), kernel_(std::move(kernel)) {}
+      : Described(stream), params_(std::move(params)), kernel_(std::move(kernel)) {}
 
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
@@ -69,10 +71,8 @@ class ConvolutionWeightGradient : public BuiltinPrimitive {
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
   const char* name() const override { return "ConvolutionWeightGradient"; }
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(params_, kernel_); }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
-
-  std::pair<ConvParams, Shape> state() const { return {params_, kernel_}; }
 
  private:
   array node(const array& input, const array& cotangent, int groups) const;

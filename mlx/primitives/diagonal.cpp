@@ -16,11 +16,6 @@ Shape Diagonal::without_last(const Shape& shape, int offset) {
   return out;
 }
 
-bool Diagonal::is_equivalent(const Primitive& other) const {
-  auto o = same_type<Diagonal>(other);
-  return o && o->offset_ == offset_;
-}
-
 array Diagonal::apply(const array& a) { return diagonal(a, offset_, -2, -1, stream()); }
 
 array Diagonal::transposed(const array& cotangent, const array& primal) {

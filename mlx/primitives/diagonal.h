@@ -4,18 +4,19 @@
 #include <utility>
 #include <vector>
 
+#include "mlx/primitives/described.h"
 #include "mlx/primitives/rearrange.h"
 
 namespace mlx::core {
 
 /** The diagonal of the last two axes, `offset` above the main one, as the last axis. */
-class Diagonal : public Rearrangement {
+class Diagonal : public Described<Diagonal, Rearrangement> {
  public:
-  Diagonal(Stream s, int offset) : Rearrangement(s), offset_(offset) {}
+  Diagonal(Stream s, int offset) : Described(s), offset_(offset) {}
   const char* name() const override { return "Diagonal"; }
   bool is_view() const override { return true; }
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(offset_); }
   array apply(const array& a) override;
   array apply_to_batch(const array& a) override { return apply(a); }
   array transposed(const array& cotangent, const array& primal) override;

@@ -70,11 +70,6 @@ std::pair<std::vector<array>, std::vector<int>> DynamicSlice::vmap(const std::ve
   return {{squeeze(out, 1, s)}, {0}};
 }
 
-bool DynamicSlice::is_equivalent(const Primitive& other) const {
-  auto o = same_type<DynamicSlice>(other);
-  return o && o->axes_ == axes_ && o->size_ == size_;
-}
-
 // ------------ DynamicSliceUpdate
 
 std::vector<array> DynamicSliceUpdate::vjp(const std::vector<array>& primals,
@@ -123,11 +118,6 @@ std::pair<std::vector<array>, std::vector<int>> DynamicSliceUpdate::vmap(
   indices.insert(indices.begin(), arange(batch, s));
   source_axes.insert(source_axes.begin(), 0);
   return {{scatter(source, indices, expand_dims(update, 1, s), source_axes, s)}, {0}};
-}
-
-bool DynamicSliceUpdate::is_equivalent(const Primitive& other) const {
-  auto o = same_type<DynamicSliceUpdate>(other);
-  return o && o->axes_ == axes_;
 }
 
 }  // namespace mlx::core

@@ -5,16 +5,16 @@
 #include <vector>
 
 #include "mlx/optable/elementwise.h"
-#include "mlx/primitives.h"
+#include "mlx/primitives/described.h"
 
 namespace mlx::core {
 
-class Elementwise : public BuiltinPrimitive {
+class Elementwise : public Described<Elementwise> {
  public:
   /** `result` is the dtype of the output. Inputs have the dtype that the op takes; their shapes
    *  broadcast to the output's. */
   Elementwise(Stream stream, ElementwiseOp op, Dtype result)
-      : BuiltinPrimitive(stream), op_(op), result_(result) {}
+      : Described(stream), op_(op), result_(result) {}
 
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
@@ -25,7 +25,7 @@ class Elementwise : public BuiltinPrimitive {
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
   const char* name() const override { return elementwise_info(op_).name; }
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(op_, result_); }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
 
   ElementwiseOp op() const { return op_; }

@@ -46,12 +46,6 @@ std::vector<Shape> FFT::output_shapes(const std::vector<array>& inputs) {
   return {out};
 }
 
-bool FFT::is_equivalent(const Primitive& other) const {
-  const auto* o = dynamic_cast<const FFT*>(&other);
-  return o && o->kind_ == kind_ && o->axis_ == axis_ && o->n_ == n_ && o->inverse_ == inverse_ &&
-         o->scale_ == scale_;
-}
-
 std::vector<array> FFT::jvp(const std::vector<array>&, const std::vector<array>& tangents,
                             const std::vector<int>&) {
   return {apply(tangents[0], kind_, axis_, n_, inverse_, scale_, stream())};

@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "mlx/primitives.h"
+#include "mlx/primitives/described.h"
 
 namespace mlx::core {
 
@@ -13,7 +13,7 @@ namespace mlx::core {
  * numbers for `from_half`. The input counts as padded with zeros or cut off to the length that the
  * transform takes: n, or n / 2 + 1 for `from_half`.
  */
-class FFT : public BuiltinPrimitive {
+class FFT : public Described<FFT> {
  public:
   enum class Kind {
     full,       // real or complex to complex
@@ -22,12 +22,7 @@ class FFT : public BuiltinPrimitive {
   };
 
   explicit FFT(Stream stream, Kind kind, int axis, int n, bool inverse, double scale)
-      : BuiltinPrimitive(stream),
-        kind_(kind),
-        axis_(axis),
-        n_(n),
-        inverse_(inverse),
-        scale_(scale) {}
+      : Described(stream), kind_(kind), axis_(axis), n_(n), inverse_(inverse), scale_(scale) {}
 
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
@@ -38,7 +33,7 @@ class FFT : public BuiltinPrimitive {
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
   const char* name() const override { return "FFT"; }
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(kind_, axis_, n_, inverse_, scale_); }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
 
   /** The node; `a` is real (float32, float64; not for from_half) or complex64. */

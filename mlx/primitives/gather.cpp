@@ -122,11 +122,6 @@ std::pair<std::vector<array>, std::vector<int>> Gather::vmap(const std::vector<a
   return {{squeeze(out, static_cast<int>(ndim), s)}, {0}};
 }
 
-bool Gather::is_equivalent(const Primitive& other) const {
-  auto o = same_type<Gather>(other);
-  return o && o->axes_ == axes_ && o->slice_sizes_ == slice_sizes_;
-}
-
 // ------------ GatherAxis
 
 std::vector<Shape> GatherAxis::output_shapes(const std::vector<array>& inputs) {
@@ -164,11 +159,6 @@ std::pair<std::vector<array>, std::vector<int>> GatherAxis::vmap(const std::vect
   array a = batch_first(inputs[0], axes[0], stream());
   array indices = batch_first(inputs[1], axes[1], stream());
   return {{take_along_axis(a, indices, axis_ + 1, stream())}, {0}};
-}
-
-bool GatherAxis::is_equivalent(const Primitive& other) const {
-  auto o = same_type<GatherAxis>(other);
-  return o && o->axis_ == axis_;
 }
 
 }  // namespace mlx::core

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "mlx/primitives/described.h"
 #include "mlx/primitives/rearrange.h"
 
 namespace mlx::core {
@@ -14,10 +15,10 @@ namespace mlx::core {
  * their shape followed by the shape of a slice, which begins at the indices (and at 0 elsewhere). A
  * slice size of -1 stands for the whole axis.
  */
-class Gather : public BuiltinPrimitive {
+class Gather : public Described<Gather> {
  public:
   Gather(Stream s, std::vector<int> axes, Shape slice_sizes)
-      : BuiltinPrimitive(s), axes_(std::move(axes)), slice_sizes_(std::move(slice_sizes)) {}
+      : Described(s), axes_(std::move(axes)), slice_sizes_(std::move(slice_sizes)) {}
   const char* name() const override { return "Gather"; }
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
@@ -27,7 +28,7 @@ class Gather : public BuiltinPrimitive {
                          const std::vector<int>& argnums) override;
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(axes_, slice_sizes_); }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
   const std::vector<int>& axes() const { return axes_; }
   /** The size of a slice of `a`. Throws std::invalid_argument when it does not fit. */
@@ -40,9 +41,9 @@ class Gather : public BuiltinPrimitive {
 
 /** Inputs: the array, and indices of its rank, whose other axes broadcast to its extents: along the
  *  axis, out[.., i, ..] = a[.., indices[.., i, ..], ..]. */
-class GatherAxis : public BuiltinPrimitive {
+class GatherAxis : public Described<GatherAxis> {
  public:
-  GatherAxis(Stream s, int axis) : BuiltinPrimitive(s), axis_(axis) {}
+  GatherAxis(Stream s, int axis) : Described(s), axis_(axis) {}
   const char* name() const override { return "GatherAxis"; }
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
@@ -52,7 +53,7 @@ class GatherAxis : public BuiltinPrimitive {
                          const std::vector<int>& argnums) override;
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(axis_); }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
   int axis() const { return axis_; }
 

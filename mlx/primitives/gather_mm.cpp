@@ -78,10 +78,6 @@ std::vector<Shape> GatherMM::output_shapes(const std::vector<array>& inputs) {
   return {out};
 }
 
-bool GatherMM::is_equivalent(const Primitive& other) const {
-  return dynamic_cast<const GatherMM*>(&other) != nullptr;
-}
-
 std::vector<array> GatherMM::jvp(const std::vector<array>& primals,
                                  const std::vector<array>& tangents,
                                  const std::vector<int>& argnums) {
@@ -142,10 +138,6 @@ std::vector<Shape> SegmentedMM::output_shapes(const std::vector<array>& inputs) 
   out.push_back(inputs[0].shape(0));
   out.push_back(inputs[1].shape(1));
   return {out};
-}
-
-bool SegmentedMM::is_equivalent(const Primitive& other) const {
-  return dynamic_cast<const SegmentedMM*>(&other) != nullptr;
 }
 
 std::vector<array> SegmentedMM::jvp(const std::vector<array>& primals,

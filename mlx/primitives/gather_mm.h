@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "mlx/primitives.h"
+#include "mlx/primitives/described.h"
 
 namespace mlx::core {
 
@@ -12,9 +12,9 @@ namespace mlx::core {
  * Inputs: a (..., m, k), b (..., k, n) and int64 indices into their flattened batches, both of the
  * output's batch shape. Output: (indices..., m, n).
  */
-class GatherMM : public BuiltinPrimitive {
+class GatherMM : public Described<GatherMM> {
  public:
-  using BuiltinPrimitive::BuiltinPrimitive;
+  using Described::Described;
 
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
@@ -25,7 +25,7 @@ class GatherMM : public BuiltinPrimitive {
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
   const char* name() const override { return "GatherMM"; }
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(); }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
 };
 
@@ -33,9 +33,9 @@ class GatherMM : public BuiltinPrimitive {
  * Inputs: a (m, k), b (k, n) and int64 segments (..., 2), each a range [begin, end) of k. Output:
  * (..., m, n), the product over each range. A range outside [0, k] raises std::out_of_range.
  */
-class SegmentedMM : public BuiltinPrimitive {
+class SegmentedMM : public Described<SegmentedMM> {
  public:
-  using BuiltinPrimitive::BuiltinPrimitive;
+  using Described::Described;
 
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
@@ -46,7 +46,7 @@ class SegmentedMM : public BuiltinPrimitive {
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
   const char* name() const override { return "SegmentedMM"; }
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(); }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
 };
 

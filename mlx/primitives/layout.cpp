@@ -53,11 +53,6 @@ Shape AsStrided::output_shape(const array& in) const {
   return shape_;
 }
 
-bool AsStrided::is_equivalent(const Primitive& other) const {
-  auto o = same_type<AsStrided>(other);
-  return o && o->shape_ == shape_ && o->strides_ == strides_ && o->offset_ == offset_;
-}
-
 array AsStrided::apply(const array& a) {
   return as_strided(a, shape_, strides_, offset_, stream());
 }
@@ -81,11 +76,6 @@ array AsStrided::transposed(const array& cotangent, const array& primal) {
 // ------------ Copy, Contiguous
 
 array Copy::apply(const array& a) { return copy(a, stream()); }
-
-bool Contiguous::is_equivalent(const Primitive& other) const {
-  auto o = same_type<Contiguous>(other);
-  return o && o->allow_col_major_ == allow_col_major_;
-}
 
 array Contiguous::apply(const array& a) { return contiguous(a, allow_col_major_, stream()); }
 
@@ -123,11 +113,6 @@ std::pair<std::vector<array>, std::vector<int>> View::vmap(const std::vector<arr
     return {{view(inputs[0], dtype_, stream())}, {-1}};
   }
   return {{view(moveaxis(inputs[0], axes[0], 0, stream()), dtype_, stream())}, {0}};
-}
-
-bool View::is_equivalent(const Primitive& other) const {
-  auto o = same_type<View>(other);
-  return o && o->dtype_ == dtype_;
 }
 
 std::vector<Shape> View::output_shapes(const std::vector<array>& inputs) {
@@ -205,11 +190,6 @@ std::pair<std::vector<array>, std::vector<int>> NumberOfElements::vmap(
     axis += axes[0] >= 0 && axis >= axes[0];
   }
   return {{number_of_elements(inputs[0], counted, inverted_, dtype_, stream())}, {-1}};
-}
-
-bool NumberOfElements::is_equivalent(const Primitive& other) const {
-  auto o = same_type<NumberOfElements>(other);
-  return o && o->axes_ == axes_ && o->inverted_ == inverted_ && o->dtype_ == dtype_;
 }
 
 }  // namespace mlx::core

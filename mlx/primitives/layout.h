@@ -5,18 +5,19 @@
 #include <utility>
 #include <vector>
 
+#include "mlx/primitives/described.h"
 #include "mlx/primitives/rearrange.h"
 
 namespace mlx::core {
 
 /** A view with given strides into the row-contiguous elements of the input. */
-class AsStrided : public Rearrangement {
+class AsStrided : public Described<AsStrided, Rearrangement> {
  public:
   AsStrided(Stream s, Shape shape, Strides strides, size_t offset)
-      : Rearrangement(s), shape_(std::move(shape)), strides_(std::move(strides)), offset_(offset) {}
+      : Described(s), shape_(std::move(shape)), strides_(std::move(strides)), offset_(offset) {}
   const char* name() const override { return "AsStrided"; }
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(shape_, strides_, offset_); }
   array apply(const array& a) override;
   array apply_to_batch(const array& a) override;
   array transposed(const array& cotangent, const array& primal) override;
@@ -35,12 +36,12 @@ class AsStrided : public Rearrangement {
 };
 
 /** Elements in memory of their own. */
-class Copy : public Rearrangement {
+class Copy : public Described<Copy, Rearrangement> {
  public:
-  using Rearrangement::Rearrangement;
+  using Described::Described;
   const char* name() const override { return "Copy"; }
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
-  bool is_equivalent(const Primitive& other) const override { return same_type<Copy>(other); }
+  auto fields() const { return std::tie(); }
   array apply(const array& a) override;
   array apply_to_batch(const array& a) override { return apply(a); }
   array transposed(const array& cotangent, const array&) override { return cotangent; }
@@ -48,13 +49,12 @@ class Copy : public Rearrangement {
 };
 
 /** Row-contiguous elements, or with allow_col_major in either order; no copy when they are. */
-class Contiguous : public Rearrangement {
+class Contiguous : public Described<Contiguous, Rearrangement> {
  public:
-  Contiguous(Stream s, bool allow_col_major)
-      : Rearrangement(s), allow_col_major_(allow_col_major) {}
+  Contiguous(Stream s, bool allow_col_major) : Described(s), allow_col_major_(allow_col_major) {}
   const char* name() const override { return "Contiguous"; }
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(allow_col_major_); }
   array apply(const array& a) override;
   array apply_to_batch(const array& a) override { return apply(a); }
   array transposed(const array& cotangent, const array&) override { return cotangent; }
@@ -66,9 +66,9 @@ class Contiguous : public Rearrangement {
 };
 
 /** The same bytes as another dtype; the last axis shrinks or grows with the size of an element. */
-class View : public BuiltinPrimitive {
+class View : public Described<View> {
  public:
-  View(Stream s, Dtype dtype) : BuiltinPrimitive(s), dtype_(dtype) {}
+  View(Stream s, Dtype dtype) : Described(s), dtype_(dtype) {}
   const char* name() const override { return "View"; }
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
@@ -78,7 +78,7 @@ class View : public BuiltinPrimitive {
                          const std::vector<int>& argnums) override;
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(dtype_); }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
   Dtype dtype() const { return dtype_; }
 
@@ -89,9 +89,9 @@ class View : public BuiltinPrimitive {
 };
 
 /** The input, through which no derivative passes. */
-class StopGradient : public BuiltinPrimitive {
+class StopGradient : public Described<StopGradient> {
  public:
-  using BuiltinPrimitive::BuiltinPrimitive;
+  using Described::Described;
   const char* name() const override { return "StopGradient"; }
   bool is_view() const override { return true; }
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
@@ -102,19 +102,18 @@ class StopGradient : public BuiltinPrimitive {
                          const std::vector<int>& argnums) override;
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
-  bool is_equivalent(const Primitive& other) const override {
-    return same_type<StopGradient>(other);
-  }
+  auto fields() const { return std::tie(); }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
     return {inputs[0].shape()};
   }
 };
 
 /** The first inputs, one for each output, not before the remaining ones have been computed. */
-class Depends : public BuiltinPrimitive {
+class Depends : public Described<Depends> {
  public:
-  Depends(Stream s, size_t outputs) : BuiltinPrimitive(s), outputs_(outputs) {}
+  Depends(Stream s, size_t outputs) : Described(s), outputs_(outputs) {}
   const char* name() const override { return "Depends"; }
+  auto fields() const { return std::tie(outputs_); }
   bool is_view() const override { return true; }
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
@@ -131,10 +130,10 @@ class Depends : public BuiltinPrimitive {
 
 /** The product of some extents, as a scalar: known only from the shape, so it stays right when a
  *  graph is run again with other shapes. */
-class NumberOfElements : public BuiltinPrimitive {
+class NumberOfElements : public Described<NumberOfElements> {
  public:
   NumberOfElements(Stream s, std::vector<int> axes, bool inverted, Dtype dtype)
-      : BuiltinPrimitive(s), axes_(std::move(axes)), inverted_(inverted), dtype_(dtype) {}
+      : Described(s), axes_(std::move(axes)), inverted_(inverted), dtype_(dtype) {}
   const char* name() const override { return "NumberOfElements"; }
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
@@ -144,7 +143,7 @@ class NumberOfElements : public BuiltinPrimitive {
                          const std::vector<int>& argnums) override;
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(axes_, inverted_, dtype_); }
   std::vector<Shape> output_shapes(const std::vector<array>&) override { return {Shape{}}; }
 
  private:

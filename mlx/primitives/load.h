@@ -6,23 +6,23 @@
 #include <vector>
 
 #include "mlx/io/load.h"
-#include "mlx/primitives.h"
+#include "mlx/primitives/described.h"
 
 namespace mlx::core {
 
 /** No inputs; the output's elements in row-major order, from byte `offset` of the reader. */
-class Load : public BuiltinPrimitive {
+class Load : public Described<Load> {
  public:
   explicit Load(Stream stream, std::shared_ptr<io::Reader> reader, size_t offset,
                 bool swap_endianness = false)
-      : BuiltinPrimitive(stream),
+      : Described(stream),
         reader_(std::move(reader)),
         offset_(offset),
         swap_endianness_(swap_endianness) {}
 
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   const char* name() const override { return "Load"; }
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(reader_, offset_, swap_endianness_); }
 
  private:
   std::shared_ptr<io::Reader> reader_;

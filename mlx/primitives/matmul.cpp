@@ -59,10 +59,6 @@ std::vector<Shape> Matmul::output_shapes(const std::vector<array>& inputs) {
   return {matmul_shape(inputs[0].shape(), inputs[1].shape())};
 }
 
-bool Matmul::is_equivalent(const Primitive& other) const {
-  return dynamic_cast<const Matmul*>(&other) != nullptr;
-}
-
 std::vector<array> Matmul::jvp(const std::vector<array>& primals,
                                const std::vector<array>& tangents,
                                const std::vector<int>& argnums) {
@@ -93,11 +89,6 @@ std::pair<std::vector<array>, std::vector<int>> Matmul::vmap(const std::vector<a
 
 std::vector<Shape> AddMM::output_shapes(const std::vector<array>& inputs) {
   return {matmul_shape(inputs[0].shape(), inputs[1].shape())};
-}
-
-bool AddMM::is_equivalent(const Primitive& other) const {
-  const auto* o = dynamic_cast<const AddMM*>(&other);
-  return o && o->alpha_ == alpha_ && o->beta_ == beta_;
 }
 
 std::vector<array> AddMM::jvp(const std::vector<array>& primals, const std::vector<array>& tangents,

@@ -5,15 +5,15 @@
 #include <utility>
 #include <vector>
 
-#include "mlx/primitives.h"
+#include "mlx/primitives/described.h"
 #include "mlx/utils.h"
 
 namespace mlx::core {
 
 /** a (..., m, k) times b (..., k, n), the leading axes broadcast: (..., m, n). */
-class Matmul : public BuiltinPrimitive {
+class Matmul : public Described<Matmul> {
  public:
-  using BuiltinPrimitive::BuiltinPrimitive;
+  using Described::Described;
 
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
@@ -24,15 +24,15 @@ class Matmul : public BuiltinPrimitive {
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
   const char* name() const override { return "Matmul"; }
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(); }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
 };
 
 /** alpha * a b + beta * c for inputs (a, b, c); c broadcasts to the shape of the product. */
-class AddMM : public BuiltinPrimitive {
+class AddMM : public Described<AddMM> {
  public:
   explicit AddMM(Stream stream, float alpha, float beta)
-      : BuiltinPrimitive(stream), alpha_(alpha), beta_(beta) {}
+      : Described(stream), alpha_(alpha), beta_(beta) {}
 
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
@@ -43,10 +43,8 @@ class AddMM : public BuiltinPrimitive {
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
   const char* name() const override { return "AddMM"; }
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(alpha_, beta_); }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
-
-  std::pair<float, float> state() const { return {alpha_, beta_}; }
 
  private:
   float alpha_;

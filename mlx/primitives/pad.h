@@ -4,15 +4,16 @@
 #include <utility>
 #include <vector>
 
+#include "mlx/primitives/described.h"
 #include "mlx/primitives/rearrange.h"
 
 namespace mlx::core {
 
 /** Inputs: the array, and a scalar of its dtype. Padding has an entry for each axis. */
-class Pad : public BuiltinPrimitive {
+class Pad : public Described<Pad> {
  public:
   Pad(Stream s, Shape low, Shape high)
-      : BuiltinPrimitive(s), low_(std::move(low)), high_(std::move(high)) {}
+      : Described(s), low_(std::move(low)), high_(std::move(high)) {}
   const char* name() const override { return "Pad"; }
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
@@ -22,7 +23,7 @@ class Pad : public BuiltinPrimitive {
                          const std::vector<int>& argnums) override;
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(low_, high_); }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
     return {padded(inputs[0].shape(), low_, high_)};
   }

@@ -13,11 +13,6 @@ std::vector<Shape> RandomBits::output_shapes(const std::vector<array>& inputs) {
   return {out};
 }
 
-bool RandomBits::is_equivalent(const Primitive& other) const {
-  const auto* o = dynamic_cast<const RandomBits*>(&other);
-  return o && o->shape_ == shape_ && o->width_ == width_;
-}
-
 std::vector<array> RandomBits::jvp(const std::vector<array>& primals, const std::vector<array>&,
                                    const std::vector<int>&) {
   return {zeros(output_shapes(primals)[0], dtype_of(width_), stream())};

@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "mlx/primitives.h"
+#include "mlx/primitives/described.h"
 
 namespace mlx::core {
 
@@ -12,10 +12,10 @@ namespace mlx::core {
  * Bits made from keys. Input: uint32 of shape (..., 2). Output: for each key an array of the given
  * shape of unsigned integers `width` bytes wide, so (..., shape).
  */
-class RandomBits : public BuiltinPrimitive {
+class RandomBits : public Described<RandomBits> {
  public:
   explicit RandomBits(Stream stream, Shape shape, int width)
-      : BuiltinPrimitive(stream), shape_(std::move(shape)), width_(width) {}
+      : Described(stream), shape_(std::move(shape)), width_(width) {}
 
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
 
@@ -29,13 +29,11 @@ class RandomBits : public BuiltinPrimitive {
                                                        const std::vector<int>& axes) override;
 
   const char* name() const override { return "RandomBits"; }
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(shape_, width_); }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
 
   /** The dtype of bits `width` bytes wide: uint8, uint16 or uint32. */
   static Dtype dtype_of(int width);
-
-  std::pair<Shape, int> state() const { return {shape_, width_}; }
 
  private:
   Shape shape_;

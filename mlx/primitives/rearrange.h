@@ -2,7 +2,6 @@
 // goes through the same op, and a batch is one more axis.
 #pragma once
 
-#include <typeinfo>
 #include <utility>
 #include <vector>
 
@@ -31,12 +30,6 @@ class Rearrangement : public BuiltinPrimitive {
                                                        const std::vector<int>& axes) override;
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
 };
-
-/** The other primitive as a T when it is exactly one, else null. */
-template <typename T>
-const T* same_type(const Primitive& other) {
-  return typeid(other) == typeid(T) ? static_cast<const T*>(&other) : nullptr;
-}
 
 /** The batch axis of `a` moved to the front; with axis -1 (no batch) a new one of extent 1. */
 array batch_first(const array& a, int axis, Stream s);

@@ -163,11 +163,6 @@ std::pair<std::vector<array>, std::vector<int>> Reduce::vmap(const std::vector<a
   return {{out}, {reduced_batch_axis(reduce_axes, keepdims_, axes[0])}};
 }
 
-bool Reduce::is_equivalent(const Primitive& other) const {
-  const auto& r = static_cast<const Reduce&>(other);
-  return op_ == r.op_ && axes_ == r.axes_ && keepdims_ == r.keepdims_ && ddof_ == r.ddof_;
-}
-
 std::vector<Shape> Reduce::output_shapes(const std::vector<array>& inputs) {
   return {reduced_shape(inputs[0].shape(), axes_, keepdims_)};
 }
@@ -188,11 +183,6 @@ std::pair<std::vector<array>, std::vector<int>> ArgReduce::vmap(const std::vecto
   array out(reduced_shape(inputs[0].shape(), {axis}, keepdims_), uint32,
             std::make_shared<ArgReduce>(stream(), kind_, axis, keepdims_), {inputs[0]});
   return {{out}, {reduced_batch_axis({axis}, keepdims_, axes[0])}};
-}
-
-bool ArgReduce::is_equivalent(const Primitive& other) const {
-  const auto& r = static_cast<const ArgReduce&>(other);
-  return kind_ == r.kind_ && axis_ == r.axis_ && keepdims_ == r.keepdims_;
 }
 
 std::vector<Shape> ArgReduce::output_shapes(const std::vector<array>& inputs) {

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "mlx/primitives.h"
+#include "mlx/primitives/described.h"
 
 namespace mlx::core {
 
@@ -20,14 +20,10 @@ Shape reduced_shape(const Shape& shape, const std::vector<int>& axes, bool keepd
  * Reduces the sorted `axes` of one input. Sums of floats add blocks of 4096 values in many lanes
  * of float and the blocks in double: |error| <= 40 * 2^-24 * sum |x|, whatever the length.
  */
-class Reduce : public BuiltinPrimitive {
+class Reduce : public Described<Reduce> {
  public:
   Reduce(Stream stream, ReduceOp op, std::vector<int> axes, bool keepdims, int ddof = 0)
-      : BuiltinPrimitive(stream),
-        op_(op),
-        axes_(std::move(axes)),
-        keepdims_(keepdims),
-        ddof_(ddof) {}
+      : Described(stream), op_(op), axes_(std::move(axes)), keepdims_(keepdims), ddof_(ddof) {}
 
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
@@ -38,7 +34,7 @@ class Reduce : public BuiltinPrimitive {
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
   const char* name() const override;
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(op_, axes_, keepdims_, ddof_); }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
 
   ReduceOp op() const { return op_; }
@@ -58,12 +54,12 @@ class Reduce : public BuiltinPrimitive {
 };
 
 /** Position (uint32) of the first maximum or minimum along one axis; NaN counts as the extremum. */
-class ArgReduce : public BuiltinPrimitive {
+class ArgReduce : public Described<ArgReduce> {
  public:
   enum Kind : uint8_t { ArgMin, ArgMax };
 
   ArgReduce(Stream stream, Kind kind, int axis, bool keepdims)
-      : BuiltinPrimitive(stream), kind_(kind), axis_(axis), keepdims_(keepdims) {}
+      : Described(stream), kind_(kind), axis_(axis), keepdims_(keepdims) {}
 
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
@@ -74,7 +70,7 @@ class ArgReduce : public BuiltinPrimitive {
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
   const char* name() const override { return kind_ == ArgMax ? "ArgMax" : "ArgMin"; }
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(kind_, axis_, keepdims_); }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
 
   Kind kind() const { return kind_; }

@@ -131,9 +131,4 @@ std::pair<std::vector<array>, std::vector<int>> Scan::vmap(const std::vector<arr
   return {{out}, axes};
 }
 
-bool Scan::is_equivalent(const Primitive& other) const {
-  const auto& s = static_cast<const Scan&>(other);
-  return op_ == s.op_ && axis_ == s.axis_ && reverse_ == s.reverse_ && inclusive_ == s.inclusive_;
-}
-
 }  // namespace mlx::core

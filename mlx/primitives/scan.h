@@ -1,7 +1,7 @@
 // Running folds along one axis: cumsum, cumprod, cummax, cummin, logcumsumexp.
 #pragma once
 
-#include "mlx/primitives.h"
+#include "mlx/primitives/described.h"
 
 namespace mlx::core {
 
@@ -12,10 +12,10 @@ enum class ScanOp : uint8_t { Sum, Prod, Max, Min, LogAddExp };
  * itself is left out and the first result is the identity. Max and Min are inclusive only. The
  * result has the dtype of the input; half types compute in float32.
  */
-class Scan : public BuiltinPrimitive {
+class Scan : public Described<Scan> {
  public:
   Scan(Stream stream, ScanOp op, int axis, bool reverse, bool inclusive)
-      : BuiltinPrimitive(stream), op_(op), axis_(axis), reverse_(reverse), inclusive_(inclusive) {}
+      : Described(stream), op_(op), axis_(axis), reverse_(reverse), inclusive_(inclusive) {}
 
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
@@ -26,7 +26,7 @@ class Scan : public BuiltinPrimitive {
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
   const char* name() const override;
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(op_, axis_, reverse_, inclusive_); }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
     return {inputs[0].shape()};
   }

@@ -234,11 +234,6 @@ std::pair<std::vector<array>, std::vector<int>> Scatter::vmap(const std::vector<
   return {{scatter_node(mode_, a, indices, updates, scatter_axes, s)}, {0}};
 }
 
-bool Scatter::is_equivalent(const Primitive& other) const {
-  auto o = same_type<Scatter>(other);
-  return o && o->mode_ == mode_ && o->axes_ == axes_;
-}
-
 // ------------ ScatterAxis
 
 std::vector<Shape> ScatterAxis::output_shapes(const std::vector<array>& inputs) {
@@ -280,11 +275,6 @@ std::pair<std::vector<array>, std::vector<int>> ScatterAxis::vmap(const std::vec
   }
   return {{axis_positions(batched[1], axis_ + 1, stream()).scatter(mode_, batched[0], batched[2])},
           {0}};
-}
-
-bool ScatterAxis::is_equivalent(const Primitive& other) const {
-  auto o = same_type<ScatterAxis>(other);
-  return o && o->mode_ == mode_ && o->axis_ == axis_;
 }
 
 }  // namespace mlx::core

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "mlx/primitives/described.h"
 #include "mlx/primitives/slice.h"
 
 namespace mlx::core {
@@ -13,10 +14,10 @@ namespace mlx::core {
  * Inputs: the array, an index array for each of `axes` (which broadcast together), and updates of
  * the indices' shape followed by the shape of a slice of the array.
  */
-class Scatter : public BuiltinPrimitive {
+class Scatter : public Described<Scatter> {
  public:
   Scatter(Stream s, UpdateMode mode, std::vector<int> axes)
-      : BuiltinPrimitive(s), mode_(mode), axes_(std::move(axes)) {}
+      : Described(s), mode_(mode), axes_(std::move(axes)) {}
   const char* name() const override { return "Scatter"; }
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
@@ -26,7 +27,7 @@ class Scatter : public BuiltinPrimitive {
                          const std::vector<int>& argnums) override;
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(mode_, axes_); }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
   UpdateMode mode() const { return mode_; }
   const std::vector<int>& axes() const { return axes_; }
@@ -39,10 +40,9 @@ class Scatter : public BuiltinPrimitive {
 /** Inputs: the array, updates of its rank and of its extents but for the axis, and indices that
  *  broadcast to the updates:
  *  out[.., indices[.., i, ..], ..] = mode(.., updates[.., i, ..]). */
-class ScatterAxis : public BuiltinPrimitive {
+class ScatterAxis : public Described<ScatterAxis> {
  public:
-  ScatterAxis(Stream s, UpdateMode mode, int axis)
-      : BuiltinPrimitive(s), mode_(mode), axis_(axis) {}
+  ScatterAxis(Stream s, UpdateMode mode, int axis) : Described(s), mode_(mode), axis_(axis) {}
   const char* name() const override { return "ScatterAxis"; }
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
@@ -52,7 +52,7 @@ class ScatterAxis : public BuiltinPrimitive {
                          const std::vector<int>& argnums) override;
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(mode_, axis_); }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
   UpdateMode mode() const { return mode_; }
   int axis() const { return axis_; }

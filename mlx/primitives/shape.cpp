@@ -66,11 +66,6 @@ Shape Reshape::resolve(const array& in, Shape shape) {
   return shape;
 }
 
-bool Reshape::is_equivalent(const Primitive& other) const {
-  auto o = same_type<Reshape>(other);
-  return o && o->shape_ == shape_;
-}
-
 array Reshape::apply(const array& a) { return reshape(a, shape_, stream()); }
 
 array Reshape::apply_to_batch(const array& a) {
@@ -88,11 +83,6 @@ Shape Flatten::merged(const Shape& shape, int start, int end) {
   out.push_back(checked_extent("flatten", product, shape));
   out.insert(out.end(), shape.begin() + end + 1, shape.end());
   return out;
-}
-
-bool Flatten::is_equivalent(const Primitive& other) const {
-  auto o = same_type<Flatten>(other);
-  return o && o->axes() == axes();
 }
 
 array Flatten::apply(const array& a) { return flatten(a, start_, end_, stream()); }
@@ -118,11 +108,6 @@ Shape Unflatten::cut(const Shape& in, int axis, Shape shape) {
   return out;
 }
 
-bool Unflatten::is_equivalent(const Primitive& other) const {
-  auto o = same_type<Unflatten>(other);
-  return o && o->axis_ == axis_ && o->shape_ == shape_;
-}
-
 array Unflatten::apply(const array& a) { return unflatten(a, axis_, shape_, stream()); }
 array Unflatten::apply_to_batch(const array& a) {
   return unflatten(a, axis_ + 1, shape_, stream());
@@ -143,11 +128,6 @@ Shape Squeeze::without(const Shape& shape, const std::vector<int>& axes) {
   return out;
 }
 
-bool Squeeze::is_equivalent(const Primitive& other) const {
-  auto o = same_type<Squeeze>(other);
-  return o && o->axes_ == axes_;
-}
-
 array Squeeze::apply(const array& a) { return squeeze(a, axes_, stream()); }
 array Squeeze::apply_to_batch(const array& a) { return squeeze(a, shifted(axes_), stream()); }
 
@@ -159,11 +139,6 @@ Shape ExpandDims::with(const Shape& shape, const std::vector<int>& axes) {
     out.insert(out.begin() + axis, 1);
   }
   return out;
-}
-
-bool ExpandDims::is_equivalent(const Primitive& other) const {
-  auto o = same_type<ExpandDims>(other);
-  return o && o->axes_ == axes_;
 }
 
 array ExpandDims::apply(const array& a) { return expand_dims(a, axes_, stream()); }

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "mlx/primitives/described.h"
 #include "mlx/primitives/rearrange.h"
 
 namespace mlx::core {
@@ -17,11 +18,11 @@ class Reshaping : public Rearrangement {
   array transposed(const array& cotangent, const array& primal) override;
 };
 
-class Reshape : public Reshaping {
+class Reshape : public Described<Reshape, Reshaping> {
  public:
-  Reshape(Stream s, Shape shape) : Reshaping(s), shape_(std::move(shape)) {}
+  Reshape(Stream s, Shape shape) : Described(s), shape_(std::move(shape)) {}
   const char* name() const override { return "Reshape"; }
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(shape_); }
   array apply(const array& a) override;
   array apply_to_batch(const array& a) override;
   Shape output_shape(const array& in) const override { return resolve(in, shape_); }
@@ -35,11 +36,11 @@ class Reshape : public Reshaping {
 };
 
 /** Merges the axes from start to end, both included. */
-class Flatten : public Reshaping {
+class Flatten : public Described<Flatten, Reshaping> {
  public:
-  Flatten(Stream s, int start, int end) : Reshaping(s), start_(start), end_(end) {}
+  Flatten(Stream s, int start, int end) : Described(s), start_(start), end_(end) {}
   const char* name() const override { return "Flatten"; }
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(start_, end_); }
   array apply(const array& a) override;
   array apply_to_batch(const array& a) override;
   Shape output_shape(const array& in) const override { return merged(in.shape(), start_, end_); }
@@ -53,13 +54,13 @@ class Flatten : public Reshaping {
 };
 
 /** Splits one axis into several; -1 stands for the extent that remains. */
-class Unflatten : public Reshaping {
+class Unflatten : public Described<Unflatten, Reshaping> {
  public:
   Unflatten(Stream s, int axis, Shape shape)
-      : Reshaping(s), axis_(axis), shape_(std::move(shape)) {}
+      : Described(s), axis_(axis), shape_(std::move(shape)) {}
   const char* name() const override { return "Unflatten"; }
   bool is_view() const override { return true; }
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(axis_, shape_); }
   array apply(const array& a) override;
   array apply_to_batch(const array& a) override;
   Shape output_shape(const array& in) const override { return cut(in.shape(), axis_, shape_); }
@@ -74,12 +75,12 @@ class Unflatten : public Reshaping {
 };
 
 /** Drops axes of extent 1. Axes are sorted and not negative. */
-class Squeeze : public Reshaping {
+class Squeeze : public Described<Squeeze, Reshaping> {
  public:
-  Squeeze(Stream s, std::vector<int> axes) : Reshaping(s), axes_(std::move(axes)) {}
+  Squeeze(Stream s, std::vector<int> axes) : Described(s), axes_(std::move(axes)) {}
   const char* name() const override { return "Squeeze"; }
   bool is_view() const override { return true; }
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(axes_); }
   array apply(const array& a) override;
   array apply_to_batch(const array& a) override;
   Shape output_shape(const array& in) const override { return without(in.shape(), axes_); }
@@ -92,12 +93,12 @@ class Squeeze : public Reshaping {
 };
 
 /** Inserts axes of extent 1; positions are those in the output, sorted and not negative. */
-class ExpandDims : public Reshaping {
+class ExpandDims : public Described<ExpandDims, Reshaping> {
  public:
-  ExpandDims(Stream s, std::vector<int> axes) : Reshaping(s), axes_(std::move(axes)) {}
+  ExpandDims(Stream s, std::vector<int> axes) : Described(s), axes_(std::move(axes)) {}
   const char* name() const override { return "ExpandDims"; }
   bool is_view() const override { return true; }
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(axes_); }
   array apply(const array& a) override;
   array apply_to_batch(const array& a) override;
   Shape output_shape(const array& in) const override { return with(in.shape(), axes_); }

@@ -43,11 +43,6 @@ const char* update_mode_name(UpdateMode mode) {
 
 // ------------ Slice
 
-bool Slice::is_equivalent(const Primitive& other) const {
-  auto o = same_type<Slice>(other);
-  return o && o->spec_ == spec_;
-}
-
 array Slice::apply(const array& a) {
   return slice(a, spec_.start, spec_.stop, spec_.step, stream());
 }
@@ -172,11 +167,6 @@ std::vector<Shape> SliceUpdate::output_shapes(const std::vector<array>& inputs) 
   return {inputs[0].shape()};
 }
 
-bool SliceUpdate::is_equivalent(const Primitive& other) const {
-  auto o = same_type<SliceUpdate>(other);
-  return o && o->mode_ == mode_ && o->spec_ == spec_;
-}
-
 // ------------ Split
 
 std::vector<std::pair<int, int>> Split::ranges(const Shape& in) const {
@@ -253,11 +243,6 @@ std::pair<std::vector<array>, std::vector<int>> Split::vmap(const std::vector<ar
   auto parts = apply(moveaxis(inputs[0], axes[0], 0, stream()), axis_ + 1);
   std::vector<int> first(parts.size(), 0);
   return {std::move(parts), std::move(first)};
-}
-
-bool Split::is_equivalent(const Primitive& other) const {
-  auto o = same_type<Split>(other);
-  return o && o->axis_ == axis_ && o->indices_ == indices_ && o->parts_ == parts_;
 }
 
 }  // namespace mlx::core

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "mlx/primitives/described.h"
 #include "mlx/primitives/rearrange.h"
 
 namespace mlx::core {
@@ -15,9 +16,7 @@ struct SliceSpec {
   Shape stop;
   Shape step;
 
-  bool operator==(const SliceSpec& other) const {
-    return start == other.start && stop == other.stop && step == other.step;
-  }
+  auto fields() const { return std::tie(start, stop, step); }
   /** First element of each axis of `in`, in [0, extent], and the shape of the slice. */
   std::pair<Shape, Shape> resolve(const Shape& in) const;
   /** Where the slice of an evaluated array starts and how it walks, in elements of the array. */
@@ -31,13 +30,13 @@ enum class UpdateMode { Replace, Sum, Prod, Max, Min };
 
 const char* update_mode_name(UpdateMode mode);
 
-class Slice : public Rearrangement {
+class Slice : public Described<Slice, Rearrangement> {
  public:
-  Slice(Stream s, SliceSpec spec) : Rearrangement(s), spec_(std::move(spec)) {}
+  Slice(Stream s, SliceSpec spec) : Described(s), spec_(std::move(spec)) {}
   const char* name() const override { return "Slice"; }
   bool is_view() const override { return true; }
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(spec_); }
   array apply(const array& a) override;
   array apply_to_batch(const array& a) override;
   array transposed(const array& cotangent, const array& primal) override;
@@ -49,10 +48,10 @@ class Slice : public Rearrangement {
 };
 
 /** Inputs: source, and an update of the slice's shape and the source's dtype. */
-class SliceUpdate : public BuiltinPrimitive {
+class SliceUpdate : public Described<SliceUpdate> {
  public:
   SliceUpdate(Stream s, UpdateMode mode, SliceSpec spec)
-      : BuiltinPrimitive(s), mode_(mode), spec_(std::move(spec)) {}
+      : Described(s), mode_(mode), spec_(std::move(spec)) {}
   const char* name() const override { return "SliceUpdate"; }
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
@@ -62,7 +61,7 @@ class SliceUpdate : public BuiltinPrimitive {
                          const std::vector<int>& argnums) override;
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(mode_, spec_); }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
   UpdateMode mode() const { return mode_; }
   const SliceSpec& spec() const { return spec_; }
@@ -80,10 +79,10 @@ class SliceUpdate : public BuiltinPrimitive {
 };
 
 /** Inputs: source, and the start along `axes` (integers; other axes start at 0). */
-class DynamicSlice : public BuiltinPrimitive {
+class DynamicSlice : public Described<DynamicSlice> {
  public:
   DynamicSlice(Stream s, std::vector<int> axes, Shape size)
-      : BuiltinPrimitive(s), axes_(std::move(axes)), size_(std::move(size)) {}
+      : Described(s), axes_(std::move(axes)), size_(std::move(size)) {}
   const char* name() const override { return "DynamicSlice"; }
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
@@ -93,7 +92,7 @@ class DynamicSlice : public BuiltinPrimitive {
                          const std::vector<int>& argnums) override;
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(axes_, size_); }
   std::vector<Shape> output_shapes(const std::vector<array>&) override { return {size_}; }
   const std::vector<int>& axes() const { return axes_; }
 
@@ -103,10 +102,9 @@ class DynamicSlice : public BuiltinPrimitive {
 };
 
 /** Inputs: source, update, and the start along `axes`. */
-class DynamicSliceUpdate : public BuiltinPrimitive {
+class DynamicSliceUpdate : public Described<DynamicSliceUpdate> {
  public:
-  DynamicSliceUpdate(Stream s, std::vector<int> axes)
-      : BuiltinPrimitive(s), axes_(std::move(axes)) {}
+  DynamicSliceUpdate(Stream s, std::vector<int> axes) : Described(s), axes_(std::move(axes)) {}
   const char* name() const override { return "DynamicSliceUpdate"; }
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
@@ -116,7 +114,7 @@ class DynamicSliceUpdate : public BuiltinPrimitive {
                          const std::vector<int>& argnums) override;
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(axes_); }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
     return {inputs[0].shape()};
   }
@@ -130,11 +128,11 @@ class DynamicSliceUpdate : public BuiltinPrimitive {
 };
 
 /** Cuts one axis before each of `indices` (which count from 0, ascending), or into equal parts. */
-class Split : public BuiltinPrimitive {
+class Split : public Described<Split> {
  public:
   /** Boundaries inside [0, extent], or with `parts` > 0 that many equal ones. */
   Split(Stream s, int axis, Shape indices, int parts)
-      : BuiltinPrimitive(s), axis_(axis), indices_(std::move(indices)), parts_(parts) {}
+      : Described(s), axis_(axis), indices_(std::move(indices)), parts_(parts) {}
   const char* name() const override { return "Split"; }
   bool is_view() const override { return true; }
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
@@ -145,7 +143,7 @@ class Split : public BuiltinPrimitive {
                          const std::vector<int>& argnums) override;
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(axis_, indices_, parts_); }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
 
   /** [begin, end) of each part along the axis of a shape. */

@@ -38,18 +38,9 @@ array Sort::apply(const array& x, bool positions) const {
                std::make_shared<Sort>(stream(), positions), {x});
 }
 
-bool Sort::is_equivalent(const Primitive& other) const {
-  return positions_ == static_cast<const Sort&>(other).positions_;
-}
-
 array Partition::apply(const array& x, bool positions) const {
   return array(x.shape(), positions ? uint32 : x.dtype(),
                std::make_shared<Partition>(stream(), positions, kth_), {x});
-}
-
-bool Partition::is_equivalent(const Primitive& other) const {
-  const auto& p = static_cast<const Partition&>(other);
-  return positions_ == p.positions_ && kth_ == p.kth_;
 }
 
 std::vector<array> SearchSorted::vjp(const std::vector<array>& primals, const std::vector<array>&,
@@ -82,10 +73,6 @@ std::pair<std::vector<array>, std::vector<int>> SearchSorted::vmap(const std::ve
   return {{stack(results, 0, s)}, {0}};
 }
 
-bool SearchSorted::is_equivalent(const Primitive& other) const {
-  return right_ == static_cast<const SearchSorted&>(other).right_;
-}
-
 std::vector<array> Unique::vjp(const std::vector<array>& primals, const std::vector<array>&,
                                const std::vector<int>&, const std::vector<array>&) {
   return {zeros_like(primals[0], stream())};
@@ -109,10 +96,6 @@ std::pair<std::vector<array>, std::vector<int>> Unique::vmap(const std::vector<a
     for (int k = 0; k < 3; k++) results[k].push_back(outs[k]);
   }
   return {{stack(results[0], 0, s), stack(results[1], 0, s), stack(results[2], 0, s)}, {0, 0, 0}};
-}
-
-bool Unique::is_equivalent(const Primitive& other) const {
-  return size_ == static_cast<const Unique&>(other).size_;
 }
 
 std::vector<Shape> Unique::output_shapes(const std::vector<array>& inputs) {

@@ -3,7 +3,7 @@
 // part first, -0 equal to 0 wherever positions are asked for.
 #pragma once
 
-#include "mlx/primitives.h"
+#include "mlx/primitives/described.h"
 
 namespace mlx::core {
 
@@ -33,25 +33,24 @@ class OrderPrimitive : public BuiltinPrimitive {
 };
 
 /** Stable ascending sort. */
-class Sort : public OrderPrimitive {
+class Sort : public Described<Sort, OrderPrimitive> {
  public:
-  using OrderPrimitive::OrderPrimitive;
+  using Described::Described;
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   const char* name() const override { return positions_ ? "ArgSort" : "Sort"; }
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(positions_); }
 
  protected:
   array apply(const array& x, bool positions) const override;
 };
 
 /** Puts the kth smallest (0 <= kth < extent) in its sorted place between smaller and larger. */
-class Partition : public OrderPrimitive {
+class Partition : public Described<Partition, OrderPrimitive> {
  public:
-  Partition(Stream stream, bool positions, int kth)
-      : OrderPrimitive(stream, positions), kth_(kth) {}
+  Partition(Stream stream, bool positions, int kth) : Described(stream, positions), kth_(kth) {}
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   const char* name() const override { return positions_ ? "ArgPartition" : "Partition"; }
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(positions_, kth_); }
   int kth() const { return kth_; }
 
  protected:
@@ -62,9 +61,9 @@ class Partition : public OrderPrimitive {
 };
 
 /** For each value the number of elements of a sorted 1-D sequence before it (uint32). */
-class SearchSorted : public BuiltinPrimitive {
+class SearchSorted : public Described<SearchSorted> {
  public:
-  SearchSorted(Stream stream, bool right) : BuiltinPrimitive(stream), right_(right) {}
+  SearchSorted(Stream stream, bool right) : Described(stream), right_(right) {}
 
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
@@ -75,7 +74,7 @@ class SearchSorted : public BuiltinPrimitive {
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
   const char* name() const override { return "SearchSorted"; }
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(right_); }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
     return {inputs[1].shape()};
   }
@@ -90,9 +89,9 @@ class SearchSorted : public BuiltinPrimitive {
  * (uint32), the number of its distinct value for each element (uint32), and counts (int32). Slots
  * without a value repeat the first position and have count 0.
  */
-class Unique : public BuiltinPrimitive {
+class Unique : public Described<Unique> {
  public:
-  Unique(Stream stream, int size) : BuiltinPrimitive(stream), size_(size) {}
+  Unique(Stream stream, int size) : Described(stream), size_(size) {}
 
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
@@ -103,7 +102,7 @@ class Unique : public BuiltinPrimitive {
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
   const char* name() const override { return "Unique"; }
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(size_); }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
   int size() const { return size_; }
 

@@ -6,14 +6,14 @@
 #include <utility>
 #include <vector>
 
-#include "mlx/primitives.h"
+#include "mlx/primitives/described.h"
 
 namespace mlx::core {
 
 /** Another node with the same value, so that a trace can tell its argument from the original. */
-class Identity : public BuiltinPrimitive {
+class Identity : public Described<Identity> {
  public:
-  using BuiltinPrimitive::BuiltinPrimitive;
+  using Described::Described;
 
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
@@ -24,7 +24,7 @@ class Identity : public BuiltinPrimitive {
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
   const char* name() const override { return "Identity"; }
-  bool is_equivalent(const Primitive&) const override { return true; }
+  auto fields() const { return std::tie(); }
   bool is_view() const override { return true; }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
 };

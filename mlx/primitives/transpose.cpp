@@ -13,11 +13,6 @@ Shape Transpose::permuted(const Shape& shape, const std::vector<int>& axes) {
   return out;
 }
 
-bool Transpose::is_equivalent(const Primitive& other) const {
-  auto o = same_type<Transpose>(other);
-  return o && o->axes_ == axes_;
-}
-
 array Transpose::apply(const array& a) { return transpose(a, axes_, stream()); }
 
 array Transpose::apply_to_batch(const array& a) {

@@ -4,18 +4,19 @@
 #include <utility>
 #include <vector>
 
+#include "mlx/primitives/described.h"
 #include "mlx/primitives/rearrange.h"
 
 namespace mlx::core {
 
 /** Axis i of the output is axis axes[i] of the input. */
-class Transpose : public Rearrangement {
+class Transpose : public Described<Transpose, Rearrangement> {
  public:
-  Transpose(Stream s, std::vector<int> axes) : Rearrangement(s), axes_(std::move(axes)) {}
+  Transpose(Stream s, std::vector<int> axes) : Described(s), axes_(std::move(axes)) {}
   const char* name() const override { return "Transpose"; }
   bool is_view() const override { return true; }
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(axes_); }
   array apply(const array& a) override;
   array apply_to_batch(const array& a) override;
   array transposed(const array& cotangent, const array& primal) override;

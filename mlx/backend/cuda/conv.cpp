@@ -58,7 +58,7 @@ void eval_conv(Convolution& primitive, const std::vector<array>& inputs,
                std::vector<array>& outputs) {
   array& out = outputs[0];
   const Stream& s = primitive.stream();
-  const ConvParams& params = primitive.state();
+  const ConvParams& params = primitive.params();
   allocate_output(out, s);
   if (out.size() == 0) {
     return;
@@ -82,7 +82,7 @@ void eval_weight_gradient(ConvolutionWeightGradient& primitive, const std::vecto
                           std::vector<array>& outputs) {
   array& out = outputs[0];
   const Stream& s = primitive.stream();
-  auto [params, kernel] = primitive.state();
+  auto [params, kernel] = primitive.fields();
   allocate_output(out, s);
   if (out.size() == 0) {
     return;

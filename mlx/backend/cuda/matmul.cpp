@@ -145,7 +145,7 @@ void place(const array& c, float factor, array& out, const Stream& s) {
 bool run_addmm(const AddMM& primitive, const std::vector<array>& inputs, array& out, bool rectified,
                const Stream& s) {
   const array& c = inputs[2];
-  auto [alpha, beta] = primitive.state();
+  auto [alpha, beta] = primitive.fields();
   if (inputs[0].shape(-1) == 0 || out.size() == 0) {
     place(c, beta, out, s);
     return !rectified;
