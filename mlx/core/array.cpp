@@ -280,6 +280,7 @@ void array::copy_shared_buffer(const array& other, const Strides& strides, Flags
 }
 
 void array::copy_shared_buffer(const array& other) {
+  internal_check(shape() == other.shape(), "a layout can only be shared by arrays of one shape");
   copy_shared_buffer(other, other.strides(), other.flags(), other.data_size());
 }
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "mlx/core/errors.h"
+
 namespace mlx::core {
 
 namespace {
@@ -182,9 +184,18 @@ void share_view(const array& in, array& out, const Strides& strides, int64_t off
 
 bool can_donate(const array& in, const array& out) {
   // A buffer with a deleter is memory that somebody lent: it is read, never written.
-  return in.is_donatable() && !in.data_shared_ptr()->deleter && !in.buffer().device_memory() &&
-         in.itemsize() == out.itemsize() && in.size() == out.size() && in.flags().contiguous &&
-         in.data_size() == in.size();
+  return in.is_donatable() && !in.data_shared_ptr()->deleter && in.itemsize() == out.itemsize() &&
+         in.size() == out.size() && in.flags().contiguous && in.data_size() == in.size() &&
+         (in.flags().row_contiguous || in.shape() == out.shape());
+}
+
+void donate(const array& in, array& out) {
+  internal_check(can_donate(in, out), "donate: the buffer cannot become that of the output");
+  if (in.flags().row_contiguous) {
+    share_view(in, out, row_contiguous_strides(out.shape()));
+  } else {
+    out.copy_shared_buffer(in);
+  }
 }
 
 }  // namespace mlx::core

@@ -64,8 +64,12 @@ std::optional<Strides> view_strides(const array& in, size_t itemsize);
  *  first one of `in`, with these strides. */
 void share_view(const array& in, array& out, const Strides& strides, int64_t offset = 0);
 
-/** Whether `out` may take over the host buffer of `in`: same size of element, no gaps, nobody else.
- */
+/** Whether the buffer of `in` may become that of `out`: nobody else holds it, elements of one size
+ *  fill it, and they are in row-major order unless the shapes are equal. */
 bool can_donate(const array& in, const array& out);
+
+/** Makes that so. What is handed over is memory alone: the layout is made from the shape of `out`,
+ *  row-major, or the order of `in` where the shapes are equal and it has another. */
+void donate(const array& in, array& out);
 
 }  // namespace mlx::core

@@ -14,9 +14,7 @@ constexpr int64_t kElementsPerTask = 1 << 15;
 }
 
 void take_over(const array& source, array& out) {
-  if (can_donate(source, out)) {
-    out.copy_shared_buffer(source);
-  } else {
+  if (!write_over(source, out)) {
     copy(source, out);
   }
 }

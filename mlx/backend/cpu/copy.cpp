@@ -253,6 +253,14 @@ array contiguous(const array& a) {
   return out;
 }
 
+bool write_over(const array& in, array& out) {
+  if (!can_donate(in, out) || in.buffer().device_memory()) {
+    return false;
+  }
+  donate(in, out);
+  return true;
+}
+
 void fill(array& dst, const void* value) {
   copy_strided(value, Strides(dst.ndim(), 0), dst.data<char>(), dst.strides(), dst.shape(),
                dst.itemsize());

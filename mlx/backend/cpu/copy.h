@@ -19,6 +19,10 @@ void copy_strided(const void* src, const Strides& src_strides, void* dst,
 /** The array itself if it is row contiguous, else a row-contiguous copy. */
 array contiguous(const array& a);
 
+/** Lets `out` take over the buffer of `in`, if that is host memory which nobody else needs. Its
+ *  layout is row-major, or the order of `in` where the shapes are equal and it has another. */
+bool write_over(const array& in, array& out);
+
 /** Writes one element's bytes `value` to every element of `dst`, which has data. */
 void fill(array& dst, const void* value);
 

@@ -2,6 +2,7 @@
 #include "mlx/primitives/layout.h"
 
 #include "mlx/backend/common/layout.h"
+#include "mlx/backend/cpu/combine.h"
 #include "mlx/backend/cpu/copy.h"
 
 namespace mlx::core {
@@ -11,11 +12,7 @@ void AsStrided::eval_cpu(const std::vector<array>& inputs, std::vector<array>& o
 }
 
 void Copy::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
-  if (can_donate(inputs[0], outputs[0])) {
-    outputs[0].copy_shared_buffer(inputs[0]);
-  } else {
-    cpu::copy(inputs[0], outputs[0]);
-  }
+  cpu::take_over(inputs[0], outputs[0]);
 }
 
 void Contiguous::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {

@@ -2,6 +2,7 @@
 #include "mlx/primitives/matmul.h"
 
 #include "mlx/backend/common/layout.h"
+#include "mlx/backend/cpu/copy.h"
 #include "mlx/backend/cpu/gemm/gemm.h"
 
 namespace mlx::core {
@@ -43,9 +44,7 @@ bool fold_batch_into_rows(cpu::Gemm& g, const cpu::BatchAxis& axis) {
 
 void multiply_matrices(const array& a, const array& b, const array* c, float alpha, float beta,
                        array& out) {
-  if (c && can_donate(*c, out) && c->flags().row_contiguous) {
-    out.copy_shared_buffer(*c);
-  } else {
+  if (!c || !c->flags().row_contiguous || !cpu::write_over(*c, out)) {
     out.set_data(allocator::malloc(out.nbytes()));
   }
   if (out.size() == 0) {

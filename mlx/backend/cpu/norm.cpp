@@ -133,9 +133,7 @@ std::vector<array> contiguous_inputs(const std::vector<array>& inputs) {
 
 void Norm::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
   array& out = outputs[0];
-  if (inputs[0].flags().row_contiguous && can_donate(inputs[0], out)) {
-    out.copy_shared_buffer(inputs[0]);
-  } else {
+  if (!inputs[0].flags().row_contiguous || !write_over(inputs[0], out)) {
     out.set_data(allocator::malloc(out.nbytes()));
   }
   if (out.size() == 0) {

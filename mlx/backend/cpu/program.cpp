@@ -221,9 +221,7 @@ class Run {
     for (size_t i = 0; i < inputs_.size(); ++i) {
       if (operands_[i].step == 0 || plan_.last_read[i] > made_by) continue;
       const array& in = *inputs_[i];
-      if (!can_donate(in, out) || in.shape() != out.shape()) continue;
-      out.copy_shared_buffer(in);
-      return true;
+      if (in.shape() == out.shape() && write_over(in, out)) return true;
     }
     return false;
   }

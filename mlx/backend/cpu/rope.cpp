@@ -131,9 +131,7 @@ void Rope::eval_cpu(const std::vector<array>& inputs, std::vector<array>& output
     return;
   }
   bool in_rows = inputs[0].strides(-1) == 1;
-  if (in_rows && can_donate(inputs[0], out)) {
-    out.copy_shared_buffer(inputs[0]);
-  } else {
+  if (!in_rows || !cpu::write_over(inputs[0], out)) {
     out.set_data(allocator::malloc(out.nbytes()));
   }
   array x = in_rows ? inputs[0] : contiguous(inputs[0]);

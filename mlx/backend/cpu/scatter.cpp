@@ -140,10 +140,8 @@ void run_scatter(const Work& work, bool slices_disjoint, int64_t target_span) {
 void Scatter::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
   const array &a = inputs[0], &updates = inputs.back();
   array& out = outputs[0];
-  bool in_place = can_donate(a, out);
-  if (in_place) {
-    out.copy_shared_buffer(a);
-  } else {
+  bool in_place = cpu::write_over(a, out);
+  if (!in_place) {
     out.set_data(allocator::malloc(out.nbytes()));
   }
   std::vector<array> indices(inputs.begin() + 1, inputs.end() - 1);

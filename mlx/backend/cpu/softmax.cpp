@@ -125,9 +125,7 @@ void run_jacobian(const SoftmaxKernel<T>& kernel, const array& y, const array& d
 
 void SoftmaxJacobian::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
   array& out = outputs[0];
-  if (inputs[1].flags().row_contiguous && can_donate(inputs[1], out)) {
-    out.copy_shared_buffer(inputs[1]);
-  } else {
+  if (!inputs[1].flags().row_contiguous || !write_over(inputs[1], out)) {
     out.set_data(allocator::malloc(out.nbytes()));
   }
   if (out.size() == 0) {
@@ -145,16 +143,13 @@ void SoftmaxJacobian::eval_cpu(const std::vector<array>& inputs, std::vector<arr
 
 void Softmax::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
   array& out = outputs[0];
-  bool in_place = inputs[0].flags().row_contiguous && can_donate(inputs[0], out);
-  array in = contiguous(inputs[0]);
-  if (in_place) {
-    out.copy_shared_buffer(inputs[0]);
-  } else {
+  if (!inputs[0].flags().row_contiguous || !write_over(inputs[0], out)) {
     out.set_data(allocator::malloc(out.nbytes()));
   }
   if (out.size() == 0) {
     return;
   }
+  array in = contiguous(inputs[0]);
   Extents extents(in.shape(), first_, last_);
   if (in.dtype() == float64) {
     run(softmax_table().f64, in, out, extents);

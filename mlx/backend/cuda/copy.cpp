@@ -241,20 +241,14 @@ array contiguous(const array& a, const Stream& s) {
 }
 
 array contiguous_for(const array& in, array& out, const Stream& s) {
-  bool in_place = in.flags().row_contiguous && can_write_over(in, out);
-  array dense = contiguous(in, s);
-  if (in_place) {
-    write_over(in, out, s);
-  } else {
+  if (!in.flags().row_contiguous || !write_over(in, out, s)) {
     allocate_output(out, s);
   }
-  return dense;
+  return contiguous(in, s);
 }
 
 void take_over(const array& source, array& out, const Stream& s) {
-  if (can_write_over(source, out)) {
-    write_over(source, out, s);
-  } else {
+  if (!write_over(source, out, s)) {
     copy(source, out, s);
   }
 }

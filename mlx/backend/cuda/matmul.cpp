@@ -160,9 +160,7 @@ bool run_addmm(const AddMM& primitive, const std::vector<array>& inputs, array& 
     allocate_output(out, s);
     return multiply(inputs[0], inputs[1], {alpha, 0.0f, input_address(c, s), rectified}, out, s);
   }
-  if (c.flags().row_contiguous && can_write_over(c, out) && c.shape() == out.shape()) {
-    write_over(c, out, s);
-  } else {
+  if (!c.flags().row_contiguous || !write_over(c, out, s)) {
     place(c.flags().row_contiguous ? c : contiguous(c, s), 1.0f, out, s);
   }
   return multiply(inputs[0], inputs[1], {alpha, beta, nullptr, rectified}, out, s);

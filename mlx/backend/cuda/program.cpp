@@ -173,8 +173,7 @@ class Run {
     for (size_t i = 0; i < inputs_.size(); i++) {
       const array& in = *inputs_[i];
       if (variant_.inputs[i] == ProgramVariant::in_order && in.shape() == out.shape() &&
-          can_write_over(in, out)) {
-        write_over(in, out, stream_);
+          write_over(in, out, stream_)) {
         return true;
       }
     }

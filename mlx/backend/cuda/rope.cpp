@@ -111,9 +111,7 @@ void eval_rope(Rope& primitive, const std::vector<array>& inputs, std::vector<ar
   const Stream& s = primitive.stream();
   bool in_rows = inputs[0].strides(-1) == 1;
   bool few_axes = inputs[0].flags().row_contiguous || out.ndim() <= 2 + kernels::rope_rank;
-  if (in_rows && few_axes && can_write_over(inputs[0], out)) {
-    write_over(inputs[0], out, s);
-  } else {
+  if (!in_rows || !few_axes || !write_over(inputs[0], out, s)) {
     allocate_output(out, s);
   }
   if (out.size() == 0) {

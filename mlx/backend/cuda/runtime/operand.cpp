@@ -104,16 +104,15 @@ void* output_address(array& a) {
 
 bool is_host_scalar(const array& a) { return a.size() == 1 && !a.buffer().device_memory(); }
 
-bool can_write_over(const array& in, const array& out) {
-  return in.is_donatable() && in.buffer().device_memory() && in.itemsize() == out.itemsize() &&
-         in.size() == out.size() && in.flags().contiguous && in.data_size() == in.size();
-}
-
-void write_over(const array& in, array& out, const Stream& s) {
+bool write_over(const array& in, array& out, const Stream& s) {
+  if (!can_donate(in, out) || !in.buffer().device_memory()) {
+    return false;
+  }
   auto* block = static_cast<Block*>(in.buffer().device_memory());
   block->drop_host_copies();
   block->used_on(s);
-  out.copy_shared_buffer(in);
+  donate(in, out);
+  return true;
 }
 
 }  // namespace mlx::core::cuda

@@ -16,10 +16,9 @@ void* output_address(array& a);
 /** Whether `a` has one element in host memory, which kernels take by value. */
 bool is_host_scalar(const array& a);
 
-/** Whether an op may write its result over `in`: nobody else holds it, and it has no gaps. */
-bool can_write_over(const array& in, const array& out);
-
-/** Makes `out` the new owner of the buffer of `in`, for work on `s`. */
-void write_over(const array& in, array& out, const Stream& s);
+/** Lets `out` take over the buffer of `in` for work on `s`, if that is device memory which nobody
+ *  else needs. Its layout is row-major, or the order of `in` where the shapes are equal and it has
+ *  another. */
+bool write_over(const array& in, array& out, const Stream& s);
 
 }  // namespace mlx::core::cuda
