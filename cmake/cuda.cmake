@@ -23,9 +23,10 @@ add_custom_command(OUTPUT ${mlx_embedded}
   COMMENT "Embedding the kernel headers" VERBATIM)
 
 add_library(mlx_cuda SHARED ${mlx_cuda_sources} ${mlx_embedded})
-target_link_libraries(mlx_cuda PRIVATE mlx CUDA::cudart_static CUDA::nvrtc CUDA::cublasLt)
+target_link_libraries(mlx_cuda PRIVATE mlx CUDA::cudart_static)
 target_compile_options(mlx_cuda PRIVATE ${MLX_WARNINGS})
-# cuDNN is opened at run time; only its headers are needed here, and none means it is never used.
+# Libraries of CUDA are opened at run time, when they are first needed, so looking for a GPU loads
+# none. Only their headers are used here; without those of cuDNN it is never used.
 find_path(MLX_CUDNN_INCLUDE_DIR cudnn_graph.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
 if(MLX_CUDNN_INCLUDE_DIR)
   target_include_directories(mlx_cuda SYSTEM PRIVATE ${MLX_CUDNN_INCLUDE_DIR})

@@ -3,6 +3,7 @@
 #include "mlx/backend/backend.h"
 
 #include <dlfcn.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -24,10 +25,23 @@ std::filesystem::path library_folder() {
   return std::filesystem::path(info.dli_fname ? info.dli_fname : "").parent_path();
 }
 
+/** Files by which a driver offers its devices, on Linux itself and in its guise under Windows. */
+bool has_device_file() {
+  for (const char* file : {"/dev/nvidiactl", "/dev/dxg"}) {
+    if (access(file, F_OK) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
 Found find_gpu_backend() {
   auto path = library_folder() / "libmlx_cuda.so";
   if (!std::filesystem::exists(path)) {
     return {nullptr, "this installation has no GPU backend."};
+  }
+  if (!has_device_file()) {  // a look that costs nothing, before anything is loaded
+    return {nullptr, "no GPU was found: no NVIDIA driver offers one."};
   }
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library) {

@@ -1,14 +1,13 @@
 // From source text to kernels: NVRTC, then the runtime's library loader.
 #include "mlx/backend/cuda/jit.h"
 
-#include <nvrtc.h>
-
 #include <mutex>
 #include <unordered_map>
 #include <vector>
 
 #include "mlx/backend/cuda/embedded.h"
 #include "mlx/backend/cuda/jit_cache.h"
+#include "mlx/backend/cuda/jit_library.h"
 #include "mlx/core/errors.h"
 #include "mlx/version.h"
 
@@ -23,7 +22,7 @@ void check_compiler(nvrtcResult code, const char* what) {
   if (code != NVRTC_SUCCESS) {
     throw std::runtime_error(error_message(OpScope::current(),
                                            "The run-time compiler failed while ", what, ": ",
-                                           nvrtcGetErrorString(code), "."));
+                                           JitLibrary::instance().error_string(code), "."));
   }
 }
 
@@ -36,9 +35,7 @@ std::string architecture_of(int device) {
 /** What the machine code depends on besides its own text. */
 const std::string& common_text() {
   static const auto* text = [] {
-    int major = 0, minor = 0;
-    nvrtcVersion(&major, &minor);
-    auto* all = new std::string(std::to_string(major) + "." + std::to_string(minor) + " ");
+    auto* all = new std::string(std::to_string(CUDART_VERSION) + " ");
     *all += version();
     for (const char* option : options) {
       *all += option;
@@ -74,32 +71,33 @@ Kernel load(const std::string& code, const char* name) {
 }  // namespace
 
 std::string compile_source(const std::string& source, const std::string& architecture) {
+  const auto& compiler = JitLibrary::instance();
   std::vector<const char*> names, texts;
   for (int i = 0; i < embedded_header_count; i++) {
     names.push_back(embedded_headers[i].name);
     texts.push_back(embedded_headers[i].text);
   }
   nvrtcProgram program;
-  check_compiler(nvrtcCreateProgram(&program, source.c_str(), "kernel.cu", embedded_header_count,
-                                    texts.data(), names.data()),
+  check_compiler(compiler.create(&program, source.c_str(), "kernel.cu", embedded_header_count,
+                                 texts.data(), names.data()),
                  "starting");
   std::string target = "--gpu-architecture=" + architecture;
   std::vector<const char*> all(std::begin(options), std::end(options));
   all.push_back(target.c_str());
-  nvrtcResult result = nvrtcCompileProgram(program, static_cast<int>(all.size()), all.data());
+  nvrtcResult result = compiler.compile(program, static_cast<int>(all.size()), all.data());
   size_t size = 0;
   if (result != NVRTC_SUCCESS) {
-    nvrtcGetProgramLogSize(program, &size);
+    compiler.log_size(program, &size);
     std::string log(size, '\0');
-    nvrtcGetProgramLog(program, log.data());
-    nvrtcDestroyProgram(&program);
+    compiler.log(program, log.data());
+    compiler.destroy(&program);
     throw std::runtime_error(
         error_message(OpScope::current(), "A kernel does not compile: ", log, "\n", source));
   }
-  nvrtcGetCUBINSize(program, &size);
+  compiler.cubin_size(program, &size);
   std::string code(size, '\0');
-  result = nvrtcGetCUBIN(program, code.data());
-  nvrtcDestroyProgram(&program);
+  result = compiler.cubin(program, code.data());
+  compiler.destroy(&program);
   check_compiler(result, "writing machine code");
   return code;
 }

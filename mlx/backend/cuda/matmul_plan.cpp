@@ -2,14 +2,13 @@
 // over transposed: out' = b' a'.
 #include "mlx/backend/cuda/matmul_plan.h"
 
-#include <cublasLt.h>
-
 #include <array>
 #include <cstdlib>
 #include <map>
 #include <memory>
 #include <mutex>
 
+#include "mlx/backend/cuda/matmul_library.h"
 #include "mlx/backend/cuda/product.h"
 #include "mlx/backend/cuda/runtime/allocator.h"
 #include "mlx/backend/cuda/runtime/streams.h"
@@ -22,20 +21,22 @@ namespace {
 constexpr size_t workspace_bytes = size_t{32} << 20;
 constexpr size_t most_plans = 4096;
 
+const MatmulLibrary& library() { return MatmulLibrary::instance(); }
+
 void check_cublas(cublasStatus_t code, const char* what) {
   if (code != CUBLAS_STATUS_SUCCESS) {
     throw std::runtime_error(error_message(OpScope::current(), "cuBLASLt failed while ", what, ": ",
-                                           cublasLtGetStatusString(code), "."));
+                                           library().status_string(code), "."));
   }
 }
 
-cublasLtHandle_t library() {
-  static cublasLtHandle_t handle = [] {
+cublasLtHandle_t handle() {
+  static cublasLtHandle_t opened = [] {
     cublasLtHandle_t made;
-    check_cublas(cublasLtCreate(&made), "starting");
+    check_cublas(library().create(&made), "starting");
     return made;
   }();
-  return handle;
+  return opened;
 }
 
 struct Types {
@@ -111,29 +112,29 @@ struct Plan {
   Plan(const Plan&) = delete;
   Plan& operator=(const Plan&) = delete;
   ~Plan() {
-    cublasLtMatmulDescDestroy(product);
+    library().destroy_product(product);
     for (auto matrix : {a, b, out}) {
-      cublasLtMatrixLayoutDestroy(matrix);
+      library().destroy_layout(matrix);
     }
   }
 };
 
 template <typename T>
 void set(cublasLtMatmulDesc_t description, cublasLtMatmulDescAttributes_t name, const T& value) {
-  check_cublas(cublasLtMatmulDescSetAttribute(description, name, &value, sizeof(value)),
+  check_cublas(library().set_product(description, name, &value, sizeof(value)),
                "describing a product");
 }
 
 cublasLtMatrixLayout_t layout(cudaDataType_t type, int64_t rows, int64_t columns, int64_t stride,
                               int64_t batch, int64_t batch_stride) {
   cublasLtMatrixLayout_t made;
-  check_cublas(cublasLtMatrixLayoutCreate(&made, type, static_cast<uint64_t>(rows),
-                                          static_cast<uint64_t>(columns), stride),
+  check_cublas(library().create_layout(&made, type, static_cast<uint64_t>(rows),
+                                       static_cast<uint64_t>(columns), stride),
                "describing a matrix");
   auto count = static_cast<int32_t>(batch);
-  cublasLtMatrixLayoutSetAttribute(made, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count, sizeof(count));
-  cublasLtMatrixLayoutSetAttribute(made, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &batch_stride,
-                                   sizeof(batch_stride));
+  library().set_layout(made, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count, sizeof(count));
+  library().set_layout(made, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &batch_stride,
+                       sizeof(batch_stride));
   return made;
 }
 
@@ -147,9 +148,9 @@ cublasLtMatrixLayout_t operand_layout(const MatrixOperand& x, cudaDataType_t typ
 /** Returns false if there is none. */
 bool choose_algorithm(Plan& plan, const Product& p) {
   cublasLtMatmulPreference_t preference;
-  check_cublas(cublasLtMatmulPreferenceCreate(&preference), "choosing an algorithm");
+  check_cublas(library().create_preference(&preference), "choosing an algorithm");
   auto prefer = [&](cublasLtMatmulPreferenceAttributes_t name, auto value) {
-    cublasLtMatmulPreferenceSetAttribute(preference, name, &value, sizeof(value));
+    library().set_preference(preference, name, &value, sizeof(value));
   };
   prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace_bytes);
   prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment(p.b.data));
@@ -158,9 +159,9 @@ bool choose_algorithm(Plan& plan, const Product& p) {
   prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment(p.out));
   cublasLtMatmulHeuristicResult_t found{};
   int count = 0;
-  auto code = cublasLtMatmulAlgoGetHeuristic(library(), plan.product, plan.b, plan.a, plan.out,
-                                             plan.out, preference, 1, &found, &count);
-  cublasLtMatmulPreferenceDestroy(preference);
+  auto code = library().choose_algorithm(handle(), plan.product, plan.b, plan.a, plan.out, plan.out,
+                                         preference, 1, &found, &count);
+  library().destroy_preference(preference);
   if (code != CUBLAS_STATUS_NOT_SUPPORTED) {
     check_cublas(code, "choosing an algorithm");
   }
@@ -177,7 +178,7 @@ cublasLtEpilogue_t epilogue_of(bool bias, bool rectified) {
 
 void make_plan(Plan& plan, const Product& p) {
   Types types = types_of(p.dtype);
-  check_cublas(cublasLtMatmulDescCreate(&plan.product, types.compute, types.scale),
+  check_cublas(library().create_product(&plan.product, types.compute, types.scale),
                "describing a product");
   // The first operand of the transposed product is b'.
   set(plan.product, CUBLASLT_MATMUL_DESC_TRANSA, p.b.transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
@@ -235,9 +236,9 @@ bool run_product(const Product& p, const Stream& s) {
   const void* alpha = is_wide ? static_cast<const void*>(&wide[0]) : complex[0];
   const void* beta = is_wide ? static_cast<const void*>(&wide[1]) : complex[1];
   enqueue(s, [&](cudaStream_t stream) {
-    check_cublas(cublasLtMatmul(library(), plan.product, alpha, p.b.data, plan.b, p.a.data, plan.a,
-                                beta, p.out, plan.out, p.out, plan.out, &plan.algorithm,
-                                workspace.get(), workspace_bytes, stream),
+    check_cublas(library().matmul(handle(), plan.product, alpha, p.b.data, plan.b, p.a.data, plan.a,
+                                  beta, p.out, plan.out, p.out, plan.out, &plan.algorithm,
+                                  workspace.get(), workspace_bytes, stream),
                  "multiplying");
   });
   return plan.rectified || !p.rectified;

@@ -1,0 +1,23 @@
+// NVRTC, opened when the first kernel has to be compiled: kernels that the cache holds need none.
+#pragma once
+
+#include <nvrtc.h>
+
+namespace mlx::core::cuda {
+
+/** The functions of NVRTC that are used. */
+struct JitLibrary {
+  decltype(&nvrtcCreateProgram) create;
+  decltype(&nvrtcDestroyProgram) destroy;
+  decltype(&nvrtcCompileProgram) compile;
+  decltype(&nvrtcGetCUBIN) cubin;
+  decltype(&nvrtcGetCUBINSize) cubin_size;
+  decltype(&nvrtcGetErrorString) error_string;
+  decltype(&nvrtcGetProgramLog) log;
+  decltype(&nvrtcGetProgramLogSize) log_size;
+
+  /** Throws std::runtime_error where NVRTC is not installed. */
+  static const JitLibrary& instance();
+};
+
+}  // namespace mlx::core::cuda
