@@ -13,6 +13,7 @@
 
 namespace mlx::core {
 
+class FallbackPrimitive;
 class FieldVisitor;
 
 class Primitive {
@@ -61,6 +62,9 @@ class Primitive {
 
   /** Derivatives flow through the first so many inputs only. */
   virtual size_t differentiable_inputs(size_t inputs) const { return inputs; }
+
+  /** The primitive as one that plain ops can stand for, or nullptr. */
+  virtual const FallbackPrimitive* plain_form() const { return nullptr; }
 
   /** The outputs' shapes for other inputs, for shapeless compile and export. */
   virtual std::vector<Shape> output_shapes(const std::vector<array>& inputs);

@@ -63,6 +63,10 @@ const Found& gpu() {
 
 Backend* gpu_backend() { return gpu().backend; }
 
+const StepRules& step_rules(const Device& d) {
+  return d.type == Device::cpu ? cpu_step_rules() : *gpu_backend();
+}
+
 std::string unavailable_reason(const Device& d) {
   if (d.type == Device::gpu && !gpu_backend()) {
     return gpu().why_not;

@@ -10,16 +10,45 @@
 
 #include "mlx/array.h"
 #include "mlx/core/memory_pool.h"
+#include "mlx/core/program.h"
 #include "mlx/device.h"
 #include "mlx/event.h"
 #include "mlx/primitives.h"
 
 namespace mlx::core {
 
-class Backend {
+/**
+ * What planning asks a backend before it puts steps together. Answers may depend on types, dtypes
+ * and programs, but not on shapes or parameters of primitives: a plan serves all graphs of one
+ * structure. Only `supports` is asked anew for each graph.
+ */
+class StepRules {
  public:
-  virtual ~Backend() = default;
+  virtual ~StepRules() = default;
 
+  /** Whether the backend runs this node; if not, its plain form takes its place. Asked for
+   *  primitives that have one. */
+  virtual bool supports(const Primitive& primitive, const std::vector<array>& inputs) const = 0;
+
+  /** Whether `root` can run with the program in front of its first input, which is the program's
+   * last output. With `keeps`, the program's outputs are stored as well. */
+  virtual bool fuses_prologue(const Primitive& root, const Program& program, bool keeps) const = 0;
+
+  /** Whether `root` can run with the program behind it, whose input 0 is the root's result. `zeros`
+   *  tells which inputs are scalars known to be 0. */
+  virtual bool fuses_epilogue(const Primitive& root, const Program& program,
+                              const std::vector<bool>& zeros) const = 0;
+
+  /** Whether programs can make the random words that they read. */
+  virtual bool makes_words_in_programs() const = 0;
+};
+
+/** The rules of a device's backend. */
+const StepRules& step_rules(const Device& d);
+const StepRules& cpu_step_rules();
+
+class Backend : public StepRules {
+ public:
   virtual int device_count() = 0;
   virtual const std::unordered_map<std::string, std::variant<std::string, size_t>>& device_info(
       int index) = 0;

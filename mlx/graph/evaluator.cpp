@@ -6,6 +6,7 @@
 
 #include "mlx/core/scheduler.h"
 #include "mlx/graph/plan.h"
+#include "mlx/graph/plan_cache.h"
 #include "mlx/transforms.h"
 
 namespace mlx::core {
@@ -32,7 +33,7 @@ void submit(detail::Batch batch) {
 }
 
 // Running a batch of a GPU only queues work there, so it takes no time whatever its size.
-bool worth_running_here(const detail::Plan& plan, bool caller_waits) {
+bool worth_running_here(const detail::BoundPlan& plan, bool caller_waits) {
   if (plan.batches.size() != 1) {
     return false;
   }
@@ -42,7 +43,7 @@ bool worth_running_here(const detail::Plan& plan, bool caller_waits) {
 
 void schedule(const std::vector<array>& outputs, bool caller_waits) {
   std::unique_lock lock(planning_lock());
-  auto plan = detail::make_plan(outputs);
+  auto plan = detail::plan_evaluation(outputs);
   if (worth_running_here(plan, caller_waits) && scheduler::try_acquire(plan.batches[0].stream)) {
     lock.unlock();
     plan.batches[0].run();
@@ -55,6 +56,25 @@ void schedule(const std::vector<array>& outputs, bool caller_waits) {
 }
 
 }  // namespace
+
+namespace detail {
+
+PlanCacheInfo plan_cache_info() {
+  std::lock_guard lock(planning_lock());
+  return plan_cache().info();
+}
+
+size_t set_plan_cache_limit(size_t nodes) {
+  std::lock_guard lock(planning_lock());
+  return plan_cache().set_limit(nodes);
+}
+
+void clear_plan_cache() {
+  std::lock_guard lock(planning_lock());
+  plan_cache().clear();
+}
+
+}  // namespace detail
 
 void async_eval(std::vector<array> outputs) { schedule(outputs, false); }
 

@@ -1,20 +1,16 @@
-// From a walk over the graph to steps on streams.
+// From a walk over the graph to steps on streams: the passes, then programs, then bound arrays.
 #include "mlx/graph/plan.h"
 
-#include <algorithm>
 #include <atomic>
-#include <chrono>
-#include <unordered_map>
-#include <unordered_set>
+#include <iostream>
 
-#include "mlx/backend/backend.h"
-#include "mlx/core/errors.h"
-#include "mlx/core/interrupt.h"
 #include "mlx/graph/passes/epilogue.h"
+#include "mlx/graph/passes/fuse.h"
 #include "mlx/graph/passes/generator.h"
 #include "mlx/graph/passes/prologue.h"
-#include "mlx/graph/walk.h"
-#include "mlx/primitives/fused.h"
+#include "mlx/graph/plan_cache.h"
+#include "mlx/primitives/transforms.h"
+#include "mlx/utils.h"
 
 namespace mlx::core::detail {
 
@@ -22,113 +18,226 @@ namespace {
 
 std::atomic<bool> fusion{true};
 
+// ------------------------------------------------------------------ passes
+
+struct Pass {
+  const char* name;
+  StepGraph (*run)(const Walk&, StepGraph);
+};
+
+constexpr Pass passes[] = {
+    {"fuse", fuse},
+    {"prologues", absorb_prologues},
+    {"epilogues", absorb_epilogues},
+    {"generators", absorb_generators},
+};
+
+/** With MLX_PRINT_PLANS=1 each pass shows what it made. */
+void show(const char* name, const Walk& walk, const StepGraph& graph) {
+  static const bool wanted = env::get_var("MLX_PRINT_PLANS", 0) != 0;
+  if (wanted) {
+    std::cerr << "-- " << name << "\n" << to_string(walk, graph);
+  }
+}
+
+StepGraph run_passes(const Walk& walk) {
+  StepGraph graph = separate_steps(walk);
+  show("graph", walk, graph);
+  for (auto& pass : passes) {
+    if (!fusion_enabled()) break;
+    graph = pass.run(walk, std::move(graph));
+    show(pass.name, walk, graph);
+  }
+  return graph;
+}
+
+// ------------------------------------------------------------------ plans
+
 class Planner {
  public:
-  explicit Planner(const std::vector<array>& outputs)
-      : walk_(outputs), made_by_(walk_.nodes.size()) {}
+  Planner(const Walk& walk, StepGraph graph)
+      : walk_(walk), graph_(std::move(graph)), step_of_(steps_of_nodes(walk, graph_)) {}
 
   Plan run() {
-    auto groups = fuse(walk_, fusion_enabled());
-    auto prologues = fusion_enabled() ? find_prologues(walk_, groups) : Prologues();
-    auto epilogues = fusion_enabled() ? find_epilogues(walk_, groups) : Epilogues();
-    generators_ = fusion_enabled() ? find_generators(walk_, groups) : Generators();
-    for (size_t g = 0; g < groups.size(); g++) {
-      uint32_t first = groups[g][0];
-      if (generators_.contains(first) || epilogues.contains(first)) continue;
-      auto prologue = prologues.of_reduction.find(g);
-      auto product = epilogues.product_of.find(g);
-      if (product != epilogues.product_of.end()) {
-        add(product_step(product->second, first));
-      } else if (prologue != prologues.of_reduction.end()) {
-        add(reduction_step(first, std::move(prologue->second)));
-      } else if (prologues.absorbed.empty() || !prologues.absorbed[g]) {
-        bool single = groups[g].size() == 1 && !generators_.reads(g);
-        add(single ? single_step(first) : fused_step(groups[g]));
+    plan_.nodes = walk_.nodes.size();
+    for (auto& step : graph_) {
+      PlannedStep planned;
+      planned.stream = step.stream(walk_);
+      planned.root = step.root;
+      bool alone = step.generators.empty() && step.epilogue.empty() &&
+                   step.prologue.size() == (step.has_root() ? 0 : 1);
+      if (!alone) {
+        add_recipe(step, planned);
+      } else if (!step.has_root()) {
+        planned.root = step.prologue[0];
       }
+      find_waits(step, planned);
+      plan_.steps.push_back(std::move(planned));
     }
-    detach_graph();
     return std::move(plan_);
   }
 
  private:
-  Step single_step(uint32_t i) {
-    const array& handle = *walk_.nodes[i].handle;
-    return {handle.primitive_ptr(), handle.inputs(), handle.outputs(), {}, {}};
+  void add_recipe(const GraphStep& step, PlannedStep& planned) {
+    auto recipe = std::make_shared<Recipe>();
+    if (!step.prologue.empty()) {
+      auto built = build_program(walk_, step.prologue);
+      recipe->prologue = std::move(built.program);
+      planned.inputs = std::move(built.inputs);
+      planned.outputs = std::move(built.outputs);
+      if (!step.generators.empty()) {
+        recipe->generated = read_keys(step.generators, planned.inputs);
+      }
+    }
+    if (step.has_root()) add_root(step, *recipe, planned);
+    if (!step.epilogue.empty()) {
+      auto built = build_program(walk_, step.epilogue, step.root);
+      recipe->epilogue = std::move(built.program);
+      planned.inputs.insert(planned.inputs.end(), built.inputs.begin(), built.inputs.end());
+      planned.outputs.insert(planned.outputs.end(), built.outputs.begin(), built.outputs.end());
+    } else if (step.has_root()) {
+      planned.outputs.push_back(step.root);
+    }
+    planned.recipe = std::move(recipe);
   }
 
-  Step fused_step(const Group& group) {
-    auto [program, inputs, outputs] = build_program(walk_, group);
-    auto stream = walk_.nodes[group[0]].handle->primitive().stream();
-    auto generated = replace_by_keys(walk_, generators_, inputs);
-    return {std::make_shared<Fused>(stream, std::move(program), std::move(generated)),
-            std::move(inputs),
-            std::move(outputs),
-            {},
-            {}};
+  void add_root(const GraphStep& step, Recipe& recipe, PlannedStep& planned) {
+    bool fed = recipe.has_prologue();
+    recipe.keeps_prologue = !fed || step.keeps_prologue;
+    if (!recipe.keeps_prologue) planned.outputs.clear();
+    for (uint32_t k = fed ? 1 : 0; k < walk_.input_count(step.root); k++) {
+      planned.inputs.push_back({step.root, k});
+    }
   }
 
-  Step reduction_step(uint32_t i, Prologue prologue) {
-    const array& handle = *walk_.nodes[i].handle;
-    auto stream = handle.primitive().stream();
-    auto node = std::make_shared<FusedReduce>(stream, std::move(prologue.program),
-                                              std::move(prologue.shape), handle.primitive_ptr());
-    return {node, std::move(prologue.inputs), handle.outputs(), {}, {}};
+  /** Puts the keys in the place of the words among a program's inputs; says which they are. */
+  std::vector<bool> read_keys(const std::vector<uint32_t>& generators,
+                              std::vector<Reading>& inputs) const {
+    std::vector<bool> generated(inputs.size(), false);
+    for (size_t i = 0; i < inputs.size(); i++) {
+      uint32_t producer = walk_.index_of(walk_.input(inputs[i].node, inputs[i].position));
+      for (uint32_t words : generators) {
+        if (words == producer) {
+          generated[i] = true;
+          inputs[i] = {words, 0};
+        }
+      }
+    }
+    return generated;
   }
 
-  Step product_step(uint32_t product, uint32_t result) {
-    const array &made = *walk_.nodes[product].handle, &handle = *walk_.nodes[result].handle;
-    auto stream = handle.primitive().stream();
-    return {std::make_shared<RectifiedProduct>(stream, made.primitive_ptr()),
-            made.inputs(),
-            handle.outputs(),
-            {},
-            {}};
+  void find_waits(const GraphStep& step, PlannedStep& planned) {
+    step.for_each_node([&](uint32_t i) {
+      for (size_t k = 0; k < walk_.input_count(i); k++) {
+        uint32_t producer = walk_.index_of(walk_.input(i, k));
+        if (producer == Walk::none || walk_.nodes[producer].stream == planned.stream) continue;
+        planned.waits.push_back(step_of_[producer]);
+        plan_.steps[step_of_[producer]].signals = true;
+      }
+    });
   }
 
-  void add(Step step) {
-    size_t b = batch_for(step.primitive->stream());
+  const Walk& walk_;
+  StepGraph graph_;
+  std::vector<uint32_t> step_of_;
+  Plan plan_;
+};
+
+// ------------------------------------------------------------------ binding
+
+class Binder {
+ public:
+  Binder(const Plan& plan, const Walk& walk) : plan_(plan), walk_(walk) {
+    for (auto& stream : walk.streams) {
+      bound_.batches.emplace_back(stream);
+    }
+    positions_.reserve(plan.steps.size());
+    for (auto& planned : plan.steps) {  // all that may fail comes before the graph is touched
+      if (planned.signals) signals_.emplace_back(walk.streams[planned.stream]);
+    }
+  }
+
+  BoundPlan run() {
+    scheduled_.reserve(plan_.steps.size());
+    for (auto& planned : plan_.steps) {
+      add(planned, planned.recipe ? fused(planned) : single(planned.root));
+    }
+    detach_graph();
+    return std::move(bound_);
+  }
+
+ private:
+  const array& handle(uint32_t i) const { return *walk_.nodes[i].handle; }
+
+  // What is not traced loses its graph in any case, so its inputs move into the step.
+  Step single(uint32_t i) {
+    const Node& node = walk_.nodes[i];
+    auto& made = const_cast<array&>(*node.handle);
+    if (node.plain) {
+      return {std::make_shared<Identity>(made.primitive().stream()), {*node.plain}, {made}, {}, {}};
+    }
+    if (made.is_tracer()) {
+      return {made.primitive_ptr(), made.inputs(), made.outputs(), {}, {}};
+    }
+    return {made.primitive_ptr(), std::move(made.inputs()), made.outputs(), {}, {}};
+  }
+
+  Step fused(const PlannedStep& planned) {
+    Step step;
+    step.inputs.reserve(planned.inputs.size());
+    for (auto [node, position] : planned.inputs) {
+      step.inputs.push_back(walk_.input(node, position));
+    }
+    for (uint32_t i : planned.outputs) {
+      if (i == planned.root) {
+        auto outputs = handle(i).outputs();
+        step.outputs.insert(step.outputs.end(), outputs.begin(), outputs.end());
+      } else {
+        step.outputs.push_back(handle(i));
+      }
+    }
+    bool has_root = planned.root != Walk::none;
+    const array& computed = has_root && planned.recipe->has_prologue()
+                                ? walk_.input(planned.root, 0)
+                                : step.outputs.front();
+    step.primitive = std::make_shared<Fused>(
+        walk_.streams[planned.stream], planned.recipe,
+        has_root ? handle(planned.root).primitive_ptr() : nullptr, computed.shape());
+    return step;
+  }
+
+  void add(const PlannedStep& planned, Step step) {
+    Batch& batch = bound_.batches[planned.stream];
+    for (uint32_t earlier : planned.waits) {
+      step.waits.push_back(at(earlier).done);
+    }
     for (auto& in : step.inputs) {
-      wait_for(in, b, step);
-      plan_.bytes += in.nbytes();
+      wait_for_outside(in, batch.stream, step);
+      bound_.bytes += in.nbytes();
     }
     for (auto& out : step.outputs) {
-      plan_.bytes += out.nbytes();
+      bound_.bytes += out.nbytes();
       scheduled_.push_back(out);
-      out.attach_event(plan_.batches[b].done);
-      made_by_[walk_.index_of(out)] = {b, plan_.batches[b].steps.size()};
+      out.attach_event(batch.done);
     }
-    plan_.batches[b].steps.push_back(std::move(step));
+    if (planned.signals) step.done = signals_[signalled_++];
+    positions_.push_back({planned.stream, batch.steps.size()});
+    batch.steps.push_back(std::move(step));
   }
 
-  size_t batch_for(const Stream& s) {
-    for (size_t b = 0; b < plan_.batches.size(); b++) {
-      if (plan_.batches[b].stream == s) {
-        return b;
-      }
-    }
-    plan_.batches.emplace_back(s);
-    return plan_.batches.size() - 1;
+  Step& at(uint32_t step) {
+    auto [stream, position] = positions_[step];
+    return bound_.batches[stream].steps[position];
   }
 
-  // What another stream makes is waited for: a step of this plan by an event of its own, earlier
-  // work by the event that its array carries.
-  void wait_for(const array& in, size_t batch, Step& step) {
-    const Stream& stream = plan_.batches[batch].stream;
-    if (uint32_t producer_node = walk_.index_of(in); producer_node != Walk::none) {
-      auto [b, position] = made_by_[producer_node];
-      if (b != batch) {
-        Step& producer = plan_.batches[b].steps[position];
-        if (!producer.done.valid()) {
-          producer.done = Event(plan_.batches[b].stream);
-        }
-        step.waits.push_back(producer.done);
-      }
-    } else if (!in.is_available() && in.event().valid() && in.event().stream() != stream) {
+  // Earlier work of another stream is waited for by the event that its array carries.
+  void wait_for_outside(const array& in, const Stream& stream, Step& step) const {
+    if (walk_.index_of(in) == Walk::none && !in.is_available() && in.event().valid() &&
+        in.event().stream() != stream) {
       step.waits.push_back(in.event());
     }
   }
 
-  // Traced arrays keep their graph: the transform that traces them still reads it.
   void detach_graph() {
     for (auto& a : scheduled_) {
       a.set_status(array::Status::evaluated);
@@ -139,134 +248,45 @@ class Planner {
   }
 
   struct Position {
-    size_t batch;
+    uint32_t stream;
     size_t step;
   };
 
-  Walk walk_;
-  std::vector<Position> made_by_;  // by index of the node
-  Generators generators_;
-  Plan plan_;
+  const Plan& plan_;
+  const Walk& walk_;
+  BoundPlan bound_;
+  std::vector<Position> positions_;  // of the steps, in their batches
+  std::vector<Event> signals_;       // of the steps that signal, in order
+  size_t signalled_ = 0;
   std::vector<array> scheduled_;
 };
 
-// What is made from a failed array fails, and what is made from a doubtful one is as doubtful.
-void pass_on_failure(const array& in, const std::vector<array>& outputs) {
-  if (auto failure = in.error()) {
-    std::rethrow_exception(failure);
-  }
-  if (in.doubts().empty() || in.is_available()) {
-    return;
-  }
-  for (auto& out : outputs) {
-    out.add_doubts(in.doubts());
-  }
+/** A graph of one node needs no search. */
+const Plan& lone_plan() {
+  static const auto* plan = [] {
+    PlannedStep only;
+    only.root = 0;
+    return new Plan{{only}, 1};
+  }();
+  return *plan;
 }
-
-void run_step(Step& step) {
-  for (auto& event : step.waits) {
-    event.wait_on(step.primitive->stream());
-  }
-  for (auto& in : step.inputs) {
-    pass_on_failure(in, step.outputs);
-  }
-  if (step.primitive->device() == Device::cpu) {
-    step.primitive->eval_cpu(step.inputs, step.outputs);
-  } else {
-    step.primitive->eval_gpu(step.inputs, step.outputs);
-  }
-  for (auto& out : step.outputs) {
-    check(out.data_shared_ptr() != nullptr, step.primitive->name(),
-          "An output was left without data.");
-  }
-}
-
-// Finds the steps of a batch that nobody waits for any more, for instance after an interrupt. An
-// array is held from outside if it has more handles than the steps that are left account for.
-class UnwantedSteps {
- public:
-  UnwantedSteps(const std::vector<Step>& steps, size_t next) {
-    for (size_t k = next; k < steps.size(); k++) {
-      for_each_array(steps[k], [this](const array& a) { handles_[a.id()]++; });
-    }
-    wanted_.assign(steps.size(), false);
-    for (size_t k = steps.size(); k-- > next;) {
-      for (auto& out : steps[k].outputs) {
-        bool outside = out.use_count() > handles_[out.id()];
-        wanted_[k] = wanted_[k] || outside || needed_.count(out.id()) > 0;
-      }
-      for (auto& in : steps[k].inputs) {
-        if (wanted_[k]) {
-          needed_.insert(in.id());
-        }
-      }
-    }
-  }
-
-  bool contains(size_t k) const { return !wanted_[k]; }
-
- private:
-  template <typename F>
-  static void for_each_array(const Step& step, F&& f) {
-    std::for_each(step.inputs.begin(), step.inputs.end(), f);
-    std::for_each(step.outputs.begin(), step.outputs.end(), f);
-  }
-
-  std::unordered_map<std::uintptr_t, long> handles_;
-  std::unordered_set<std::uintptr_t> needed_;
-  std::vector<bool> wanted_;
-};
 
 }  // namespace
 
-void Batch::run() {
-  using Clock = std::chrono::steady_clock;
-  constexpr auto pause = std::chrono::milliseconds(20);
-  uint64_t interrupts = interrupt_count();
-  auto last_look = Clock::now();
-  if (stream.device.type == Device::gpu) {
-    gpu_backend()->begin_batch(stream, steps.size());
-  }
-  for (size_t k = 0; k < steps.size(); k++) {
-    if (interrupt_count() != interrupts && Clock::now() - last_look > pause) {
-      drop_unwanted(k);
-      last_look = Clock::now();
-    }
-    run(steps[k]);
-  }
-  done.signal();
-}
+Plan make_plan(const Walk& walk) { return Planner(walk, run_passes(walk)).run(); }
 
-void Batch::run(Step& step) {
-  try {
-    if (step.primitive) {
-      run_step(step);
-    }
-  } catch (...) {
-    for (auto& out : step.outputs) {
-      out.set_error(std::current_exception());
-    }
-  }
-  if (step.done.valid()) {
-    step.done.signal();
-  }
-  step.inputs.clear();
-  step.outputs.clear();
-  step.primitive = nullptr;
-}
+BoundPlan bind(const Plan& plan, const Walk& walk) { return Binder(plan, walk).run(); }
 
-void Batch::drop_unwanted(size_t next) {
-  UnwantedSteps unwanted(steps, next);
-  for (size_t k = next; k < steps.size(); k++) {
-    if (unwanted.contains(k)) {
-      steps[k].inputs.clear();
-      steps[k].outputs.clear();
-      steps[k].primitive = nullptr;
-    }
+BoundPlan plan_evaluation(const std::vector<array>& outputs) {
+  Walk walk(outputs);
+  if (walk.nodes.size() == 1) {
+    return bind(lone_plan(), walk);
   }
+  if (!fusion_enabled()) {
+    return bind(make_plan(walk), walk);
+  }
+  return bind(*plan_cache().find(walk.structure, [&] { return make_plan(walk); }), walk);
 }
-
-Plan make_plan(const std::vector<array>& outputs) { return Planner(outputs).run(); }
 
 void set_fusion_enabled(bool enabled) { fusion = enabled; }
 bool fusion_enabled() { return fusion; }

@@ -1,56 +1,59 @@
-// A plan: what to run, in which order, on which streams, for one evaluation.
+// A plan: what to run, in which order, on which streams. It is a value made from a graph's
+// structure and holds no arrays: they are bound to it when it runs, so that the next graph of the
+// same structure needs no planning.
 #pragma once
 
 #include <memory>
 #include <vector>
 
-#include "mlx/array.h"
-#include "mlx/primitives.h"
+#include "mlx/graph/batch.h"
+#include "mlx/graph/program_builder.h"
+#include "mlx/graph/steps.h"
+#include "mlx/primitives/fused.h"
 
 namespace mlx::core::detail {
 
-struct Step {
-  std::shared_ptr<Primitive> primitive;
-  std::vector<array> inputs;
-  std::vector<array> outputs;
-  /** Work of other streams that has to be done first. */
-  std::vector<Event> waits;
-  /** Tells other streams that the step is done; valid only if one of them waits for it. */
-  Event done;
-};
-
-/** Steps of one stream, in order. `done` follows the last one. */
-struct Batch {
-  explicit Batch(Stream stream) : stream(stream), done(stream) {}
-
-  Stream stream;
-  std::vector<Step> steps;
-  Event done;
-
-  /**
-   * Runs all steps. A failure is kept with the outputs it concerns; nothing is thrown. After an
-   * interrupt, steps whose results nobody holds any more are left out.
-   */
-  void run();
-
- private:
-  void run(Step& step);
-  void drop_unwanted(size_t next);
+struct PlannedStep {
+  /** Number of the stream. */
+  uint32_t stream = 0;
+  /** The node whose primitive runs, alone or within a recipe; none for a program alone. */
+  uint32_t root = Walk::none;
+  /** Set if more runs than the node `root` itself. Then come: */
+  std::shared_ptr<const Recipe> recipe;
+  std::vector<Reading> inputs;
+  std::vector<uint32_t> outputs;
+  /** Earlier steps of other streams that have to be done first. */
+  std::vector<uint32_t> waits;
+  /** Whether a step of another stream waits for this one. */
+  bool signals = false;
 };
 
 struct Plan {
+  std::vector<PlannedStep> steps;
+  size_t nodes = 0;  // of the walk that it was made from
+};
+
+/** What is to run, bound to the arrays of one graph. */
+struct BoundPlan {
   std::vector<Batch> batches;
-  /** Bytes read and written, the measure of whether the plan is worth a hand-over to a thread. */
+  /** Bytes read and written, the measure of whether it is worth a hand-over to a thread. */
   size_t bytes = 0;
 };
 
-/**
- * Plans the evaluation of `outputs` and takes their graph apart: every array that will get data is
- * from now on a leaf with an event. Callers hold the planning lock.
- */
-Plan make_plan(const std::vector<array>& outputs);
+/** The plan for the structure of `walk`. */
+Plan make_plan(const Walk& walk);
 
-/** Whether element-wise nodes are fused; compile modes and tests turn it off. */
+/**
+ * Puts the arrays of a graph into the plan of its structure and takes the graph apart: every array
+ * that will get data is marked as evaluated. Traced arrays keep their graph.
+ */
+BoundPlan bind(const Plan& plan, const Walk& walk);
+
+/** Plans, or finds the plan of an earlier graph of the same structure, and binds. To be called with
+ *  the planning lock held. */
+BoundPlan plan_evaluation(const std::vector<array>& outputs);
+
+/** Whether nodes are fused; compile modes and tests turn it off. */
 void set_fusion_enabled(bool enabled);
 bool fusion_enabled();
 

@@ -13,6 +13,8 @@ class FallbackPrimitive : public BuiltinPrimitive {
   /** The outputs for `inputs`, by plain ops. */
   virtual std::vector<array> fallback(const std::vector<array>& inputs) const = 0;
 
+  const FallbackPrimitive* plain_form() const final { return this; }
+
   std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
                          const std::vector<int>& argnums) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,

@@ -1,65 +1,65 @@
-// What the evaluator makes of several nodes: a program over tiles, alone or as the source of a
-// reduction, and a product with what is done to its result. They exist only in plans, never in the
-// graphs that transforms see.
+// What planning makes of several nodes: a program over tiles, alone, in front of another node, or
+// behind it. It exists only in plans, never in the graphs that transforms see.
 #pragma once
+
+#include <memory>
+#include <vector>
 
 #include "mlx/core/program.h"
 #include "mlx/primitives.h"
 
 namespace mlx::core {
 
+/** How a fused step is put together: prologue program, root, epilogue program. Each but one may be
+ *  missing; a program that is missing has no code. */
+struct Recipe {
+  /** Its last output is the first input of the root, if there is one. */
+  Program prologue;
+  /** Which inputs of the prologue are keys, whose words it makes itself (see RandomBits); an empty
+   *  list is none of them. */
+  std::vector<bool> generated;
+  /** Whether the prologue's outputs are results of the step, or never stored. */
+  bool keeps_prologue = true;
+  /** Its input 0 is the result of the root, which is not stored. */
+  Program epilogue;
+
+  bool has_prologue() const { return !prologue.outputs.empty(); }
+  bool has_epilogue() const { return !epilogue.outputs.empty(); }
+};
+
+/**
+ * Inputs: those of the prologue, those of the root without the one that the prologue makes, those
+ * of the epilogue after its first. Outputs: those of the prologue if kept, then those of the
+ * epilogue or, without one, of the root.
+ */
 class Fused : public BuiltinPrimitive {
  public:
-  /** The values of input i are its elements, or where `generated` says so, the words that it makes
-   *  as a key (see RandomBits); an empty list is no such input. Only GPUs run these. */
-  Fused(Stream stream, Program program, std::vector<bool> generated = {})
-      : BuiltinPrimitive(stream), program_(std::move(program)), generated_(std::move(generated)) {}
+  /** `root` may be nullptr; `shape` is that of what the prologue computes. */
+  Fused(Stream stream, std::shared_ptr<const Recipe> recipe, std::shared_ptr<Primitive> root,
+        Shape shape)
+      : BuiltinPrimitive(stream),
+        recipe_(std::move(recipe)),
+        root_(std::move(root)),
+        shape_(std::move(shape)) {}
 
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   const char* name() const override { return "Fused"; }
-  const Program& program() const { return program_; }
-  const std::vector<bool>& generated() const { return generated_; }
 
- private:
-  Program program_;
-  std::vector<bool> generated_;
-};
-
-/** A reduction of what a program computes: the values of shape `shape` never reach memory. */
-class FusedReduce : public BuiltinPrimitive {
- public:
-  /** `reduce` is a Reduce. */
-  FusedReduce(Stream stream, Program program, Shape shape, std::shared_ptr<Primitive> reduce)
-      : BuiltinPrimitive(stream),
-        program_(std::move(program)),
-        shape_(std::move(shape)),
-        reduce_(std::move(reduce)) {}
-
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
-  const char* name() const override { return "FusedReduce"; }
-  const Program& program() const { return program_; }
+  const Recipe& recipe() const { return *recipe_; }
+  bool has_root() const { return root_ != nullptr; }
+  Primitive& root() const { return *root_; }
   const Shape& shape() const { return shape_; }
-  Primitive& reduce() const { return *reduce_; }
+
+  /** Where the inputs of the epilogue, and what it adds to the root's, begin among the step's. */
+  size_t prologue_inputs() const { return recipe_->prologue.inputs.size(); }
+  size_t epilogue_inputs() const {
+    return recipe_->has_epilogue() ? recipe_->epilogue.inputs.size() - 1 : 0;
+  }
 
  private:
-  Program program_;
+  std::shared_ptr<const Recipe> recipe_;
+  std::shared_ptr<Primitive> root_;
   Shape shape_;
-  std::shared_ptr<Primitive> reduce_;
-};
-
-/** A product whose results below zero become zero. Only GPUs run it. */
-class RectifiedProduct : public BuiltinPrimitive {
- public:
-  /** `product` is a Matmul or an AddMM. */
-  RectifiedProduct(Stream stream, std::shared_ptr<Primitive> product)
-      : BuiltinPrimitive(stream), product_(std::move(product)) {}
-
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
-  const char* name() const override { return "RectifiedProduct"; }
-  Primitive& product() const { return *product_; }
-
- private:
-  std::shared_ptr<Primitive> product_;
 };
 
 }  // namespace mlx::core

@@ -12,6 +12,7 @@
 #include "mlx/graph/tracing.h"
 #include "mlx/primitives.h"
 #include "mlx/transforms/compile_cache.h"
+#include "mlx/transforms/recording.h"
 #include "mlx/transforms/tape.h"
 #include "mlx/utils.h"
 
@@ -29,8 +30,7 @@ std::atomic<CompileMode> mode{env::get_var("MLX_DISABLE_COMPILE", 0) ? CompileMo
 struct Trace {
   Stream stream;
   std::vector<array> arguments;
-  std::vector<array> outputs;
-  Tape tape;
+  Recording recording;
   std::vector<uint64_t> constants;
 
   bool serves(const std::vector<array>& inputs, bool shapeless,
@@ -99,66 +99,24 @@ class Cache {
 TracePtr make_trace(const ArraysFn& fun, const std::vector<array>& inputs, bool shapeless,
                     std::vector<uint64_t> constants) {
   TracingScope scope;
-  auto trace = std::make_shared<Trace>(Trace{to_stream({}), {}, {}, {}, std::move(constants)});
+  std::vector<array> arguments;
   for (auto& in : inputs) {
-    trace->arguments.push_back(make_placeholder(in.shape(), in.dtype()));
+    arguments.push_back(make_placeholder(in.shape(), in.dtype()));
   }
-  trace->outputs = fun(trace->arguments);
-  trace->tape = record(trace->arguments, trace->outputs, TapeKind::all);
+  auto outputs = fun(arguments);
+  Tape tape = record(arguments, outputs, TapeKind::all);
   if (mode == CompileMode::enabled || mode == CompileMode::no_fuse) {
-    simplify(trace->tape, trace->outputs);
+    simplify(tape, outputs);
   }
   if (shapeless) {
-    for (auto& node : trace->tape.nodes) {
+    for (auto& node : tape.nodes) {
       node.primitive().output_shapes(
           node.inputs());  // raises here, at the first call, if it cannot
     }
   }
-  return trace;
-}
-
-void replay(const array& node, bool shapeless, Substitution& known) {
-  std::vector<array> inputs;
-  inputs.reserve(node.inputs().size());
-  for (auto& in : node.inputs()) {
-    inputs.push_back(substituted(known, in));
-  }
-  if (node.siblings().empty()) {
-    Shape shape = shapeless ? node.primitive().output_shapes(inputs)[0] : node.shape();
-    known.insert_or_assign(
-        node.id(), array(std::move(shape), node.dtype(), node.primitive_ptr(), std::move(inputs)));
-    return;
-  }
-  auto outputs = node.outputs();
-  std::vector<Shape> shapes;
-  std::vector<Dtype> dtypes;
-  for (auto& out : outputs) {
-    shapes.push_back(out.shape());
-    dtypes.push_back(out.dtype());
-  }
-  if (shapeless) {
-    shapes = node.primitive().output_shapes(inputs);
-  }
-  auto made = array::make_arrays(std::move(shapes), dtypes, node.primitive_ptr(), inputs);
-  for (size_t i = 0; i < outputs.size(); i++) {
-    known.insert_or_assign(outputs[i].id(), made[i]);
-  }
-}
-
-std::vector<array> replay(const Trace& trace, const std::vector<array>& inputs, bool shapeless) {
-  Substitution known;
-  known.reserve(2 * (inputs.size() + trace.tape.nodes.size()));
-  for (size_t i = 0; i < inputs.size(); i++) {
-    known.insert_or_assign(trace.arguments[i].id(), inputs[i]);
-  }
-  for (auto& node : trace.tape.nodes) {
-    replay(node, shapeless, known);
-  }
-  std::vector<array> outputs;
-  for (auto& out : trace.outputs) {
-    outputs.push_back(substituted(known, out));
-  }
-  return outputs;
+  Recording recording(tape, arguments, outputs);
+  return std::make_shared<Trace>(
+      Trace{to_stream({}), std::move(arguments), std::move(recording), std::move(constants)});
 }
 
 }  // namespace
@@ -178,7 +136,7 @@ ArraysFn compile(ArraysFn fun, std::uintptr_t fun_id, bool shapeless,
       trace = make_trace(fun, inputs, shapeless, constants);
       cache.add(fun_id, trace);
     }
-    return replay(*trace, inputs, shapeless);
+    return trace->recording.replay(inputs, shapeless);
   };
 }
 

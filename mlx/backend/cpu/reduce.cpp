@@ -1,6 +1,6 @@
 // Reduce and ArgReduce on the CPU: picks the kernel for the operation and dtype, and turns its
 // totals into results.
-#include "mlx/primitives/reduce.h"
+#include "mlx/backend/cpu/reduce.h"
 
 #include <algorithm>
 #include <cmath>
@@ -8,7 +8,6 @@
 #include "mlx/backend/cpu/reduce_run.h"
 #include "mlx/core/errors.h"
 #include "mlx/kernels/reduce.h"
-#include "mlx/primitives/fused.h"
 
 namespace mlx::core {
 
@@ -140,7 +139,7 @@ void fill_identity(const ReduceJob& job, const Finish& finish, Dtype in, array& 
   }
 }
 
-void run_reduce(const Reduce& node, const ReduceInput& in, array& out) {
+void reduce(const Reduce& node, const ReduceInput& in, array& out) {
   out.set_data(allocator::malloc(out.nbytes()));
   if (out.size() == 0) {
     return;
@@ -165,13 +164,14 @@ void run_reduce(const Reduce& node, const ReduceInput& in, array& out) {
 }  // namespace
 
 void Reduce::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
-  run_reduce(*this, ReduceInput(inputs[0]), outputs[0]);
+  reduce(*this, ReduceInput(inputs[0]), outputs[0]);
 }
 
-void FusedReduce::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
-  ProgramSource source(program_, inputs, shape_);
-  Dtype dtype = program_.type_of(program_.outputs[0]);
-  run_reduce(static_cast<const Reduce&>(*reduce_), ReduceInput(source, shape_, dtype), outputs[0]);
+void cpu::run_reduce(const Reduce& node, const Program& program, const std::vector<array>& inputs,
+                     const Shape& shape, array& out) {
+  ProgramSource source(program, inputs, shape);
+  Dtype dtype = program.type_of(program.outputs[0]);
+  reduce(node, ReduceInput(source, shape, dtype), out);
 }
 
 void ArgReduce::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {

@@ -4,6 +4,7 @@
 #include <typeindex>
 #include <unordered_map>
 
+#include "mlx/backend/cuda/matmul.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/allocator.h"
 #include "mlx/backend/cuda/runtime/streams.h"
@@ -13,8 +14,13 @@ namespace mlx::core::cuda {
 
 namespace {
 
-std::unordered_map<std::type_index, EvalFn>& registry() {
-  static auto* functions = new std::unordered_map<std::type_index, EvalFn>;
+struct Entry {
+  EvalFn eval;
+  SupportsFn supports;
+};
+
+std::unordered_map<std::type_index, Entry>& registry() {
+  static auto* functions = new std::unordered_map<std::type_index, Entry>;
   return *functions;
 }
 
@@ -43,6 +49,19 @@ class CudaBackend : public Backend {
           "This operation is not available on the GPU in this version; run it with "
           "stream=mx.cpu.");
   }
+
+  bool supports(const Primitive& primitive, const std::vector<array>& inputs) const override {
+    return is_registered(primitive, inputs);
+  }
+
+  bool fuses_prologue(const Primitive&, const Program&, bool) const override { return false; }
+
+  bool fuses_epilogue(const Primitive& root, const Program& program,
+                      const std::vector<bool>& zeros) const override {
+    return rectifies_product(root, program, zeros);
+  }
+
+  bool makes_words_in_programs() const override { return true; }
 
   void begin_batch(const Stream& stream, size_t primitives) override {
     try {
@@ -77,8 +96,13 @@ class CudaBackend : public Backend {
 
 }  // namespace
 
-void register_primitive(const std::type_info& type, EvalFn function) {
-  registry()[type] = function;
+void register_primitive(const std::type_info& type, EvalFn eval, SupportsFn supports) {
+  registry()[type] = {eval, supports};
+}
+
+bool is_registered(const Primitive& primitive, const std::vector<array>& inputs) {
+  auto it = registry().find(typeid(primitive));
+  return it != registry().end() && (!it->second.supports || it->second.supports(primitive, inputs));
 }
 
 bool run_registered(Primitive& primitive, const std::vector<array>& inputs,
@@ -87,7 +111,7 @@ bool run_registered(Primitive& primitive, const std::vector<array>& inputs,
   if (it == registry().end()) {
     return false;
   }
-  it->second(primitive, inputs, outputs);
+  it->second.eval(primitive, inputs, outputs);
   return true;
 }
 

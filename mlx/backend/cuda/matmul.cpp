@@ -1,5 +1,7 @@
 // Matrix products on the GPU: from shapes and strides to batched products.
-#include "mlx/primitives/matmul.h"
+#include "mlx/backend/cuda/matmul.h"
+
+#include <typeinfo>
 
 #include "mlx/backend/common/layout.h"
 #include "mlx/backend/cuda/copy.h"
@@ -7,7 +9,7 @@
 #include "mlx/backend/cuda/program.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/operand.h"
-#include "mlx/primitives/fused.h"
+#include "mlx/primitives/matmul.h"
 
 namespace mlx::core::cuda {
 
@@ -174,28 +176,34 @@ void eval_addmm(AddMM& primitive, const std::vector<array>& inputs, std::vector<
   run_addmm(primitive, inputs, outputs[0], false, primitive.stream());
 }
 
-void eval_rectified(RectifiedProduct& primitive, const std::vector<array>& inputs,
-                    std::vector<array>& outputs) {
+const Register<Matmul> matmul(eval_matmul);
+const Register<AddMM> addmm(eval_addmm);
+
+}  // namespace
+
+bool rectifies_product(const Primitive& root, const Program& program,
+                       const std::vector<bool>& zeros) {
+  bool is_product = typeid(root) == typeid(Matmul) || typeid(root) == typeid(AddMM);
+  if (!is_product || program.code.size() != 1 || program.outputs.size() != 1 ||
+      program.code[0].op != ElementwiseOp::Maximum || !zeros.back()) {
+    return false;
+  }
+  Dtype dtype = program.code[0].type;
+  return dtype == float32 || dtype == float16 || dtype == bfloat16;
+}
+
+void run_rectified_product(Fused& step, const std::vector<array>& inputs,
+                           std::vector<array>& outputs) {
   array product(outputs[0].shape(), outputs[0].dtype(), nullptr, {});
-  const Stream& s = primitive.stream();
-  auto* addmm = dynamic_cast<AddMM*>(&primitive.product());
+  const Stream& s = step.stream();
+  auto* addmm = dynamic_cast<AddMM*>(&step.root());
   bool finished =
       addmm ? run_addmm(*addmm, inputs, product, true, s) : run_matmul(inputs, product, true, s);
   if (finished) {
     outputs[0].copy_shared_buffer(product);
-    return;
+  } else {
+    run_program(step.recipe().epilogue, {std::move(product), inputs.back()}, outputs, s);
   }
-  Program program;
-  program.inputs = {product.dtype(), product.dtype()};
-  program.outputs = {program.add(ElementwiseOp::Maximum, 0, 1)};
-  std::vector<array> operands = {std::move(product), array(0.0f, outputs[0].dtype())};
-  run_program(program, operands, outputs, s);
 }
-
-const Register<Matmul> matmul(eval_matmul);
-const Register<AddMM> addmm(eval_addmm);
-const Register<RectifiedProduct> rectified(eval_rectified);
-
-}  // namespace
 
 }  // namespace mlx::core::cuda

@@ -9,6 +9,7 @@
 
 #include "mlx/backend/common/layout.h"
 #include "mlx/backend/cuda/copy.h"
+#include "mlx/backend/cuda/matmul.h"
 #include "mlx/backend/cuda/parameters.h"
 #include "mlx/backend/cuda/program_parts.h"
 #include "mlx/backend/cuda/program_source.h"
@@ -266,10 +267,14 @@ void eval_elementwise(Elementwise& primitive, const std::vector<array>& inputs,
   run_program(program, inputs, outputs, primitive.stream());
 }
 
-void eval_fused(Fused& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
-  const Program& program = primitive.program();
-  const auto& generated = primitive.generated();
-  const Stream& s = primitive.stream();
+void eval_fused(Fused& step, const std::vector<array>& inputs, std::vector<array>& outputs) {
+  if (step.has_root()) {
+    run_rectified_product(step, inputs, outputs);
+    return;
+  }
+  const Program& program = step.recipe().prologue;
+  const auto& generated = step.recipe().generated;
+  const Stream& s = step.stream();
   if (generated.empty() || fits_one_kernel(program)) {
     run_program(program, inputs, outputs, s, generated);
     return;
@@ -281,19 +286,8 @@ void eval_fused(Fused& primitive, const std::vector<array>& inputs, std::vector<
   run_program(program, values, outputs, s);
 }
 
-// What is reduced goes through memory here.
-void eval_fused_reduce(FusedReduce& primitive, const std::vector<array>& inputs,
-                       std::vector<array>& outputs) {
-  const Program& program = primitive.program();
-  std::vector<array> values = {
-      array(primitive.shape(), program.type_of(program.outputs[0]), nullptr, {})};
-  run_program(program, inputs, values, primitive.stream());
-  run_registered(primitive.reduce(), values, outputs);
-}
-
 const Register<Elementwise> elementwise(eval_elementwise);
 const Register<Fused> fused(eval_fused);
-const Register<FusedReduce> fused_reduce(eval_fused_reduce);
 
 }  // namespace
 

@@ -13,12 +13,13 @@ namespace mlx::core::detail {
 
 namespace {
 
-constexpr size_t small_array = 4096;
-
 // Many streams through memory defeat the prefetchers, and long programs outgrow the cache; neither
 // matters for arrays that are small.
-size_t max_instructions(const array& a) { return a.size() <= small_array ? 4096 : 256; }
-size_t max_inputs(const array& a) { return a.size() <= small_array ? 4096 : 48; }
+size_t max_instructions(const array& a) { return a.size() <= Walk::small_array ? 4096 : 256; }
+size_t max_inputs(const array& a) { return a.size() <= Walk::small_array ? 4096 : 48; }
+
+/** Nodes of one step. */
+using Group = std::vector<uint32_t>;
 
 class Fuser {
  public:
@@ -37,13 +38,14 @@ class Fuser {
   bool may_join(uint32_t producer, uint32_t user) const {
     auto* a = nodes_[producer].elementwise;
     auto* b = nodes_[user].elementwise;
-    return a && b && a->stream() == b->stream() && out(producer).shape() == out(user).shape();
+    return a && b && nodes_[producer].stream == nodes_[user].stream &&
+           out(producer).shape() == out(user).shape();
   }
 
   template <typename F>
   void for_each_producer(uint32_t user, F&& f) const {
-    for (auto& in : out(user).inputs()) {
-      if (uint32_t p = walk_.index_of(in); p != Walk::none) {
+    for (size_t k = 0; k < walk_.input_count(user); k++) {
+      if (uint32_t p = walk_.index_of(walk_.input(user, k)); p != Walk::none) {
         f(p);
       }
     }
@@ -107,7 +109,7 @@ class Fuser {
     group_of_.resize(nodes_.size());
     for (uint32_t i = 0; i < nodes_.size(); i++) {
       uint32_t& current = open[find(i)];
-      size_t outside = out(i).inputs().size();
+      size_t outside = walk_.input_count(i);
       for_each_producer(i, [&](uint32_t p) { outside -= group_of_[p] == current ? 1 : 0; });
       if (current == Walk::none || groups[current].size() >= max_instructions(out(i)) ||
           arguments[current] + outside > max_inputs(out(i))) {
@@ -178,95 +180,32 @@ class Fuser {
 
 }  // namespace
 
-std::vector<Group> fuse(const Walk& walk, bool enabled) {
-  if (enabled && walk.nodes.size() > 1) {
-    return Fuser(walk).run();
-  }
-  std::vector<Group> groups;
+StepGraph separate_steps(const Walk& walk) {
+  StepGraph graph(walk.nodes.size());
   for (uint32_t i = 0; i < walk.nodes.size(); i++) {
-    groups.push_back({i});
+    if (walk.nodes[i].elementwise) {
+      graph[i].prologue = {i};
+    } else {
+      graph[i].root = i;
+    }
   }
-  return groups;
+  return graph;
 }
 
-namespace {
-
-// Numbers the values of one program as it grows, inputs and results alike, in the arrays' marks.
-class ProgramBuilder {
- public:
-  ProgramBuilder(const Walk& walk, const Group& group) : walk_(walk), group_(group) {
-    static uint64_t next_id = 0;
-    id_ = ++next_id;
+StepGraph fuse(const Walk& walk, StepGraph graph) {
+  if (walk.nodes.size() < 2) {
+    return graph;
   }
-
-  FusedGroup run() {
-    number_inputs();
-    for (uint32_t i : group_) {
-      add_instruction(i);
+  StepGraph fused;
+  for (auto& group : Fuser(walk).run()) {
+    fused.emplace_back();
+    if (walk.nodes[group[0]].elementwise) {
+      fused.back().prologue = std::move(group);
+    } else {
+      fused.back().root = group[0];
     }
-    for (size_t k = 0; k < group_.size(); k++) {
-      const Node& node = walk_.nodes[group_[k]];
-      if (node.requested || node.handle->use_count() > uses_[k]) {
-        fused_.outputs.push_back(*node.handle);
-        fused_.program.outputs.push_back(node.handle->walk_mark().value);
-      }
-    }
-    return std::move(fused_);
   }
-
- private:
-  const array& out(uint32_t i) const { return *walk_.nodes[i].handle; }
-
-  bool has_value(const array& a) const { return a.walk_mark().program == id_; }
-
-  void set_value(const array& a, uint32_t value) {
-    a.walk_mark().program = id_;
-    a.walk_mark().value = value;
-  }
-
-  void number_inputs() {
-    for (uint32_t i : group_) {
-      for (auto& in : out(i).inputs()) {
-        if (!has_value(in)) {
-          set_value(in, fused_.inputs.size());
-          fused_.program.inputs.push_back(in.dtype());
-          fused_.inputs.push_back(in);
-        }
-      }
-      set_value(out(i), 0);
-    }
-    uses_.assign(group_.size(), 0);
-  }
-
-  void add_instruction(uint32_t i) {
-    uint16_t args[3] = {0, 0, 0};
-    size_t k = 0;
-    for (auto& in : out(i).inputs()) {
-      args[k++] = static_cast<uint16_t>(in.walk_mark().value);
-      if (uint32_t producer = walk_.index_of(in); producer != Walk::none) {
-        auto it = std::lower_bound(group_.begin(), group_.end(), producer);
-        if (it != group_.end() && *it == producer) {
-          uses_[it - group_.begin()]++;
-        }
-      }
-    }
-    auto& program = fused_.program;
-    auto op = walk_.nodes[i].elementwise->op();
-    set_value(out(i), op == ElementwiseOp::Cast ? program.add_cast(args[0], out(i).dtype())
-                                                : program.add(op, args[0], args[1], args[2]));
-  }
-
-  const Walk& walk_;
-  const Group& group_;
-  uint64_t id_;
-  FusedGroup fused_;
-  std::vector<long> uses_;  // of each result, by the group itself
-};
-
-}  // namespace
-
-FusedGroup build_program(const Walk& walk, const Group& group) {
-  return ProgramBuilder(walk, group).run();
+  return fused;
 }
 
 }  // namespace mlx::core::detail

@@ -1,64 +1,48 @@
-// Which random bits may disappear into the group that reads them.
+// Which random words may disappear into the program that reads them.
 #include "mlx/graph/passes/generator.h"
 
-#include <typeinfo>
 #include <unordered_map>
 
-#include "mlx/primitives/elementwise.h"
-#include "mlx/primitives/random.h"
+#include "mlx/backend/backend.h"
+#include "mlx/primitives.h"
 
 namespace mlx::core::detail {
 
 namespace {
 
-/** Whether `bits`, an input of `user`, may be made in the place where it is read. */
-bool can_absorb(const Node& bits, const array& user) {
-  const array& out = *bits.handle;
-  auto& primitive = out.primitive();
-  return typeid(primitive) == typeid(RandomBits) && !bits.requested && out.itemsize() == 4 &&
-         out.inputs()[0].size() == 2 && out.shape() == user.shape() &&
-         primitive.stream() == user.primitive().stream();
-}
-
-}  // namespace
-
-Generators find_generators(const Walk& walk, const std::vector<Group>& groups) {
-  Generators found;
-  if (groups.size() < 2) {
-    return found;
-  }
-  found.absorbed.resize(walk.nodes.size(), false);
-  found.reader.resize(groups.size(), false);
-  for (size_t g = 0; g < groups.size(); g++) {
-    const Node& first = walk.nodes[groups[g][0]];
-    if (!first.elementwise || first.elementwise->stream().device.type != Device::gpu) continue;
-    std::unordered_map<uint32_t, long> uses;
-    for (uint32_t i : groups[g]) {
-      const array& user = *walk.nodes[i].handle;
-      for (auto& in : user.inputs()) {
-        uint32_t producer = walk.index_of(in);
-        if (producer == Walk::none || !can_absorb(walk.nodes[producer], user)) continue;
-        // All that hold the bits are inputs of this group.
-        if (++uses[producer] == in.use_count()) {
-          found.absorbed[producer] = found.reader[g] = true;
-        }
+/** The words that `step` alone reads, of its own shape. */
+std::vector<uint32_t> words_of(const Walk& walk, const GraphStep& step) {
+  std::unordered_map<uint32_t, uint32_t> readings;
+  std::vector<uint32_t> found;
+  for (uint32_t i : step.prologue) {
+    for (size_t k = 0; k < walk.input_count(i); k++) {
+      uint32_t producer = walk.index_of(walk.input(i, k));
+      if (producer == Walk::none) continue;
+      const Node& words = walk.nodes[producer];
+      if (words.generator && !words.needed() && words.stream == walk.nodes[i].stream &&
+          words.handle->shape() == walk.nodes[i].handle->shape() &&
+          ++readings[producer] == words.uses) {
+        found.push_back(producer);
       }
     }
   }
   return found;
 }
 
-std::vector<bool> replace_by_keys(const Walk& walk, const Generators& generators,
-                                  std::vector<array>& inputs) {
-  std::vector<bool> replaced(inputs.size(), false);
-  for (size_t i = 0; i < inputs.size(); i++) {
-    uint32_t producer = walk.index_of(inputs[i]);
-    if (producer != Walk::none && generators.contains(producer)) {
-      replaced[i] = true;
-      inputs[i] = array(inputs[i].inputs()[0]);
+}  // namespace
+
+StepGraph absorb_generators(const Walk& walk, StepGraph graph) {
+  auto step_of = steps_of_nodes(walk, graph);
+  std::vector<bool> gone(graph.size(), false);
+  for (auto& step : graph) {
+    if (step.has_root() ||
+        !step_rules(walk.streams[step.stream(walk)].device).makes_words_in_programs()) {
+      continue;
     }
+    step.generators = words_of(walk, step);
+    for (uint32_t words : step.generators) gone[step_of[words]] = true;
   }
-  return replaced;
+  return without(std::move(graph), gone);
 }
 
 }  // namespace mlx::core::detail

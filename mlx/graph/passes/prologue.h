@@ -1,26 +1,11 @@
-// Prologues: element-wise groups that run inside the reduction which alone reads their result.
+// Prologues: element-wise steps that run inside the step which reads their result.
 #pragma once
 
-#include <map>
-#include <vector>
-
-#include "mlx/graph/passes/fuse.h"
+#include "mlx/graph/steps.h"
 
 namespace mlx::core::detail {
 
-/** What a reduction runs over: the program of the group that made its input. */
-struct Prologue {
-  Program program;
-  std::vector<array> inputs;
-  Shape shape;
-};
-
-struct Prologues {
-  std::map<size_t, Prologue> of_reduction;  // by index of the reduction's group
-  std::vector<bool> absorbed;               // groups that need no step of their own
-};
-
-/** Finds them for the reductions on the CPU. */
-Prologues find_prologues(const Walk& walk, const std::vector<Group>& groups);
+/** Puts programs in front of the nodes that read them first, where the backend runs both as one. */
+StepGraph absorb_prologues(const Walk& walk, StepGraph graph);
 
 }  // namespace mlx::core::detail

@@ -1,0 +1,133 @@
+// Runs steps: waits, failures and doubts of inputs, interrupts.
+#include "mlx/graph/batch.h"
+
+#include <algorithm>
+#include <chrono>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "mlx/backend/backend.h"
+#include "mlx/core/errors.h"
+#include "mlx/core/interrupt.h"
+
+namespace mlx::core::detail {
+
+namespace {
+
+// What is made from a failed array fails, and what is made from a doubtful one is as doubtful.
+void pass_on_failure(const array& in, const std::vector<array>& outputs) {
+  if (auto failure = in.error()) {
+    std::rethrow_exception(failure);
+  }
+  if (in.doubts().empty() || in.is_available()) {
+    return;
+  }
+  for (auto& out : outputs) {
+    out.add_doubts(in.doubts());
+  }
+}
+
+void run_step(Step& step) {
+  for (auto& event : step.waits) {
+    event.wait_on(step.primitive->stream());
+  }
+  for (auto& in : step.inputs) {
+    pass_on_failure(in, step.outputs);
+  }
+  if (step.primitive->device() == Device::cpu) {
+    step.primitive->eval_cpu(step.inputs, step.outputs);
+  } else {
+    step.primitive->eval_gpu(step.inputs, step.outputs);
+  }
+  for (auto& out : step.outputs) {
+    check(out.data_shared_ptr() != nullptr, step.primitive->name(),
+          "An output was left without data.");
+  }
+}
+
+// Finds the steps of a batch that nobody waits for any more, for instance after an interrupt. An
+// array is held from outside if it has more handles than the steps that are left account for.
+class UnwantedSteps {
+ public:
+  UnwantedSteps(const std::vector<Step>& steps, size_t next) {
+    for (size_t k = next; k < steps.size(); k++) {
+      for_each_array(steps[k], [this](const array& a) { handles_[a.id()]++; });
+    }
+    wanted_.assign(steps.size(), false);
+    for (size_t k = steps.size(); k-- > next;) {
+      for (auto& out : steps[k].outputs) {
+        bool outside = out.use_count() > handles_[out.id()];
+        wanted_[k] = wanted_[k] || outside || needed_.count(out.id()) > 0;
+      }
+      for (auto& in : steps[k].inputs) {
+        if (wanted_[k]) {
+          needed_.insert(in.id());
+        }
+      }
+    }
+  }
+
+  bool contains(size_t k) const { return !wanted_[k]; }
+
+ private:
+  template <typename F>
+  static void for_each_array(const Step& step, F&& f) {
+    std::for_each(step.inputs.begin(), step.inputs.end(), f);
+    std::for_each(step.outputs.begin(), step.outputs.end(), f);
+  }
+
+  std::unordered_map<std::uintptr_t, long> handles_;
+  std::unordered_set<std::uintptr_t> needed_;
+  std::vector<bool> wanted_;
+};
+
+}  // namespace
+
+void Batch::run() {
+  using Clock = std::chrono::steady_clock;
+  constexpr auto pause = std::chrono::milliseconds(20);
+  uint64_t interrupts = interrupt_count();
+  auto last_look = Clock::now();
+  if (stream.device.type == Device::gpu) {
+    gpu_backend()->begin_batch(stream, steps.size());
+  }
+  for (size_t k = 0; k < steps.size(); k++) {
+    if (interrupt_count() != interrupts && Clock::now() - last_look > pause) {
+      drop_unwanted(k);
+      last_look = Clock::now();
+    }
+    run(steps[k]);
+  }
+  done.signal();
+}
+
+void Batch::run(Step& step) {
+  try {
+    if (step.primitive) {
+      run_step(step);
+    }
+  } catch (...) {
+    for (auto& out : step.outputs) {
+      out.set_error(std::current_exception());
+    }
+  }
+  if (step.done.valid()) {
+    step.done.signal();
+  }
+  step.inputs.clear();
+  step.outputs.clear();
+  step.primitive = nullptr;
+}
+
+void Batch::drop_unwanted(size_t next) {
+  UnwantedSteps unwanted(steps, next);
+  for (size_t k = next; k < steps.size(); k++) {
+    if (unwanted.contains(k)) {
+      steps[k].inputs.clear();
+      steps[k].outputs.clear();
+      steps[k].primitive = nullptr;
+    }
+  }
+}
+
+}  // namespace mlx::core::detail

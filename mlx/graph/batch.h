@@ -1,0 +1,41 @@
+// Running what was planned: the steps of one stream, in order.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "mlx/array.h"
+#include "mlx/primitives.h"
+
+namespace mlx::core::detail {
+
+struct Step {
+  std::shared_ptr<Primitive> primitive;
+  std::vector<array> inputs;
+  std::vector<array> outputs;
+  /** Work of other streams that has to be done first. */
+  std::vector<Event> waits;
+  /** Tells other streams that the step is done; valid only if one of them waits for it. */
+  Event done;
+};
+
+/** Steps of one stream. `done` follows the last one. */
+struct Batch {
+  explicit Batch(Stream stream) : stream(stream), done(stream) {}
+
+  Stream stream;
+  std::vector<Step> steps;
+  Event done;
+
+  /**
+   * Runs all steps. A failure is kept with the outputs it concerns; nothing is thrown. After an
+   * interrupt, steps whose results nobody holds any more are left out.
+   */
+  void run();
+
+ private:
+  void run(Step& step);
+  void drop_unwanted(size_t next);
+};
+
+}  // namespace mlx::core::detail

@@ -1,0 +1,48 @@
+// Looking at graphs of steps.
+#include "mlx/graph/steps.h"
+
+#include <sstream>
+
+#include "mlx/primitives.h"
+
+namespace mlx::core::detail {
+
+std::vector<uint32_t> steps_of_nodes(const Walk& walk, const StepGraph& graph) {
+  std::vector<uint32_t> steps(walk.nodes.size(), Walk::none);
+  for (size_t s = 0; s < graph.size(); s++) {
+    graph[s].for_each_node([&](uint32_t i) { steps[i] = static_cast<uint32_t>(s); });
+  }
+  return steps;
+}
+
+StepGraph without(StepGraph graph, const std::vector<bool>& gone) {
+  StepGraph left;
+  for (size_t s = 0; s < graph.size(); s++) {
+    if (!gone[s]) left.push_back(std::move(graph[s]));
+  }
+  return left;
+}
+
+std::string to_string(const Walk& walk, const StepGraph& graph) {
+  std::ostringstream os;
+  auto name = [&](uint32_t i) {
+    const Node& node = walk.nodes[i];
+    os << " " << (node.plain ? "Plain" : node.handle->primitive().name());
+  };
+  for (size_t s = 0; s < graph.size(); s++) {
+    const GraphStep& step = graph[s];
+    os << s << ":";
+    for (uint32_t i : step.generators) name(i);
+    for (uint32_t i : step.prologue) name(i);
+    if (step.has_root()) {
+      os << " |";
+      name(step.root);
+      os << (step.epilogue.empty() ? "" : " |");
+    }
+    for (uint32_t i : step.epilogue) name(i);
+    os << "\n";
+  }
+  return os.str();
+}
+
+}  // namespace mlx::core::detail

@@ -1,0 +1,50 @@
+// The graph between a walk and a plan: which nodes run together as one step. Each pass takes it and
+// returns it with fewer, larger steps.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "mlx/graph/walk.h"
+
+namespace mlx::core::detail {
+
+/** Nodes that run as one step, by index in the walk: element-wise ones in front of at most one
+ * other node and behind it. Inputs come before users, within a step and from step to step. */
+struct GraphStep {
+  /** Element-wise nodes: the whole step, or what the first input of `root` is made of. */
+  std::vector<uint32_t> prologue;
+  /** Whether the values of `prologue` in front of `root` are needed elsewhere as well. */
+  bool keeps_prologue = false;
+  uint32_t root = Walk::none;
+  /** Element-wise nodes that read the result of `root`. */
+  std::vector<uint32_t> epilogue;
+  /** Random words that `prologue` makes for itself. */
+  std::vector<uint32_t> generators;
+
+  bool has_root() const { return root != Walk::none; }
+  uint32_t stream(const Walk& walk) const {
+    return walk.nodes[has_root() ? root : prologue.front()].stream;
+  }
+  template <typename F>
+  void for_each_node(F&& f) const {
+    for (uint32_t i : generators) f(i);
+    for (uint32_t i : prologue) f(i);
+    if (has_root()) f(root);
+    for (uint32_t i : epilogue) f(i);
+  }
+};
+
+using StepGraph = std::vector<GraphStep>;
+
+/** For each node of the walk, the number of its step. */
+std::vector<uint32_t> steps_of_nodes(const Walk& walk, const StepGraph& graph);
+
+/** The steps that are not `gone`. */
+StepGraph without(StepGraph graph, const std::vector<bool>& gone);
+
+/** A line for each step, for people: `3: Multiply Add | LayerNorm | Cast`. */
+std::string to_string(const Walk& walk, const StepGraph& graph);
+
+}  // namespace mlx::core::detail

@@ -1,0 +1,84 @@
+// Numbering of a tape's arrays, and building nodes from numbers.
+#include "mlx/transforms/recording.h"
+
+#include <unordered_map>
+
+namespace mlx::core::detail {
+
+// Numbers by id. Constants come before the outputs of nodes, so they are found first.
+class Recording::Numbering {
+ public:
+  explicit Numbering(const std::vector<array>& arguments) {
+    for (auto& a : arguments) add(a);
+  }
+
+  uint32_t add(const array& a) {
+    return numbers_.emplace(a.id(), static_cast<uint32_t>(numbers_.size())).first->second;
+  }
+  uint32_t operator[](const array& a) const { return numbers_.at(a.id()); }
+  bool contains(const array& a) const { return numbers_.count(a.id()) > 0; }
+  size_t size() const { return numbers_.size(); }
+
+ private:
+  std::unordered_map<std::uintptr_t, uint32_t> numbers_;
+};
+
+Recording::Recording(const Tape& tape, const std::vector<array>& arguments,
+                     const std::vector<array>& outputs)
+    : arguments_(arguments.size()) {
+  std::unordered_set<std::uintptr_t> made;
+  for (auto& node : tape.nodes) {
+    for (auto& out : node.outputs()) made.insert(out.id());
+  }
+  Numbering numbers(arguments);
+  auto add_constant = [&](const array& a) {
+    if (!numbers.contains(a) && made.count(a.id()) == 0) {
+      numbers.add(a);
+      constants_.push_back(a);
+    }
+  };
+  for (auto& node : tape.nodes) {
+    for (auto& in : node.inputs()) add_constant(in);
+  }
+  for (auto& out : outputs) add_constant(out);
+  for (auto& tape_node : tape.nodes) {
+    Node node{tape_node.primitive_ptr(), {}, {}, {}};
+    for (auto& in : tape_node.inputs()) node.inputs.push_back(numbers[in]);
+    for (auto& out : tape_node.outputs()) {
+      numbers.add(out);
+      node.shapes.push_back(out.shape());
+      node.dtypes.push_back(out.dtype());
+    }
+    nodes_.push_back(std::move(node));
+  }
+  for (auto& out : outputs) outputs_.push_back(numbers[out]);
+  values_ = numbers.size();
+}
+
+void Recording::replay(const Node& node, bool shapeless, std::vector<array>& values) const {
+  std::vector<array> inputs;
+  inputs.reserve(node.inputs.size());
+  for (uint32_t i : node.inputs) inputs.push_back(values[i]);
+  auto shapes = shapeless ? node.primitive->output_shapes(inputs) : node.shapes;
+  if (shapes.size() == 1) {
+    values.emplace_back(std::move(shapes[0]), node.dtypes[0], node.primitive, std::move(inputs));
+    return;
+  }
+  for (auto& out : array::make_arrays(std::move(shapes), node.dtypes, node.primitive, inputs)) {
+    values.push_back(out);
+  }
+}
+
+std::vector<array> Recording::replay(const std::vector<array>& inputs, bool shapeless) const {
+  std::vector<array> values;
+  values.reserve(values_);
+  values = inputs;
+  values.insert(values.end(), constants_.begin(), constants_.end());
+  for (auto& node : nodes_) replay(node, shapeless, values);
+  std::vector<array> outputs;
+  outputs.reserve(outputs_.size());
+  for (uint32_t i : outputs_) outputs.push_back(values[i]);
+  return outputs;
+}
+
+}  // namespace mlx::core::detail

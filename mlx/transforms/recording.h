@@ -1,0 +1,44 @@
+// A traced function as nodes over numbered values, so that it runs again without looking anything
+// up.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "mlx/array.h"
+#include "mlx/primitives.h"
+#include "mlx/transforms/tape.h"
+
+namespace mlx::core::detail {
+
+class Recording {
+ public:
+  /** `tape` holds what makes `outputs` of `arguments`. */
+  Recording(const Tape& tape, const std::vector<array>& arguments,
+            const std::vector<array>& outputs);
+
+  /** The graph again, on other inputs of the arguments' dtypes and shapes. With `shapeless` only
+   *  ranks and dtypes are the same, and shapes follow from the inputs'. */
+  std::vector<array> replay(const std::vector<array>& inputs, bool shapeless) const;
+
+ private:
+  struct Node {
+    std::shared_ptr<Primitive> primitive;
+    std::vector<uint32_t> inputs;
+    std::vector<Shape> shapes;
+    std::vector<Dtype> dtypes;
+  };
+  class Numbering;
+
+  void replay(const Node& node, bool shapeless, std::vector<array>& values) const;
+
+  // Values are numbered: arguments, constants, then the outputs of each node.
+  size_t arguments_;
+  std::vector<array> constants_;
+  std::vector<Node> nodes_;
+  std::vector<uint32_t> outputs_;
+  size_t values_;
+};
+
+}  // namespace mlx::core::detail
