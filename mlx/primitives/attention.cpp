@@ -193,7 +193,7 @@ std::vector<array> Attention::vjp(const std::vector<array>& primals,
                                   const std::vector<int>& argnums,
                                   const std::vector<array>& outputs) {
   auto s = stream();
-  if (s.device == Device::gpu || primals[0].dtype() != float64) {
+  if (s.device == Device::gpu) {
     return FallbackPrimitive::vjp(primals, cotangents, argnums, outputs);
   }
   auto is_asked = [&](int i) { return std::count(argnums.begin(), argnums.end(), i) > 0; };

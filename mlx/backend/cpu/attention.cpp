@@ -17,7 +17,10 @@ void Attention::eval_cpu(const std::vector<array>& inputs, std::vector<array>& o
 
 void AttentionBackward::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
   for (array& out : outputs) out.set_data(allocator::malloc(out.nbytes()));
-  cpu::attend_float64_backward(spec_, AttentionInputs(spec_, inputs), mask_gradient_, outputs);
+  AttentionInputs in(spec_, inputs);
+  auto run =
+      in.queries.dtype() == float64 ? cpu::attend_float64_backward : cpu::attend_blocks_backward;
+  run(spec_, in, mask_gradient_, outputs);
 }
 
 }  // namespace mlx::core

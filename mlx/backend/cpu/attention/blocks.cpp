@@ -13,18 +13,17 @@
 
 namespace mlx::core::cpu {
 
-void read_sinks(const array& sinks, const AttentionShape& shape, const QueryRows& rows, float* to) {
-  int64_t itemsize = static_cast<int64_t>(sinks.itemsize());
-  for (int64_t i = 0; i < rows.count; i++) {
-    int64_t head = rows.head * (shape.rows / shape.length) + (rows.first + i) / shape.length;
-    tile_load(sinks.dtype())(sinks.data<char>() + head * sinks.strides(0) * itemsize, 1, to + i, 1,
-                             1);
-  }
+float read_sink(const array& sinks, int64_t head) {
+  float sink;
+  const char* from =
+      sinks.data<char>() + head * sinks.strides(0) * static_cast<int64_t>(sinks.itemsize());
+  tile_load(sinks.dtype())(from, 1, &sink, 1, 1);
+  return sink;
 }
 
 namespace {
 
-constexpr int64_t task_rows = 512;
+constexpr int64_t task_rows = 2048;  // at most, since their results wait between blocks of keys
 constexpr int64_t block_floats = 32 << 10;  // of keys, and of values: a part of the second cache
 constexpr int64_t most_keys = 240;
 
@@ -45,7 +44,9 @@ class BlockAttention {
     int64_t widest = std::max<int64_t>({1, shape_.width, shape_.value_width});
     int64_t fitting = std::min(most_keys, block_floats / widest);
     block_ = std::max<int64_t>(1, fitting / panels_.narrow_width()) * panels_.narrow_width();
-    rows_ = std::clamp<int64_t>(2 * block_floats / widest / width_, 2, task_rows / width_) * width_;
+    // The bits do not depend on how rows are divided, so it may be by threads.
+    int64_t share = shape_.batches * shape_.key_heads * shape_.rows / (4 * num_threads());
+    rows_ = std::clamp<int64_t>(share / width_, 4, task_rows / width_) * width_;
   }
 
   void run() const {
@@ -136,15 +137,15 @@ class BlockAttention {
 
   void finish(const QueryRows& rows, int64_t p, const Buffers& b) const {
     float *top = b.top + p * width_, *total = b.total + p * width_;
-    float sinks[PanelView::most_width], factor[PanelView::most_width] = {};
-    if (sinks_) read_sinks(*sinks_, shape_, rows, sinks);
+    float factor[PanelView::most_width] = {};
     int64_t at = shape_.run_of(rows.batch, rows.head) + rows.first;
     for (int64_t i = 0; i < rows.count; i++) {
       float share = 1;
       if (sinks_) {
-        float most = std::max(top[i], sinks[i]);
+        float sink = read_sink(*sinks_, shape_.head_of(rows.head, rows.first + i));
+        float most = std::max(top[i], sink);
         share = std::exp(top[i] - most);
-        total[i] = total[i] * share + std::exp(sinks[i] - most);
+        total[i] = total[i] * share + std::exp(sink - most);
         top[i] = most;
       }
       factor[i] = shape_.keys == 0 ? 0 : share / total[i];

@@ -10,8 +10,8 @@ namespace mlx::core::cpu {
 
 inline constexpr float lowest_float = std::numeric_limits<float>::lowest();
 
-/** Sinks of some rows as floats. */
-void read_sinks(const array& sinks, const AttentionShape& shape, const QueryRows& rows, float* to);
+/** The sink of a head. */
+float read_sink(const array& sinks, int64_t head);
 
 /** What the queries of one panel see of the keys, in the order of positions. */
 class PanelView {

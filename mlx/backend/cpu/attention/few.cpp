@@ -152,16 +152,14 @@ class FewAttention {
   }
 
   void merge(int64_t head, float* parts) const {
-    int64_t batch = head / shape_.key_heads, of_batch = head % shape_.key_heads;
-    float sinks[few_rows];
-    if (sinks_) read_sinks(*sinks_, shape_, {batch, of_batch, 0, shape_.rows}, sinks);
     Part first = part_at(parts);
     for (int64_t i = 0; i < shape_.rows; i++) {
-      float top = sinks_ ? std::max(sinks[i], lowest_float) : lowest_float;
+      float sink = sinks_ ? read_sink(*sinks_, shape_.head_of(head % shape_.key_heads, i)) : 0;
+      float top = sinks_ ? std::max(sink, lowest_float) : lowest_float;
       for (int64_t p = 0; p < parts_; p++) {
         top = std::max(top, part_at(parts + p * part_floats_).top[i]);
       }
-      float total = sinks_ ? std::exp(sinks[i] - top) : 0;
+      float total = sinks_ ? std::exp(sink - top) : 0;
       float* results = first.results + i * shape_.value_width;
       for (int64_t p = 0; p < parts_; p++) {
         Part part = part_at(parts + p * part_floats_);

@@ -153,8 +153,7 @@ class Float64Attention {
   }
 
   const double* sink_of(const array& sinks, int64_t head, int64_t row) const {
-    return sinks.data<double>() +
-           (head * (shape_.rows / shape_.length) + row / shape_.length) * sinks.strides(0);
+    return sinks.data<double>() + shape_.head_of(head, row) * sinks.strides(0);
   }
 
   bool is_hidden(const char* mask_row, int64_t key, int64_t seen) const {

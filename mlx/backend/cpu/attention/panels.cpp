@@ -17,6 +17,19 @@ const GemmKernels& widening_kernels(Dtype dtype) {
   return dtype == float16 ? kernels.f16 : dtype == bfloat16 ? kernels.bf16 : kernels.f32;
 }
 
+/** Where the rows of some keys lie. */
+struct KeyLines {
+  KeyLines(const array& a, const KeyRows& keys) {
+    auto itemsize = static_cast<int64_t>(a.itemsize());
+    int64_t at = keys.batch * a.strides(0) + keys.head * a.strides(1) + keys.first * a.strides(2);
+    first = a.data<char>() + at * itemsize;
+    step = a.strides(2) * itemsize;
+  }
+
+  const char* first;
+  int64_t step;
+};
+
 void scale(float* values, int64_t n, float factor) {
   if (factor == 1) return;
   for (int64_t i = 0; i < n; i++) values[i] *= factor;
@@ -34,12 +47,6 @@ AttentionPanels::AttentionPanels(const AttentionShape& shape, Dtype dtype)
       widen_(widening_kernels(dtype)),
       width_(table_.width),
       narrow_(widen_.rows) {}
-
-const void* AttentionPanels::key_row(const array& a, const KeyRows& keys, int64_t i) const {
-  int64_t at =
-      keys.batch * a.strides(0) + keys.head * a.strides(1) + (keys.first + i) * a.strides(2);
-  return a.data<char>() + at * static_cast<int64_t>(a.itemsize());
-}
 
 void AttentionPanels::pack_wide(const array& a, const QueryRows& rows, float factor,
                                 float* to) const {
@@ -76,9 +83,10 @@ void AttentionPanels::pack_lines(const array& a, const QueryRows& rows, float fa
 void AttentionPanels::pack_keys(const array& a, const KeyRows& keys, float* to) const {
   const void* lines[most_rows];
   int64_t columns = a.shape(3);
+  KeyLines from(a, keys);
   for (int64_t i = 0; i < keys.count; i += narrow_) {
     int here = static_cast<int>(std::min(narrow_, keys.count - i));
-    for (int j = 0; j < here; j++) lines[j] = key_row(a, keys, i + j);
+    for (int j = 0; j < here; j++) lines[j] = from.first + (i + j) * from.step;
     widen_.pack_rows(to, here, lines, here, columns);
     to += here * columns;
   }
@@ -87,13 +95,13 @@ void AttentionPanels::pack_keys(const array& a, const KeyRows& keys, float* to) 
 void AttentionPanels::pack_columns(const array& a, const KeyRows& keys, float* to) const {
   const void* lines[most_rows];
   int64_t columns = a.shape(3), itemsize = static_cast<int64_t>(a.itemsize());
+  KeyLines from(a, keys);
   for (int64_t j = 0; j < columns; j += narrow_) {
     int here = static_cast<int>(std::min(narrow_, columns - j));
     for (int64_t i = 0; i < keys.count; i += most_rows) {
       int64_t steps = std::min<int64_t>(most_rows, keys.count - i);
-      for (int64_t k = 0; k < steps; k++) {
-        lines[k] = static_cast<const char*>(key_row(a, keys, i + k)) + j * itemsize;
-      }
+      const char* at = from.first + i * from.step + j * itemsize;
+      for (int64_t k = 0; k < steps; k++) lines[k] = at + k * from.step;
       // What lies beyond the panel is read as well where there is something: full vectors are fast.
       widen_.pack_lines(to, here, lines, static_cast<int>(columns - j), steps);
       to += here * steps;

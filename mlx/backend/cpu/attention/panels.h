@@ -60,8 +60,6 @@ class AttentionPanels {
   const AttentionTable& table() const { return table_; }
 
  private:
-  const void* key_row(const array& a, const KeyRows& keys, int64_t i) const;
-
   const AttentionShape& shape_;
   const AttentionTable& table_;
   const GemmKernels& widen_;  // packers from the dtype to float

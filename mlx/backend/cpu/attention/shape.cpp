@@ -16,8 +16,7 @@ AttentionShape::AttentionShape(const AttentionSpec& spec, const AttentionInputs&
 
 const char* AttentionShape::row_of(const array& a, int64_t batch, int64_t key_head,
                                    int64_t row) const {
-  int64_t head = key_head * (rows / length) + row / length;
-  int64_t at = batch * broadcast_stride(a, 0) + head * broadcast_stride(a, 1) +
+  int64_t at = batch * broadcast_stride(a, 0) + head_of(key_head, row) * broadcast_stride(a, 1) +
                row % length * broadcast_stride(a, 2);
   return a.data<char>() + at * static_cast<int64_t>(a.itemsize());
 }

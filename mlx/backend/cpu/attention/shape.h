@@ -20,6 +20,11 @@ struct AttentionShape {
     return seen < 0 ? 0 : seen;
   }
 
+  /** The head of queries that a row of such a run belongs to. */
+  int64_t head_of(int64_t key_head, int64_t row) const {
+    return key_head * (heads / key_heads) + row / length;
+  }
+
   /** Address of a row of an array (B, K, S, ...) or (B, H, L, ...) with any strides. */
   const char* row_of(const array& a, int64_t batch, int64_t key_head, int64_t row) const;
 
