@@ -5,7 +5,7 @@ import mlx.nn as nn
 import mlx.optimizers as optim
 import numpy as np
 import pytest
-from mlx.utils import tree_flatten, tree_map
+from mlx.utils import tree_flatten, tree_map, tree_unflatten
 
 SHAPES = {"matrix": (4, 6), "tall": (6, 4), "vector": (5,), "scalar": (), "filters": (3, 2, 4)}
 
@@ -261,6 +261,46 @@ def test_learning_rate_and_state_can_be_set():
         optim.Optimizer().init_single(mx.ones(1), {})
     with pytest.raises(NotImplementedError):
         optim.Optimizer().apply_single(mx.ones(1), mx.ones(1), {})
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_assigned_state_goes_on(name):
+    make, _ = CASES[name]
+    rng = np.random.default_rng(4)
+    start = {
+        key: mx.array(rng.normal(size=shape).astype(np.float32)) for key, shape in SHAPES.items()
+    }
+    steps = [
+        {key: mx.array(rng.normal(size=shape).astype(np.float32)) for key, shape in SHAPES.items()}
+        for _ in range(4)
+    ]
+    straight, first = make(), make()
+    want, got = start, start
+    for g in steps:
+        want = straight.apply_gradients(g, want)
+    for g in steps[:2]:
+        got = first.apply_gradients(g, got)
+    second = make()
+    second.state = tree_unflatten(tree_flatten(first.state))  # as it comes back from a file
+    for g in steps[2:]:
+        got = second.apply_gradients(g, got)
+    for key in SHAPES:
+        np.testing.assert_array_equal(np.array(got[key]), np.array(want[key]))
+    assert second.step.item() == 4
+
+
+def test_a_state_is_completed_for_parameters_that_it_lacks():
+    optimizer = optim.Adam(0.1)
+    grads = {"a": mx.ones(2), "layers": [{"w": mx.ones(3)}, {"w": mx.ones(3)}]}
+    moments = {"m": mx.full((2,), 5.0), "v": mx.full((2,), 7.0)}
+    state = {**optimizer.state, "a": dict(moments), "layers": [{"w": {"m": mx.ones(3)}}]}
+    optimizer.state = state
+    optimizer.apply_gradients(grads, grads)
+    assert optimizer.state is state
+    np.testing.assert_allclose(np.array(state["a"]["m"]), 0.9 * 5 + 0.1, rtol=1e-6)
+    np.testing.assert_allclose(np.array(state["layers"][0]["w"]["m"]), 1.0, rtol=1e-6)
+    np.testing.assert_allclose(np.array(state["layers"][0]["w"]["v"]), 1e-3, rtol=1e-5)
+    np.testing.assert_allclose(np.array(state["layers"][1]["w"]["m"]), 0.1, rtol=1e-5)
 
 
 def test_update_takes_a_part_of_the_gradients():

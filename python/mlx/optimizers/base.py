@@ -30,6 +30,23 @@ def _arrays_only(tree: Any) -> Any:
     return tree if isinstance(tree, mx.array) else None
 
 
+def _complete(tree: Any, state: Any, init_single: Callable[[mx.array, dict], None]) -> Any:
+    """Add to a tree of states what it lacks for a tree of parameters; the rest of it stays."""
+    if isinstance(tree, dict):
+        state = state if isinstance(state, dict) else {}
+        state.update({k: _complete(v, state.get(k), init_single) for k, v in tree.items()})
+        return state
+    if isinstance(tree, (list, tuple)):
+        states = list(state) if isinstance(state, (list, tuple)) else []
+        states += [None] * (len(tree) - len(states))
+        return [_complete(v, s, init_single) for v, s in zip(tree, states, strict=False)]
+    fresh: dict[str, Any] = {}
+    init_single(tree, fresh)
+    state = state if isinstance(state, dict) else {}
+    state.update({name: value for name, value in fresh.items() if name not in state})
+    return state
+
+
 class Optimizer:
     """Base class of optimizers.
 
@@ -58,8 +75,9 @@ class Optimizer:
     def init(self, parameters: dict) -> None:
         """Create the state of all parameters afresh.
 
-        The first call of :meth:`apply_gradients` does this for what has gradients then; call it
-        before to have states for more, or to see the state before the first step.
+        The first call of :meth:`apply_gradients` creates what has gradients then and no state yet,
+        and so does the first one after a state was assigned; call this before to have states for
+        more, or to see the state before the first step.
 
         Args:
             parameters: a tree of arrays.
@@ -85,7 +103,8 @@ class Optimizer:
         """
         gradients = _arrays_only(gradients)
         if not self._initialized:
-            self.init(gradients)
+            _complete(gradients, self._state, self.init_single)
+            self._initialized = True
         for name, schedule in self._schedulers.items():
             self.state[name] = schedule(self.step)
         self.state["step"] = self.step + 1
