@@ -5,17 +5,13 @@
 #include <vector>
 
 #include "mlx/array.h"
+#include "mlx/backend/cuda/library_tensor.h"
 #include "mlx/stream.h"
 
 namespace mlx::core::cuda {
 
-/** Memory of n (or o), c and then spatial axes, whatever order they lie in. */
-struct LibraryTensor {
-  std::vector<int64_t> shape, strides;
-  const void* data;
-};
-
-/** y = x convolved with w, or which x or w that takes y back to: one of the three is the result. */
+/** y = x convolved with w, or which x or w that takes y back to: one of the three is the result.
+ *  Axes are n (or o), c and then spatial ones, whatever order they lie in. */
 struct LibraryConv {
   enum Result { y_result, x_result, w_result };
 
