@@ -1,8 +1,6 @@
 // fast.scaled_dot_product_attention: checks, dtype rules, one node.
 #include "mlx/primitives/attention.h"
 
-#include <algorithm>
-
 #include "mlx/core/errors.h"
 #include "mlx/fast.h"
 #include "mlx/ops.h"
@@ -47,15 +45,14 @@ void check_sinks(const array& sinks, Dtype dtype, int heads) {
         ") but have ", sinks.shape(), ".");
 }
 
-/** Whether the GPU's kernels do it: no sinks, no derivatives, and only so many columns. */
-bool gpu_runs(const std::vector<array>& inputs, const AttentionSpec& spec, Device device) {
+/** Whether the GPU's kernels do it: only so many columns, and some keys. */
+bool gpu_runs(const std::vector<array>& inputs, Device device) {
   static const bool has_kernels = [&] {
     const auto& name = std::get<std::string>(device_info(device).at("architecture"));
     return std::stoi(name.substr(name.find('_') + 1)) >= 80;
   }();
-  bool traced = std::any_of(inputs.begin(), inputs.end(), [](auto& in) { return in.is_tracer(); });
-  return has_kernels && !traced && !spec.has_sinks && inputs[0].dtype() != float64 &&
-         inputs[0].shape(-1) <= 256 && inputs[2].shape(-1) <= 256;
+  return has_kernels && inputs[0].dtype() != float64 && inputs[0].shape(-1) <= 256 &&
+         inputs[2].shape(-1) <= 256 && inputs[1].shape(2) > 0;
 }
 
 }  // namespace
@@ -77,7 +74,7 @@ array scaled_dot_product_attention(const array& queries, const array& keys, cons
                             astype(values, dtype, s)};
   if (spec.has_mask) inputs.push_back(checked_mask(*mask_arr, dtype, scores, stream));
   if (sinks) inputs.push_back(astype(*sinks, dtype, s));
-  if (stream.device == Device::gpu && !gpu_runs(inputs, spec, stream.device)) {
+  if (stream.device == Device::gpu && !gpu_runs(inputs, stream.device)) {
     return Attention(stream, spec).fallback(inputs)[0];
   }
   return Attention::outputs_of(inputs, spec, stream)[0];

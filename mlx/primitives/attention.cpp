@@ -193,11 +193,11 @@ std::vector<array> Attention::vjp(const std::vector<array>& primals,
                                   const std::vector<int>& argnums,
                                   const std::vector<array>& outputs) {
   auto s = stream();
-  if (s.device == Device::gpu) {
-    return FallbackPrimitive::vjp(primals, cotangents, argnums, outputs);
-  }
   auto is_asked = [&](int i) { return std::count(argnums.begin(), argnums.end(), i) > 0; };
   bool additive = spec_.has_mask && primals[3].dtype() != bool_ && is_asked(3);
+  if (s.device == Device::gpu && additive) {
+    return FallbackPrimitive::vjp(primals, cotangents, argnums, outputs);
+  }
   std::vector<array> inputs = primals;
   inputs.insert(inputs.end(), {cotangents[0], outputs[0], outputs[1]});
   auto all = AttentionBackward::outputs_of(inputs, spec_, additive, s);

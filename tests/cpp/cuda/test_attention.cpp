@@ -2,7 +2,7 @@
 // alone, no GPU.
 #include <gtest/gtest.h>
 
-#include "mlx/backend/cuda/attention_plan.h"
+#include "mlx/backend/cuda/attention_backward_plan.h"
 #include "mlx/backend/cuda/jit.h"
 
 using namespace mlx::core;
@@ -36,6 +36,17 @@ TEST_P(CudaAttention, Compiles) {
   if (plan.splits > 1) {
     EXPECT_NO_THROW(cuda::compile_source(plan.merge_source(), architecture));
   }
+}
+
+TEST_P(CudaAttention, BackwardCompiles) {
+  const Case& c = GetParam();
+  auto plan = cuda::plan_attention_backward(c.shape, {132, c.warp_groups, 101376});
+  for (const auto* call :
+       {&plan.queries.call, &plan.keys.call, &plan.row_sums, &plan.sink_gradients}) {
+    EXPECT_NO_THROW(cuda::compile_source(cuda::source_of(*call), "sm_80")) << call->function;
+  }
+  EXPECT_LE(plan.queries.shared_bytes, 101376u);
+  EXPECT_LE(plan.keys.shared_bytes, 101376u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, CudaAttention, testing::ValuesIn(cases),

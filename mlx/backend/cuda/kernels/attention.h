@@ -171,6 +171,31 @@ MLX_FN PartFacts* part_facts(const AttentionCall& p, int64_t split, int64_t row)
   return reinterpret_cast<PartFacts*>(after) + split * all_rows(p) + row;
 }
 
+/** What ends a row: its sums times `scale` are the result. */
+struct RowEnd {
+  float scale, logsumexp;
+};
+
+/** Adds the weight of the sink, which no value has. Rows are numbered by batch, head, position;
+ * those that see no key have the lowest logarithm. */
+template <typename T, Hiding hiding>
+MLX_FN RowEnd end_row(const AttentionCall& p, int64_t row, float highest, float total) {
+  constexpr float ln_of_2 = 0.693147181f;
+  float high = hiding == hide_general ? highest : highest * static_cast<float>(p.scale);
+  int position = static_cast<int>(row % p.length);
+  if (hiding != hide_none && p.causal && seen_by(p, position) < 1) high = lowest_score;
+  float weight = 1;
+  if (p.sinks) {
+    float sink = computed(load<T>(p.sinks, row / p.length % (p.heads * p.pack)));
+    float higher = fmaxf(high, sink);
+    weight = exp2_fast((high - higher) * log2_of_e);
+    total = madd(total, weight, exp2_fast((sink - higher) * log2_of_e));
+    high = higher;
+  }
+  float log = high <= lowest_score ? high : madd(log2f(total), ln_of_2, high);
+  return {weight / total, log};
+}
+
 constexpr int most_splits = 128;
 
 /** out = the parts' sums over their totals, each part in the measure of the highest score. */
@@ -183,16 +208,20 @@ MLX_FN void merge_attention(const AttentionCall& p) {
   __syncthreads();
   float factor = score_factor<hiding>(p), highest = -inf_f;
   for (int i = 0; i < splits; i++) highest = fmaxf(highest, facts[i].highest);
-  float shift = shift_of<hiding>(highest, factor);
+  float shift = shift_of<hiding>(highest, factor), total = 0;
+  for (int i = 0; i < splits; i++) {
+    total = madd(weight_of<hiding>(facts[i].highest, shift, factor), facts[i].total, total);
+  }
+  RowEnd end = end_row<T, hiding>(p, row, highest, total);
+  if (thread == 0) p.logsumexp[row] = end.logsumexp;
   for (int column = thread; column < p.e; column += blockDim.x) {
-    float sum = 0, total = 0;
+    float sum = 0;
 #pragma unroll 8
     for (int i = 0; i < splits; i++) {
       float weight = weight_of<hiding>(facts[i].highest, shift, factor);
-      total = madd(weight, facts[i].total, total);
       sum = madd(weight, part_sums(p, i, row)[column], sum);
     }
-    static_cast<T*>(p.out)[row * p.e + column] = rounded<T>(sum / total);
+    static_cast<T*>(p.out)[row * p.e + column] = rounded<T>(sum * end.scale);
   }
 }
 

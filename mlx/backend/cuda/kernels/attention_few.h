@@ -232,7 +232,9 @@ struct FewAttention {
       part_sums(p, blockIdx.y, number)[column] = sum;
       if (column == 0) *part_facts(p, blockIdx.y, number) = {high, total};
     } else {
-      static_cast<T*>(p.out)[number * p.e + column] = rounded<T>(sum / total);
+      RowEnd end = end_row<T, hiding>(p, number, high, total);
+      if (column == 0) p.logsumexp[number] = end.logsumexp;
+      static_cast<T*>(p.out)[number * p.e + column] = rounded<T>(sum * end.scale);
     }
   }
 

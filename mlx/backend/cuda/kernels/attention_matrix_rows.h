@@ -197,7 +197,11 @@ struct MatrixRows {
         if (split && lane % 4 == 0) *part_facts(p, blockIdx.y, number) = {highest[t][half], total};
         float* part = split ? part_sums(p, blockIdx.y, number) : nullptr;
         T* out = static_cast<T*>(p.out) + number * p.e;
-        float scale = 1.0f / total;
+        RowEnd end{1, 0};
+        if constexpr (!split) {
+          end = end_row<T, hiding>(p, number, highest[t][half], total);
+          if (lane % 4 == 0) p.logsumexp[number] = end.logsumexp;
+        }
 #pragma unroll
         for (int j = 0; j < e / 8; j++) {
           int column = j * 8 + lane % 4 * 2;
@@ -206,10 +210,10 @@ struct MatrixRows {
             if (column < p.e) part[column] = low;
             if (column + 1 < p.e) part[column + 1] = high;
           } else if (p.e % 2 == 0) {
-            if (column < p.e) put_pair(out + column, low * scale, high * scale);
+            if (column < p.e) put_pair(out + column, low * end.scale, high * end.scale);
           } else {
-            if (column < p.e) out[column] = rounded<T>(low * scale);
-            if (column + 1 < p.e) out[column + 1] = rounded<T>(high * scale);
+            if (column < p.e) out[column] = rounded<T>(low * end.scale);
+            if (column + 1 < p.e) out[column + 1] = rounded<T>(high * end.scale);
           }
         }
       }

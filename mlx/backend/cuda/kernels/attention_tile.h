@@ -164,20 +164,24 @@ struct TileAttention {
       if (split && lane == 0) *part_facts(p, blockIdx.y, number) = {highest[i], total};
       float* out =
           split ? part_sums(p, blockIdx.y, number) : static_cast<float*>(p.out) + number * p.e;
-      float scale = split ? 1.0f : 1.0f / total;
+      RowEnd end{1, 0};
+      if constexpr (!split) {
+        end = end_row<float, hiding>(p, number, highest[i], total);
+        if (lane == 0) p.logsumexp[number] = end.logsumexp;
+      }
 #pragma unroll
       for (int j = 0; j < e / 32; j++) {
         int column = j * 32 + lane * 4;
         float* sum = sums[i][j];
         if (p.e % 4 == 0) {
           if (column < p.e) {
-            *reinterpret_cast<float4*>(out + column) = {sum[0] * scale, sum[1] * scale,
-                                                        sum[2] * scale, sum[3] * scale};
+            *reinterpret_cast<float4*>(out + column) = {sum[0] * end.scale, sum[1] * end.scale,
+                                                        sum[2] * end.scale, sum[3] * end.scale};
           }
         } else {
 #pragma unroll
           for (int c = 0; c < 4; c++) {
-            if (column + c < p.e) out[column + c] = sum[c] * scale;
+            if (column + c < p.e) out[column + c] = sum[c] * end.scale;
           }
         }
       }
