@@ -71,9 +71,16 @@ array normal(const Shape& shape, const Dtype dtype, const std::optional<array>& 
 array normal(const Shape& shape, const std::optional<array>& key = std::nullopt,
              StreamOrDevice s = {});
 
-/** Jointly normal samples. Needs a singular value decomposition: throws std::runtime_error. */
+/**
+ * Jointly normal samples with means (…, n) and covariances (…, n, n), of a shape that their batch
+ * broadcasts to. They are made from the root of the covariance that `method` finds: "svd", "eigh",
+ * or "cholesky", which is faster and needs a positive definite matrix. `dtype` is float32.
+ */
 array multivariate_normal(const array& mean, const array& cov, const Shape& shape, Dtype dtype,
                           const std::optional<array>& key = std::nullopt, StreamOrDevice s = {});
+array multivariate_normal(const array& mean, const array& cov, const Shape& shape, Dtype dtype,
+                          const std::string& method, const std::optional<array>& key = std::nullopt,
+                          StreamOrDevice s = {});
 
 /** Integers in [low, high), made from 24 random bits; values past 2^24 apart are not all reached.
  *  `dtype` is any integer or bool. */

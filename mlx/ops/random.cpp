@@ -6,6 +6,7 @@
 #include <numbers>
 
 #include "mlx/core/errors.h"
+#include "mlx/linalg.h"
 #include "mlx/ops.h"
 
 namespace mlx::core::random {
@@ -127,10 +128,51 @@ array normal(const Shape& shape, const std::optional<array>& key, StreamOrDevice
   return normal(shape, float32, std::nullopt, std::nullopt, key, s);
 }
 
-array multivariate_normal(const array&, const array&, const Shape&, Dtype,
-                          const std::optional<array>&, StreamOrDevice) {
-  throw std::runtime_error(
-      "[multivariate_normal] Needs the singular value decomposition, which is not available.");
+namespace {
+
+/** B with B B^T = cov. */
+array covariance_root(const array& cov, const std::string& method, const Stream& s) {
+  if (method == "cholesky") {
+    return linalg::cholesky(cov, false, s);
+  }
+  array none(0.0f);
+  if (method == "eigh") {
+    auto [values, vectors] = linalg::eigh(cov, "L", s);
+    return multiply(vectors, expand_dims(sqrt(maximum(values, none, s), s), -2, s), s);
+  }
+  check(method == "svd", "multivariate_normal", "The method must be 'svd', 'eigh' or 'cholesky', ",
+        "not '", method, "'.");
+  auto parts = linalg::svd(cov, s);
+  return multiply(parts[0], expand_dims(sqrt(parts[1], s), -2, s), s);
+}
+
+}  // namespace
+
+array multivariate_normal(const array& mean, const array& cov, const Shape& shape, Dtype dtype,
+                          const std::optional<array>& key, StreamOrDevice s) {
+  return multivariate_normal(mean, cov, shape, dtype, "svd", key, s);
+}
+
+array multivariate_normal(const array& mean, const array& cov, const Shape& shape, Dtype dtype,
+                          const std::string& method, const std::optional<array>& key,
+                          StreamOrDevice s) {
+  constexpr const char* op = "multivariate_normal";
+  check(dtype == float32, op, "dtype must be float32, not ", dtype, ".");
+  check(mean.ndim() >= 1 && cov.ndim() >= 2 && cov.shape(-1) == cov.shape(-2) &&
+            cov.shape(-1) == mean.shape(-1),
+        op, "mean and cov must have compatible shapes (..., n) and (..., n, n), not ", mean.shape(),
+        " and ", cov.shape(), ".");
+  Shape batch = broadcast_shapes(Shape(mean.shape().begin(), mean.shape().end() - 1),
+                                 Shape(cov.shape().begin(), cov.shape().end() - 2));
+  Shape full = shape.empty() ? batch : broadcast_shapes(shape, batch);
+  check(shape.empty() || full == shape, op, "Cannot broadcast the batch shape ", batch,
+        " of mean and cov to ", shape, ".");
+  Stream stream = to_stream(s);
+  array root = covariance_root(astype(cov, float32, stream), method, stream);
+  full.push_back(mean.shape(-1));
+  array x = expand_dims(normal(full, float32, key, stream), -1, stream);
+  array moved = squeeze(matmul(root, x, stream), -1, stream);
+  return add(astype(mean, float32, stream), moved, stream);
 }
 
 array randint(const array& low, const array& high, const Shape& shape, Dtype dtype,

@@ -134,7 +134,12 @@ std::vector<array> Reduce::vjp(const std::vector<array>& primals,
   if (infos[static_cast<int>(op_)].linear) {
     return {broadcast_to(cotangent, x.shape(), stream())};
   }
-  return {multiply(cotangent, derivative(x, outputs[0]), stream())};
+  array factor = derivative(x, outputs[0]);
+  bool holomorphic = op_ == ReduceOp::Prod || op_ == ReduceOp::LogSumExp;
+  if (holomorphic && x.dtype() == complex64) {  // the adjoint over the reals
+    factor = conjugate(factor, stream());
+  }
+  return {multiply(cotangent, factor, stream())};
 }
 
 std::vector<array> Reduce::jvp(const std::vector<array>& primals,

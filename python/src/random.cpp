@@ -123,6 +123,17 @@ void bind_continuous(nb::module_& m) {
       "lower"_a, "upper"_a, "shape"_a = nb::none(), "dtype"_a.none() = float32,
       "key"_a = nb::none(), "stream"_a = nb::none(),
       "Normally distributed numbers that fall within [lower, upper].");
+  m.def(
+      "multivariate_normal",
+      [](const array& mean, const array& cov, const Ints& shape, std::optional<Dtype> dtype,
+         const Key& key, StreamOrDevice s, const std::string& method) {
+        return random::multivariate_normal(mean, cov, shape.shape(), dtype.value_or(float32),
+                                           method, key_or_next(key), s);
+      },
+      "mean"_a, "cov"_a, "shape"_a = nb::tuple(), "dtype"_a.none() = float32, "key"_a = nb::none(),
+      "stream"_a = nb::none(), "method"_a = "svd",
+      "Jointly normal vectors with means (..., n) and covariances (..., n, n). `method` finds the\n"
+      "root of the covariance: 'svd', 'eigh', or 'cholesky' for positive definite ones.");
 }
 
 array categorical(const array& logits, int axis, const std::optional<Ints>& shape,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import mlx.core as mx
 
@@ -184,8 +184,7 @@ def orthogonal(gain: float = 1.0, dtype: mx.Dtype = mx.float32) -> Callable[[mx.
             )
         rows, columns = a.shape
         n = max(rows, columns)
-        linalg: Any = mx.linalg  # where the decomposition is absent, its name raises
-        q, r = linalg.qr(mx.random.normal(shape=(n, n)), stream=mx.cpu)
+        q, r = mx.linalg.qr(mx.random.normal(shape=(n, n)), stream=mx.cpu)
         q = q * mx.sign(mx.diag(r))  # makes the distribution uniform
         return (gain * q[:rows, :columns]).astype(dtype)
 

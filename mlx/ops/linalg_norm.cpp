@@ -1,4 +1,6 @@
-// Vector and matrix norms and the cross product, made of reductions and element-wise ops.
+// Vector and matrix norms and the cross product, made of reductions, element-wise ops and singular
+// values.
+#include <algorithm>
 #include <cmath>
 
 #include "mlx/core/errors.h"
@@ -45,7 +47,7 @@ array euclidean(const array& a, const std::vector<int>& axes, bool keepdims, Str
   return astype(m, result_dtype(a.dtype()), s);
 }
 
-array vector_norm(const array& a, double ord, int axis, bool keepdims, StreamOrDevice s) {
+array norm_of_vectors(const array& a, double ord, int axis, bool keepdims, StreamOrDevice s) {
   array m = magnitudes(a, s);
   if (ord == 0) {
     m = sum(astype(not_equal(m, array(0, m.dtype()), s), m.dtype(), s), axis, keepdims, s);
@@ -60,17 +62,31 @@ array vector_norm(const array& a, double ord, int axis, bool keepdims, StreamOrD
   return astype(m, result_dtype(a.dtype()), s);
 }
 
-[[noreturn]] void fail_singular_values(const std::string& ord) {
-  throw std::runtime_error(
-      error_message(op, "The matrix norm '", ord,
-                    "' needs the singular value decomposition, which is not available."));
+/** The singular values of the matrices in two axes, in the last axis of the result. */
+array singular_values(const array& a, const std::vector<int>& axes, StreamOrDevice s) {
+  bool has_routine = a.dtype() == complex64 || a.dtype() == float64;
+  array x = has_routine ? a : astype(a, float32, s);
+  int last = static_cast<int>(a.ndim()) - 1;
+  int first = axes[0] - (axes[1] < axes[0] ? 1 : 0);  // where axes[0] is once axes[1] has moved
+  return svdvals(moveaxis(moveaxis(x, axes[1], last, s), first, last - 1, s), s);
+}
+
+/** What a reduction over singular values gives, with the axes of `a` that are kept. */
+array as_norm(array m, const array& a, std::vector<int> axes, bool keepdims, StreamOrDevice s) {
+  if (keepdims) {
+    std::sort(axes.begin(), axes.end());
+    m = expand_dims(m, axes, s);
+  }
+  return astype(m, result_dtype(a.dtype()), s);
 }
 
 /** The largest or smallest sum of magnitudes of a column (ord 1, -1) or a row (ord inf, -inf). */
-array matrix_norm(const array& a, double ord, const std::vector<int>& axes, bool keepdims,
-                  StreamOrDevice s) {
+array norm_of_matrices(const array& a, double ord, const std::vector<int>& axes, bool keepdims,
+                       StreamOrDevice s) {
   if (std::abs(ord) == 2) {
-    fail_singular_values(ord > 0 ? "2" : "-2");
+    array values = singular_values(a, axes, s);
+    return as_norm(ord > 0 ? max(values, -1, false, s) : min(values, -1, false, s), a, axes,
+                   keepdims, s);
   }
   bool rows = std::isinf(ord);
   check(rows || std::abs(ord) == 1, op, "Invalid ord ", ord, " for a matrix norm.");
@@ -96,9 +112,9 @@ array norm(const array& a, const double ord, const std::optional<std::vector<int
   std::vector<int> axes = normalized(a, axis ? *axis : all_axes(a));
   check(!axes.empty(), op, "The norm of order ", ord, " needs one or two axes.");
   if (axes.size() == 2) {
-    return matrix_norm(a, ord, axes, keepdims, s);
+    return norm_of_matrices(a, ord, axes, keepdims, s);
   }
-  return ord == 2 ? euclidean(a, axes, keepdims, s) : vector_norm(a, ord, axes[0], keepdims, s);
+  return ord == 2 ? euclidean(a, axes, keepdims, s) : norm_of_vectors(a, ord, axes[0], keepdims, s);
 }
 
 array norm(const array& a, const double ord, int axis, bool keepdims, StreamOrDevice s) {
@@ -111,7 +127,7 @@ array norm(const array& a, const std::string& ord, const std::optional<std::vect
   check(axes.size() == 2, op, "Norm '", ord, "' is only supported for matrices, not over ",
         axes.size(), " axes.");
   if (ord == "nuc") {
-    fail_singular_values(ord);
+    return as_norm(sum(singular_values(a, axes, s), -1, false, s), a, axes, keepdims, s);
   }
   check(ord == "f" || ord == "fro", op, "Invalid ord '", ord, "' for a matrix norm.");
   return euclidean(a, axes, keepdims, s);
@@ -128,6 +144,25 @@ array norm(const array& a, const std::optional<std::vector<int>>& axis, bool kee
 
 array norm(const array& a, int axis, bool keepdims, StreamOrDevice s) {
   return norm(a, std::vector<int>{axis}, keepdims, s);
+}
+
+array vector_norm(const array& a, double ord, const std::optional<std::vector<int>>& axis,
+                  bool keepdims, StreamOrDevice s) {
+  if (axis) {
+    check(axis->size() == 1, "linalg::vector_norm", "Vectors lie in one axis, not in ",
+          axis->size(), ".");
+    return norm(a, ord, axis, keepdims, s);
+  }
+  array m = norm(flatten(a, s), ord, 0, false, s);
+  return keepdims ? reshape(m, Shape(a.ndim(), 1), s) : m;
+}
+
+array matrix_norm(const array& a, double ord, bool keepdims, StreamOrDevice s) {
+  return norm(a, ord, std::vector<int>{-2, -1}, keepdims, s);
+}
+
+array matrix_norm(const array& a, const std::string& ord, bool keepdims, StreamOrDevice s) {
+  return norm(a, ord, std::vector<int>{-2, -1}, keepdims, s);
 }
 
 array cross(const array& a, const array& b, int axis, StreamOrDevice s) {

@@ -1,0 +1,102 @@
+// Layouts, batches and failures of the decompositions on the CPU.
+#include "mlx/backend/cpu/linalg.h"
+
+#include <algorithm>
+#include <climits>
+#include <vector>
+
+#include "mlx/backend/common/layout.h"
+#include "mlx/backend/cpu/copy.h"
+#include "mlx/backend/cpu/runtime/parallel.h"
+#include "mlx/utils.h"
+
+namespace mlx::core::cpu {
+
+Strides column_major_strides(const Shape& shape) {
+  Strides strides = row_contiguous_strides(shape);
+  size_t n = strides.size();
+  strides[n - 2] = 1;
+  strides[n - 1] = std::max(shape[n - 2], 1);
+  return strides;
+}
+
+void allocate_columns(array& out) {
+  Strides strides = column_major_strides(out.shape());
+  auto flags = layout_flags(out.shape(), strides, out.size());
+  out.set_data(allocator::malloc(out.nbytes()), out.size(), strides, flags);
+}
+
+array columns_copy(const array& a) {
+  array out(a.shape(), a.dtype(), nullptr, {});
+  allocate_columns(out);
+  if (a.size() > 0) {
+    copy(a, out);
+  }
+  return out;
+}
+
+array rows_copy(const array& a) {
+  array out(a.shape(), a.dtype(), nullptr, {});
+  out.set_data(allocator::malloc(out.nbytes()));
+  if (a.size() > 0) {
+    copy(a, out);
+  }
+  return out;
+}
+
+void take_buffer(const array& from, array& out, const Strides& strides) {
+  out.copy_shared_buffer(from, strides, layout_flags(out.shape(), strides, out.size()), out.size());
+}
+
+int64_t matrix_count(const array& a) {
+  int64_t count = 1;
+  for (size_t i = 0; i + 2 < a.ndim(); i++) {
+    count *= a.shape()[i];
+  }
+  return count;
+}
+
+void for_matrices(const char* op, int64_t count, double work, bool threaded_inside,
+                  FunctionRef<int(int64_t)> f, Explain explain) {
+  constexpr double worth_a_range = 2e4, worth_threads = 1e7;
+  std::vector<int> infos(count, 0);
+  auto run = [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) {
+      infos[i] = f(i);
+    }
+  };
+  if (threaded_inside && work > worth_threads && count < 2 * int64_t{num_threads()}) {
+    run(0, count);
+  } else {
+    parallel_for(count, static_cast<int64_t>(worth_a_range / (work + 100.0)) + 1, run);
+  }
+  for (int64_t i = 0; i < count; i++) {
+    if (infos[i] != 0) {
+      std::string which = count > 1 ? "Matrix " + std::to_string(i) + " of " +
+                                          std::to_string(count) + " in the batch "
+                                    : "The matrix ";
+      throw std::runtime_error(error_message(op, which, explain(infos[i])));
+    }
+  }
+}
+
+void for_blocks(int64_t n, FunctionRef<void(int begin, int end)> f) {
+  constexpr int64_t widest = 128, narrowest = 16;
+  int64_t width = std::clamp((n + num_threads() - 1) / num_threads(), narrowest, widest);
+  parallel_for((n + width - 1) / width, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) {
+      f(static_cast<int>(i * width), static_cast<int>(std::min(n, (i + 1) * width)));
+    }
+  });
+}
+
+int workspace_size(const char* op, double wanted) {
+  if (wanted >= INT_MAX) {
+    throw std::runtime_error(
+        error_message(op, "The matrix is too large for LAPACK, whose workspace would have ", wanted,
+                      " elements."));
+  }
+  return std::max(static_cast<int>(wanted), 1);
+}
+
+}  // namespace mlx::core::cpu

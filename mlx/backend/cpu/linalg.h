@@ -1,0 +1,75 @@
+// What the decompositions on the CPU share: matrices in the layouts that LAPACK wants, the walk
+// over a batch, and failures that say which matrix of it.
+#pragma once
+
+#include <complex>
+#include <string>
+
+#include "mlx/array.h"
+#include "mlx/core/errors.h"
+#include "mlx/core/function_ref.h"
+
+namespace mlx::core::cpu {
+
+/** Calls f with a number of the C++ type of float32, float64 or complex64. */
+template <typename F>
+void with_matrix_type(Dtype dtype, F&& f) {
+  if (dtype == float32) {
+    f(float{});
+  } else if (dtype == float64) {
+    f(double{});
+  } else {
+    internal_check(dtype == complex64, "matrices of this dtype have no routines");
+    f(std::complex<float>{});
+  }
+}
+
+/** The elements of `a` as their C++ type. */
+template <typename T>
+T* elements(array& a) {
+  return reinterpret_cast<T*>(a.data<char>());
+}
+
+/** Memory in which every matrix is column major. */
+void allocate_columns(array& out);
+Strides column_major_strides(const Shape& shape);
+
+/** A copy to work in, column major or row contiguous. */
+array columns_copy(const array& a);
+array rows_copy(const array& a);
+
+/** Makes `out` own the buffer of `from`, with other strides. */
+void take_buffer(const array& from, array& out, const Strides& strides);
+
+/** Matrices in the last two axes. */
+int64_t matrix_count(const array& a);
+
+/** Whether none is NaN or infinite. */
+template <typename T>
+bool all_finite(const T* x, int64_t count) {
+  // The product with zero is NaN for what is not finite.
+  T sum{};
+  for (int64_t i = 0; i < count; i++) {
+    sum += x[i] * typename std::complex<T>::value_type(0);
+  }
+  return sum == sum;
+}
+
+/** What a routine found, by its info code (0: success). */
+using Explain = FunctionRef<std::string(int info)>;
+
+/**
+ * Runs f(i) for every matrix: in parallel, each in one thread, or one after the other where each
+ * uses all threads itself. `work` is roughly how many operations a matrix takes. Throws
+ * std::runtime_error for the first matrix whose f does not return 0.
+ */
+void for_matrices(const char* op, int64_t count, double work, bool threaded_inside,
+                  FunctionRef<int(int64_t)> f, Explain explain);
+
+/** f(begin, end) over columns (or rows) in parallel, in blocks that suit matrix products. */
+void for_blocks(int64_t n, FunctionRef<void(int begin, int end)> f);
+
+/** A size of workspace as LAPACK tells it. Throws where its 32-bit numbers do not reach. */
+int workspace_size(const char* op, double wanted);
+
+}  // namespace mlx::core::cpu

@@ -1,0 +1,148 @@
+// Cholesky and triangular systems on the CPU. A row-major matrix is the transpose of a column-major
+// one, so both are done in row-major memory: A = L L^H becomes conj(A) = U^H U with U = L^T.
+#include <algorithm>
+
+#include "mlx/backend/common/layout.h"
+#include "mlx/backend/cpu/lapack.h"
+#include "mlx/backend/cpu/linalg.h"
+#include "mlx/primitives/linalg.h"
+
+namespace mlx::core {
+
+namespace {
+
+using cpu::Lapack;
+
+constexpr int block = 128;
+
+/** The upper factor of a column-major matrix in place; LAPACK's info. */
+template <typename T>
+int factor_upper(T* a, int n) {
+  const auto& lapack = Lapack<T>::instance();
+  const T one = 1, minus_one = -1;
+  auto at = [&](int64_t row, int64_t column) { return a + row + column * n; };
+  for (int k = 0; k < n; k += block) {
+    int width = n < 2 * block ? n : std::min(block, n - k), rest = k + width, info = 0;
+    lapack.potrf("U", &width, at(k, k), &n, &info, 1);
+    if (info != 0) {
+      return info + k;
+    }
+    if (rest >= n) {
+      break;
+    }
+    cpu::for_blocks(n - rest, [&](int begin, int end) {
+      int count = end - begin;
+      lapack.trsm("L", "U", "C", "N", &width, &count, &one, at(k, k), &n, at(k, rest + begin), &n,
+                  1, 1, 1, 1);
+    });
+    cpu::for_blocks(n - rest, [&](int begin, int end) {
+      int height = end, count = end - begin;
+      lapack.gemm("C", "N", &height, &count, &width, &minus_one, at(k, rest), &n,
+                  at(k, rest + begin), &n, &one, at(rest, rest + begin), &n, 1, 1);
+    });
+  }
+  return 0;
+}
+
+std::string not_positive(int info) {
+  return "is not positive definite: its leading part of size " + std::to_string(info) +
+         " has no Cholesky factor.";
+}
+
+template <typename T>
+void factor_all(array& matrices, const char* op) {
+  int n = matrices.shape(-1);
+  int64_t size = int64_t{n} * n;
+  T* data = cpu::elements<T>(matrices);
+  cpu::for_matrices(
+      op, cpu::matrix_count(matrices), size * n / 3.0, true,
+      [&](int64_t i) {
+        T* a = data + i * size;
+        int info = factor_upper(a, n);
+        for (int64_t column = 0; column < n; column++) {
+          std::fill(a + column * n + column + 1, a + (column + 1) * n, T{});
+        }
+        return info;
+      },
+      not_positive);
+}
+
+/** A triangular matrix where LAPACK can read it: `transposed` if it is column major. */
+struct Triangle {
+  array matrices;
+  bool transposed;
+  int stride;
+
+  explicit Triangle(const array& a) : matrices(a), transposed(false), stride(1) {
+    int64_t n = a.shape(-1);
+    bool rows = a.strides(-1) == 1 && a.strides(-2) >= n;
+    transposed = !rows && a.strides(-2) == 1 && a.strides(-1) >= n;
+    int64_t step = transposed ? a.strides(-1) : a.strides(-2);
+    if ((!rows && !transposed) || step > INT32_MAX) {
+      matrices = cpu::rows_copy(a);
+      transposed = false;
+      step = n;
+    }
+    stride = static_cast<int>(std::max<int64_t>(step, 1));
+  }
+
+  int64_t offset(int64_t i) const {
+    const auto &shape = matrices.shape(), batch = Shape(shape.begin(), shape.end() - 2);
+    const auto& s = matrices.strides();
+    return element_offset(i, batch, Strides(s.begin(), s.end() - 2));
+  }
+};
+
+template <typename T>
+void solve_all(const array& a, array& x, bool upper, bool unit) {
+  const auto& lapack = Lapack<T>::instance();
+  Triangle triangle(a);
+  int n = x.shape(-2), k = x.shape(-1);
+  const T* matrices = reinterpret_cast<const T*>(triangle.matrices.data<char>());
+  T* solutions = cpu::elements<T>(x);
+  const T one = 1;
+  cpu::for_matrices(
+      "linalg::solve_triangular", cpu::matrix_count(x), double(n) * n * k, true,
+      [&](int64_t i) {
+        const T* matrix = matrices + triangle.offset(i);
+        for (int64_t j = 0; j < n && !unit; j++) {
+          if (matrix[j * (triangle.stride + 1)] == T{}) {
+            return static_cast<int>(j) + 1;
+          }
+        }
+        // X^T A^T = B^T, by rows of B^T.
+        cpu::for_blocks(k, [&](int begin, int end) {
+          int count = end - begin;
+          lapack.trsm("R", upper == triangle.transposed ? "U" : "L",
+                      triangle.transposed ? "T" : "N", unit ? "U" : "N", &count, &n, &one, matrix,
+                      &triangle.stride, solutions + i * n * k + begin, &k, 1, 1, 1, 1);
+        });
+        return 0;
+      },
+      [](int info) {
+        return "is singular: element " + std::to_string(info - 1) + " of its diagonal is zero.";
+      });
+}
+
+}  // namespace
+
+void Cholesky::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+  // The upper triangle of A^T, column by column, is the lower one of A, row by row.
+  array a = upper_ ? cpu::columns_copy(inputs[0]) : cpu::rows_copy(inputs[0]);
+  if (a.size() > 0) {
+    cpu::with_matrix_type(a.dtype(),
+                          [&](auto x) { factor_all<decltype(x)>(a, "linalg::cholesky"); });
+  }
+  cpu::take_buffer(a, outputs[0], a.strides());
+}
+
+void TriangularSolve::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+  array x = cpu::rows_copy(inputs[1]);
+  if (x.size() > 0) {
+    cpu::with_matrix_type(x.dtype(),
+                          [&](auto t) { solve_all<decltype(t)>(inputs[0], x, upper_, unit_); });
+  }
+  cpu::take_buffer(x, outputs[0], x.strides());
+}
+
+}  // namespace mlx::core

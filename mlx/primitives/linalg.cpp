@@ -1,0 +1,169 @@
+// What all nodes of linear algebra do in transforms, and the rules of solvers and inverses.
+#include "mlx/primitives/linalg.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "mlx/ops.h"
+#include "mlx/primitives/linalg_rules.h"
+#include "mlx/transforms.h"
+
+namespace mlx::core {
+
+std::vector<array> MatrixPrimitive::make(const std::shared_ptr<MatrixPrimitive>& node,
+                                         const std::vector<array>& inputs) {
+  std::vector<Shape> shapes;
+  std::vector<Dtype> dtypes;
+  for (auto& [shape, dtype] : node->outputs_for(inputs)) {
+    shapes.push_back(shape);
+    dtypes.push_back(dtype);
+  }
+  return array::make_arrays(std::move(shapes), dtypes, node, inputs);
+}
+
+std::vector<array> MatrixPrimitive::jvp(const std::vector<array>& primals,
+                                        const std::vector<array>& tangents,
+                                        const std::vector<int>& argnums) {
+  StreamContext context(stream());
+  return push(primals, apply(primals), tangents, argnums);
+}
+
+std::vector<array> MatrixPrimitive::vjp(const std::vector<array>& primals,
+                                        const std::vector<array>& cotangents,
+                                        const std::vector<int>& argnums,
+                                        const std::vector<array>& outputs) {
+  StreamContext context(stream());
+  std::vector<array> anywhere;  // the rule is linear, so its transpose is the same at any tangent
+  for (int i : argnums) {
+    anywhere.push_back(zeros_like(primals[i]));
+  }
+  auto rule = [&](const std::vector<array>& tangents) {
+    return push(primals, outputs, tangents, argnums);
+  };
+  return core::vjp(rule, anywhere, cotangents).second;
+}
+
+std::pair<std::vector<array>, std::vector<int>> MatrixPrimitive::vmap(
+    const std::vector<array>& inputs, const std::vector<int>& axes) {
+  StreamContext context(stream());
+  size_t mapped = std::max_element(axes.begin(), axes.end()) - axes.begin();
+  int extent = inputs[mapped].shape(axes[mapped]);
+  std::vector<array> moved;
+  for (size_t i = 0; i < inputs.size(); i++) {
+    if (axes[i] >= 0) {
+      moved.push_back(moveaxis(inputs[i], axes[i], 0));
+    } else {
+      Shape shape = inputs[i].shape();
+      shape.insert(shape.begin(), extent);
+      moved.push_back(broadcast_to(inputs[i], shape));
+    }
+  }
+  auto outputs = apply(moved);
+  return {outputs, std::vector<int>(outputs.size(), 0)};
+}
+
+std::vector<Shape> MatrixPrimitive::output_shapes(const std::vector<array>& inputs) {
+  std::vector<Shape> shapes;
+  for (auto& [shape, dtype] : outputs_for(inputs)) {
+    shapes.push_back(shape);
+  }
+  return shapes;
+}
+
+namespace {
+
+/** dX of A X = B: what `solve` makes of dB - dA X. */
+template <typename SolveFn>
+array solution_tangent(const array& x, const std::vector<array>& tangents,
+                       const std::vector<int>& argnums, SolveFn&& solve) {
+  std::optional<array> right;
+  for (size_t i = 0; i < argnums.size(); i++) {
+    array term = argnums[i] == 0 ? negative(matmul(tangents[i], x)) : tangents[i];
+    right = right ? *right + term : term;
+  }
+  return solve(*right);
+}
+
+/** The cotangents of A and B: those of B are what the adjoint system makes of that of X. */
+template <typename SolveFn>
+std::vector<array> solution_cotangents(const array& x, const array& cotangent,
+                                       const std::vector<int>& argnums, SolveFn&& solve_adjoint) {
+  array right = solve_adjoint(cotangent);
+  std::vector<array> out;
+  for (int i : argnums) {
+    out.push_back(i == 0 ? negative(matmul(right, adjoint(x))) : right);
+  }
+  return out;
+}
+
+}  // namespace
+
+MatrixPrimitive::Outputs TriangularSolve::outputs_for(const std::vector<array>& inputs) const {
+  return {{inputs[1].shape(), inputs[1].dtype()}};
+}
+
+std::vector<array> TriangularSolve::push(const std::vector<array>& primals,
+                                         const std::vector<array>& outputs,
+                                         const std::vector<array>& tangents,
+                                         const std::vector<int>& argnums) const {
+  std::vector<array> read = tangents;
+  if (argnums[0] == 0) {
+    read[0] = read_part(read[0]);
+  }
+  return {solution_tangent(outputs[0], read, argnums, [&](const array& right) {
+    return solve_triangular(primals[0], right, upper_, unit_);
+  })};
+}
+
+std::vector<array> TriangularSolve::vjp(const std::vector<array>& primals,
+                                        const std::vector<array>& cotangents,
+                                        const std::vector<int>& argnums,
+                                        const std::vector<array>& outputs) {
+  StreamContext context(stream());
+  auto out = solution_cotangents(outputs[0], cotangents[0], argnums, [&](const array& g) {
+    return solve_triangular(adjoint(primals[0]), g, !upper_, unit_);
+  });
+  if (argnums[0] == 0) {
+    out[0] = read_part(out[0]);
+  }
+  return out;
+}
+
+array TriangularSolve::read_part(const array& a) const {
+  int diagonal = unit_ ? 1 : 0;
+  return upper_ ? triu(a, diagonal) : tril(a, -diagonal);
+}
+
+MatrixPrimitive::Outputs Solve::outputs_for(const std::vector<array>& inputs) const {
+  return {{inputs[1].shape(), inputs[1].dtype()}};
+}
+
+std::vector<array> Solve::push(const std::vector<array>& primals, const std::vector<array>& outputs,
+                               const std::vector<array>& tangents,
+                               const std::vector<int>& argnums) const {
+  return {solution_tangent(outputs[0], tangents, argnums, [&](const array& right) {
+    return apply({primals[0], right})[0];
+  })};
+}
+
+std::vector<array> Solve::vjp(const std::vector<array>& primals,
+                              const std::vector<array>& cotangents, const std::vector<int>& argnums,
+                              const std::vector<array>& outputs) {
+  StreamContext context(stream());
+  return solution_cotangents(outputs[0], cotangents[0], argnums, [&](const array& g) {
+    return apply({adjoint(primals[0]), g})[0];
+  });
+}
+
+MatrixPrimitive::Outputs Inverse::outputs_for(const std::vector<array>& inputs) const {
+  return {{inputs[0].shape(), inputs[0].dtype()}};
+}
+
+std::vector<array> Inverse::push(const std::vector<array>&, const std::vector<array>& outputs,
+                                 const std::vector<array>& tangents,
+                                 const std::vector<int>&) const {
+  const array& x = outputs[0];
+  return {negative(matmul(matmul(x, tangents[0]), x))};
+}
+
+}  // namespace mlx::core
