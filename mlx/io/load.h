@@ -2,9 +2,12 @@
 // on disk are one kind of them, and callers can bring their own.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <ios>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "mlx/core/function_ref.h"
@@ -75,7 +78,9 @@ class ParallelFileReader : public Reader {
 
 /**
  * A file that appears under its name only when it is complete: bytes go to a temporary file beside
- * it, which takes its place on `close`, or on destruction if all writes went well.
+ * it, which takes its place on `close`, or on destruction if all writes went well. Until then the
+ * file of that name is not touched; its mode and links to it stay. Pipes and devices are written
+ * directly.
  */
 class FileWriter : public Writer {
  public:
@@ -97,7 +102,12 @@ class FileWriter : public Writer {
   /** Puts the file in its place. Throws std::runtime_error if that fails. */
   void close();
 
+  /** The open file, for writers that know nothing of this class. */
+  int descriptor() const { return fd_; }
+
  private:
+  /** With the mode of the file that it is to replace, or that of new files. */
+  void open_temporary(std::optional<mode_t> mode);
   void discard();
 
   std::string path_;

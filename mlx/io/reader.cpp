@@ -18,6 +18,9 @@ namespace {
 constexpr int64_t chunk_size = 4 << 20;
 
 int open_regular_file(const std::string& path) {
+  if (path.find('\0') != std::string::npos) {  // what follows would be cut off
+    return -1;
+  }
   int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   struct stat info;
   if (fd >= 0 && (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode))) {

@@ -1,17 +1,24 @@
-// Writing files so that a reader never sees half of one: write beside, then rename.
+// Writing files so that a reader never sees half of one and a crash leaves the old one: write
+// beside, bring it to the disk, then rename.
 #include <fcntl.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <iomanip>
+#include <random>
+#include <sstream>
 #include <stdexcept>
 
+#include "mlx/core/errors.h"
 #include "mlx/io/load.h"
 
 namespace mlx::core::io {
+
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -19,9 +26,45 @@ namespace {
   throw std::runtime_error("[save] " + what + " " + label + ": " + std::strerror(errno));
 }
 
+/** Where a path ends up when links are followed, also those to files that are yet to be made. */
+fs::path followed(fs::path path, const std::string& label) {
+  constexpr int most_links = 40;
+  for (int i = 0; i < most_links; i++) {
+    std::error_code error;
+    fs::path next = fs::read_symlink(path, error);
+    if (error) {
+      return path;
+    }
+    path = path.parent_path() / next;  // an absolute link replaces the whole path
+  }
+  errno = ELOOP;
+  fail_errno("Failed to open", label);
+}
+
+std::string folder_of(const std::string& target) {
+  fs::path folder = fs::path(target).parent_path();
+  return folder.empty() ? "." : folder.string();
+}
+
+/** A name that nobody can foresee, in the folder of the target and however long its own name is. */
 std::string temporary_name(const std::string& target) {
-  static std::atomic<uint64_t> count{0};
-  return target + "." + std::to_string(getpid()) + "-" + std::to_string(count++) + ".tmp";
+  uint64_t bits = 0;
+  if (getrandom(&bits, sizeof(bits), 0) != sizeof(bits)) {
+    bits = std::random_device{}();
+  }
+  std::ostringstream name;
+  name << folder_of(target) << "/.save-" << std::hex << std::setfill('0') << std::setw(16) << bits
+       << ".tmp";
+  return name.str();
+}
+
+/** Makes renames in a folder last. Some file systems cannot, and have no need to. */
+void sync_folder(const std::string& folder) {
+  int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd >= 0) {
+    fsync(fd);
+    ::close(fd);
+  }
 }
 
 }  // namespace
@@ -30,24 +73,29 @@ void FileWriter::open() {
   if (is_open()) {
     return;
   }
-  std::error_code error;
-  auto resolved = std::filesystem::canonical(path_, error);
-  target_ = error ? path_ : resolved.string();
+  check(path_.find('\0') == std::string::npos, "save", "A path cannot contain a null byte.");
+  target_ = followed(path_, label()).string();
   struct stat info;
   bool exists = stat(target_.c_str(), &info) == 0;
-  if (!exists || S_ISREG(info.st_mode)) {
-    temporary_ = temporary_name(target_);
-    fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd_ >= 0 && exists) {
-      fchmod(fd_, info.st_mode & 07777);
-    }
-  }
-  if (fd_ < 0) {  // a pipe, a device, or a folder that takes no new files
-    temporary_.clear();
-    fd_ = ::open(target_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (exists && !S_ISREG(info.st_mode)) {  // a pipe or a device takes bytes as they come
+    fd_ = ::open(target_.c_str(), O_WRONLY | O_CLOEXEC);
+  } else {
+    open_temporary(exists ? std::optional<mode_t>(info.st_mode & 07777) : std::nullopt);
   }
   if (fd_ < 0) {
+    temporary_.clear();
     fail_errno("Failed to open", label());
+  }
+}
+
+void FileWriter::open_temporary(std::optional<mode_t> mode) {
+  do {
+    temporary_ = temporary_name(target_);
+    fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                 mode ? 0600 : 0666);
+  } while (fd_ < 0 && (errno == EEXIST || errno == EINTR));
+  if (fd_ >= 0 && mode) {
+    fchmod(fd_, *mode);
   }
 }
 
@@ -82,18 +130,26 @@ void FileWriter::close() {
   if (!is_open()) {
     return;
   }
-  bool closed = ::close(fd_) == 0;
+  bool complete = !failed_ && (temporary_.empty() || fsync(fd_) == 0);
+  int reason = errno;
+  if (::close(fd_) != 0 && complete) {
+    complete = false;
+    reason = errno;
+  }
   fd_ = -1;
-  bool complete = closed && !failed_;
   if (!temporary_.empty()) {
-    complete = complete && std::rename(temporary_.c_str(), target_.c_str()) == 0;
-    if (!complete) {
-      int reason = errno;
+    if (complete && std::rename(temporary_.c_str(), target_.c_str()) != 0) {
+      complete = false;
+      reason = errno;
+    }
+    if (complete) {
+      sync_folder(folder_of(target_));
+    } else {
       unlink(temporary_.c_str());
-      errno = reason;
     }
   }
   if (!complete) {
+    errno = reason;
     fail_errno("Cannot complete", label());
   }
 }

@@ -1,6 +1,8 @@
 // C++ failures as Python exceptions, and Python's signals as failures in C++.
 #include "mlx/core/errors.h"
 
+#include <cstring>
+#include <stdexcept>
 #include <typeinfo>
 
 #include "mlx/core/interrupt.h"
@@ -23,19 +25,33 @@ PyObject* make_class(nb::module_& m, const char* name, const char* doc, PyObject
   return made;
 }
 
+/** Sets a Python error; bytes of a message that are no text, say of a path, are shown as escapes.
+ */
+void set_error(PyObject* type, const char* message) {
+  nb::object text = nb::steal(PyUnicode_DecodeUTF8(
+      message, static_cast<Py_ssize_t>(std::strlen(message)), "backslashreplace"));
+  PyErr_SetObject(type, text.ptr());
+}
+
 void translate(const std::exception_ptr& failure, void*) {
   try {
     std::rethrow_exception(failure);
   } catch (const AxisError& e) {
-    PyErr_SetString(axis_error, e.what());
+    set_error(axis_error, e.what());
   } catch (const OutOfMemory& e) {
-    PyErr_SetString(memory_error, e.what());
+    set_error(memory_error, e.what());
   } catch (const Interrupted&) {
     if (!PyErr_Occurred()) {
       PyErr_SetNone(PyExc_KeyboardInterrupt);
     }
   } catch (const std::bad_cast&) {
     PyErr_SetString(PyExc_TypeError, "An argument is of a type that this function does not take.");
+  } catch (const nb::builtin_exception&) {
+    throw;
+  } catch (const std::runtime_error& e) {
+    set_error(PyExc_RuntimeError, e.what());
+  } catch (const std::invalid_argument& e) {
+    set_error(PyExc_ValueError, e.what());
   }
 }
 

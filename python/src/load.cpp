@@ -17,7 +17,7 @@ using Metadata = std::unordered_map<std::string, std::string>;
 /** The path that a str or os.PathLike names; nothing for a file object. Throws TypeError. */
 std::optional<std::string> as_path(nb::handle file, const char* op) {
   if (nb::isinstance<nb::str>(file) || nb::hasattr(file, "__fspath__")) {
-    return nb::cast<std::string>(nb::module_::import_("os").attr("fsdecode")(file));
+    return path_bytes(file);
   }
   if (!nb::hasattr(file, "read") && !nb::hasattr(file, "write")) {
     std::string message = std::string("[") + op + "] Expected a path or a file object.";
@@ -29,7 +29,7 @@ std::optional<std::string> as_path(nb::handle file, const char* op) {
 std::string extension_of(nb::handle file, const std::optional<std::string>& path) {
   std::string name = path.value_or("");
   if (!path && nb::hasattr(file, "name") && nb::isinstance<nb::str>(file.attr("name"))) {
-    name = nb::cast<std::string>(file.attr("name"));
+    name = path_bytes(file.attr("name"));
   }
   size_t dot = name.rfind('.');
   check(dot != std::string::npos && dot + 1 < name.size(), "load",
@@ -86,7 +86,7 @@ nb::object load_any(nb::object file, std::optional<std::string> format, bool ret
   if (kind == "npz") {
     if (path) {
       make_reader(file, path);  // a missing file fails like all others
-      return nb::cast(load_npz(nb::str(path->c_str()), s));
+      return nb::cast(load_npz(path_object(*path), s));
     }
     return nb::cast(load_npz(file, s));
   }
@@ -164,7 +164,7 @@ void savez_any(const char* op, bool compressed, nb::object file, const nb::args&
   }
   if (auto path = as_path(file, op)) {
     *path += path->ends_with(".npz") ? "" : ".npz";
-    save_npz(nb::str(path->c_str()), arrays, compressed);
+    save_npz(path_object(*path), arrays, compressed);
   } else {
     save_npz(file, arrays, compressed);
   }

@@ -87,17 +87,22 @@ nb::object open_archive(nb::handle file, const char* mode, bool compressed = fal
 void write_members(nb::handle file, const std::vector<std::pair<std::string, array>>& arrays,
                    bool compressed) {
   nb::object archive = open_archive(file, "w", compressed);
-  for (const auto& [name, a] : arrays) {
-    nb::object member =
-        archive.attr("open")(name + ".npy", "w", nb::arg("force_zip64") = a.nbytes() >> 31 > 0);
-    {
-      auto writer = std::make_shared<PythonFileWriter>(member);
-      nb::gil_scoped_release unlocked;
-      save(writer, a);
+  try {
+    for (const auto& [name, a] : arrays) {
+      nb::object member =
+          archive.attr("open")(name + ".npy", "w", nb::arg("force_zip64") = a.nbytes() >> 31 > 0);
+      {
+        auto writer = std::make_shared<PythonFileWriter>(member);
+        nb::gil_scoped_release unlocked;
+        save(writer, a);
+      }
+      member.attr("close")();
     }
-    member.attr("close")();
+    archive.attr("close")();
+  } catch (...) {
+    archive.attr("fp") = nb::none();  // or it tries to finish the archive when it is dropped
+    throw;
   }
-  archive.attr("close")();
 }
 
 }  // namespace
@@ -126,19 +131,24 @@ void save_npz(nb::handle file, const std::vector<std::pair<std::string, array>>&
     write_members(file, arrays, compressed);
     return;
   }
+  io::FileWriter writer(path_bytes(file));
+  {
+    nb::gil_scoped_release unlocked;  // a pipe waits for its reader, and a disk takes its time
+    writer.open();
+  }
   auto os = nb::module_::import_("os");
-  auto path = nb::cast<std::string>(file);
-  std::string temporary = path + "." + nb::cast<std::string>(nb::str(os.attr("getpid")())) + ".tmp";
-  nb::str name(temporary.c_str());
+  nb::object stream = os.attr("fdopen")(os.attr("dup")(writer.descriptor()), "wb");
   try {
-    write_members(name, arrays, compressed);
-    os.attr("replace")(name, file);
-  } catch (...) {
-    if (nb::cast<bool>(os.attr("path").attr("exists")(name))) {
-      os.attr("unlink")(name);
+    write_members(stream, arrays, compressed);
+    stream.attr("close")();
+  } catch (nb::python_error& e) {
+    if (e.matches(PyExc_OSError)) {
+      throw std::runtime_error("[save] Cannot write " + writer.label() + ": " + e.what());
     }
     throw;
   }
+  nb::gil_scoped_release unlocked;
+  writer.close();
 }
 
 }  // namespace mlx::python

@@ -25,6 +25,17 @@ int whence(std::ios_base::seekdir way) {
 
 }  // namespace
 
+std::string path_bytes(nb::handle path) {
+  nb::object name = nb::module_::import_("os").attr("fsencode")(path);
+  auto bytes = nb::borrow<nb::bytes>(name);
+  return {bytes.c_str(), bytes.size()};
+}
+
+nb::object path_object(const std::string& bytes) {
+  return nb::steal(
+      PyUnicode_DecodeFSDefaultAndSize(bytes.data(), static_cast<Py_ssize_t>(bytes.size())));
+}
+
 PythonFileReader::PythonFileReader(nb::object file, std::optional<size_t> size)
     : file_(std::move(file)), size_(size), position_(file_tell(file_)), file_position_(position_) {}
 

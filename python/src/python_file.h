@@ -38,6 +38,12 @@ class PythonFileReader : public io::Reader {
   size_t file_position_;  // of the file object
 };
 
+/** The bytes by which the system knows a str or os.PathLike. */
+std::string path_bytes(nb::handle path);
+
+/** The str that stands for such bytes in Python, whether they are text or not. */
+nb::object path_object(const std::string& bytes);
+
 /** Anything with write. */
 class PythonFileWriter : public io::Writer {
  public:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import io
 import json
 import os
@@ -9,6 +10,8 @@ import pathlib
 import struct
 import subprocess
 import sys
+import textwrap
+import threading
 import zipfile
 import zlib
 
@@ -547,3 +550,109 @@ assert size == 8 * 2 << 20, size
 assert mx.get_peak_memory() < 1.05 * size, mx.get_peak_memory()
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# ------------------------------------------------------------------ safe saving
+
+SAVERS = {
+    "npy": lambda path, a: mx.save(path, a),
+    "npz": lambda path, a: mx.savez(path, a=a),
+    "safetensors": lambda path, a: mx.save_safetensors(path, {"a": a}),
+}
+
+
+def load_one(path):
+    loaded = mx.load(str(path))
+    return loaded["a"] if isinstance(loaded, dict) else loaded
+
+
+@pytest.mark.parametrize("kind", SAVERS)
+class TestSafeSaving:
+    def test_a_failed_save_leaves_the_old_file(self, kind, tmp_path):
+        path = tmp_path / ("w" * 230 + "." + kind)
+        SAVERS[kind](path, mx.arange(10))
+        old = path.read_bytes()
+        code = f"""
+            import resource, mlx.core as mx
+            big = mx.zeros((1 << 20,)) + 1
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, resource.RLIM_INFINITY))
+            try:
+                {{"npy": lambda: mx.save(p, big), "npz": lambda: mx.savez(p, a=big),
+                  "safetensors": lambda: mx.save_safetensors(p, {{"a": big}})}}["{kind}"]()
+            except RuntimeError as e:
+                print("raised", "File too large" in str(e))
+        """
+        code = "p = " + repr(str(path)) + textwrap.dedent(code)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.stdout == "raised True\n" and done.stderr == ""
+        assert path.read_bytes() == old
+        assert os.listdir(tmp_path) == [path.name]
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+    def test_a_folder_that_takes_no_files_keeps_what_it_has(self, kind, tmp_path):
+        path = tmp_path / f"a.{kind}"
+        SAVERS[kind](path, mx.arange(10))
+        old = path.read_bytes()
+        tmp_path.chmod(0o555)
+        try:
+            with pytest.raises(RuntimeError, match="Failed to open"):
+                SAVERS[kind](path, mx.arange(20))
+        finally:
+            tmp_path.chmod(0o755)
+        assert path.read_bytes() == old
+
+    def test_mode_and_links_stay(self, kind, tmp_path):
+        path, link = tmp_path / f"a.{kind}", tmp_path / f"link.{kind}"
+        before = os.umask(0o027)
+        try:
+            SAVERS[kind](path, mx.arange(3))
+        finally:
+            os.umask(before)
+        assert path.stat().st_mode & 0o777 == 0o640
+        path.chmod(0o600)
+        link.symlink_to(path.name)
+        SAVERS[kind](link, mx.arange(4))
+        assert link.is_symlink() and path.stat().st_mode & 0o777 == 0o600
+        np.testing.assert_array_equal(np.array(load_one(path)), np.arange(4))
+        dangling = tmp_path / f"dangling.{kind}"
+        dangling.symlink_to(f"made.{kind}")
+        SAVERS[kind](dangling, mx.arange(5))
+        assert dangling.is_symlink()
+        np.testing.assert_array_equal(np.array(load_one(tmp_path / f"made.{kind}")), np.arange(5))
+        loop = tmp_path / f"loop.{kind}"
+        loop.symlink_to(loop.name)
+        with pytest.raises(RuntimeError, match="Failed to open"):
+            SAVERS[kind](loop, mx.arange(5))
+
+    def test_threads_that_save_under_one_name_do_not_mix(self, kind, tmp_path):
+        path = tmp_path / f"both.{kind}"
+        arrays = [mx.full((1 << 16,), float(i)) for i in range(3)]
+        mx.eval(arrays)
+        with concurrent.futures.ThreadPoolExecutor(3) as pool:
+            list(pool.map(lambda i: SAVERS[kind](path, arrays[i % 3]), range(24)))
+        values = np.unique(np.array(load_one(path)))
+        assert values.size == 1 and os.listdir(tmp_path) == [path.name]
+
+    def test_names_that_are_no_text(self, kind, tmp_path):
+        path = os.fsdecode(os.fsencode(str(tmp_path)) + b"/\xff\xfe." + kind.encode())
+        SAVERS[kind](path, mx.arange(3))
+        np.testing.assert_array_equal(np.array(load_one(path)), np.arange(3))
+        with pytest.raises(RuntimeError, match="Failed to open"):
+            mx.load(path.replace("\udcff", "\udcfd"))
+        for name in ("a\0b", "a\0"):
+            with pytest.raises(ValueError, match="null byte"):
+                SAVERS[kind](f"{tmp_path}/{name}.{kind}", mx.arange(3))
+            with pytest.raises((ValueError, RuntimeError)):
+                mx.load(f"{tmp_path}/{name}.{kind}")
+
+    def test_pipes_are_written_as_they_are(self, kind, tmp_path):
+        path = tmp_path / f"pipe.{kind}"
+        os.mkfifo(path)
+        read = []
+        reader = threading.Thread(target=lambda: read.append(path.read_bytes()))
+        reader.start()
+        SAVERS[kind](path, mx.arange(3))
+        reader.join()
+        copy = tmp_path / f"copy.{kind}"
+        copy.write_bytes(read[0])
+        np.testing.assert_array_equal(np.array(load_one(copy)), np.arange(3))
