@@ -32,6 +32,9 @@ array view(const array& a, const Dtype& dtype, StreamOrDevice s) {
   if (a.dtype() == dtype) {
     return a;
   }
+  if (dtype == bool_) {  // bytes other than 0 and 1 are no bools, but true
+    return astype(view(a, uint8, s), bool_, s);
+  }
   return array(View::shape_as(a, dtype), dtype, std::make_shared<View>(to_stream(s), dtype), {a});
 }
 

@@ -150,7 +150,7 @@ struct type_caster<mlx::python::Arrays> {
       return false;
     }
     for (handle item : borrow<object>(src)) {
-      if (!isinstance<mlx::core::array>(item)) {
+      if (!isinstance<mlx::core::array>(item) || !inst_ready(item)) {
         return false;
       }
       value.values.push_back(*inst_ptr<mlx::core::array>(item));

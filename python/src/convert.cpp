@@ -91,12 +91,34 @@ class NestedReader {
       throw std::invalid_argument("[array] Lists of different length cannot make an array.");
     }
     for (Py_ssize_t i = 0; i < n; i++) {
-      scan(nb::handle(PySequence_Fast_GET_ITEM(h.ptr(), i)), depth + 1);
+      if (PySequence_Fast_GET_SIZE(h.ptr()) != n) {
+        throw std::invalid_argument("[array] A list changed its length while it was read.");
+      }
+      nb::object item = nb::borrow(PySequence_Fast_GET_ITEM(h.ptr(), i));
+      scan(item, depth + 1);
+    }
+  }
+
+  /** Leaves are borrowed from their lists until one comes whose conversion may run Python code,
+   *  which may change the lists. */
+  void add_leaf(nb::handle h) {
+    PyTypeObject* type = Py_TYPE(h.ptr());
+    bool plain = type == &PyFloat_Type || type == &PyLong_Type || type == &PyBool_Type ||
+                 type == &PyComplex_Type || as_array(h);
+    if (!plain && !holds_leaves_) {
+      holds_leaves_ = true;
+      for (nb::handle leaf : leaves_) {
+        held_.push_back(nb::borrow(leaf));
+      }
+    }
+    leaves_.push_back(h);
+    if (holds_leaves_) {
+      held_.push_back(nb::borrow(h));
     }
   }
 
   void scan_leaf(nb::handle h) {
-    leaves_.push_back(h);
+    add_leaf(h);
     Dtype t = bool_;
     if (auto* a = as_array(h)) {
       has_arrays_ = true;
@@ -110,8 +132,8 @@ class NestedReader {
     } else if (PyComplex_Check(h.ptr())) {
       t = complex64;
     } else if (is_foreign_array(h) || nb::hasattr(h, "__mlx_array__")) {
-      converted_.push_back(nb::cast(make_array(h)));
-      leaves_.back() = converted_.back();
+      held_.push_back(nb::cast(make_array(h)));
+      leaves_.back() = held_.back();
       has_arrays_ = true;
       t = as_array(leaves_.back())->dtype();
     } else {
@@ -179,7 +201,8 @@ class NestedReader {
   bool has_arrays_ = false;
   bool integers_only_ = true;
   std::vector<nb::handle> leaves_;
-  std::vector<nb::object> converted_;
+  bool holds_leaves_ = false;
+  std::vector<nb::object> held_;
 };
 
 // ------------------------------------------------------------------ weak operands
@@ -279,6 +302,10 @@ array weak_foreign(nb::handle value, Dtype other) {
 
 }  // namespace
 
+void fail_uninitialized() {
+  throw std::invalid_argument("[array] An array was used before its __init__ was called.");
+}
+
 bool is_integer(PyObject* object) {
   return PyLong_Check(object) ? !PyBool_Check(object) : PyIndex_Check(object) != 0;
 }
@@ -318,6 +345,13 @@ array make_array(nb::handle value, std::optional<Dtype> dtype) {
   PyObject* p = value.ptr();
   if (PyFloat_CheckExact(p)) {
     return array(PyFloat_AS_DOUBLE(p), dtype.value_or(float32));
+  }
+  if (PyLong_CheckExact(p)) {
+    int overflow = 0;
+    int64_t v = PyLong_AsLongLongAndOverflow(p, &overflow);
+    if (overflow == 0 && v >= INT32_MIN && v <= INT32_MAX) {
+      return array(v, dtype.value_or(int32));
+    }
   }
   bool is_sequence = PyList_Check(p) || PyTuple_Check(p);
   bool is_number = PyBool_Check(p) || PyLong_Check(p) || PyFloat_Check(p) || PyComplex_Check(p);

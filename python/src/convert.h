@@ -16,6 +16,8 @@ namespace mlx::python {
  */
 array make_array(nb::handle value, std::optional<Dtype> dtype = std::nullopt);
 
+[[noreturn]] void fail_uninitialized();
+
 /** An operand without a partner. Throws TypeError if nothing can be made of it. */
 array to_array(Operand value);
 
@@ -32,9 +34,18 @@ array to_array(Operand value, Dtype other);
 /** Both operands of a binary op; weakness as above when just one of them is an array. */
 std::pair<array, array> to_arrays(Operand a, Operand b);
 
-/** The array inside a Python object, or nullptr. */
+/** The array inside a Python object, or nullptr. Throws ValueError for an object of the class whose
+ *  `__init__` never ran, as in subclasses that forget to call it. */
 inline const array* as_array(nb::handle value) {
-  return nb::isinstance<array>(value) ? nb::inst_ptr<array>(value) : nullptr;
+  static const auto* type = reinterpret_cast<PyTypeObject*>(nb::type<array>().ptr());
+  if (Py_TYPE(value.ptr()) != type &&
+      !PyType_IsSubtype(Py_TYPE(value.ptr()), const_cast<PyTypeObject*>(type))) {
+    return nullptr;
+  }
+  if (!nb::inst_ready(value)) {
+    fail_uninitialized();
+  }
+  return nb::inst_ptr<array>(value);
 }
 
 /** The value of a one-element array. */

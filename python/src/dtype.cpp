@@ -6,7 +6,7 @@
 #include <numbers>
 #include <sstream>
 
-#include "python/src/bindings.h"
+#include "python/src/convert.h"
 
 namespace mlx::python {
 
@@ -30,8 +30,8 @@ std::optional<Dtype> dtype_of(nb::handle h) {
   if (nb::isinstance<Dtype>(h)) {
     return *nb::inst_ptr<Dtype>(h);
   }
-  if (nb::isinstance<array>(h)) {
-    return nb::inst_ptr<array>(h)->dtype();
+  if (auto* a = as_array(h)) {
+    return a->dtype();
   }
   return std::nullopt;
 }

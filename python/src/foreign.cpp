@@ -25,6 +25,12 @@ struct Memory {
   bool wide_complex = false;
 };
 
+/** An extent as others give it. Throws ValueError for one that shapes cannot hold. */
+ShapeElem extent(int64_t n) {
+  check(n >= 0 && n <= INT32_MAX, "array", "An axis has an extent out of range: ", n, ".");
+  return static_cast<ShapeElem>(n);
+}
+
 Dtype int_dtype(bool is_signed, size_t size) {
   switch (size) {
     case 1:
@@ -98,6 +104,13 @@ bool is_row_contiguous(const Memory& m) {
   return true;
 }
 
+/** What comes from elsewhere as bools may be any bytes: all but 0 are true. */
+void normalize_bools(char* bytes, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    bytes[i] = bytes[i] != 0;
+  }
+}
+
 void copy_all(const Memory& m, size_t count, char* to) {
   if (count == 0) {
     return;
@@ -125,6 +138,9 @@ array copy_memory(const Memory& m, std::optional<Dtype> wanted) {
   Dtype target = wanted.value_or(source == float64 ? float32 : source);
   auto buffer = allocator::malloc(count * m.itemsize);
   copy_all(m, count, static_cast<char*>(buffer.raw_ptr()));
+  if (source == bool_) {
+    normalize_bools(static_cast<char*>(buffer.raw_ptr()), count);
+  }
   array copied(allocator::Data(buffer), m.shape, source);
   if (target == source) {
     return copied;
@@ -144,9 +160,7 @@ std::optional<array> from_buffer(nb::handle value, std::optional<Dtype> dtype) {
   std::unique_ptr<Py_buffer, decltype(&PyBuffer_Release)> guard(&view, PyBuffer_Release);
   Memory m{static_cast<const char*>(view.buf), {}, {}, {}, static_cast<size_t>(view.itemsize)};
   for (int i = 0; i < view.ndim; i++) {
-    check(view.shape[i] <= INT32_MAX, "array", "An axis has too many elements: ", view.shape[i],
-          ".");
-    m.shape.push_back(static_cast<ShapeElem>(view.shape[i]));
+    m.shape.push_back(extent(view.shape[i]));
     m.strides.push_back(view.strides[i]);
   }
   parse_format(view.format ? view.format : "B", m);
@@ -195,7 +209,7 @@ std::optional<array> from_dlpack(nb::handle value, std::optional<Dtype> dtype) {
   Memory m{static_cast<const char*>(tensor.data()), {}, {}, {}, 0};
   set_dlpack_dtype(tensor.dtype(), m);
   for (size_t i = 0; i < tensor.ndim(); i++) {
-    m.shape.push_back(static_cast<ShapeElem>(tensor.shape(i)));
+    m.shape.push_back(extent(static_cast<int64_t>(tensor.shape(i))));
     m.strides.push_back(tensor.stride(i) * static_cast<int64_t>(m.itemsize));
   }
   return copy_memory(m, dtype);
@@ -325,7 +339,7 @@ std::optional<array> from_foreign(nb::handle value, std::optional<Dtype> dtype) 
 int get_buffer(PyObject* object, Py_buffer* view, int flags) {
   view->obj = nullptr;
   try {
-    fill_view(*nb::inst_ptr<array>(object), view, flags);
+    fill_view(*as_array(object), view, flags);
   } catch (nb::python_error& e) {
     e.restore();
     return -1;

@@ -207,3 +207,97 @@ def test_asarray():
 def test_unsigned_64_bit_ints_of_a_mixed_list():
     values = [0, 2**64 - 1, 7]
     assert mx.array(values, dtype=mx.uint64).tolist() == values
+
+
+# ------------------------------------------------------------------ what others hand over
+
+RAW = np.array([0, 1, 2, 3, 255, 128] * 11, np.uint8)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: mx.array(RAW).view(mx.bool_),
+        lambda: mx.array(RAW.view(np.bool_)),
+        lambda: mx.array(RAW.view(np.bool_)[::-1])[::-1],
+        lambda: mx.array(memoryview(RAW.view(np.bool_))),
+        lambda: mx.array(RAW).reshape(6, 11).view(mx.bool_).reshape(-1),
+    ],
+)
+def test_bools_of_other_bytes_are_true(make):
+    want = RAW != 0
+    b = make()
+    np.testing.assert_array_equal(np.array(b).view(np.uint8), want)
+    assert mx.sum(b).item() == want.sum()
+    np.testing.assert_array_equal(np.array(b == mx.array(want)), True)
+    np.testing.assert_array_equal(np.array(~b), ~want)
+    np.testing.assert_array_equal(np.array(mx.where(b, 7, 9)), np.where(want, 7, 9))
+
+
+class BigTensor:
+    """A DLPack tensor of 2^32 + 2 elements, without memory for them."""
+
+    def __init__(self):
+        self.a = np.lib.stride_tricks.as_strided(np.zeros(1, np.int8), (2**32 + 2,), (0,))
+
+    def __dlpack__(self, **kwargs):
+        return self.a.__dlpack__()
+
+    def __dlpack_device__(self):
+        return self.a.__dlpack_device__()
+
+
+def test_extents_past_31_bits_are_refused():
+    with pytest.raises(ValueError, match="out of range"):
+        mx.array(BigTensor())
+    with pytest.raises(ValueError, match="out of range"):
+        mx.array(BigTensor().a)
+
+
+class Forgetful(mx.array):
+    def __init__(self):
+        pass
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        mx.eval,
+        lambda x: x + 1,
+        lambda x: mx.array([x]),
+        memoryview,
+        lambda x: mx.concatenate([x, x]),
+        str,
+        lambda x: mx.ones(3)[x],
+        lambda x: mx.compile(lambda v: v)(x),
+        lambda x: mx.issubdtype(x, mx.floating),
+        lambda x: mx.save_safetensors("never.safetensors", {"a": x}),
+    ],
+)
+@pytest.mark.parametrize("make", [lambda: mx.array.__new__(mx.array), Forgetful])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_an_array_without_a_value_is_an_error(use, make):
+    with pytest.raises((ValueError, TypeError, BufferError)):
+        use(make())
+
+
+class Shrinking:
+    """Converts to NumPy, and empties the list that it is in."""
+
+    def __init__(self, holder):
+        self.holder = holder
+
+    def __array__(self, *args, **kwargs):
+        self.holder.clear()
+        return np.array(1.0)
+
+
+def test_containers_that_change_while_they_are_read():
+    holder: list = []
+    holder += [float(i) for i in range(50)] + [Shrinking(holder)] + [1.5] * 50
+    with pytest.raises(ValueError, match="changed its length"):
+        mx.array(holder)
+    endless: list = [1.0]
+    endless.append(endless)
+    with pytest.raises(ValueError):
+        mx.array(endless)
