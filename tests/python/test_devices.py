@@ -2,6 +2,9 @@
 
 import copy
 import pickle
+import subprocess
+import sys
+import textwrap
 import threading
 
 import mlx.core as mx
@@ -160,3 +163,17 @@ def test_memory_limit_is_a_memory_error_and_the_process_lives():
     finally:
         mx.set_memory_limit(old)
     np.testing.assert_array_equal(np.array(mx.ones((3,)) + 1), [2, 2, 2])
+
+
+def test_looking_for_devices_loads_nothing_heavy():
+    code = """
+        import mlx.core as mx
+        mx.default_device(), mx.is_available(mx.gpu)
+        maps = open("/proc/self/maps").read()
+        print([name for name in ("libcublasLt", "libnvrtc", "libcudnn", "libcufft", "libcuda.so.1")
+               if name in maps])
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout in ("[]\n", "['libcuda.so.1']\n")
