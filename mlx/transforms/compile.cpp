@@ -3,8 +3,7 @@
 #include "mlx/compile.h"
 
 #include <atomic>
-#include <mutex>
-#include <unordered_map>
+#include <memory>
 
 #include "mlx/core/errors.h"
 #include "mlx/graph/passes/simplify.h"
@@ -14,6 +13,7 @@
 #include "mlx/transforms/compile_cache.h"
 #include "mlx/transforms/recording.h"
 #include "mlx/transforms/tape.h"
+#include "mlx/transforms/trace_cache.h"
 #include "mlx/utils.h"
 
 namespace mlx::core {
@@ -22,88 +22,49 @@ namespace detail {
 
 namespace {
 
-using ArraysFn = std::function<std::vector<array>(const std::vector<array>&)>;
-
 std::atomic<CompileMode> mode{env::get_var("MLX_DISABLE_COMPILE", 0) ? CompileMode::disabled
                                                                      : CompileMode::enabled};
 
 struct Trace {
-  Stream stream;
-  std::vector<array> arguments;
   Recording recording;
-  std::vector<uint64_t> constants;
-
-  bool serves(const std::vector<array>& inputs, bool shapeless,
-              const std::vector<uint64_t>& constants, const Stream& stream) const {
-    if (this->constants != constants || inputs.size() != arguments.size() ||
-        this->stream != stream) {
-      return false;
-    }
-    for (size_t i = 0; i < inputs.size(); i++) {
-      const array& a = arguments[i];
-      const array& b = inputs[i];
-      bool fits = shapeless ? a.ndim() == b.ndim() : a.shape() == b.shape();
-      if (a.dtype() != b.dtype() || !fits) {
-        return false;
-      }
-    }
-    return true;
-  }
+  TraceNote note;
 };
 
 using TracePtr = std::shared_ptr<const Trace>;
+using Words = std::vector<uint64_t>;
 
-class Cache {
- public:
-  static Cache& instance() {
-    static auto* cache = new Cache;
-    return *cache;
+TraceCache<Trace>& cache() {
+  static auto* traces = new TraceCache<Trace>(most_traces_per_function);
+  return *traces;
+}
+
+/** Adds to the constants what a trace depends on in arrays and streams. */
+void complete_key(Words& key, const std::vector<array>& inputs, bool shapeless, const Stream& s) {
+  size_t constants = key.size(), words = 3;
+  for (auto& a : inputs) {
+    words += 1 + (shapeless ? 0 : a.ndim());
   }
-
-  TracePtr find(std::uintptr_t fun_id, const std::vector<array>& inputs, bool shapeless,
-                const std::vector<uint64_t>& constants, const Stream& stream) {
-    std::lock_guard lock(mutex_);
-    for (auto& trace : traces_[fun_id]) {
-      if (trace->serves(inputs, shapeless, constants, stream)) {
-        return trace;
-      }
-    }
-    return nullptr;
-  }
-
-  void add(std::uintptr_t fun_id, TracePtr trace) {
-    std::lock_guard lock(mutex_);
-    traces_[fun_id].push_back(std::move(trace));
-  }
-
-  void erase(std::uintptr_t fun_id) {
-    std::vector<TracePtr> dropped;  // destroyed after the lock is released
-    std::lock_guard lock(mutex_);
-    if (auto it = traces_.find(fun_id); it != traces_.end()) {
-      dropped = std::move(it->second);
-      traces_.erase(it);
+  key.reserve(key.size() + words);
+  key.push_back(shapeless);
+  key.push_back(static_cast<uint64_t>(s.index) << 32 | static_cast<uint64_t>(s.device.type) << 16 |
+                static_cast<uint64_t>(s.device.index));
+  for (auto& a : inputs) {
+    key.push_back(static_cast<uint64_t>(a.dtype().val()) << 32 | a.ndim());
+    if (!shapeless) {
+      key.insert(key.end(), a.shape().begin(), a.shape().end());
     }
   }
+  key.push_back(constants);  // tells where they end
+}
 
-  void clear() {
-    std::unordered_map<std::uintptr_t, std::vector<TracePtr>> dropped;
-    std::lock_guard lock(mutex_);
-    dropped.swap(traces_);
-  }
-
- private:
-  std::mutex mutex_;
-  std::unordered_map<std::uintptr_t, std::vector<TracePtr>> traces_;
-};
-
-TracePtr make_trace(const ArraysFn& fun, const std::vector<array>& inputs, bool shapeless,
-                    std::vector<uint64_t> constants) {
+TracePtr make_trace(TracedFunction fun, const std::vector<array>& inputs, bool shapeless) {
   TracingScope scope;
   std::vector<array> arguments;
   for (auto& in : inputs) {
     arguments.push_back(make_placeholder(in.shape(), in.dtype()));
   }
-  auto outputs = fun(arguments);
+  TraceNote note;
+  auto outputs = fun(arguments, note);
   Tape tape = record(arguments, outputs, TapeKind::all);
   if (mode == CompileMode::enabled || mode == CompileMode::no_fuse) {
     simplify(tape, outputs);
@@ -114,35 +75,42 @@ TracePtr make_trace(const ArraysFn& fun, const std::vector<array>& inputs, bool 
           node.inputs());  // raises here, at the first call, if it cannot
     }
   }
-  Recording recording(tape, arguments, outputs);
-  return std::make_shared<Trace>(
-      Trace{to_stream({}), std::move(arguments), std::move(recording), std::move(constants)});
+  return std::make_shared<Trace>(Trace{Recording(tape, arguments, outputs), std::move(note)});
 }
 
 }  // namespace
 
 bool compile_enabled() { return mode != CompileMode::disabled; }
 
-ArraysFn compile(ArraysFn fun, std::uintptr_t fun_id, bool shapeless,
-                 std::vector<uint64_t> constants) {
-  return [fun = std::move(fun), fun_id, shapeless,
-          constants = std::move(constants)](const std::vector<array>& inputs) {
-    if (!compile_enabled()) {
-      return fun(inputs);
-    }
-    auto& cache = Cache::instance();
-    auto trace = cache.find(fun_id, inputs, shapeless, constants, to_stream({}));
-    if (!trace) {
-      trace = make_trace(fun, inputs, shapeless, constants);
-      cache.add(fun_id, trace);
-    }
-    return trace->recording.replay(inputs, shapeless);
-  };
+CompiledCall call_compiled(TracedFunction fun, std::uintptr_t fun_id, bool shapeless,
+                           std::vector<uint64_t> constants, const std::vector<array>& inputs) {
+  if (!compile_enabled()) {
+    CompiledCall call;
+    call.outputs = fun(inputs, call.note);
+    return call;
+  }
+  complete_key(constants, inputs, shapeless, to_stream({}));
+  auto trace = cache().find(fun_id, constants);
+  if (!trace) {
+    trace = make_trace(fun, inputs, shapeless);
+    cache().add(fun_id, std::move(constants), trace);
+  }
+  return {trace->recording.replay(inputs, shapeless), trace->note};
 }
 
-void erase_compiled(std::uintptr_t fun_id) { Cache::instance().erase(fun_id); }
+void visit_notes(std::uintptr_t fun_id, FunctionRef<void(void*)> visit) {
+  cache().for_each(fun_id, [&](const Trace& trace) {
+    if (trace.note) {
+      visit(trace.note.get());
+    }
+  });
+}
 
-void clear_compiled() { Cache::instance().clear(); }
+void erase_compiled(std::uintptr_t fun_id) { cache().erase(fun_id); }
+
+void clear_compiled() { cache().clear(); }
+
+size_t count_compiled() { return cache().size(); }
 
 }  // namespace detail
 
@@ -162,8 +130,12 @@ struct FunctionId {
 std::function<std::vector<array>(const std::vector<array>&)> compile(
     std::function<std::vector<array>(const std::vector<array>&)> fun, bool shapeless) {
   auto id = std::make_shared<FunctionId>();
-  auto compiled = detail::compile(std::move(fun), id->id, shapeless);
-  return [id, compiled](const std::vector<array>& inputs) { return compiled(inputs); };
+  return [id, shapeless, fun = std::move(fun)](const std::vector<array>& inputs) {
+    auto traced = [&](const std::vector<array>& arguments, detail::TraceNote&) {
+      return fun(arguments);
+    };
+    return detail::call_compiled(traced, id->id, shapeless, {}, inputs).outputs;
+  };
 }
 
 std::function<std::vector<array>(const std::vector<array>&)> compile(

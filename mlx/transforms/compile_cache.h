@@ -3,28 +3,49 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
+#include <memory>
 #include <vector>
 
 #include "mlx/array.h"
+#include "mlx/core/function_ref.h"
 
 namespace mlx::core::detail {
 
 /** Whether compiled functions are to be traced at all at the moment. */
 bool compile_enabled();
 
+/** What a caller wants to find again with a trace. It may be destroyed on any thread. */
+using TraceNote = std::shared_ptr<void>;
+
+/** A function to trace; it may leave a note. */
+using TracedFunction = FunctionRef<std::vector<array>(const std::vector<array>&, TraceNote&)>;
+
+struct CompiledCall {
+  std::vector<array> outputs;
+  TraceNote note;
+};
+
 /**
- * `fun` compiled. Traces are kept under `fun_id` until erased; `constants` are further values that
- * a trace depends on.
+ * Calls `fun` compiled: it is traced only if no trace for these constants, dtypes, shapes (ranks if
+ * `shapeless`) and default stream is kept under `fun_id`. `constants` are all further values that
+ * a trace depends on. Each function keeps its most recently used traces, at most
+ * `most_traces_per_function`, until it is erased.
  */
-std::function<std::vector<array>(const std::vector<array>&)> compile(
-    std::function<std::vector<array>(const std::vector<array>&)> fun, std::uintptr_t fun_id,
-    bool shapeless, std::vector<uint64_t> constants = {});
+CompiledCall call_compiled(TracedFunction fun, std::uintptr_t fun_id, bool shapeless,
+                           std::vector<uint64_t> constants, const std::vector<array>& inputs);
+
+inline constexpr size_t most_traces_per_function = 512;
+
+/** Calls `visit` with the notes that a function's traces carry. */
+void visit_notes(std::uintptr_t fun_id, FunctionRef<void(void*)> visit);
 
 /** Forgets the traces of a function that is no more. */
 void erase_compiled(std::uintptr_t fun_id);
 
 /** Forgets all traces. */
 void clear_compiled();
+
+/** The number of traces that are kept. */
+size_t count_compiled();
 
 }  // namespace mlx::core::detail

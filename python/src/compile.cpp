@@ -2,8 +2,9 @@
 // part of the key; arrays that a function reads or changes beside them are captured as state.
 #include "mlx/compile.h"
 
+#include <bit>
 #include <cstring>
-#include <map>
+#include <memory>
 #include <unordered_set>
 
 #include "mlx/core/errors.h"
@@ -18,7 +19,11 @@ namespace {
 
 using Key = std::vector<uint64_t>;
 
-/** Everything about arguments that a trace depends on, as words; arrays are set apart. */
+/**
+ * Everything about arguments that a trace depends on, as words; arrays are set apart. Constants of
+ * different type differ even if they are equal, and so do the zeros and NaNs of floats: a function
+ * may tell them apart. Runs no Python code, so nothing changes while it reads.
+ */
 class KeyWriter {
  public:
   void add(nb::handle h) {
@@ -26,18 +31,12 @@ class KeyWriter {
     if (auto* a = as_array(h)) {
       key_.push_back(tag_array);
       arrays_.push_back(*a);
-    } else if (PyList_Check(p) || PyTuple_Check(p)) {
-      Py_ssize_t n = PySequence_Fast_GET_SIZE(p);
-      push(PyList_Check(p) ? tag_list : tag_tuple, n);
-      for (Py_ssize_t i = 0; i < n; i++) {
-        add(PySequence_Fast_GET_ITEM(p, i));
-      }
+    } else if (PyTuple_Check(p)) {
+      add_sequence(p, tag_tuple, PyTuple_CheckExact(p));
+    } else if (PyList_Check(p)) {
+      add_sequence(p, tag_list, PyList_CheckExact(p));
     } else if (PyDict_Check(p)) {
-      push(tag_dict, PyDict_Size(p));
-      for (auto item : nb::borrow<nb::dict>(h)) {
-        add(item.first);
-        add(item.second);
-      }
+      add_dict(p);
     } else {
       add_constant(h);
     }
@@ -45,6 +44,8 @@ class KeyWriter {
 
   Key& key() { return key_; }
   std::vector<array>& arrays() { return arrays_; }
+  /** Types of which the key has the address; they must live as long as it is kept. */
+  std::vector<nb::object>& types() { return types_; }
 
  private:
   enum Tag : uint64_t {
@@ -55,9 +56,11 @@ class KeyWriter {
     tag_text,
     tag_bool,
     tag_int,
+    tag_long_int,
     tag_float,
     tag_none,
-    tag_object,
+    tag_dtype,
+    tag_type,
   };
 
   void push(uint64_t a, uint64_t b) {
@@ -65,24 +68,60 @@ class KeyWriter {
     key_.push_back(b);
   }
 
+  /** Precedes a value of a subclass, which may behave in its own way. */
+  void add_type(PyObject* p) {
+    push(tag_type, reinterpret_cast<uint64_t>(Py_TYPE(p)));
+    types_.push_back(nb::borrow(reinterpret_cast<PyObject*>(Py_TYPE(p))));
+  }
+
+  void add_sequence(PyObject* p, Tag tag, bool exact) {
+    TreeDepth guard;
+    if (!exact) {
+      add_type(p);
+    }
+    Py_ssize_t n = PySequence_Fast_GET_SIZE(p);
+    push(tag, n);
+    for (Py_ssize_t i = 0; i < n; i++) {
+      add(PySequence_Fast_GET_ITEM(p, i));
+    }
+  }
+
+  void add_dict(PyObject* p) {
+    TreeDepth guard;
+    if (!PyDict_CheckExact(p)) {
+      add_type(p);
+    }
+    push(tag_dict, PyDict_Size(p));
+    Py_ssize_t position = 0;
+    PyObject *key, *value;
+    while (PyDict_Next(p, &position, &key, &value)) {
+      add(key);
+      add(value);
+    }
+  }
+
   void add_constant(nb::handle h) {
     PyObject* p = h.ptr();
+    bool exact = PyUnicode_CheckExact(p) || PyBool_Check(p) || PyLong_CheckExact(p) ||
+                 PyFloat_CheckExact(p) || h.is_none() || nb::isinstance<Dtype>(h);
+    if (!exact) {
+      add_type(p);
+    }
     if (PyUnicode_Check(p)) {
-      add_text(nb::cast<std::string>(h));
+      add_text(tag_text, p);
     } else if (PyBool_Check(p)) {
       push(tag_bool, p == Py_True);
     } else if (PyLong_Check(p)) {
-      int64_t v;
-      if (load_int(p, v)) {
+      int overflow = 0;
+      int64_t v = PyLong_AsLongLongAndOverflow(p, &overflow);
+      if (overflow == 0) {
         push(tag_int, static_cast<uint64_t>(v));
       } else {
-        add_text(nb::str(h).c_str());
+        nb::object digits = nb::steal(PyNumber_ToBase(p, 16));
+        add_text(tag_long_int, digits.ptr());
       }
     } else if (PyFloat_Check(p)) {
-      double v = PyFloat_AS_DOUBLE(p);
-      uint64_t bits;
-      std::memcpy(&bits, &v, sizeof(bits));
-      push(tag_float, bits);
+      push(tag_float, std::bit_cast<uint64_t>(PyFloat_AS_DOUBLE(p)));
     } else if (h.is_none()) {
       key_.push_back(tag_none);
     } else {
@@ -90,21 +129,26 @@ class KeyWriter {
             "Arguments must be trees of arrays and constants (ints, floats, bools, strings, None), "
             "got a value of type ",
             Py_TYPE(p)->tp_name, ".");
-      push(tag_object, static_cast<uint64_t>(nb::inst_ptr<Dtype>(h)->val()));
+      push(tag_dtype, static_cast<uint64_t>(nb::inst_ptr<Dtype>(h)->val()));
     }
   }
 
-  void add_text(const std::string& text) {
-    push(tag_text, text.size());
-    for (size_t i = 0; i < text.size(); i += sizeof(uint64_t)) {
+  void add_text(Tag tag, PyObject* p) {
+    // By its characters in memory: any str will do, also one that is no Unicode.
+    auto width = static_cast<size_t>(PyUnicode_KIND(p));
+    size_t bytes = width * static_cast<size_t>(PyUnicode_GET_LENGTH(p));
+    push(tag, bytes << 3 | width);
+    const char* data = static_cast<const char*>(PyUnicode_DATA(p));
+    for (size_t i = 0; i < bytes; i += sizeof(uint64_t)) {
       uint64_t word = 0;
-      std::memcpy(&word, text.data() + i, std::min(sizeof(word), text.size() - i));
+      std::memcpy(&word, data + i, std::min(sizeof(word), bytes - i));
       key_.push_back(word);
     }
   }
 
   Key key_;
   std::vector<array> arrays_;
+  std::vector<nb::object> types_;
 };
 
 /** What captured containers held before a trace put its own arrays there. */
@@ -131,6 +175,7 @@ class Snapshot {
   }
 
   static void collect(nb::handle tree, std::unordered_set<PyObject*>& containers) {
+    TreeDepth guard;
     PyObject* p = tree.ptr();
     if (PyList_Check(p) || PyTuple_Check(p)) {
       containers.insert(p);
@@ -139,38 +184,62 @@ class Snapshot {
       }
     } else if (PyDict_Check(p)) {
       containers.insert(p);
-      for (auto item : nb::borrow<nb::dict>(tree)) {
-        collect(item.second, containers);
-      }
+      for_each_item(tree, [&](nb::handle, nb::handle value) { collect(value, containers); });
     }
   }
 
  private:
   void save(nb::handle tree) {
+    TreeDepth guard;
     PyObject* p = tree.ptr();
     if (PyList_Check(p)) {
-      containers_.emplace_back(nb::borrow(tree), nb::steal(PyList_GetSlice(p, 0, PY_SSIZE_T_MAX)));
+      nb::object copy = nb::steal(PyList_GetSlice(p, 0, PY_SSIZE_T_MAX));
+      containers_.emplace_back(nb::borrow(tree), copy);
+      save_items(copy.ptr());
+    } else if (PyTuple_Check(p)) {
+      save_items(p);
     } else if (PyDict_Check(p)) {
-      containers_.emplace_back(nb::borrow(tree), nb::steal(PyDict_Copy(p)));
+      nb::object copy = nb::steal(PyDict_Copy(p));
+      containers_.emplace_back(nb::borrow(tree), copy);
+      for_each_item(copy, [&](nb::handle, nb::handle value) { save(value); });
     }
-    if (PyList_Check(p) || PyTuple_Check(p)) {
-      for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(p); i++) {
-        nb::handle item = PySequence_Fast_GET_ITEM(p, i);
-        if (PyTuple_Check(p) && as_array(item)) {
-          tuple_items_.emplace_back(nb::borrow(item), *as_array(item));
-        }
-        save(item);
+  }
+
+  void save_items(PyObject* sequence) {
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(sequence); i++) {
+      nb::handle item = PySequence_Fast_GET_ITEM(sequence, i);
+      if (PyTuple_Check(sequence) && as_array(item)) {
+        tuple_items_.emplace_back(nb::borrow(item), *as_array(item));
       }
-    } else if (PyDict_Check(p)) {
-      for (auto item : nb::borrow<nb::dict>(tree)) {
-        save(item.second);
-      }
+      save(item);
     }
   }
 
   std::vector<std::pair<nb::object, nb::object>> containers_;
   std::vector<std::pair<nb::object, array>> tuple_items_;
 };
+
+/** How the outputs of a trace go back into Python: what a trace carries as its note. */
+struct Form {
+  nb::object result;              // with any array in place of each array
+  std::vector<nb::object> types;  // that the trace's key names
+
+  std::vector<nb::object*> references() {
+    std::vector<nb::object*> held = {&result};
+    for (auto& type : types) {
+      held.push_back(&type);
+    }
+    return held;
+  }
+};
+
+/** Traces may be dropped on any thread, and after Python's end. */
+void drop_form(Form* form) {
+  if (Py_IsInitialized()) {
+    nb::gil_scoped_acquire locked;
+    delete form;
+  }
+}
 
 class Compiled : public Transformed {
  public:
@@ -182,7 +251,14 @@ class Compiled : public Transformed {
 
   ~Compiled() override { mlx::core::detail::erase_compiled(id()); }
 
-  std::vector<nb::object*> references() override { return {&fun_, &state_in_, &state_out_}; }
+  std::vector<nb::object*> references() override {
+    std::vector<nb::object*> held = {&fun_, &state_in_, &state_out_};
+    mlx::core::detail::visit_notes(id(), [&](void* note) {
+      auto more = static_cast<Form*>(note)->references();
+      held.insert(held.end(), more.begin(), more.end());
+    });
+    return held;
+  }
 
   nb::object call(const nb::args& args, const nb::kwargs& kwargs) override {
     if (!mlx::core::detail::compile_enabled()) {
@@ -193,23 +269,22 @@ class Compiled : public Transformed {
     writer.add(kwargs);
     auto inputs = std::move(writer.arrays());
     size_t own = inputs.size();
-    auto captured = state_in_.is_none() ? std::vector<array>() : tree_arrays(state_in_);
-    inputs.insert(inputs.end(), captured.begin(), captured.end());
-
+    if (!state_in_.is_none()) {
+      auto captured = tree_arrays(state_in_);
+      inputs.insert(inputs.end(), captured.begin(), captured.end());
+    }
     std::optional<Snapshot> snapshot;
-    std::optional<Form> traced;
-    auto trace = [&](const std::vector<array>& arrays) {
+    auto trace = [&](const std::vector<array>& arrays, mlx::core::detail::TraceNote& note) {
       snapshot.emplace(state_in_);
-      return run_traced(args, kwargs, arrays, own, *snapshot, traced);
+      std::shared_ptr<Form> form(new Form{{}, std::move(writer.types())}, drop_form);
+      auto outputs = run_traced(args, kwargs, arrays, own, *snapshot, *form);
+      note = std::move(form);
+      return outputs;
     };
     try {
-      Key form_key = key_of_form(writer.key(), inputs);
-      auto outputs =
-          mlx::core::detail::compile(trace, id(), shapeless_, std::move(writer.key()))(inputs);
-      if (traced) {
-        forms_.insert_or_assign(form_key, *traced);
-      }
-      return finish(forms_.at(form_key), outputs);
+      auto [outputs, note] = mlx::core::detail::call_compiled(trace, id(), shapeless_,
+                                                              std::move(writer.key()), inputs);
+      return finish(*static_cast<Form*>(note.get()), outputs);
     } catch (...) {
       if (snapshot) {
         snapshot->restore();
@@ -219,31 +294,11 @@ class Compiled : public Transformed {
   }
 
  private:
-  /** How the outputs of a trace go back into Python: the result's containers, then the state. */
-  struct Form {
-    nb::object result;
-    size_t result_arrays;
-  };
-
   std::uintptr_t id() const { return reinterpret_cast<std::uintptr_t>(this); }
-
-  /** As fine as what traces are kept under, since results may depend on shapes. */
-  Key key_of_form(const Key& constants, const std::vector<array>& inputs) const {
-    Key key = constants;
-    for (auto& a : inputs) {
-      key.push_back(static_cast<uint64_t>(a.dtype().val()) << 32 | a.ndim());
-      if (!shapeless_) {
-        key.insert(key.end(), a.shape().begin(), a.shape().end());
-      }
-    }
-    Stream s = to_stream({});
-    key.push_back(static_cast<uint64_t>(s.index) << 1 | static_cast<uint64_t>(s.device.type));
-    return key;
-  }
 
   std::vector<array> run_traced(const nb::args& args, const nb::kwargs& kwargs,
                                 const std::vector<array>& arrays, size_t own,
-                                const Snapshot& snapshot, std::optional<Form>& form) {
+                                const Snapshot& snapshot, Form& form) {
     size_t position = 0;
     nb::object traced_args = tree_fill(args, arrays, position);
     nb::object traced_kwargs = tree_fill(kwargs, arrays, position);
@@ -254,7 +309,6 @@ class Compiled : public Transformed {
     nb::object result =
         fun_(*nb::borrow<nb::tuple>(traced_args), **nb::borrow<nb::dict>(traced_kwargs));
     auto outputs = tree_arrays(result);
-    size_t result_arrays = outputs.size();
     std::unordered_set<PyObject*> kept;
     if (!state_out_.is_none()) {
       auto changed = tree_arrays(state_out_);
@@ -263,8 +317,8 @@ class Compiled : public Transformed {
     }
     snapshot.restore(kept);
     nb::object empty = nb::cast(array(0));
-    form = Form{tree_map(result, [&](nb::handle h) { return as_array(h) ? empty : nb::borrow(h); }),
-                result_arrays};
+    form.result =
+        tree_map(result, [&](nb::handle h) { return as_array(h) ? empty : nb::borrow(h); });
     return outputs;
   }
 
@@ -280,7 +334,6 @@ class Compiled : public Transformed {
   nb::object state_in_;
   nb::object state_out_;
   bool shapeless_;
-  std::map<Key, Form> forms_;
 };
 
 /** What `disable_compile()` returns: already in force, undone at the end of a `with` block. */
@@ -320,6 +373,11 @@ void bind_compile(nb::module_& m) {
           "__exit__",
           [](const CompileMode& self, nb::handle, nb::handle, nb::handle) { self.undo(); },
           "exc_type"_a = nb::none(), "exc_value"_a = nb::none(), "traceback"_a = nb::none());
+  m.def("compile_cache_size", &mlx::core::detail::count_compiled,
+        "The number of traces that compiled functions keep: each keeps its most recently used\n"
+        "ones, at most 512.");
+  m.def("clear_compile_cache", &mlx::core::detail::clear_compiled,
+        "Forgets all traces; compiled functions trace again when they are called.");
   m.def(
       "disable_compile", []() { return CompileMode(false); },
       "Compiled functions run as they were written from now on, or inside a `with` block.");

@@ -1,6 +1,7 @@
 // The Python class of transformed functions, and calls over flat arrays.
 #include "python/src/function.h"
 
+#include "mlx/core/errors.h"
 #include "python/src/convert.h"
 #include "python/src/trees.h"
 
@@ -62,8 +63,13 @@ void bind_transformed_function(nb::module_& m) {
   nb::class_<TransformedFunction>(
       m, "TransformedFunction", nb::type_slots(collector_slots<TransformedFunction>),
       nb::is_weak_referenceable(), "A function made by a transform such as `grad` or `compile`.")
-      .def("__call__", [](TransformedFunction& self, const nb::args& args,
-                          const nb::kwargs& kwargs) { return self.body->call(args, kwargs); })
+      .def("__call__",
+           [](TransformedFunction& self, const nb::args& args, const nb::kwargs& kwargs) {
+             // Null where the collector took the function apart before a finalizer called it.
+             check(self.body && self.body->fun().is_valid(), "transform",
+                   "The function is no more.");
+             return self.body->call(args, kwargs);
+           })
       .def_prop_ro("__wrapped__", [](const TransformedFunction& self) { return self.body->fun(); })
       .def("__getattr__", [](const TransformedFunction& self, const char* name) {
         return self.body->fun().attr(name).operator nb::object();

@@ -8,19 +8,6 @@ namespace mlx::python {
 
 namespace {
 
-/** Keeps Python's own guard against endless nesting. */
-class Depth {
- public:
-  Depth() {
-    if (Py_EnterRecursiveCall(" while walking over a tree of arrays")) {
-      throw nb::python_error();
-    }
-  }
-  ~Depth() { Py_LeaveRecursiveCall(); }
-  Depth(const Depth&) = delete;
-  Depth& operator=(const Depth&) = delete;
-};
-
 /** A tuple of the same type: named tuples take their fields one by one. */
 nb::object tuple_like(nb::handle original, nb::tuple items) {
   if (!PyTuple_CheckExact(original.ptr()) && nb::hasattr(original, "_fields")) {
@@ -44,24 +31,43 @@ nb::object dict_like(nb::handle original) {
 
 }  // namespace
 
+TreeDepth::TreeDepth() {
+  if (Py_EnterRecursiveCall(" while walking over a tree of arrays")) {
+    throw nb::python_error();
+  }
+}
+
+TreeDepth::~TreeDepth() { Py_LeaveRecursiveCall(); }
+
+void for_each_item(nb::handle dict, FunctionRef<void(nb::handle key, nb::handle value)> f) {
+  Py_ssize_t position = 0;
+  PyObject *key, *value;
+  Py_ssize_t size = PyDict_Size(dict.ptr());
+  while (PyDict_Next(dict.ptr(), &position, &key, &value)) {
+    nb::object held_key = nb::borrow(key), held_value = nb::borrow(value);
+    f(held_key, held_value);
+    if (PyDict_Size(dict.ptr()) != size) {
+      throw std::runtime_error("A dictionary changed its size while its arrays were read.");
+    }
+  }
+}
+
 void tree_visit(nb::handle tree, const std::function<void(nb::handle)>& visit) {
-  Depth guard;
+  TreeDepth guard;
   PyObject* p = tree.ptr();
   if (PyList_Check(p) || PyTuple_Check(p)) {
     for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(p); i++) {
       tree_visit(nb::borrow(PySequence_Fast_GET_ITEM(p, i)), visit);
     }
   } else if (PyDict_Check(p)) {
-    for (auto item : nb::borrow<nb::dict>(tree)) {
-      tree_visit(item.second, visit);
-    }
+    for_each_item(tree, [&](nb::handle, nb::handle value) { tree_visit(value, visit); });
   } else {
     visit(tree);
   }
 }
 
 nb::object tree_map(nb::handle tree, const std::function<nb::object(nb::handle)>& map) {
-  Depth guard;
+  TreeDepth guard;
   PyObject* p = tree.ptr();
   if (PyList_Check(p)) {
     nb::list out;
@@ -80,9 +86,7 @@ nb::object tree_map(nb::handle tree, const std::function<nb::object(nb::handle)>
   }
   if (PyDict_Check(p)) {
     nb::object out = dict_like(tree);
-    for (auto item : nb::borrow<nb::dict>(tree)) {
-      out[item.first] = tree_map(item.second, map);
-    }
+    for_each_item(tree, [&](nb::handle key, nb::handle value) { out[key] = tree_map(value, map); });
     return out;
   }
   return map(tree);
@@ -116,7 +120,7 @@ nb::object tree_fill(nb::handle tree, const std::vector<array>& arrays, size_t& 
 }
 
 void tree_update(nb::handle tree, const std::vector<array>& arrays, size_t& position) {
-  Depth guard;
+  TreeDepth guard;
   PyObject* p = tree.ptr();
   auto update = [&](nb::handle child, auto&& put) {
     if (as_array(child)) {
@@ -127,8 +131,11 @@ void tree_update(nb::handle tree, const std::vector<array>& arrays, size_t& posi
   };
   if (PyList_Check(p)) {
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(p); i++) {
-      update(nb::borrow(PyList_GET_ITEM(p, i)),
-             [&](nb::object v) { PyList_SetItem(p, i, v.release().ptr()); });
+      update(nb::borrow(PyList_GET_ITEM(p, i)), [&](nb::object v) {
+        if (PyList_SetItem(p, i, v.release().ptr()) != 0) {
+          throw nb::python_error();
+        }
+      });
     }
   } else if (PyTuple_Check(p)) {
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(p); i++) {
@@ -139,10 +146,13 @@ void tree_update(nb::handle tree, const std::vector<array>& arrays, size_t& posi
       });
     }
   } else if (PyDict_Check(p)) {
-    for (nb::handle key : nb::borrow<nb::dict>(tree).keys()) {
-      nb::object child = nb::borrow(PyDict_GetItem(p, key.ptr()));
-      update(child, [&](const nb::object& v) { PyDict_SetItem(p, key.ptr(), v.ptr()); });
-    }
+    for_each_item(tree, [&](nb::handle key, nb::handle child) {
+      update(child, [&](const nb::object& v) {
+        if (PyDict_SetItem(p, key.ptr(), v.ptr()) != 0) {
+          throw nb::python_error();
+        }
+      });
+    });
   }
 }
 

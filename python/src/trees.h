@@ -6,9 +6,23 @@
 #include <functional>
 #include <vector>
 
+#include "mlx/core/function_ref.h"
 #include "python/src/bindings.h"
 
 namespace mlx::python {
+
+/** Python's own guard against endless nesting, for functions that walk: RecursionError. */
+class TreeDepth {
+ public:
+  TreeDepth();
+  ~TreeDepth();
+  TreeDepth(const TreeDepth&) = delete;
+  TreeDepth& operator=(const TreeDepth&) = delete;
+};
+
+/** Calls f with the items of a dict, which stay alive meanwhile whatever f does. Throws
+ *  std::runtime_error if the dict changes its size. */
+void for_each_item(nb::handle dict, FunctionRef<void(nb::handle key, nb::handle value)> f);
 
 /** Calls `visit` with each leaf, whatever it is, in a fixed order. */
 void tree_visit(nb::handle tree, const std::function<void(nb::handle)>& visit);

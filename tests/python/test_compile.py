@@ -1,0 +1,203 @@
+"""What compiled functions keep their traces under, how many, and how they are given up."""
+
+from __future__ import annotations
+
+import enum
+import gc
+import math
+import weakref
+from collections import namedtuple
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+
+def traced(f=lambda x, c: x):
+    """A compiled function of an array and a constant, and the constants of its traces."""
+    seen = []
+
+    def body(x, c):
+        seen.append(c)
+        return f(x, c)
+
+    return mx.compile(body), seen
+
+
+class Level(enum.IntEnum):
+    ONE = 1
+
+
+class Name(str):
+    pass
+
+
+Pair = namedtuple("Pair", "a b")
+Other = namedtuple("Other", "a b")
+
+ALIKE = [
+    (1, 1.0),
+    (1, True),
+    (0, False),
+    (1, Level.ONE),
+    (0.0, -0.0),
+    ("1", 1),
+    ("a", Name("a")),
+    ("None", None),
+    (str(2**70), 2**70),
+    (2**70, -(2**70)),
+    (2**64 + 1, 1),
+    (float(2**53), 2**53),
+    ((1, 2), [1, 2]),
+    (Pair(1, 2), Other(1, 2)),
+    (Pair(1, 2), (1, 2)),
+    ({"a": 1}, [("a", 1)]),
+    ([[1], 2], [[1, 2]]),
+    (["a", "b"], ["ab"]),
+    ("\ud800", "?"),
+    (mx.float32, mx.int32),
+]
+
+
+@pytest.mark.parametrize("pair", ALIKE, ids=repr)
+def test_constants_that_look_alike_have_traces_of_their_own(pair):
+    f, seen = traced()
+    x = mx.ones(2)
+    for _ in range(2):
+        for constant in pair:
+            f(x, constant)
+    assert len(seen) == 2
+    assert [type(c) for c in seen] == [type(c) for c in pair]
+
+
+def test_sign_of_zero_and_type_reach_the_function():
+    f, _ = traced(lambda x, c: x * (math.copysign(1, c) if isinstance(c, float) else 5))
+    x = mx.ones(1)
+    assert [f(x, c).item() for c in (0.0, -0.0, 0, 0.0, -0.0, 0)] == [1, -1, 5, 1, -1, 5]
+
+
+def test_nan_is_found_again():
+    f, seen = traced()
+    for _ in range(5):
+        f(mx.ones(1), math.nan)
+    assert len(seen) == 1
+
+
+def test_traces_are_bounded_and_the_recently_used_stay():
+    mx.clear_compile_cache()
+    f, seen = traced(lambda x, c: x + c)
+    x = mx.zeros(1)
+    for i in range(600):
+        assert f(x, i).item() == i
+        assert f(x, 0).item() == 0
+    assert mx.compile_cache_size() == 512
+    count = len(seen)
+    f(x, 0)
+    f(x, 599)
+    assert len(seen) == count
+    assert f(x, 1).item() == 1
+    assert len(seen) == count + 1
+    mx.clear_compile_cache()
+    assert mx.compile_cache_size() == 0
+    assert f(x, 0).item() == 0
+    del f
+    gc.collect()
+    assert mx.compile_cache_size() == 0
+
+
+def test_shapes_dtypes_and_streams_are_told_apart():
+    count = 0
+
+    def body(x):
+        nonlocal count
+        count += 1
+        return x * x.shape[0]
+
+    f = mx.compile(body)
+    for x in (mx.ones(2), mx.ones(3), mx.ones((2, 1)), mx.ones(2, mx.int32), mx.ones(2)):
+        np.testing.assert_array_equal(np.array(f(x)), np.array(x) * x.shape[0])
+    assert count == 4
+    with mx.stream(mx.new_stream(mx.cpu)):
+        f(mx.ones(2))
+    assert count == 5
+
+
+def test_a_container_that_holds_itself_is_an_error():
+    endless: list = []
+    endless.append(endless)
+    table: dict = {}
+    table["self"] = table
+    for tree in (endless, table, (endless,)):
+        with pytest.raises(RecursionError):
+            mx.compile(lambda v: mx.array(1.0))(tree)
+        with pytest.raises(RecursionError):
+            mx.compile(lambda: mx.array(1.0), inputs=tree)()
+        with pytest.raises(RecursionError):
+            mx.eval(tree)
+
+
+class Holder:
+    pass
+
+
+def collected(make) -> bool:
+    """Whether an object that is part of a circle is freed by the collector."""
+    held = Holder()
+    make(held)
+    ref = weakref.ref(held)
+    del held
+    gc.collect()
+    return ref() is None
+
+
+def test_circles_through_compiled_functions_are_freed():
+    def by_closure(held):
+        held.f = mx.compile(lambda x: (x, held)[0] * 2)
+        held.f(mx.ones(2))
+
+    def by_result(held):
+        held.f = mx.compile(lambda x: {"y": x + 1, "held": held})
+        held.f(mx.ones(2))
+
+    def by_state(held):
+        state = {"x": mx.ones(2)}
+        held.f = mx.compile(lambda: (state["x"], held)[0] * 2, inputs=state, outputs=state)
+        held.f()
+
+    def by_type(held):
+        Local = type("Local", (int,), {"held": held})
+        held.f = mx.compile(lambda x, c: x)
+        held.f(mx.ones(2), Local(3))
+
+    for make in (by_closure, by_result, by_state, by_type):
+        assert collected(make), make.__name__
+
+
+def test_circles_through_transforms_are_freed():
+    def checkpoint(held):
+        held.f = mx.checkpoint(lambda x: (x, held)[0] * 2)
+        mx.eval(held.f(mx.ones(2)))
+
+    def custom(held):
+        @mx.custom_function
+        def f(x):
+            return (x, held)[0] * 2
+
+        @f.vjp
+        def rule(primals, cotangent, output):
+            return (cotangent, held)[0] * 3
+
+        held.f = f
+        held.y = f(mx.ones(2))
+        mx.eval(held.y)
+
+    def grad(held):
+        held.f = mx.value_and_grad(lambda x: (x, held)[0].sum())
+        mx.eval(held.f(mx.ones(2)))
+
+    def vmap(held):
+        held.f = mx.vmap(lambda x: (x, held)[0] * 2)
+        mx.eval(held.f(mx.ones(2)))
+
+    for make in (checkpoint, custom, grad, vmap):
+        assert collected(make), make.__name__
