@@ -1,7 +1,7 @@
 // arange on the GPU, and nodes whose result the host has at hand.
 #include "mlx/backend/cuda/creation.h"
 
-#include "mlx/backend/cuda/parameters.h"
+#include "mlx/backend/cuda/kernels/creation_call.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/operand.h"
 #include "mlx/backend/cuda/types.h"
@@ -26,16 +26,10 @@ void eval_arange(Arange& primitive, const std::vector<array>&, std::vector<array
   const Stream& s = primitive.stream();
   allocate_output(out, s);
   auto count = static_cast<int64_t>(out.size());
-  double numbers[] = {primitive.start(), primitive.step()};
-  Parameters parameters;
-  parameters.add(count);
-  parameters.add_value(&numbers[0], 8);
-  parameters.add_value(&numbers[1], 8);
-  parameters.add(static_cast<int64_t>(truncated(numbers[0])));
-  parameters.add(static_cast<int64_t>(truncated(numbers[1])));
-  parameters.add(static_cast<const void*>(output_address(out)));
-  parameters.launch(kernel_of(counting_call(out.dtype()), s), blocks_for(count, threads), threads,
-                    s);
+  double start = primitive.start(), step = primitive.step();
+  kernels::Counting call{
+      count, start, step, truncated(start), truncated(step), output_address(out)};
+  launch(kernel_of(counting_call(out.dtype()), s), blocks_for(count, threads), threads, s, call);
 }
 
 /** Results that come from files or shapes are made by the host and go to the device with use. */

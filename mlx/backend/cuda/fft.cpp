@@ -7,7 +7,7 @@
 #include "mlx/backend/common/layout.h"
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/fft_library.h"
-#include "mlx/backend/cuda/parameters.h"
+#include "mlx/backend/cuda/kernels/fft_call.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/operand.h"
 #include "mlx/primitives/fft.h"
@@ -101,6 +101,11 @@ class Transform {
     RowType type;
     int64_t length;
   };
+  struct NewRows {
+    void* data;
+    RowType type;
+    int64_t length;
+  };
 
   std::unique_ptr<Scratch> memory(int64_t length, RowType type) const {
     return std::make_unique<Scratch>(static_cast<size_t>(rows_ * length) * size_of(type), stream_);
@@ -129,16 +134,10 @@ class Transform {
     }
   }
 
-  void convert(const Rows& from, const Rows& to, double scale, int64_t half_of = 0) const {
-    Parameters parameters;
-    for (int64_t x : {rows_, from.length, to.length, half_of}) {
-      parameters.add(x);
-    }
-    parameters.add_value(&scale, sizeof(scale));
-    parameters.add(from.data);
-    parameters.add(to.data);
-    parameters.launch(kernel_of(convert_rows_call(from.type, to.type), stream_),
-                      blocks_for(rows_ * to.length, threads), threads, stream_);
+  void convert(const Rows& from, const NewRows& to, double scale, int64_t half_of = 0) const {
+    kernels::SpectrumRows call{rows_, from.length, to.length, half_of, scale, from.data, to.data};
+    launch(kernel_of(convert_rows_call(from.type, to.type), stream_),
+           blocks_for(rows_ * to.length, threads), threads, stream_, call);
   }
 
   const FFT& node_;

@@ -3,7 +3,7 @@
 
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/kernels/order_sizes.h"
-#include "mlx/backend/cuda/parameters.h"
+#include "mlx/backend/cuda/kernels/select_call.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/operand.h"
 #include "mlx/backend/cuda/sort.h"
@@ -16,7 +16,7 @@ namespace {
 
 using namespace kernels;
 
-constexpr int64_t pivot_bytes = 16;
+constexpr int64_t pivot_bytes = sizeof(kernels::Pivot);
 
 /** The memory that one selection needs besides input and output, all zero at first. */
 struct Memory {
@@ -28,11 +28,11 @@ struct Memory {
         scratch(size, s) {
     clear(scratch.get(), size, s);
   }
-  const char* pivots() const { return static_cast<const char*>(scratch.get()); }
-  const char* progress() const { return pivots() + rows * pivot_bytes; }
-  const char* ticket() const { return progress() + progress_bytes; }
-  const char* counts(int64_t pass) const { return ticket() + 8 + pass * pass_bytes; }
-  const char* finished(int64_t pass) const { return counts(pass) + rows * select_digits * 4; }
+  char* pivots() const { return static_cast<char*>(scratch.get()); }
+  char* progress() const { return pivots() + rows * pivot_bytes; }
+  char* ticket() const { return progress() + progress_bytes; }
+  char* counts(int64_t pass) const { return ticket() + 8 + pass * pass_bytes; }
+  char* finished(int64_t pass) const { return counts(pass) + rows * select_digits * 4; }
 
   int64_t rows, progress_bytes, pass_bytes;
   size_t size;
@@ -45,18 +45,21 @@ void partition_long(const array& in, array& out, int64_t kth, bool positions, co
   int64_t passes = (bits + select_bits - 1) / select_bits;
   int64_t deal_tiles = (length + deal_tile - 1) / deal_tile;
   Memory memory(rows, passes, deal_tiles, s);
-  auto start = [&](const KernelCall& call, int64_t tiles, int64_t pass) {
-    Parameters parameters;
-    for (int64_t x : {rows, length, kth, tiles, pass}) {
-      parameters.add(x);
-    }
-    parameters.add(input_address(in, s));
-    parameters.add(static_cast<const void*>(output_address(out)));
-    for (const char* address : {memory.pivots(), memory.counts(pass), memory.finished(pass),
-                                memory.ticket(), memory.progress()}) {
-      parameters.add(static_cast<const void*>(address));
-    }
-    parameters.launch(kernel_of(call, s), blocks_for(rows * tiles, 1), select_threads, s);
+  auto start = [&](const KernelCall& kernel, int64_t tiles, int64_t pass) {
+    kernels::Selection call{};
+    call.rows = rows;
+    call.length = length;
+    call.kth = kth;
+    call.tiles = tiles;
+    call.pass = pass;
+    call.in = input_address(in, s);
+    call.out = output_address(out);
+    call.pivots = reinterpret_cast<kernels::Pivot*>(memory.pivots());
+    call.counts = reinterpret_cast<uint32_t*>(memory.counts(pass));
+    call.finished = reinterpret_cast<uint32_t*>(memory.finished(pass));
+    call.ticket = reinterpret_cast<uint32_t*>(memory.ticket());
+    call.progress = reinterpret_cast<uint64_t*>(memory.progress());
+    launch(kernel_of(kernel, s), blocks_for(rows * tiles, 1), select_threads, s, call);
   };
   for (int64_t pass = 0; pass < passes; pass++) {
     start(key_count_call(in.dtype()), (length + count_tile - 1) / count_tile, pass);

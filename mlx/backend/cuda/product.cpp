@@ -1,8 +1,10 @@
 // Arguments of the kernels that multiply in tiles.
 #include "mlx/backend/cuda/product.h"
 
+#include <utility>
+
+#include "mlx/backend/cuda/kernels/product_call.h"
 #include "mlx/backend/cuda/kernels/product_sizes.h"
-#include "mlx/backend/cuda/parameters.h"
 #include "mlx/backend/cuda/types.h"
 
 namespace mlx::core::cuda {
@@ -11,13 +13,12 @@ namespace {
 
 using namespace kernels;
 
-void add_operand(Parameters& parameters, const MatrixOperand& operand, const Picks& picks) {
-  parameters.add(operand.data);
-  parameters.add(operand.transposed ? int64_t{1} : operand.stride);
-  parameters.add(operand.transposed ? operand.stride : int64_t{1});
-  parameters.add(operand.batch_stride);
-  parameters.add(picks.numbers);
-  parameters.add(picks.count);
+ProductOperand operand_of(const MatrixOperand& operand, const Picks& picks) {
+  int64_t row = operand.stride, column = 1;
+  if (operand.transposed) std::swap(row, column);
+  return {
+      operand.data, row, column, operand.batch_stride, static_cast<const int64_t*>(picks.numbers),
+      picks.count};
 }
 
 int64_t tiles(int64_t size, int64_t each) { return (size + each - 1) / each; }
@@ -26,23 +27,23 @@ int64_t tiles(int64_t size, int64_t each) { return (size + each - 1) / each; }
 
 void multiply_in_tiles(const Product& p, const Selection& selection, const Stream& s) {
   bool few = p.m <= few_rows;
-  Parameters parameters;
-  for (int64_t x : {p.m, p.n, p.k, p.batch}) {
-    parameters.add(x);
-  }
-  for (double factor : {double{p.alpha}, double{p.beta}}) {
-    parameters.add_value(&factor, sizeof(factor));
-  }
-  add_operand(parameters, p.a, selection.a);
-  add_operand(parameters, p.b, selection.b);
-  parameters.add(static_cast<const void*>(p.out));
-  parameters.add(p.out_batch_stride);
-  parameters.add(selection.segments);
-  parameters.add(static_cast<const void*>(selection.fault));
+  Products call{};
+  call.m = p.m;
+  call.n = p.n;
+  call.k = p.k;
+  call.batch = p.batch;
+  call.alpha = p.alpha;
+  call.beta = p.beta;
+  call.a = operand_of(p.a, selection.a);
+  call.b = operand_of(p.b, selection.b);
+  call.out = p.out;
+  call.out_batch = p.out_batch_stride;
+  call.segments = static_cast<const int64_t*>(selection.segments);
+  call.fault = selection.fault;
   int64_t blocks = few ? tiles(p.m, few_rows) * tiles(p.n, few_rows_columns)
                        : tiles(p.m, many_rows) * tiles(p.n, many_rows_columns);
-  parameters.launch(kernel_of(product_call(p.dtype, few), s), blocks_for(blocks * p.batch, 1),
-                    product_threads, s);
+  launch(kernel_of(product_call(p.dtype, few), s), blocks_for(blocks * p.batch, 1), product_threads,
+         s, call);
 }
 
 KernelCall product_call(Dtype dtype, bool few) {

@@ -6,7 +6,7 @@
 
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/kernels/order_sizes.h"
-#include "mlx/backend/cuda/parameters.h"
+#include "mlx/backend/cuda/kernels/scan_call.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/operand.h"
 #include "mlx/backend/cuda/types.h"
@@ -101,16 +101,19 @@ class Scanner {
     start(results, grid, block, memory ? memory->get() : nullptr);
   }
 
-  void start(const KernelCall& call, dim3 grid, dim3 block, const void* totals) {
-    Parameters parameters;
-    for (int64_t x : {rows_, length_, inner_, chunks_, chunk_length_, int64_t{spec_.reverse},
-                      int64_t{!spec_.inclusive}}) {
-      parameters.add(x);
-    }
-    parameters.add(input_address(in_, stream_));
-    parameters.add(static_cast<const void*>(output_address(out_)));
-    parameters.add(totals);
-    parameters.launch(kernel_of(call, stream_), grid, block, stream_);
+  void start(const KernelCall& call, dim3 grid, dim3 block, void* totals) {
+    ScanCall arguments{};
+    arguments.rows = rows_;
+    arguments.length = length_;
+    arguments.inner = inner_;
+    arguments.chunks = chunks_;
+    arguments.chunk_length = chunk_length_;
+    arguments.backward = spec_.reverse;
+    arguments.exclusive = !spec_.inclusive;
+    arguments.in = input_address(in_, stream_);
+    arguments.out = output_address(out_);
+    arguments.totals = totals;
+    launch(kernel_of(call, stream_), grid, block, stream_, arguments);
   }
 
   const ScanSpec& spec_;
@@ -139,24 +142,24 @@ void scan_array(const ScanSpec& spec, const array& in, array& out, const Stream&
 }
 
 KernelCall row_scan_call(ScanOp op, Dtype dtype, int width, int lanes) {
-  return {"scan_rows.h", "Scan",
+  return {"scan_rows.h", "ScanCall",
           "scan_rows<" + folding_of(op, dtype) + ", " + type_name(dtype) + ", " +
               std::to_string(width) + ", " + std::to_string(lanes) + ">"};
 }
 
 KernelCall row_total_call(ScanOp op, Dtype dtype, int width) {
-  return {"scan_rows.h", "Scan",
+  return {"scan_rows.h", "ScanCall",
           "total_rows<" + folding_of(op, dtype) + ", " + type_name(dtype) + ", " +
               std::to_string(width) + ">"};
 }
 
 KernelCall column_scan_call(ScanOp op, Dtype dtype) {
-  return {"scan_columns.h", "Scan",
+  return {"scan_columns.h", "ScanCall",
           "scan_columns<" + folding_of(op, dtype) + ", " + type_name(dtype) + ">"};
 }
 
 KernelCall column_total_call(ScanOp op, Dtype dtype) {
-  return {"scan_columns.h", "Scan",
+  return {"scan_columns.h", "ScanCall",
           "total_columns<" + folding_of(op, dtype) + ", " + type_name(dtype) + ">"};
 }
 

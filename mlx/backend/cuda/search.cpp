@@ -3,7 +3,7 @@
 #include "mlx/backend/cuda/search.h"
 
 #include "mlx/backend/cuda/copy.h"
-#include "mlx/backend/cuda/parameters.h"
+#include "mlx/backend/cuda/kernels/search_call.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/operand.h"
 #include "mlx/backend/cuda/scan.h"
@@ -24,15 +24,14 @@ void eval_search(SearchSorted& primitive, const std::vector<array>& inputs,
   allocate_output(out, s);
   array sequence = contiguous(inputs[0], s), values = contiguous(inputs[1], s);
   auto count = static_cast<int64_t>(out.size());
-  Parameters parameters;
-  parameters.add(count);
-  parameters.add(static_cast<int64_t>(sequence.size()));
-  parameters.add(int64_t{primitive.right()});
-  parameters.add(input_address(values, s));
-  parameters.add(input_address(sequence, s));
-  parameters.add(static_cast<const void*>(output_address(out)));
-  parameters.launch(kernel_of(search_call(values.dtype()), s), blocks_for(count, threads), threads,
-                    s);
+  kernels::Search call{};
+  call.count = count;
+  call.length = static_cast<int64_t>(sequence.size());
+  call.right = primitive.right();
+  call.values = input_address(values, s);
+  call.sequence = input_address(sequence, s);
+  call.out = static_cast<uint32_t*>(static_cast<void*>(output_address(out)));
+  launch(kernel_of(search_call(values.dtype()), s), blocks_for(count, threads), threads, s, call);
 }
 
 void find_distinct(const array& in, int64_t size, std::vector<array>& outputs, const Stream& s) {
@@ -42,20 +41,19 @@ void find_distinct(const array& in, int64_t size, std::vector<array>& outputs, c
   sort_keys(in, keys.get(), static_cast<uint32_t*>(places.get()), s);
   array marks(in.shape(), uint32, nullptr, {});
   allocate_output(marks, s);
-  auto start = [&](const KernelCall& call, int64_t tasks) {
-    Parameters parameters;
-    parameters.add(count);
-    parameters.add(size);
-    for (const void* address :
-         {static_cast<const void*>(keys.get()), static_cast<const void*>(places.get()),
-          static_cast<const void*>(output_address(marks)),
-          static_cast<const void*>(starts.get())}) {
-      parameters.add(address);
-    }
-    for (auto& out : outputs) {
-      parameters.add(static_cast<const void*>(output_address(out)));
-    }
-    parameters.launch(kernel_of(call, s), blocks_for(tasks, threads), threads, s);
+  auto words = [](void* address) { return static_cast<uint32_t*>(address); };
+  kernels::Distinct call{};
+  call.count = count;
+  call.size = size;
+  call.keys = keys.get();
+  call.places = words(places.get());
+  call.starts = words(starts.get());
+  call.positions = words(output_address(outputs[0]));
+  call.inverse = words(output_address(outputs[1]));
+  call.counts = static_cast<int32_t*>(static_cast<void*>(output_address(outputs[2])));
+  auto start = [&](const KernelCall& kernel, int64_t tasks) {
+    call.numbers = words(output_address(marks));
+    launch(kernel_of(kernel, s), blocks_for(tasks, threads), threads, s, call);
   };
   start(mark_first_call(in.dtype()), count);
   scan_array({ScanOp::Sum, 0, false, true}, marks, marks, s);

@@ -7,7 +7,8 @@
 
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/kernels/order_sizes.h"
-#include "mlx/backend/cuda/parameters.h"
+#include "mlx/backend/cuda/kernels/sort_long_call.h"
+#include "mlx/backend/cuda/kernels/sort_short_call.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/operand.h"
 #include "mlx/backend/cuda/types.h"
@@ -24,15 +25,10 @@ void sort_short(const array& in, int64_t length, array& out, bool positions, con
   while (padded < length) padded *= 2;
   threads = std::max(threads, padded / items_per_thread);
   int64_t rows = static_cast<int64_t>(in.size()) / length;
-  Parameters parameters;
-  parameters.add(rows);
-  parameters.add(length);
-  parameters.add(padded);
-  parameters.add(input_address(in, s));
-  parameters.add(static_cast<const void*>(output_address(out)));
-  KernelCall call = short_sort_call(in.dtype(), positions, static_cast<int>(threads));
-  parameters.launch(kernel_of(call, s), blocks_for(rows, threads * items_per_thread / padded),
-                    static_cast<unsigned>(threads), s);
+  kernels::ShortRows call{rows, length, padded, input_address(in, s), output_address(out)};
+  KernelCall kernel = short_sort_call(in.dtype(), positions, static_cast<int>(threads));
+  launch(kernel_of(kernel, s), blocks_for(rows, threads * items_per_thread / padded),
+         static_cast<unsigned>(threads), s, call);
 }
 
 /** One long sort: its buffers, and a launch per byte of the keys. */
@@ -99,26 +95,25 @@ class LongSort {
     return scratch_.back()->get();
   }
 
-  void start(const KernelCall& call, int64_t pass, const void* ticket, const void* progress,
-             unsigned blocks) {
+  void start(const KernelCall& call, int64_t pass, void* ticket, void* progress, unsigned blocks) {
     auto next = static_cast<size_t>((passes_ - 1 - pass) % 2), now = 1 - next;
-    Parameters parameters;
-    parameters.add(rows_);
-    parameters.add(length_);
-    parameters.add(tiles_);
-    parameters.add(pass);
-    parameters.add(int64_t{pass == 0});
-    parameters.add(int64_t{out_ && pass == passes_ - 1});
-    parameters.add(input_address(in_, stream_));
-    parameters.add(static_cast<const void*>(out_));
-    parameters.add(static_cast<const void*>(key_buffers_[now]));
-    parameters.add(static_cast<const void*>(place_buffers_[now]));
-    parameters.add(static_cast<const void*>(key_buffers_[next]));
-    parameters.add(static_cast<const void*>(place_buffers_[next]));
-    parameters.add(static_cast<const void*>(counts_));
-    parameters.add(ticket);
-    parameters.add(progress);
-    parameters.launch(kernel_of(call, stream_), blocks, radix_threads, stream_);
+    kernels::LongRows rows{};
+    rows.rows = rows_;
+    rows.length = length_;
+    rows.tiles = tiles_;
+    rows.pass = pass;
+    rows.from_values = pass == 0;
+    rows.to_values = out_ && pass == passes_ - 1;
+    rows.in = input_address(in_, stream_);
+    rows.out = out_;
+    rows.keys = key_buffers_[now];
+    rows.positions = static_cast<uint32_t*>(place_buffers_[now]);
+    rows.next_keys = key_buffers_[next];
+    rows.next_positions = static_cast<uint32_t*>(place_buffers_[next]);
+    rows.counts = static_cast<uint32_t*>(counts_);
+    rows.ticket = static_cast<uint32_t*>(ticket);
+    rows.progress = progress;
+    launch(kernel_of(call, stream_), blocks, radix_threads, stream_, rows);
   }
 
   const array& in_;

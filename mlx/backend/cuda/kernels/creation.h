@@ -1,16 +1,10 @@
 // Kernels that make arrays from nothing: counting.
 #pragma once
 
+#include "mlx/backend/cuda/kernels/creation_call.h"
 #include "mlx/backend/cuda/kernels/walk.h"
 
 namespace mlx::core::kernels {
-
-struct Counting {
-  int64_t count;
-  double start, step;  // for floats
-  uint64_t first, by;  // for integers, which wrap
-  void* out;
-};
 
 template <typename T>
 MLX_FN void count_up(const Counting& p) {

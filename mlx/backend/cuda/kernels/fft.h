@@ -2,18 +2,11 @@
 // the scale.
 #pragma once
 
+#include "mlx/backend/cuda/kernels/fft_call.h"
 #include "mlx/backend/cuda/kernels/walk.h"
 #include "mlx/kernels/reduce.h"
 
 namespace mlx::core::kernels {
-
-struct SpectrumRows {
-  int64_t rows, in_length, out_length;
-  int64_t half_of;  // where the input is half a spectrum, the length of the whole; else 0
-  double scale;
-  const void* in;
-  void* out;
-};
 
 template <typename To, typename From>
 MLX_FN To scaled(From x, double scale) {

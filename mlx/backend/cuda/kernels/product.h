@@ -3,6 +3,7 @@
 #pragma once
 
 #include "mlx/backend/cuda/kernels/fault.h"
+#include "mlx/backend/cuda/kernels/product_call.h"
 #include "mlx/backend/cuda/kernels/product_sizes.h"
 #include "mlx/backend/cuda/kernels/values.h"
 #include "mlx/kernels/reduce.h"
@@ -11,25 +12,8 @@ namespace mlx::core::kernels {
 
 /** A batch of matrices: strides in elements. With `picks`, product i takes matrix picks[i] of
  *  `count`. */
-struct ProductOperand {
-  const void* data;
-  int64_t row, column, batch;
-  const int64_t* picks;
-  int64_t count;
-};
-
 /** out = alpha a b + beta out for matrices (m, k) and (k, n); with `segments`, over the part
  *  [segments[2 i], segments[2 i + 1]) of the depth in product i. */
-struct Products {
-  int64_t m, n, k, batch;
-  double alpha, beta;
-  ProductOperand a, b;
-  void* out;  // row contiguous matrices
-  int64_t out_batch;
-  const int64_t* segments;
-  Fault* fault;
-};
-
 /** What products add up in: integers in unsigned words, whose lower bits are right for both signs.
  */
 template <typename T>

@@ -5,18 +5,10 @@
 
 #include "mlx/backend/cuda/kernels/fold.h"
 #include "mlx/backend/cuda/kernels/order_sizes.h"
+#include "mlx/backend/cuda/kernels/scan_call.h"
 #include "mlx/kernels/softmax.h"
 
 namespace mlx::core::kernels {
-
-struct Scan {
-  int64_t rows, length, inner;   // element (row, i, column) of an array of these three axes
-  int64_t chunks, chunk_length;  // parts of the length, which different blocks take
-  int64_t backward, exclusive;
-  const void* in;
-  void* out;
-  void* totals;  // of chunks, [chunk][row and column]
-};
 
 /** A sum of exponentials as sum * exp(shift), where the shift is the greatest exponent. */
 template <typename C>
@@ -55,11 +47,11 @@ struct ComplexLogSumFolding {
 };
 
 /** Where value `i` of the running order lies along an axis. */
-MLX_FN int64_t place_of(const Scan& p, int64_t i) { return p.backward ? p.length - 1 - i : i; }
+MLX_FN int64_t place_of(const ScanCall& p, int64_t i) { return p.backward ? p.length - 1 - i : i; }
 
 /** Goes on from `running` over one value and returns the result for it. */
 template <typename F, typename T>
-MLX_FN T advance(const Scan& p, typename F::Total& running, T x) {
+MLX_FN T advance(const ScanCall& p, typename F::Total& running, T x) {
   auto before = running;
   F::add(running, x, 0);
   return F::finish(p.exclusive ? before : running, 1.0, 0.0);
@@ -68,7 +60,7 @@ MLX_FN T advance(const Scan& p, typename F::Total& running, T x) {
 /** The total of the chunks before `chunk` of number `at` of `count` rows or columns; the threads
  *  `part` of `parts` share the work. */
 template <typename F>
-MLX_FN typename F::Total chunks_before(const Scan& p, int64_t chunk, int64_t at, int64_t count,
+MLX_FN typename F::Total chunks_before(const ScanCall& p, int64_t chunk, int64_t at, int64_t count,
                                        int part, int parts) {
   auto total = F::start();
   auto* totals = static_cast<const typename F::Total*>(p.totals);

@@ -16,7 +16,8 @@ struct Columns {
   T* out;
   bool active;
 
-  MLX_FN Columns(const Scan& p, Total (&memory)[column_strips][columns_across]) : shared(memory) {
+  MLX_FN Columns(const ScanCall& p, Total (&memory)[column_strips][columns_across])
+      : shared(memory) {
     count = p.rows * p.inner;
     column = static_cast<int64_t>(blockIdx.x) * columns_across + threadIdx.x;
     active = column < count;
@@ -41,7 +42,7 @@ struct Columns {
 };
 
 template <typename F, typename T>
-MLX_FN void scan_columns(const Scan& p) {
+MLX_FN void scan_columns(const ScanCall& p) {
   using Total = typename F::Total;
   __shared__ Total shared[column_strips][columns_across];
   Columns<F, T> c(p, shared);
@@ -78,7 +79,7 @@ MLX_FN void scan_columns(const Scan& p) {
 
 /** The totals of the chunks of columns. */
 template <typename F, typename T>
-MLX_FN void total_columns(const Scan& p) {
+MLX_FN void total_columns(const ScanCall& p) {
   using Total = typename F::Total;
   __shared__ Total shared[column_strips][columns_across];
   Columns<F, T> c(p, shared);

@@ -35,13 +35,13 @@ MLX_FN Total from_lane(Total x, int lane) {
 
 /** The first of `width` neighbours in memory that are the values from `i` on. */
 template <int width>
-MLX_FN int64_t pack_place(const Scan& p, int64_t i) {
+MLX_FN int64_t pack_place(const ScanCall& p, int64_t i) {
   return p.backward ? p.length - i - width : i;
 }
 
 /** A pack of neighbours in running order from one in memory order, and back. */
 template <typename P>
-MLX_FN P turned(const Scan& p, P pack) {
+MLX_FN P turned(const ScanCall& p, P pack) {
   constexpr int width = sizeof(pack.at) / sizeof(pack.at[0]);
   P result = pack;
   if (p.backward) {
@@ -55,7 +55,7 @@ constexpr int scan_warps = 32 / row_strips;
 
 /** Results for a pack, from `running` on. */
 template <typename F, typename T, int width>
-MLX_FN Pack<T, width> scan_pack(const Scan& p, typename F::Total running, Pack<T, width> pack) {
+MLX_FN Pack<T, width> scan_pack(const ScanCall& p, typename F::Total running, Pack<T, width> pack) {
   Pack<T, width> results;
 #pragma unroll
   for (int k = 0; k < width; k++) {
@@ -81,7 +81,7 @@ MLX_FN typename F::Total scan_block_strips(const typename F::Total (&sums)[row_s
 
 /** Rows of neighbours, `lanes` threads each: 32, or all of the block, which is one chunk. */
 template <typename F, typename T, int width, int lanes>
-MLX_FN void scan_rows(const Scan& p) {
+MLX_FN void scan_rows(const ScanCall& p) {
   using Total = typename F::Total;
   constexpr bool by_block = lanes > 32;
   __shared__ Total shared[by_block ? scan_threads : 1];
@@ -143,7 +143,7 @@ MLX_FN void scan_rows(const Scan& p) {
 
 /** The totals of the chunks of rows, one block each. */
 template <typename F, typename T, int width>
-MLX_FN void total_rows(const Scan& p) {
+MLX_FN void total_rows(const ScanCall& p) {
   using Total = typename F::Total;
   __shared__ Total shared[scan_threads];
   int64_t row = blockIdx.x / p.chunks, chunk = blockIdx.x % p.chunks;

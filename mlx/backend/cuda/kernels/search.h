@@ -2,17 +2,10 @@
 #pragma once
 
 #include "mlx/backend/cuda/kernels/order.h"
+#include "mlx/backend/cuda/kernels/search_call.h"
 #include "mlx/backend/cuda/kernels/walk.h"
 
 namespace mlx::core::kernels {
-
-struct Search {
-  int64_t count, length;
-  int64_t right;  // whether equal elements come before the value
-  const void* values;
-  const void* sequence;
-  uint32_t* out;
-};
 
 template <typename T>
 MLX_FN void search_sorted(const Search& p) {
@@ -31,17 +24,6 @@ MLX_FN void search_sorted(const Search& p) {
   }
   p.out[i] = static_cast<uint32_t>(low);
 }
-
-struct Distinct {
-  int64_t count, size;     // elements, and slots for distinct values
-  const void* keys;        // sorted
-  const uint32_t* places;  // where each came from
-  uint32_t* numbers;       // for each key, of its distinct value, from 1
-  uint32_t* starts;        // for each slot and the one behind, its first key
-  uint32_t* positions;
-  uint32_t* inverse;
-  int32_t* counts;
-};
 
 /** numbers = 1 where a distinct value begins, else 0. Every NaN is one of its own. */
 template <typename T>

@@ -6,29 +6,12 @@
 #include "mlx/backend/cuda/kernels/lanes.h"
 #include "mlx/backend/cuda/kernels/order.h"
 #include "mlx/backend/cuda/kernels/order_sizes.h"
+#include "mlx/backend/cuda/kernels/select_call.h"
 
 namespace mlx::core::kernels {
 
 /** What is known of the kth key: its first digits, and how many keys are less than or equal to it
  *  as far as these tell. */
-struct Pivot {
-  uint64_t prefix;
-  uint32_t less, equal;
-};
-
-struct Selection {
-  int64_t rows, length, kth;
-  int64_t tiles;  // of a row, for the pass at hand
-  int64_t pass;
-  const void* in;
-  void* out;
-  Pivot* pivots;
-  uint32_t* counts;    // of this pass, [row][2048]
-  uint32_t* finished;  // of this pass, [row]: blocks that have counted
-  uint32_t* ticket;    // how many tiles of the last pass have started
-  uint64_t* progress;  // of the last pass, [row][tile]
-};
-
 constexpr int select_warps = select_threads / 32;
 
 /** Finds the digit whose keys include the kth, of counts that are complete. */

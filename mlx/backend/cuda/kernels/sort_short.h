@@ -4,15 +4,9 @@
 
 #include "mlx/backend/cuda/kernels/order.h"
 #include "mlx/backend/cuda/kernels/order_sizes.h"
+#include "mlx/backend/cuda/kernels/sort_short_call.h"
 
 namespace mlx::core::kernels {
-
-struct ShortRows {
-  int64_t rows, length;
-  int64_t padded;  // the length up to a power of two, at least `items_per_thread`
-  const void* in;
-  void* out;
-};
 
 /** An 8-byte key with its position. */
 struct WideItem {
