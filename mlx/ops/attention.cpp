@@ -45,16 +45,6 @@ void check_sinks(const array& sinks, Dtype dtype, int heads) {
         ") but have ", sinks.shape(), ".");
 }
 
-/** Whether the GPU's kernels do it: only so many columns, and some keys. */
-bool gpu_runs(const std::vector<array>& inputs, Device device) {
-  static const bool has_kernels = [&] {
-    const auto& name = std::get<std::string>(device_info(device).at("architecture"));
-    return std::stoi(name.substr(name.find('_') + 1)) >= 80;
-  }();
-  return has_kernels && inputs[0].dtype() != float64 && inputs[0].shape(-1) <= 256 &&
-         inputs[2].shape(-1) <= 256 && inputs[1].shape(2) > 0;
-}
-
 }  // namespace
 
 array scaled_dot_product_attention(const array& queries, const array& keys, const array& values,
@@ -74,9 +64,6 @@ array scaled_dot_product_attention(const array& queries, const array& keys, cons
                             astype(values, dtype, s)};
   if (spec.has_mask) inputs.push_back(checked_mask(*mask_arr, dtype, scores, stream));
   if (sinks) inputs.push_back(astype(*sinks, dtype, s));
-  if (stream.device == Device::gpu && !gpu_runs(inputs, stream.device)) {
-    return Attention(stream, spec).fallback(inputs)[0];
-  }
   return Attention::outputs_of(inputs, spec, stream)[0];
 }
 

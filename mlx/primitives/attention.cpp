@@ -195,9 +195,6 @@ std::vector<array> Attention::vjp(const std::vector<array>& primals,
   auto s = stream();
   auto is_asked = [&](int i) { return std::count(argnums.begin(), argnums.end(), i) > 0; };
   bool additive = spec_.has_mask && primals[3].dtype() != bool_ && is_asked(3);
-  if (s.device == Device::gpu && additive) {
-    return FallbackPrimitive::vjp(primals, cotangents, argnums, outputs);
-  }
   std::vector<array> inputs = primals;
   inputs.insert(inputs.end(), {cotangents[0], outputs[0], outputs[1]});
   auto all = AttentionBackward::outputs_of(inputs, spec_, additive, s);

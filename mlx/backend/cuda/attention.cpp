@@ -129,7 +129,11 @@ void eval_attention(Attention& primitive, const std::vector<array>& inputs,
   run_kernels(shape, call, s);
 }
 
-const Register<Attention> attention(eval_attention);
+bool supports(const Attention& primitive, const std::vector<array>& inputs) {
+  return has_attention_kernels(inputs, primitive.stream());
+}
+
+const Register<Attention> attention(eval_attention, supports);
 
 }  // namespace
 

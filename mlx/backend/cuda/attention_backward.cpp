@@ -100,7 +100,7 @@ void eval_backward(AttentionBackward& primitive, const std::vector<array>& input
   const AttentionSpec& spec = primitive.spec();
   AttentionInputs in(spec, inputs);
   for (array& each : outputs) allocate_output(each, s);
-  if (in.logsumexp->size() == 0 || in.keys.shape(2) == 0) {
+  if (in.logsumexp->size() == 0) {
     for (array& each : outputs) {
       if (each.size() > 0) clear(output_address(each), each.nbytes(), s);
     }
@@ -132,7 +132,12 @@ void eval_backward(AttentionBackward& primitive, const std::vector<array>& input
   run_kernels(shape, call, s);
 }
 
-const Register<AttentionBackward> attention_backward(eval_backward);
+/** Gradients of masks are as many as the scores, so plain ops are as good. */
+bool supports(const AttentionBackward& primitive, const std::vector<array>& inputs) {
+  return has_attention_kernels(inputs, primitive.stream()) && !primitive.mask_gradient();
+}
+
+const Register<AttentionBackward> attention_backward(eval_backward, supports);
 
 }  // namespace
 

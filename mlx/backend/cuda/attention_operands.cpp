@@ -94,6 +94,7 @@ AttentionDevice attention_device(const Stream& s) {
 
 bool has_attention_kernels(const std::vector<array>& inputs, const Stream& s) {
   return inputs[0].dtype() != float64 && device_facts(s.device.index).major >= 8 &&
+         inputs[1].shape(2) > 0 &&
          std::max(inputs[0].shape(3), inputs[2].shape(3)) <= widest_attention;
 }
 

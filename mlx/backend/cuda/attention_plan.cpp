@@ -64,6 +64,7 @@ struct Choice {
   int64_t rows, threads, least_blocks, shared_bytes;
   int64_t step;              // keys of a turn
   int64_t least_keys = 256;  // of a part
+  int64_t wanted = 2;        // blocks of a multiprocessor, if keys can be split
   std::string arguments;     // of the template, in front of those that all have
 };
 
@@ -75,7 +76,7 @@ AttentionPlan make_plan(const Choice& choice, const AttentionShape& shape, int m
   plan.least_blocks = static_cast<int>(choice.least_blocks);
   plan.shared_bytes = static_cast<size_t>(choice.shared_bytes);
   deal_out(plan, shape, multiprocessors);
-  split(plan, shape, 2 * multiprocessors, choice.least_keys, choice.step);
+  split(plan, shape, choice.wanted * multiprocessors, choice.least_keys, choice.step);
   plan.function = std::string(choice.name) + "_attention<" + choice.arguments + ending(shape, plan);
   return plan;
 }
@@ -90,14 +91,16 @@ Choice few_rows(const AttentionShape& shape) {
   int64_t rows = count > 2 ? 4 : count;  // with more, lanes exchange too much
   int64_t numbers = rows * std::max(d, e), lanes = 8;
   while (lanes < 32 && numbers > 32 * lanes) lanes *= 2;  // each lane keeps its part of them
-  int64_t warps = 4, step = 4;
+  // Enough of memory must be on its way at a time, while others compute.
+  int64_t warps = 4, step = 4, blocks = shape.dtype == float32 ? 3 : 4;
   return {.name = "few",
           .rows = rows,
           .threads = 32 * warps,
-          .least_blocks = 1,
+          .least_blocks = blocks,
           .shared_bytes = 0,
           .step = 1,
           .least_keys = 64,
+          .wanted = blocks,
           .arguments = type_argument(shape) + list_of({d, e, rows, lanes, warps, step})};
 }
 
