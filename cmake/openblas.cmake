@@ -17,7 +17,9 @@ endif()
 
 configure_file(${MLX_OPENBLAS_LIBRARY} ${PROJECT_BINARY_DIR}/python/mlx/lib/libscipy_openblas.so COPYONLY)
 install(PROGRAMS ${MLX_OPENBLAS_LIBRARY} DESTINATION ${MLX_INSTALL_LIBDIR})
-file(GLOB mlx_openblas_license ${mlx_openblas_dir}/../scipy_openblas32-*.dist-info/licenses/LICENSE.txt)
+get_filename_component(mlx_packages ${MLX_OPENBLAS_LIBRARY}/../../.. ABSOLUTE)
+file(GLOB mlx_openblas_license ${mlx_packages}/scipy_openblas32-*.dist-info/licenses/LICENSE.txt)
 if(mlx_openblas_license)
-  install(FILES ${mlx_openblas_license} DESTINATION ${MLX_INSTALL_LIBDIR} RENAME libscipy_openblas.LICENSE.txt)
+  install(FILES ${mlx_openblas_license} DESTINATION ${MLX_INSTALL_LIBDIR}
+    RENAME libscipy_openblas.LICENSE.txt)
 endif()

@@ -96,6 +96,17 @@ std::vector<array> solution_cotangents(const array& x, const array& cotangent,
   return out;
 }
 
+/** Of one matrix for all: the mapped axis of B becomes columns, so A is factored once. */
+std::pair<std::vector<array>, std::vector<int>> map_columns(const MatrixPrimitive& node,
+                                                            const array& a, const array& b,
+                                                            int axis) {
+  array last = moveaxis(b, axis, -1);  // (…, n, k, mapped)
+  Shape apart = last.shape(), joined(apart.begin(), apart.end() - 1);
+  joined.back() *= apart.back();
+  array x = node.apply({a, reshape(last, joined)})[0];
+  return {{reshape(x, apart)}, {static_cast<int>(apart.size()) - 1}};
+}
+
 }  // namespace
 
 MatrixPrimitive::Outputs TriangularSolve::outputs_for(const std::vector<array>& inputs) const {
@@ -129,6 +140,13 @@ std::vector<array> TriangularSolve::vjp(const std::vector<array>& primals,
   return out;
 }
 
+std::pair<std::vector<array>, std::vector<int>> TriangularSolve::vmap(
+    const std::vector<array>& inputs, const std::vector<int>& axes) {
+  StreamContext context(stream());
+  return axes[0] < 0 ? map_columns(*this, inputs[0], inputs[1], axes[1])
+                     : MatrixPrimitive::vmap(inputs, axes);
+}
+
 array TriangularSolve::read_part(const array& a) const {
   int diagonal = unit_ ? 1 : 0;
   return upper_ ? triu(a, diagonal) : tril(a, -diagonal);
@@ -153,6 +171,13 @@ std::vector<array> Solve::vjp(const std::vector<array>& primals,
   return solution_cotangents(outputs[0], cotangents[0], argnums, [&](const array& g) {
     return apply({adjoint(primals[0]), g})[0];
   });
+}
+
+std::pair<std::vector<array>, std::vector<int>> Solve::vmap(const std::vector<array>& inputs,
+                                                            const std::vector<int>& axes) {
+  StreamContext context(stream());
+  return axes[0] < 0 ? map_columns(*this, inputs[0], inputs[1], axes[1])
+                     : MatrixPrimitive::vmap(inputs, axes);
 }
 
 MatrixPrimitive::Outputs Inverse::outputs_for(const std::vector<array>& inputs) const {

@@ -88,6 +88,8 @@ class TriangularSolve : public MatrixNode<TriangularSolve> {
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
                          const std::vector<int>& argnums,
                          const std::vector<array>& outputs) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
   const char* name() const override { return "TriangularSolve"; }
   auto fields() const { return std::tie(upper_, unit_); }
   bool upper() const { return upper_; }
@@ -113,6 +115,8 @@ class Solve : public MatrixNode<Solve> {
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
                          const std::vector<int>& argnums,
                          const std::vector<array>& outputs) override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
   const char* name() const override { return "Solve"; }
   auto fields() const { return std::tie(); }
 };
