@@ -233,11 +233,13 @@ struct Form {
   }
 };
 
-/** Traces may be dropped on any thread, and after Python's end. */
+/** Traces may be dropped on any thread, while Python ends, and after that. */
 void drop_form(Form* form) {
   if (Py_IsInitialized()) {
     nb::gil_scoped_acquire locked;
     delete form;
+  } else if (PyGILState_GetThisThreadState() && PyGILState_Check()) {
+    delete form;  // by the thread that takes Python's modules apart
   }
 }
 

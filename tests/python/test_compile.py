@@ -5,6 +5,9 @@ from __future__ import annotations
 import enum
 import gc
 import math
+import subprocess
+import sys
+import textwrap
 import weakref
 from collections import namedtuple
 
@@ -201,3 +204,18 @@ def test_circles_through_transforms_are_freed():
 
     for make in (checkpoint, custom, grad, vmap):
         assert collected(make), make.__name__
+
+
+def test_nothing_of_compiled_functions_is_left_at_the_end():
+    code = """
+        import sys
+        import mlx.core as mx
+        f = mx.compile(lambda x, c: {"sum": x + c, "all": [x]})
+        for c in range(3):
+            mx.eval(f(mx.ones(2), c))
+        sys.keep = f  # freed when modules are taken apart
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
