@@ -309,3 +309,29 @@ def test_long_gradients():
     given = [mx.array(a) for a in arrays]
     for mask in (None, "causal", np.arange(2300) < 700):
         check("float32", arrays, given, 0.25, mask)
+
+
+@pytest.mark.parametrize(
+    "mask, heads, lengths",
+    [(None, (4, 4), (512, 512)), ("causal", (4, 4), (512, 512)), ("causal", (4, 2), (300, 900))],
+)
+def test_large_attentions_of_half_types(mask, heads, lengths):
+    """Sizes that a library may take over, in layouts that it is given as they lie."""
+    (h, k), (queries, keys) = heads, lengths
+    arrays = [
+        mx.swapaxes(to_mlx(values("bfloat16", (16, n, few, 64), i), "bfloat16"), 1, 2)
+        for i, (n, few) in enumerate([(queries, h), (keys, k), (keys, k), (queries, h)])
+    ]
+
+    def all_of(*arrays):
+        def f(*a):
+            return sdpa(*a, scale=0.125, mask=mask)
+
+        outputs, grads = mx.vjp(f, arrays[:3], arrays[3:])
+        return [*outputs, *grads]
+
+    wide = all_of(*(a.astype(mx.float32) for a in arrays))
+    for got, want in zip(all_of(*arrays), wide, strict=True):
+        assert got.dtype == mx.bfloat16
+        error = mx.linalg.norm((got.astype(mx.float32) - want).flatten())
+        assert error.item() < 0.01 * mx.linalg.norm(want.flatten()).item()
