@@ -31,6 +31,7 @@ NB_MODULE(core, m) {
   bind_indexing(m, array_class);
   bind_random(m);
   bind_fast(m);
+  bind_recurrent(m);
   bind_fft(m);
   bind_linalg(m);
   bind_transforms(m);

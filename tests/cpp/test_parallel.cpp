@@ -10,6 +10,7 @@
 
 #include "mlx/backend/cpu/runtime/isa.h"
 #include "mlx/backend/cpu/runtime/parallel.h"
+#include "mlx/backend/cpu/runtime/team.h"
 
 using namespace mlx::core::cpu;
 
@@ -103,6 +104,44 @@ TEST_F(Parallel, RunsNestedLoopsInline) {
     }
   });
   EXPECT_EQ(total, 80);
+}
+
+TEST_F(Parallel, TeamsGoThroughStepsTogether) {
+  for (int threads : {1, 2, 5}) {
+    set_num_threads(threads);
+    std::atomic<int> members{0};
+    std::atomic<bool> good{true};
+    std::vector<int> steps(threads, 0);
+    parallel_team(threads, [&](int member, Team& team) {
+      members++;
+      if (member >= team.size() || team.size() > threads) good = false;
+      for (int step = 1; step <= 200; step++) {
+        steps[member] = step;
+        team.wait();
+        for (int other = 0; other < team.size(); other++) {
+          if (steps[other] != step) good = false;
+        }
+        team.wait();
+      }
+    });
+    EXPECT_TRUE(good);
+    EXPECT_GE(members, 1);
+  }
+}
+
+TEST_F(Parallel, TeamsInsideLoopsAreTheCallerAlone) {
+  set_num_threads(3);
+  std::atomic<int> members{0};
+  parallel_for(3, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) {
+      parallel_team(3, [&](int, Team& team) {
+        EXPECT_EQ(team.size(), 1);
+        team.wait();
+        members++;
+      });
+    }
+  });
+  EXPECT_EQ(members, 3);
 }
 
 #if !defined(__SANITIZE_THREAD__)

@@ -120,13 +120,16 @@ Kernel kernel_of(const std::string& key, const char* name, const Stream& s,
 }
 
 void launch_words(Kernel kernel, dim3 grid, dim3 block, const Stream& s, void** arguments,
-                  size_t shared_bytes) {
+                  size_t shared_bytes, unsigned cluster) {
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) {
     return;
   }
+  cudaLaunchAttribute attribute{};
+  attribute.id = cudaLaunchAttributeClusterDimension;
+  attribute.val.clusterDim = {cluster, 1, 1};
   enqueue(s, [&](cudaStream_t stream) {
-    check_cuda(cudaLaunchKernel(kernel, grid, block, arguments, shared_bytes, stream),
-               "starting a kernel");
+    cudaLaunchConfig_t config{grid, block, shared_bytes, stream, &attribute, cluster > 0};
+    check_cuda(cudaLaunchKernelExC(&config, kernel, arguments), "starting a kernel");
   });
 }
 

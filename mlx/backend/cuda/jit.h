@@ -22,9 +22,10 @@ Kernel kernel_of(const std::string& key, const char* name, const Stream& s,
  *  compiler's log. Needs no GPU. */
 std::string compile_source(const std::string& source, const std::string& architecture);
 
-/** Starts a kernel on the stream with these arguments; a grid of no blocks is no work. */
+/** Starts a kernel on the stream with these arguments; a grid of no blocks is no work. `cluster`
+ *  neighbours along x form a cluster, if it is not 0. */
 void launch_words(Kernel kernel, dim3 grid, dim3 block, const Stream& s, void** arguments,
-                  size_t shared_bytes = 0);
+                  size_t shared_bytes = 0, unsigned cluster = 0);
 
 template <typename... Args>
 void launch(Kernel kernel, dim3 grid, dim3 block, const Stream& s, const Args&... args) {

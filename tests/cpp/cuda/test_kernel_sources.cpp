@@ -7,6 +7,7 @@
 #include "mlx/backend/cuda/norm.h"
 #include "mlx/backend/cuda/product.h"
 #include "mlx/backend/cuda/random.h"
+#include "mlx/backend/cuda/recurrent.h"
 #include "mlx/backend/cuda/reduce.h"
 #include "mlx/backend/cuda/rope.h"
 #include "mlx/backend/cuda/scatter.h"
@@ -47,6 +48,44 @@ TEST_P(CudaKernels, ReductionsCompile) {
   calls.push_back(cuda::reduce_columns_call(sum, {2, 1}));
   calls.push_back(cuda::merge_chunks_call(sum, {1, 1}));
   expect_compiles(calls);
+}
+
+TEST_P(CudaKernels, RecurrentLayersCompile) {
+  Dtype dtype = GetParam();
+  if (!issubdtype(dtype, floating)) return;
+  std::vector<cuda::KernelCall> calls;
+  for (auto kind : {RecurrentSpec::Lstm, RecurrentSpec::Gru, RecurrentSpec::RnnRelu}) {
+    for (const char* function : {"recurrent_forward", "recurrent_backward"}) {
+      calls.push_back(cuda::recurrent_call(function, kind, dtype, 2, true));
+      calls.push_back(cuda::recurrent_call(function, kind, dtype, 8, false));
+    }
+  }
+  calls.push_back(
+      cuda::recurrent_call("recurrent_forward", RecurrentSpec::RnnTanh, dtype, 1, true));
+  expect_compiles(calls);
+}
+
+TEST(CudaPlans, RecurrentLayersFitTheirBlocks) {
+  cuda::RecurrentDevice device{132, 227 << 10, true};
+  auto small = cuda::plan_recurrent({float32, 32, 128, 128, 4}, device);
+  EXPECT_TRUE(small.clustered);
+  EXPECT_EQ(small.blocks, 8u);
+  EXPECT_EQ(small.rows, 2);
+  for (int64_t units : {1, 7, 300, 1024, 4000}) {
+    for (int64_t rows : {1, 5, 1000}) {
+      for (int64_t depth : {units, 4 * units}) {
+        auto plan = cuda::plan_recurrent({float32, rows, units, depth, 4 * units / depth}, device);
+        EXPECT_GE(plan.rows, 1);
+        EXPECT_LE(static_cast<int64_t>(plan.shared_bytes), device.shared_bytes);
+        EXPECT_GE(plan.units_per_block * plan.blocks, units);
+        EXPECT_TRUE(!plan.clustered || plan.blocks <= 8);
+        EXPECT_GE(plan.stride, depth);
+      }
+    }
+  }
+  EXPECT_EQ(cuda::plan_recurrent({float32, 1, 100000, 400000, 1}, device).rows, 0);
+  device.clusters = false;
+  EXPECT_FALSE(cuda::plan_recurrent({float32, 32, 128, 128, 4}, device).clustered);
 }
 
 TEST_P(CudaKernels, ProductsCompile) {

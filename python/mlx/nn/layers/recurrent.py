@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 import mlx.core as mx
-from mlx.nn.layers.activations import tanh
+from mlx.nn.layers.activations import ReLU, Tanh, relu, tanh
 from mlx.nn.layers.base import Module
 
 __all__ = ["GRU", "LSTM", "RNN"]
@@ -16,8 +16,13 @@ def _project(x: mx.array, weight: mx.array, bias: mx.array | None) -> mx.array:
     return x @ weight.T if bias is None else mx.addmm(bias, x, weight.T)
 
 
-def _along_time(steps: list[mx.array], x: mx.array, size: int) -> mx.array:
-    return mx.stack(steps, axis=-2) if steps else mx.zeros((*x.shape[:-1], size), x.dtype)
+def _kind(nonlinearity: Callable) -> str | None:
+    """The name of the loop with this nonlinearity that is one node, if there is one."""
+    if nonlinearity in (tanh, mx.tanh) or type(nonlinearity) is Tanh:
+        return "rnn_tanh"
+    if nonlinearity is relu or type(nonlinearity) is ReLU:
+        return "rnn_relu"
+    return None
 
 
 class RNN(Module):
@@ -67,6 +72,9 @@ class RNN(Module):
             The states after all steps, (N, L, H) or (L, H).
         """
         projected = _project(x, self.Wxh, self.bias)
+        kind = _kind(self.nonlinearity)
+        if kind is not None:
+            return mx._recurrent(kind, projected, self.Whh, hidden=hidden)[0]
         states = []
         for i in range(x.shape[-2]):
             state = projected[..., i, :]
@@ -74,7 +82,7 @@ class RNN(Module):
                 state = mx.addmm(state, hidden, self.Whh.T)
             hidden = self.nonlinearity(state)
             states.append(hidden)
-        return _along_time(states, x, self.hidden_size)
+        return mx.stack(states, axis=-2) if states else projected
 
 
 class GRU(Module):
@@ -119,26 +127,8 @@ class GRU(Module):
         Returns:
             The states after all steps, (N, L, H) or (L, H).
         """
-        size = self.hidden_size
         projected = _project(x, self.Wx, self.b)
-        states = []
-        for i in range(x.shape[-2]):
-            gates = projected[..., i, : 2 * size]
-            candidate = projected[..., i, 2 * size :]
-            recurrent = self.bhn
-            if hidden is not None:
-                from_hidden = hidden @ self.Wh.T
-                gates = gates + from_hidden[..., : 2 * size]
-                recurrent = from_hidden[..., 2 * size :]
-                if self.bhn is not None:
-                    recurrent = recurrent + self.bhn
-            reset, keep = mx.split(mx.sigmoid(gates), 2, axis=-1)
-            if recurrent is not None:
-                candidate = candidate + reset * recurrent
-            new = (1 - keep) * mx.tanh(candidate)
-            hidden = new if hidden is None else new + keep * hidden
-            states.append(hidden)
-        return _along_time(states, x, size)
+        return mx._recurrent("gru", projected, self.Wh, self.bhn, hidden)[0]
 
 
 class LSTM(Module):
@@ -189,16 +179,5 @@ class LSTM(Module):
             The hidden and the cell states after all steps, each (N, L, H) or (L, H).
         """
         projected = _project(x, self.Wx, self.bias)
-        hiddens, cells = [], []
-        for i in range(x.shape[-2]):
-            gates = projected[..., i, :]
-            if hidden is not None:
-                gates = mx.addmm(gates, hidden, self.Wh.T)
-            entry, forget, candidate, output = mx.split(gates, 4, axis=-1)
-            new = mx.sigmoid(entry) * mx.tanh(candidate)
-            cell = new if cell is None else mx.sigmoid(forget) * cell + new
-            hidden = mx.sigmoid(output) * mx.tanh(cell)
-            hiddens.append(hidden)
-            cells.append(cell)
-        size = self.hidden_size
-        return _along_time(hiddens, x, size), _along_time(cells, x, size)
+        hiddens, cells = mx._recurrent("lstm", projected, self.Wh, None, hidden, cell)
+        return hiddens, cells
