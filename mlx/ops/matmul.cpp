@@ -42,21 +42,6 @@ array drop_added_axes(array out, const Operands& operands, StreamOrDevice s) {
   return operands.column_added ? squeeze(out, -1, s) : out;
 }
 
-/** Whether one matrix on the right makes a batch on the left only more rows, as many as fit. */
-bool is_one_product(const array& a, const array& b) {
-  constexpr size_t kMost = std::numeric_limits<ShapeElem>::max();
-  return b.ndim() == 2 && a.ndim() > 2 &&
-         num_elements(Shape(a.shape().begin(), a.shape().end() - 1)) <= kMost;
-}
-
-/** The leading axes of `a` as rows of one matrix. */
-array rows_of(const array& a, StreamOrDevice s) { return flatten(a, 0, -2, s); }
-
-array product(const array& a, const array& b, StreamOrDevice s) {
-  return array(matmul_shape(a.shape(), b.shape()), a.dtype(),
-               std::make_shared<Matmul>(to_stream(s)), {a, b});
-}
-
 }  // namespace
 
 array matmul(const array& in_a, const array& in_b, StreamOrDevice s) {
@@ -64,10 +49,9 @@ array matmul(const array& in_a, const array& in_b, StreamOrDevice s) {
   Dtype dtype = result_type(in_a, in_b);
   array a = astype(operands.a, dtype, s), b = astype(operands.b, dtype, s);
   Shape shape = matmul_shape(a.shape(), b.shape());
-  if (is_one_product(a, b)) {
-    return drop_added_axes(reshape(product(rows_of(a, s), b, s), shape, s), operands, s);
-  }
-  return drop_added_axes(product(a, b, s), operands, s);
+  std::vector<array> inputs{std::move(a), std::move(b)};
+  array out(std::move(shape), dtype, std::make_shared<Matmul>(to_stream(s)), std::move(inputs));
+  return drop_added_axes(std::move(out), operands, s);
 }
 
 array addmm(array c, array in_a, array in_b, const float& alpha, const float& beta,
@@ -94,16 +78,9 @@ array addmm(array c, array in_a, array in_b, const float& alpha, const float& be
     c = expand_dims(c, -1, s);
   }
   auto primitive = std::make_shared<AddMM>(to_stream(s), alpha, beta);
-  bool rows_only = is_one_product(a, b);
-  if (rows_only && c.ndim() > 1) {
-    rows_only = c.shape() == shape;
-    c = rows_only ? rows_of(c, s) : c;
-  }
-  if (rows_only) {
-    a = rows_of(a, s);
-  }
-  array out(matmul_shape(a.shape(), b.shape()), dtype, std::move(primitive), {a, b, c});
-  return drop_added_axes(rows_only ? reshape(out, shape, s) : out, operands, s);
+  std::vector<array> inputs{std::move(a), std::move(b), std::move(c)};
+  array out(std::move(shape), dtype, std::move(primitive), std::move(inputs));
+  return drop_added_axes(std::move(out), operands, s);
 }
 
 array tensordot(const array& a, const array& b, const int axis, StreamOrDevice s) {

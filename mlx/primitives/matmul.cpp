@@ -2,6 +2,7 @@
 #include "mlx/primitives/matmul.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "mlx/ops.h"
 #include "mlx/primitives/broadcast.h"
@@ -38,9 +39,19 @@ array align_mapped(const array& in, int axis, int ndim, Stream s) {
 
 namespace {
 
+/** Whether a batch on the left only makes more rows for one matrix on the right. */
+bool is_one_product(const array& a, const array& b) {
+  constexpr size_t most = std::numeric_limits<ShapeElem>::max();
+  return b.ndim() == 2 && a.ndim() > 2 &&
+         num_elements(Shape(a.shape().begin(), a.shape().end() - 1)) <= most;
+}
+
 /** The gradient of a product for operand `argnum` (0 or 1). */
 array operand_gradient(const array& a, const array& b, const array& cotangent, int argnum,
                        Stream s) {
+  if (argnum == 1 && is_one_product(a, b)) {  // the sum over the batch is part of the product
+    return matmul(adjoint(flatten(a, 0, -2, s), s), flatten(cotangent, 0, -2, s), s);
+  }
   array gradient =
       argnum == 0 ? matmul(cotangent, adjoint(b, s), s) : matmul(adjoint(a, s), cotangent, s);
   return sum_to_shape(gradient, argnum == 0 ? a.shape() : b.shape(), s);
