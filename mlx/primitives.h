@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
@@ -60,6 +61,9 @@ class Primitive {
   /** Shows the parameters in their order; nothing where they are not known. */
   virtual void visit_fields(FieldVisitor& /* visitor */) const {}
 
+  /** What a backend finds its code for this type by; 0 for a primitive that brings its own. */
+  virtual size_t type_number() const { return 0; }
+
   /** Derivatives flow through the first so many inputs only. */
   virtual size_t differentiable_inputs(size_t inputs) const { return inputs; }
 
@@ -89,16 +93,25 @@ class UnaryPrimitive : public Primitive {
   }
 };
 
-/** A primitive of this library: its device code is found by the backend, by the primitive's type.
- */
+/** A primitive of this library: each backend finds its own code for it by the primitive's type. */
 class BuiltinPrimitive : public Primitive {
  public:
   using Primitive::Primitive;
+  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   void eval_gpu(const std::vector<array>& inputs, std::vector<array>& outputs) final;
 
   /** Views only rearrange shape and strides of their input, so they run the same everywhere. */
   virtual bool is_view() const { return false; }
+
+  size_t type_number() const override;
 };
+
+namespace detail {
+
+/** A small number of its own for every type, from 1. */
+size_t type_number(const std::type_info& type);
+
+}  // namespace detail
 
 enum class QuantizationMode { Affine, Mxfp4, Mxfp8, Nvfp4 };
 

@@ -1,10 +1,11 @@
-// Finding the GPU backend at run time: a library beside this one that may or may not be there, on a
-// machine that may or may not have a GPU.
+// Running primitives by the backends, and finding the GPU's at run time: a library beside this one
+// that may or may not be there, on a machine that may or may not have a GPU.
 #include "mlx/backend/backend.h"
 
 #include <dlfcn.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 
 #include "mlx/core/errors.h"
@@ -59,19 +60,43 @@ const Found& gpu() {
   return found;
 }
 
+std::atomic<StepObserver*> step_observer{nullptr};
+
+void eval_on_device(Primitive& primitive, const std::vector<array>& inputs,
+                    std::vector<array>& outputs) {
+  if (primitive.stream().device.type == Device::cpu) {
+    primitive.eval_cpu(inputs, outputs);
+  } else {
+    primitive.eval_gpu(inputs, outputs);
+  }
+}
+
 }  // namespace
 
 Backend* gpu_backend() { return gpu().backend; }
-
-const StepRules& step_rules(const Device& d) {
-  return d.type == Device::cpu ? cpu_step_rules() : *gpu_backend();
-}
 
 std::string unavailable_reason(const Device& d) {
   if (d.type == Device::gpu && !gpu_backend()) {
     return gpu().why_not;
   }
   return "there is no device with index " + std::to_string(d.index) + ".";
+}
+
+StepObserver* set_step_observer(StepObserver* observer) { return step_observer.exchange(observer); }
+
+void run_step(Primitive& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
+  StepObserver* observer = step_observer.load(std::memory_order_acquire);
+  if (!observer) [[likely]] {
+    eval_on_device(primitive, inputs, outputs);
+    return;
+  }
+  observer->before_step(primitive, inputs);
+  eval_on_device(primitive, inputs, outputs);
+  observer->after_step(primitive, outputs);
+}
+
+void BuiltinPrimitive::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+  cpu_backend().eval(*this, inputs, outputs);
 }
 
 void BuiltinPrimitive::eval_gpu(const std::vector<array>& inputs, std::vector<array>& outputs) {

@@ -1,5 +1,6 @@
-// The contract of a device backend other than the CPU. It lives in a library of its own that is
-// loaded when the machine has the device, so one build serves machines with and without it.
+// The contract of a device's backend. The CPU's is part of this library; one of another device
+// lives in a library of its own that is loaded when the machine has the device, so one build serves
+// machines with and without it.
 #pragma once
 
 #include <memory>
@@ -16,6 +17,8 @@
 #include "mlx/primitives.h"
 
 namespace mlx::core {
+
+using DeviceInfo = std::unordered_map<std::string, std::variant<std::string, size_t>>;
 
 /**
  * What planning asks a backend before it puts steps together. Answers may depend on types, dtypes
@@ -43,29 +46,24 @@ class StepRules {
   virtual bool makes_words_in_programs() const = 0;
 };
 
-/** The rules of a device's backend. */
-const StepRules& step_rules(const Device& d);
-const StepRules& cpu_step_rules();
-
 class Backend : public StepRules {
  public:
   virtual int device_count() = 0;
-  virtual const std::unordered_map<std::string, std::variant<std::string, size_t>>& device_info(
-      int index) = 0;
+  virtual const DeviceInfo& device_info(int index) = 0;
 
   virtual MemoryPool& memory() = 0;
 
   /**
-   * Queues a primitive on its stream and gives the outputs their device memory; throws
+   * Runs a primitive or queues it on its stream, and gives the outputs their memory; throws
    * std::invalid_argument if the backend lacks the primitive. Inputs may be in host memory.
    */
-  virtual void eval(Primitive& primitive, const std::vector<array>& inputs,
+  virtual void eval(BuiltinPrimitive& primitive, const std::vector<array>& inputs,
                     std::vector<array>& outputs) = 0;
 
   /** Comes before the first of `primitives` primitives in a row of one stream. */
   virtual void begin_batch(const Stream& stream, size_t primitives) = 0;
 
-  /** An event whose signal is queued on the stream. */
+  /** An event of the stream's device, not signalled yet. */
   virtual std::shared_ptr<EventState> new_event(const Stream& stream) = 0;
 
   /** Blocks until all work queued on the stream is done. */
@@ -76,10 +74,38 @@ class Backend : public StepRules {
 using BackendEntry = Backend* (*)(std::string* why_not);
 inline constexpr const char* backend_entry_name = "mlx_backend";
 
-/** The GPU backend, loaded on first use; nullptr where there is none. */
+/** The CPU's backend. */
+Backend& cpu_backend();
+
+/** The GPU's backend, loaded on first use; nullptr where there is none. */
 Backend* gpu_backend();
+
+/** The backend of a type of devices; nullptr where there is none. */
+inline Backend* backend_of(Device::DeviceType type) {
+  return type == Device::cpu ? &cpu_backend() : gpu_backend();
+}
+
+/** The rules of an available device's backend. */
+inline const StepRules& step_rules(const Device& d) { return *backend_of(d.type); }
 
 /** Why a device cannot be used, as a sentence. */
 std::string unavailable_reason(const Device& d);
+
+/** Sees every step of every stream, in the thread that runs it; a device that queues work may not
+ *  have done it when `after_step` is called. */
+class StepObserver {
+ public:
+  virtual ~StepObserver() = default;
+  virtual void before_step(const Primitive& primitive, const std::vector<array>& inputs) = 0;
+  /** Not called for a step that failed. */
+  virtual void after_step(const Primitive& primitive, const std::vector<array>& outputs) = 0;
+};
+
+/** The observer of the steps from now on, which has to outlive them; nullptr for none. Returns the
+ *  one before. */
+StepObserver* set_step_observer(StepObserver* observer);
+
+/** Runs a primitive on its stream's device, under the eyes of the observer. */
+void run_step(Primitive& primitive, const std::vector<array>& inputs, std::vector<array>& outputs);
 
 }  // namespace mlx::core

@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <cstring>
 
-#include "mlx/backend/common/layout.h"
 #include "mlx/core/errors.h"
 #include "mlx/core/interrupt.h"
-#include "mlx/graph/tracing.h"
+#include "mlx/core/layout.h"
+#include "mlx/core/tracing.h"
 #include "mlx/ops.h"
 #include "mlx/primitives.h"
 #include "mlx/transforms.h"

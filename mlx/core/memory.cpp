@@ -14,9 +14,10 @@ namespace {
 
 template <typename F>
 void for_each_pool(F&& f) {
-  f(host_memory_pool());
-  if (auto* backend = gpu_backend()) {
-    f(backend->memory());
+  for (auto type : {Device::cpu, Device::gpu}) {
+    if (auto* backend = backend_of(type)) {
+      f(backend->memory());
+    }
   }
 }
 
@@ -27,9 +28,7 @@ size_t sum_over_pools(F&& f) {
   return total;
 }
 
-MemoryPool& default_pool() {
-  return default_device().type == Device::cpu ? host_memory_pool() : gpu_backend()->memory();
-}
+MemoryPool& default_pool() { return backend_of(default_device().type)->memory(); }
 
 }  // namespace
 

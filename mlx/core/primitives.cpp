@@ -1,7 +1,9 @@
 // What a primitive does where it does not say otherwise, and names of quantization modes.
 #include "mlx/primitives.h"
 
-#include <typeinfo>
+#include <mutex>
+#include <typeindex>
+#include <unordered_map>
 
 #include "mlx/core/errors.h"
 
@@ -27,6 +29,15 @@ std::pair<std::vector<array>, std::vector<int>> Primitive::vmap(const std::vecto
 std::vector<Shape> Primitive::output_shapes(const std::vector<array>&) {
   fail(name(), "Output shapes cannot be inferred for this primitive.");
 }
+
+size_t detail::type_number(const std::type_info& type) {
+  static std::mutex mutex;
+  static auto* numbers = new std::unordered_map<std::type_index, size_t>;
+  std::lock_guard lock(mutex);
+  return numbers->try_emplace(type, numbers->size() + 1).first->second;
+}
+
+size_t BuiltinPrimitive::type_number() const { return detail::type_number(typeid(*this)); }
 
 namespace {
 constexpr const char* mode_names[] = {"affine", "mxfp4", "mxfp8", "nvfp4"};

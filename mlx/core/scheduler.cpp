@@ -234,9 +234,7 @@ void synchronize() { synchronize(default_stream(default_device())); }
 
 void synchronize(Stream s) {
   scheduler::wait_idle(s);
-  if (s.device.type == Device::gpu) {
-    gpu_backend()->synchronize(s);
-  }
+  backend_of(s.device.type)->synchronize(s);
 }
 
 void synchronize(ThreadLocalStream s) { synchronize(stream_from_thread_local_stream(s)); }

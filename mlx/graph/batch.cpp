@@ -34,11 +34,7 @@ void run_step(Step& step) {
   for (auto& in : step.inputs) {
     pass_on_failure(in, step.outputs);
   }
-  if (step.primitive->device() == Device::cpu) {
-    step.primitive->eval_cpu(step.inputs, step.outputs);
-  } else {
-    step.primitive->eval_gpu(step.inputs, step.outputs);
-  }
+  core::run_step(*step.primitive, step.inputs, step.outputs);
   for (auto& out : step.outputs) {
     check(out.data_shared_ptr() != nullptr, step.primitive->name(),
           "An output was left without data.");
@@ -88,9 +84,7 @@ void Batch::run() {
   constexpr auto pause = std::chrono::milliseconds(20);
   uint64_t interrupts = interrupt_count();
   auto last_look = Clock::now();
-  if (stream.device.type == Device::gpu) {
-    gpu_backend()->begin_batch(stream, steps.size());
-  }
+  backend_of(stream.device.type)->begin_batch(stream, steps.size());
   for (size_t k = 0; k < steps.size(); k++) {
     if (interrupt_count() != interrupts && Clock::now() - last_look > pause) {
       drop_unwanted(k);

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <stdexcept>
 
-#include "mlx/backend/cpu/runtime/parallel.h"
+#include "mlx/core/parallel.h"
 #include "mlx/io/load.h"
 
 namespace mlx::core::io {
@@ -51,10 +51,10 @@ int64_t read_fully(int fd, char* data, int64_t n, int64_t offset) {
 
 }  // namespace
 
-int ThreadPool::size() const { return cpu::num_threads(); }
+int ThreadPool::size() const { return num_threads(); }
 
 void ThreadPool::run(int64_t n, int64_t grain, FunctionRef<void(int64_t, int64_t)> f) {
-  cpu::parallel_for(n, grain, f);
+  parallel_for(n, grain, f);
 }
 
 ThreadPool& thread_pool() {

@@ -1,8 +1,8 @@
 // Ops about the memory of an array rather than its elements.
 #include <algorithm>
 
-#include "mlx/backend/common/layout.h"
 #include "mlx/core/errors.h"
+#include "mlx/core/layout.h"
 #include "mlx/ops.h"
 #include "mlx/ops/shape_checks.h"
 #include "mlx/primitives/layout.h"

@@ -15,7 +15,6 @@ class Broadcast : public Described<Broadcast, Rearrangement> {
   Broadcast(Stream s, Shape shape) : Described(s), shape_(std::move(shape)) {}
   const char* name() const override { return "Broadcast"; }
   bool is_view() const override { return true; }
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   auto fields() const { return std::tie(shape_); }
   array apply(const array& a) override;
   array apply_to_batch(const array& a) override;

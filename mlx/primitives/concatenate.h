@@ -13,7 +13,6 @@ class Concatenate : public Described<Concatenate> {
  public:
   Concatenate(Stream s, int axis) : Described(s), axis_(axis) {}
   const char* name() const override { return "Concatenate"; }
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
                          const std::vector<int>& argnums,
                          const std::vector<array>& outputs) override;

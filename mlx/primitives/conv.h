@@ -32,7 +32,6 @@ class Convolution : public Described<Convolution> {
   explicit Convolution(Stream stream, ConvParams params)
       : Described(stream), params_(std::move(params)) {}
 
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
                          const std::vector<int>& argnums) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
@@ -62,7 +61,6 @@ class ConvolutionWeightGradient : public Described<ConvolutionWeightGradient> {
   explicit ConvolutionWeightGradient(Stream stream, ConvParams params, Shape kernel)
       : Described(stream), params_(std::move(params)), kernel_(std::move(kernel)) {}
 
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
                          const std::vector<int>& argnums) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
@@ -72,6 +70,8 @@ class ConvolutionWeightGradient : public Described<ConvolutionWeightGradient> {
                                                        const std::vector<int>& axes) override;
   const char* name() const override { return "ConvolutionWeightGradient"; }
   auto fields() const { return std::tie(params_, kernel_); }
+  const ConvParams& params() const { return params_; }
+  const Shape& kernel() const { return kernel_; }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
 
  private:

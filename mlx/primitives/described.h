@@ -30,6 +30,11 @@ class Described : public Base {
     return fields::hash(type, self().fields());
   }
 
+  size_t type_number() const final {
+    static const size_t number = detail::type_number(typeid(Self));
+    return number;
+  }
+
   void visit_fields(FieldVisitor& visitor) const final {
     std::apply(
         [&](const auto&... field) {

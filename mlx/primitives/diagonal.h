@@ -15,7 +15,6 @@ class Diagonal : public Described<Diagonal, Rearrangement> {
   Diagonal(Stream s, int offset) : Described(s), offset_(offset) {}
   const char* name() const override { return "Diagonal"; }
   bool is_view() const override { return true; }
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   auto fields() const { return std::tie(offset_); }
   array apply(const array& a) override;
   array apply_to_batch(const array& a) override { return apply(a); }

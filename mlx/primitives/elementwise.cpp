@@ -1,12 +1,11 @@
-// What all element-wise nodes share: evaluation, transforms by way of the one derivative rule per
-// op, and implicit broadcasting under vmap.
+// What all element-wise nodes share: transforms by way of the one derivative rule per op, and
+// implicit broadcasting under vmap.
 #include "mlx/primitives/elementwise.h"
 
 #include <algorithm>
 #include <optional>
 #include <sstream>
 
-#include "mlx/backend/cpu/program.h"
 #include "mlx/core/errors.h"
 #include "mlx/ops.h"
 #include "mlx/primitives/elementwise_rules.h"
@@ -64,10 +63,6 @@ array sum_to_shape(const array& a, const Shape& shape, Stream s) {
 }
 
 }  // namespace detail
-
-void Elementwise::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
-  cpu::run_elementwise(op_, inputs, outputs);
-}
 
 std::vector<Shape> Elementwise::output_shapes(const std::vector<array>& inputs) {
   return {detail::common_shape(op_, inputs)};

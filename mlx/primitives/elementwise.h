@@ -16,7 +16,6 @@ class Elementwise : public Described<Elementwise> {
   Elementwise(Stream stream, ElementwiseOp op, Dtype result)
       : Described(stream), op_(op), result_(result) {}
 
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
                          const std::vector<int>& argnums) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,

@@ -24,7 +24,6 @@ class FFT : public Described<FFT> {
   explicit FFT(Stream stream, Kind kind, int axis, int n, bool inverse, double scale)
       : Described(stream), kind_(kind), axis_(axis), n_(n), inverse_(inverse), scale_(scale) {}
 
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
                          const std::vector<int>& argnums) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,

@@ -42,7 +42,6 @@ class Fused : public BuiltinPrimitive {
         root_(std::move(root)),
         shape_(std::move(shape)) {}
 
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   const char* name() const override { return "Fused"; }
 
   const Recipe& recipe() const { return *recipe_; }

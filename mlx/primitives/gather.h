@@ -20,7 +20,6 @@ class Gather : public Described<Gather> {
   Gather(Stream s, std::vector<int> axes, Shape slice_sizes)
       : Described(s), axes_(std::move(axes)), slice_sizes_(std::move(slice_sizes)) {}
   const char* name() const override { return "Gather"; }
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
                          const std::vector<int>& argnums,
                          const std::vector<array>& outputs) override;
@@ -45,7 +44,6 @@ class GatherAxis : public Described<GatherAxis> {
  public:
   GatherAxis(Stream s, int axis) : Described(s), axis_(axis) {}
   const char* name() const override { return "GatherAxis"; }
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
                          const std::vector<int>& argnums,
                          const std::vector<array>& outputs) override;

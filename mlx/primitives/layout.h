@@ -16,7 +16,6 @@ class AsStrided : public Described<AsStrided, Rearrangement> {
   AsStrided(Stream s, Shape shape, Strides strides, size_t offset)
       : Described(s), shape_(std::move(shape)), strides_(std::move(strides)), offset_(offset) {}
   const char* name() const override { return "AsStrided"; }
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   auto fields() const { return std::tie(shape_, strides_, offset_); }
   array apply(const array& a) override;
   array apply_to_batch(const array& a) override;
@@ -40,7 +39,6 @@ class Copy : public Described<Copy, Rearrangement> {
  public:
   using Described::Described;
   const char* name() const override { return "Copy"; }
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   auto fields() const { return std::tie(); }
   array apply(const array& a) override;
   array apply_to_batch(const array& a) override { return apply(a); }
@@ -53,7 +51,6 @@ class Contiguous : public Described<Contiguous, Rearrangement> {
  public:
   Contiguous(Stream s, bool allow_col_major) : Described(s), allow_col_major_(allow_col_major) {}
   const char* name() const override { return "Contiguous"; }
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   auto fields() const { return std::tie(allow_col_major_); }
   array apply(const array& a) override;
   array apply_to_batch(const array& a) override { return apply(a); }
@@ -70,7 +67,6 @@ class View : public Described<View> {
  public:
   View(Stream s, Dtype dtype) : Described(s), dtype_(dtype) {}
   const char* name() const override { return "View"; }
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
                          const std::vector<int>& argnums,
                          const std::vector<array>& outputs) override;
@@ -94,7 +90,6 @@ class StopGradient : public Described<StopGradient> {
   using Described::Described;
   const char* name() const override { return "StopGradient"; }
   bool is_view() const override { return true; }
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
                          const std::vector<int>& argnums,
                          const std::vector<array>& outputs) override;
@@ -115,7 +110,6 @@ class Depends : public Described<Depends> {
   const char* name() const override { return "Depends"; }
   auto fields() const { return std::tie(outputs_); }
   bool is_view() const override { return true; }
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
                          const std::vector<int>& argnums,
                          const std::vector<array>& outputs) override;
@@ -135,7 +129,6 @@ class NumberOfElements : public Described<NumberOfElements> {
   NumberOfElements(Stream s, std::vector<int> axes, bool inverted, Dtype dtype)
       : Described(s), axes_(std::move(axes)), inverted_(inverted), dtype_(dtype) {}
   const char* name() const override { return "NumberOfElements"; }
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
                          const std::vector<int>& argnums,
                          const std::vector<array>& outputs) override;
@@ -144,6 +137,9 @@ class NumberOfElements : public Described<NumberOfElements> {
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
   auto fields() const { return std::tie(axes_, inverted_, dtype_); }
+  const std::vector<int>& axes() const { return axes_; }
+  bool inverted() const { return inverted_; }
+  Dtype dtype() const { return dtype_; }
   std::vector<Shape> output_shapes(const std::vector<array>&) override { return {Shape{}}; }
 
  private:

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "mlx/io/load.h"
+#include "mlx/core/byte_streams.h"
 #include "mlx/primitives/described.h"
 
 namespace mlx::core {
@@ -20,9 +20,11 @@ class Load : public Described<Load> {
         offset_(offset),
         swap_endianness_(swap_endianness) {}
 
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   const char* name() const override { return "Load"; }
   auto fields() const { return std::tie(reader_, offset_, swap_endianness_); }
+  io::Reader& reader() const { return *reader_; }
+  size_t offset() const { return offset_; }
+  bool swap_endianness() const { return swap_endianness_; }
 
  private:
   std::shared_ptr<io::Reader> reader_;

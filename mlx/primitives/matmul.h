@@ -15,7 +15,6 @@ class Matmul : public Described<Matmul> {
  public:
   using Described::Described;
 
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
                          const std::vector<int>& argnums) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
@@ -34,7 +33,6 @@ class AddMM : public Described<AddMM> {
   explicit AddMM(Stream stream, float alpha, float beta)
       : Described(stream), alpha_(alpha), beta_(beta) {}
 
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
                          const std::vector<int>& argnums) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
@@ -44,6 +42,8 @@ class AddMM : public Described<AddMM> {
                                                        const std::vector<int>& axes) override;
   const char* name() const override { return "AddMM"; }
   auto fields() const { return std::tie(alpha_, beta_); }
+  float alpha() const { return alpha_; }
+  float beta() const { return beta_; }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
 
  private:

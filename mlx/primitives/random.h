@@ -17,8 +17,6 @@ class RandomBits : public Described<RandomBits> {
   explicit RandomBits(Stream stream, Shape shape, int width)
       : Described(stream), shape_(std::move(shape)), width_(width) {}
 
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
-
   /** Bits are constants to derivatives. */
   std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
                          const std::vector<int>& argnums) override;

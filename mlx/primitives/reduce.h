@@ -25,7 +25,6 @@ class Reduce : public Described<Reduce> {
   Reduce(Stream stream, ReduceOp op, std::vector<int> axes, bool keepdims, int ddof = 0)
       : Described(stream), op_(op), axes_(std::move(axes)), keepdims_(keepdims), ddof_(ddof) {}
 
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
                          const std::vector<int>& argnums) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
@@ -61,7 +60,6 @@ class ArgReduce : public Described<ArgReduce> {
   ArgReduce(Stream stream, Kind kind, int axis, bool keepdims)
       : Described(stream), kind_(kind), axis_(axis), keepdims_(keepdims) {}
 
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
                          const std::vector<int>& argnums) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,

@@ -17,7 +17,6 @@ class Scan : public Described<Scan> {
   Scan(Stream stream, ScanOp op, int axis, bool reverse, bool inclusive)
       : Described(stream), op_(op), axis_(axis), reverse_(reverse), inclusive_(inclusive) {}
 
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
                          const std::vector<int>& argnums) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,

@@ -19,7 +19,6 @@ class Scatter : public Described<Scatter> {
   Scatter(Stream s, UpdateMode mode, std::vector<int> axes)
       : Described(s), mode_(mode), axes_(std::move(axes)) {}
   const char* name() const override { return "Scatter"; }
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
                          const std::vector<int>& argnums,
                          const std::vector<array>& outputs) override;
@@ -44,7 +43,6 @@ class ScatterAxis : public Described<ScatterAxis> {
  public:
   ScatterAxis(Stream s, UpdateMode mode, int axis) : Described(s), mode_(mode), axis_(axis) {}
   const char* name() const override { return "ScatterAxis"; }
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
                          const std::vector<int>& argnums,
                          const std::vector<array>& outputs) override;

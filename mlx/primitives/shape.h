@@ -14,7 +14,6 @@ namespace mlx::core {
 class Reshaping : public Rearrangement {
  public:
   using Rearrangement::Rearrangement;
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   array transposed(const array& cotangent, const array& primal) override;
 };
 

@@ -28,6 +28,17 @@ std::pair<Shape, Shape> SliceSpec::resolve(const Shape& in) const {
   return {first, extents};
 }
 
+std::pair<int64_t, Strides> SliceSpec::locate(const array& a) const {
+  Shape first = resolve(a.shape()).first;
+  Strides strides = a.strides();
+  int64_t offset = 0;
+  for (size_t i = 0; i < strides.size(); i++) {
+    offset += first[i] * strides[i];
+    strides[i] *= step[i];
+  }
+  return {offset, strides};
+}
+
 SliceSpec SliceSpec::with_batch() const {
   SliceSpec batched = *this;
   batched.start.insert(batched.start.begin(), 0);

@@ -35,7 +35,6 @@ class Slice : public Described<Slice, Rearrangement> {
   Slice(Stream s, SliceSpec spec) : Described(s), spec_(std::move(spec)) {}
   const char* name() const override { return "Slice"; }
   bool is_view() const override { return true; }
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   auto fields() const { return std::tie(spec_); }
   array apply(const array& a) override;
   array apply_to_batch(const array& a) override;
@@ -53,7 +52,6 @@ class SliceUpdate : public Described<SliceUpdate> {
   SliceUpdate(Stream s, UpdateMode mode, SliceSpec spec)
       : Described(s), mode_(mode), spec_(std::move(spec)) {}
   const char* name() const override { return "SliceUpdate"; }
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
                          const std::vector<int>& argnums,
                          const std::vector<array>& outputs) override;
@@ -84,7 +82,6 @@ class DynamicSlice : public Described<DynamicSlice> {
   DynamicSlice(Stream s, std::vector<int> axes, Shape size)
       : Described(s), axes_(std::move(axes)), size_(std::move(size)) {}
   const char* name() const override { return "DynamicSlice"; }
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
                          const std::vector<int>& argnums,
                          const std::vector<array>& outputs) override;
@@ -93,6 +90,7 @@ class DynamicSlice : public Described<DynamicSlice> {
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
   auto fields() const { return std::tie(axes_, size_); }
+  const Shape& size() const { return size_; }
   std::vector<Shape> output_shapes(const std::vector<array>&) override { return {size_}; }
   const std::vector<int>& axes() const { return axes_; }
 
@@ -106,7 +104,6 @@ class DynamicSliceUpdate : public Described<DynamicSliceUpdate> {
  public:
   DynamicSliceUpdate(Stream s, std::vector<int> axes) : Described(s), axes_(std::move(axes)) {}
   const char* name() const override { return "DynamicSliceUpdate"; }
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
                          const std::vector<int>& argnums,
                          const std::vector<array>& outputs) override;
@@ -119,9 +116,6 @@ class DynamicSliceUpdate : public Described<DynamicSliceUpdate> {
     return {inputs[0].shape()};
   }
   const std::vector<int>& axes() const { return axes_; }
-  /** Where a slice of shape `size` starts, in elements. Throws std::out_of_range when it would
-   * leave the array. */
-  int64_t locate(const array& a, const array& start, const Shape& size) const;
 
  private:
   std::vector<int> axes_;
@@ -135,7 +129,6 @@ class Split : public Described<Split> {
       : Described(s), axis_(axis), indices_(std::move(indices)), parts_(parts) {}
   const char* name() const override { return "Split"; }
   bool is_view() const override { return true; }
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
                          const std::vector<int>& argnums,
                          const std::vector<array>& outputs) override;
@@ -144,6 +137,7 @@ class Split : public Described<Split> {
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
   auto fields() const { return std::tie(axis_, indices_, parts_); }
+  int axis() const { return axis_; }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
 
   /** [begin, end) of each part along the axis of a shape. */

@@ -36,7 +36,6 @@ class OrderPrimitive : public BuiltinPrimitive {
 class Sort : public Described<Sort, OrderPrimitive> {
  public:
   using Described::Described;
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   const char* name() const override { return positions_ ? "ArgSort" : "Sort"; }
   auto fields() const { return std::tie(positions_); }
 
@@ -48,7 +47,6 @@ class Sort : public Described<Sort, OrderPrimitive> {
 class Partition : public Described<Partition, OrderPrimitive> {
  public:
   Partition(Stream stream, bool positions, int kth) : Described(stream, positions), kth_(kth) {}
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   const char* name() const override { return positions_ ? "ArgPartition" : "Partition"; }
   auto fields() const { return std::tie(positions_, kth_); }
   int kth() const { return kth_; }
@@ -65,7 +63,6 @@ class SearchSorted : public Described<SearchSorted> {
  public:
   SearchSorted(Stream stream, bool right) : Described(stream), right_(right) {}
 
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
                          const std::vector<int>& argnums) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
@@ -93,7 +90,6 @@ class Unique : public Described<Unique> {
  public:
   Unique(Stream stream, int size) : Described(stream), size_(size) {}
 
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
                          const std::vector<int>& argnums) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,

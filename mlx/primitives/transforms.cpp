@@ -9,10 +9,6 @@
 
 namespace mlx::core {
 
-void Identity::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
-  outputs[0].copy_shared_buffer(inputs[0]);
-}
-
 std::vector<array> Identity::jvp(const std::vector<array>&, const std::vector<array>& tangents,
                                  const std::vector<int>&) {
   return tangents;
@@ -81,12 +77,6 @@ std::vector<array> CustomTransforms::apply(const ArraysFn& fun, const CustomRule
   Stream stream = results[0].has_primitive() ? results[0].primitive().stream() : to_stream({});
   auto primitive = std::make_shared<CustomTransforms>(stream, arguments.size(), fun, rules);
   return array::make_arrays(std::move(shapes), dtypes, primitive, concatenated(arguments, results));
-}
-
-void CustomTransforms::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
-  for (size_t i = 0; i < outputs.size(); i++) {
-    outputs[i].copy_shared_buffer(inputs[arguments_ + i]);
-  }
 }
 
 std::vector<array> CustomTransforms::vjp(const std::vector<array>& primals,

@@ -15,7 +15,6 @@ class Identity : public Described<Identity> {
  public:
   using Described::Described;
 
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
                          const std::vector<int>& argnums) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
@@ -63,7 +62,6 @@ class CustomTransforms : public BuiltinPrimitive {
   static std::vector<array> apply(const ArraysFn& fun, const CustomRules& rules,
                                   const std::vector<array>& arguments);
 
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
                          const std::vector<int>& argnums) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
@@ -74,6 +72,7 @@ class CustomTransforms : public BuiltinPrimitive {
   const char* name() const override { return "CustomTransforms"; }
   bool is_view() const override { return true; }
   size_t differentiable_inputs(size_t) const override { return arguments_; }
+  size_t arguments() const { return arguments_; }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
 
  private:

@@ -15,7 +15,6 @@ class Transpose : public Described<Transpose, Rearrangement> {
   Transpose(Stream s, std::vector<int> axes) : Described(s), axes_(std::move(axes)) {}
   const char* name() const override { return "Transpose"; }
   bool is_view() const override { return true; }
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   auto fields() const { return std::tie(axes_); }
   array apply(const array& a) override;
   array apply_to_batch(const array& a) override;

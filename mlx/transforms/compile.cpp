@@ -6,13 +6,13 @@
 #include <memory>
 
 #include "mlx/core/errors.h"
+#include "mlx/core/tracing.h"
 #include "mlx/graph/passes/simplify.h"
 #include "mlx/graph/plan.h"
-#include "mlx/graph/tracing.h"
+#include "mlx/graph/tape.h"
 #include "mlx/primitives.h"
 #include "mlx/transforms/compile_cache.h"
 #include "mlx/transforms/recording.h"
-#include "mlx/transforms/tape.h"
 #include "mlx/transforms/trace_cache.h"
 #include "mlx/utils.h"
 

@@ -3,11 +3,11 @@
 #include <numeric>
 
 #include "mlx/core/errors.h"
-#include "mlx/graph/tracing.h"
+#include "mlx/core/tracing.h"
+#include "mlx/graph/tape.h"
 #include "mlx/ops.h"
 #include "mlx/transforms.h"
 #include "mlx/transforms/gradients.h"
-#include "mlx/transforms/tape.h"
 
 namespace mlx::core {
 

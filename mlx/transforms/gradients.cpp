@@ -1,9 +1,9 @@
 // Accumulation over a tape: backwards with cotangents, forwards with tangents.
 #include "mlx/transforms/gradients.h"
 
+#include "mlx/graph/tape.h"
 #include "mlx/ops.h"
 #include "mlx/primitives.h"
-#include "mlx/transforms/tape.h"
 
 namespace mlx::core::detail {
 

@@ -8,7 +8,7 @@
 
 #include "mlx/array.h"
 #include "mlx/primitives.h"
-#include "mlx/transforms/tape.h"
+#include "mlx/graph/tape.h"
 
 namespace mlx::core::detail {
 

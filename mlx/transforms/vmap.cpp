@@ -2,11 +2,11 @@
 #include "mlx/transforms/vmap.h"
 
 #include "mlx/core/errors.h"
-#include "mlx/graph/tracing.h"
+#include "mlx/core/tracing.h"
+#include "mlx/graph/tape.h"
 #include "mlx/ops.h"
 #include "mlx/primitives.h"
 #include "mlx/transforms.h"
-#include "mlx/transforms/tape.h"
 
 namespace mlx::core {
 

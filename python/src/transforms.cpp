@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "mlx/core/errors.h"
-#include "mlx/graph/tracing.h"
+#include "mlx/core/tracing.h"
 #include "mlx/transforms/vmap.h"
 #include "python/src/convert.h"
 #include "python/src/function.h"

@@ -2,7 +2,7 @@
 #include "mlx/transforms/vmap.h"
 
 #include "mlx/core/errors.h"
-#include "mlx/graph/tracing.h"
+#include "mlx/core/tracing.h"
 #include "python/src/axes.h"
 #include "python/src/convert.h"
 #include "python/src/function.h"

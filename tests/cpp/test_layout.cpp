@@ -1,7 +1,7 @@
 // Layout helpers: every backend trusts their answers when it skips a copy or merges loops.
 #include <gtest/gtest.h>
 
-#include "mlx/backend/common/layout.h"
+#include "mlx/core/layout.h"
 
 namespace mlx::core {
 namespace {

@@ -9,9 +9,10 @@
 #include <vector>
 
 #include "mlx/backend/cpu/runtime/isa.h"
-#include "mlx/backend/cpu/runtime/parallel.h"
 #include "mlx/backend/cpu/runtime/team.h"
+#include "mlx/core/parallel.h"
 
+using namespace mlx::core;
 using namespace mlx::core::cpu;
 
 namespace {

@@ -1,9 +1,10 @@
 // Counting.
 #include "mlx/primitives/arange.h"
 
-#include "mlx/backend/cpu/runtime/parallel.h"
+#include "mlx/backend/cpu/registry.h"
+#include "mlx/core/parallel.h"
 
-namespace mlx::core {
+namespace mlx::core::cpu {
 
 namespace {
 
@@ -33,17 +34,21 @@ void count(T* out, double start, double step, int64_t begin, int64_t end) {
   }
 }
 
-}  // namespace
-
-void Arange::eval_cpu(const std::vector<array>&, std::vector<array>& outputs) {
+void eval_arange(Arange& primitive, const std::vector<array>&, std::vector<array>& outputs) {
   array& out = outputs[0];
   out.set_data(allocator::malloc(out.nbytes()));
   dispatch_dtype(out.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     T* data = out.data<T>();
-    cpu::parallel_for(static_cast<int64_t>(out.size()), kElementsPerTask,
-                      [&](int64_t begin, int64_t end) { count(data, start_, step_, begin, end); });
+    parallel_for(static_cast<int64_t>(out.size()), kElementsPerTask,
+                 [&](int64_t begin, int64_t end) {
+                   count(data, primitive.start(), primitive.step(), begin, end);
+                 });
   });
 }
 
-}  // namespace mlx::core
+const Register<Arange> arange(eval_arange);
+
+}  // namespace
+
+}  // namespace mlx::core::cpu

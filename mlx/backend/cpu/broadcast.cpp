@@ -1,11 +1,14 @@
 // Broadcasting: a view with stride 0 along repeated axes.
 #include "mlx/primitives/broadcast.h"
 
-#include "mlx/backend/common/layout.h"
+#include "mlx/backend/cpu/registry.h"
+#include "mlx/core/layout.h"
 
-namespace mlx::core {
+namespace mlx::core::cpu {
 
-void Broadcast::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+namespace {
+
+void eval_broadcast(Broadcast&, const std::vector<array>& inputs, std::vector<array>& outputs) {
   const array& in = inputs[0];
   array& out = outputs[0];
   if (out.size() == 0) {
@@ -15,4 +18,8 @@ void Broadcast::eval_cpu(const std::vector<array>& inputs, std::vector<array>& o
   share_view(in, out, broadcast_strides(in, out.shape()));
 }
 
-}  // namespace mlx::core
+const Register<Broadcast> broadcast(eval_broadcast);
+
+}  // namespace
+
+}  // namespace mlx::core::cpu

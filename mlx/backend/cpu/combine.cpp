@@ -3,9 +3,9 @@
 
 #include <algorithm>
 
-#include "mlx/backend/common/layout.h"
 #include "mlx/backend/cpu/copy.h"
-#include "mlx/backend/cpu/runtime/parallel.h"
+#include "mlx/core/layout.h"
+#include "mlx/core/parallel.h"
 
 namespace mlx::core::cpu {
 

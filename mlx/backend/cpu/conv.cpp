@@ -9,21 +9,16 @@
 #include "mlx/backend/cpu/conv/patches.h"
 #include "mlx/backend/cpu/copy.h"
 #include "mlx/backend/cpu/gemm/gemm.h"
-#include "mlx/backend/cpu/runtime/parallel.h"
+#include "mlx/backend/cpu/registry.h"
+#include "mlx/core/parallel.h"
 
-namespace mlx::core {
+namespace mlx::core::cpu {
 
 namespace {
 
-using cpu::ConvGeometry;
-using cpu::Image;
-using cpu::Phase;
-using cpu::PixelPosition;
-using cpu::Triple;
-
 /** The array itself where its channels lie side by side, else a contiguous copy. */
 array with_contiguous_channels(const array& a) {
-  return a.strides(-1) == 1 || a.shape(-1) == 1 ? a : cpu::contiguous(a);
+  return a.strides(-1) == 1 || a.shape(-1) == 1 ? a : contiguous(a);
 }
 
 Shape kernel_shape(const array& weight) {
@@ -31,10 +26,10 @@ Shape kernel_shape(const array& weight) {
 }
 
 /** Pairs of bf16 must not run over the border of two taps. */
-const cpu::GemmKernels* kernels_for(Dtype dtype, int64_t channels) {
-  const cpu::GemmKernels& kernels = cpu::gemm_kernels(dtype);
+const GemmKernels* kernels_for(Dtype dtype, int64_t channels) {
+  const GemmKernels& kernels = gemm_kernels(dtype);
   bool split_pairs = kernels.unit > 1 && channels % kernels.unit != 0;
-  return split_pairs ? &cpu::real_gemm_kernels().bf16 : &kernels;
+  return split_pairs ? &real_gemm_kernels().bf16 : &kernels;
 }
 
 /** Image of one group. */
@@ -46,7 +41,7 @@ Image group_image(Image image, int group, int groups) {
 
 /** Offsets of all kernel positions in a weight, in elements. */
 std::vector<int64_t> position_offsets(const array& weight) {
-  Image kernel = cpu::image_of(weight);
+  Image kernel = image_of(weight);
   std::vector<int64_t> offsets;
   for (int64_t d = 0; d < kernel.extent[0]; d++) {
     for (int64_t h = 0; h < kernel.extent[1]; h++) {
@@ -62,7 +57,7 @@ std::vector<int64_t> position_offsets(const array& weight) {
 std::vector<int64_t> output_pixels(const Phase& phase, const Triple& out, int64_t batch) {
   std::vector<int64_t> pixels(phase.pixels(batch));
   for (size_t i = 0; i < pixels.size(); i++) {
-    PixelPosition p = cpu::pixel_position(phase, static_cast<int64_t>(i));
+    PixelPosition p = pixel_position(phase, static_cast<int64_t>(i));
     int64_t pixel = p.n;
     for (int axis = 0; axis < 3; axis++) {
       pixel = pixel * out[axis] + phase.first[axis] + p.q[axis] * phase.step[axis];
@@ -81,7 +76,7 @@ bool is_pointwise(const array& in, const ConvGeometry& geometry, const Phase& ph
 
 void convolve_phase(const array& in, const array& weight, const ConvGeometry& geometry,
                     const Phase& phase, int groups, bool only_phase, array& out) {
-  Image image = cpu::image_of(in);
+  Image image = image_of(in);
   int64_t channels = image.channels / groups, out_channels = weight.shape(0) / groups;
   std::vector<int64_t> offsets = position_offsets(weight), rows;
   if (!only_phase) {
@@ -91,19 +86,19 @@ void convolve_phase(const array& in, const array& weight, const ConvGeometry& ge
     }
   }
   bool pointwise = is_pointwise(in, geometry, phase);
-  cpu::parallel_for(groups, 1, [&](int64_t begin, int64_t end) {
+  parallel_for(groups, 1, [&](int64_t begin, int64_t end) {
     for (int64_t group = begin; group < end; group++) {
       Image part = group_image(image, static_cast<int>(group), groups);
-      cpu::PatchRows patches(part, phase);
-      cpu::TapWeights taps;
+      PatchRows patches(part, phase);
+      TapWeights taps;
       taps.out_stride = weight.strides(0);
       taps.channel_stride = weight.strides(-1);
       taps.channels = channels;
       taps.data = weight.data<char>() + group * out_channels * taps.out_stride * image.itemsize;
-      for (const cpu::Tap& tap : phase.taps) {
+      for (const Tap& tap : phase.taps) {
         taps.taps.push_back(offsets[tap.position]);
       }
-      cpu::Gemm g;
+      Gemm g;
       g.dtype = out.dtype();
       g.m = phase.pixels(image.batch);
       g.n = out_channels;
@@ -121,7 +116,7 @@ void convolve_phase(const array& in, const array& weight, const ConvGeometry& ge
       g.out_row_stride = weight.shape(0);
       g.out_row_offsets = only_phase ? nullptr : rows.data();
       g.kernels = kernels_for(out.dtype(), channels);
-      cpu::gemm(g);
+      gemm(g);
     }
   });
 }
@@ -132,7 +127,7 @@ void weight_gradient_phase(const Image& in, const Image& cotangent, const ConvGe
   int64_t channels = in.channels / groups, out_channels = cotangent.channels / groups;
   int64_t kernel_elements = geometry.kernel_size() * channels;
   std::vector<int64_t> rows;
-  for (const cpu::Tap& tap : phase.taps) {
+  for (const Tap& tap : phase.taps) {
     for (int64_t c = 0; c < channels; c++) {
       rows.push_back(tap.position * channels + c);
     }
@@ -141,12 +136,12 @@ void weight_gradient_phase(const Image& in, const Image& cotangent, const ConvGe
   Phase pixels = phase;
   pixels.ratio = phase.step;
   pixels.taps = {{phase.first, 0}};
-  cpu::parallel_for(groups, 1, [&](int64_t begin, int64_t end) {
+  parallel_for(groups, 1, [&](int64_t begin, int64_t end) {
     for (int64_t group = begin; group < end; group++) {
       Image in_part = group_image(in, static_cast<int>(group), groups);
       Image cotangent_part = group_image(cotangent, static_cast<int>(group), groups);
-      cpu::PatchColumns patches(in_part, phase), lines(cotangent_part, pixels);
-      cpu::Gemm g;
+      PatchColumns patches(in_part, phase), lines(cotangent_part, pixels);
+      Gemm g;
       g.dtype = out.dtype();
       g.m = static_cast<int64_t>(rows.size());
       g.n = out_channels;
@@ -156,7 +151,7 @@ void weight_gradient_phase(const Image& in, const Image& cotangent, const ConvGe
       g.out = out.data<char>() + group * out_channels * kernel_elements * in.itemsize;
       g.out_col_stride = kernel_elements;
       g.out_row_offsets = rows.data();
-      cpu::gemm(g);
+      gemm(g);
     }
   });
 }
@@ -165,9 +160,8 @@ bool is_depthwise(int groups, int in_channels, int out_channels) {
   return groups > 1 && in_channels == groups && out_channels == groups;
 }
 
-}  // namespace
-
-void Convolution::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+void eval_convolution(Convolution& primitive, const std::vector<array>& inputs,
+                      std::vector<array>& outputs) {
   array& out = outputs[0];
   out.set_data(allocator::malloc(out.nbytes()));
   if (out.size() == 0) {
@@ -175,20 +169,21 @@ void Convolution::eval_cpu(const std::vector<array>& inputs, std::vector<array>&
   }
   array in = with_contiguous_channels(inputs[0]);
   const array& weight = inputs[1];
-  ConvGeometry geometry(in.shape(), kernel_shape(weight), out.shape(), params_);
-  if (is_depthwise(params_.groups, in.shape(-1), weight.shape(0))) {
-    cpu::depthwise_conv(cpu::image_of(in), geometry, out.dtype(), weight.data<char>(),
-                        weight.strides(0), position_offsets(weight), out.data<char>());
+  ConvGeometry geometry(in.shape(), kernel_shape(weight), out.shape(), primitive.params());
+  if (is_depthwise(primitive.params().groups, in.shape(-1), weight.shape(0))) {
+    depthwise_conv(image_of(in), geometry, out.dtype(), weight.data<char>(), weight.strides(0),
+                   position_offsets(weight), out.data<char>());
     return;
   }
   std::vector<Phase> phases = geometry.phases();
   for (const Phase& phase : phases) {
-    convolve_phase(in, weight, geometry, phase, params_.groups, phases.size() == 1, out);
+    convolve_phase(in, weight, geometry, phase, primitive.params().groups, phases.size() == 1, out);
   }
 }
 
-void ConvolutionWeightGradient::eval_cpu(const std::vector<array>& inputs,
-                                         std::vector<array>& outputs) {
+void eval_convolution_weight_gradient(ConvolutionWeightGradient& primitive,
+                                      const std::vector<array>& inputs,
+                                      std::vector<array>& outputs) {
   array& out = outputs[0];
   out.set_data(allocator::malloc(out.nbytes()));
   if (out.size() == 0) {
@@ -196,10 +191,10 @@ void ConvolutionWeightGradient::eval_cpu(const std::vector<array>& inputs,
   }
   array in = with_contiguous_channels(inputs[0]);
   array cotangent = with_contiguous_channels(inputs[1]);
-  ConvGeometry geometry(in.shape(), kernel_, cotangent.shape(), params_);
-  Image image = cpu::image_of(in), cotangent_image = cpu::image_of(cotangent);
-  if (is_depthwise(params_.groups, in.shape(-1), cotangent.shape(-1))) {
-    cpu::depthwise_weight_gradient(image, cotangent_image, geometry, out.dtype(), out.data<char>());
+  ConvGeometry geometry(in.shape(), primitive.kernel(), cotangent.shape(), primitive.params());
+  Image image = image_of(in), cotangent_image = image_of(cotangent);
+  if (is_depthwise(primitive.params().groups, in.shape(-1), cotangent.shape(-1))) {
+    depthwise_weight_gradient(image, cotangent_image, geometry, out.dtype(), out.data<char>());
     return;
   }
   std::vector<Phase> phases = geometry.phases();
@@ -212,8 +207,14 @@ void ConvolutionWeightGradient::eval_cpu(const std::vector<array>& inputs,
     std::memset(out.data<char>(), 0, out.nbytes());
   }
   for (const Phase& phase : phases) {
-    weight_gradient_phase(image, cotangent_image, geometry, phase, params_.groups, out);
+    weight_gradient_phase(image, cotangent_image, geometry, phase, primitive.params().groups, out);
   }
 }
 
-}  // namespace mlx::core
+const Register<Convolution> convolution(eval_convolution);
+const Register<ConvolutionWeightGradient> convolution_weight_gradient(
+    eval_convolution_weight_gradient);
+
+}  // namespace
+
+}  // namespace mlx::core::cpu

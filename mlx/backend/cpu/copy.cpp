@@ -8,12 +8,12 @@
 #include <cstring>
 #include <numeric>
 
-#include "mlx/backend/common/layout.h"
 #include "mlx/backend/cpu/program.h"
 #include "mlx/backend/cpu/program_walk.h"
-#include "mlx/backend/cpu/runtime/parallel.h"
 #include "mlx/backend/cpu/transpose.h"
 #include "mlx/core/errors.h"
+#include "mlx/core/layout.h"
+#include "mlx/core/parallel.h"
 
 namespace mlx::core::cpu {
 

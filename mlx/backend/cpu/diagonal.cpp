@@ -3,11 +3,15 @@
 
 #include <algorithm>
 
-#include "mlx/backend/common/layout.h"
+#include "mlx/backend/cpu/registry.h"
+#include "mlx/core/layout.h"
 
-namespace mlx::core {
+namespace mlx::core::cpu {
 
-void Diagonal::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+namespace {
+
+void eval_diagonal(Diagonal& primitive, const std::vector<array>& inputs,
+                   std::vector<array>& outputs) {
   const array& in = inputs[0];
   if (outputs[0].size() == 0) {
     outputs[0].set_data(allocator::malloc(0));
@@ -16,8 +20,13 @@ void Diagonal::eval_cpu(const std::vector<array>& inputs, std::vector<array>& ou
   int64_t row = in.strides(-2), column = in.strides(-1);
   Strides strides(in.strides().begin(), in.strides().end() - 1);
   strides.back() = row + column;
-  int64_t begin = offset_ >= 0 ? offset_ * column : -int64_t{offset_} * row;
+  int64_t begin =
+      primitive.offset() >= 0 ? primitive.offset() * column : -int64_t{primitive.offset()} * row;
   share_view(in, outputs[0], strides, begin);
 }
 
-}  // namespace mlx::core
+const Register<Diagonal> diagonal(eval_diagonal);
+
+}  // namespace
+
+}  // namespace mlx::core::cpu

@@ -1,7 +1,11 @@
-// Puts the parts of the kernel table together for the instruction set of this machine.
+// Element-wise nodes that run alone, as programs of one instruction; and the kernel table, put
+// together for the instruction set of this machine.
 #include "mlx/backend/cpu/elementwise.h"
 
+#include "mlx/backend/cpu/program.h"
+#include "mlx/backend/cpu/registry.h"
 #include "mlx/core/errors.h"
+#include "mlx/primitives/elementwise.h"
 
 namespace mlx::core::cpu {
 
@@ -19,6 +23,13 @@ ElementwiseKernels merge_parts() {
   }
   return all;
 }
+
+void eval_elementwise(Elementwise& primitive, const std::vector<array>& inputs,
+                      std::vector<array>& outputs) {
+  run_elementwise(primitive.op(), inputs, outputs);
+}
+
+const Register<Elementwise> elementwise(eval_elementwise);
 
 }  // namespace
 

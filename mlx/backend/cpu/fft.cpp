@@ -5,16 +5,14 @@
 #include <memory>
 #include <new>
 
-#include "mlx/backend/common/layout.h"
 #include "mlx/backend/cpu/fft_plan.h"
-#include "mlx/backend/cpu/runtime/parallel.h"
+#include "mlx/backend/cpu/registry.h"
+#include "mlx/core/layout.h"
+#include "mlx/core/parallel.h"
 
-namespace mlx::core {
+namespace mlx::core::cpu {
 
 namespace {
-
-using cpu::FftKind;
-using cpu::FftRows;
 
 constexpr std::align_val_t vector_alignment{64};
 constexpr int max_lanes = 16;
@@ -57,15 +55,15 @@ class RowOffsets {
 /** Transforms all rows: in groups that fill the vectors, or one by one if there are few or the
  *  groups would not fit into cache. */
 template <typename T, typename Kernel>
-void transform_rows(const array& in, array& out, int axis, FftRows rows,
-                    const cpu::FftPlan<T>& plan, int lanes, Kernel kernel) {
+void transform_rows(const array& in, array& out, int axis, FftRows rows, const FftPlan<T>& plan,
+                    int lanes, Kernel kernel) {
   constexpr int64_t max_wide_bytes = 16 << 20;
   int64_t count = static_cast<int64_t>(out.size()) / out.shape(axis);
   int64_t row_bytes = 2 * (plan.program().inner_n + 1) * 2 * static_cast<int64_t>(sizeof(T));
   bool wide = 2 * count > lanes && row_bytes * lanes <= max_wide_bytes;
   lanes = wide ? lanes : 1;
   RowOffsets in_row(in, axis), out_row(out, axis);
-  cpu::parallel_for((count + lanes - 1) / lanes, 1, [&](int64_t begin, int64_t end) {
+  parallel_for((count + lanes - 1) / lanes, 1, [&](int64_t begin, int64_t end) {
     Scratch scratch = make_scratch(row_bytes * lanes);
     int64_t in_offsets[max_lanes], out_offsets[max_lanes];
     for (int64_t group = begin; group < end; group++) {
@@ -83,9 +81,7 @@ void transform_rows(const array& in, array& out, int axis, FftRows rows,
   });
 }
 
-}  // namespace
-
-void FFT::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+void eval_fft(FFT& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
   const array& in = inputs[0];
   array& out = outputs[0];
   out.set_data(allocator::malloc(out.nbytes()));
@@ -95,25 +91,29 @@ void FFT::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs
   FftRows rows{};
   rows.in = in.data<char>();
   rows.out = out.data<float>();
-  rows.in_stride = in.strides(axis_);
-  rows.out_stride = out.strides(axis_);
-  rows.in_length = in.shape(axis_);
-  rows.kind = kernel_kind(kind_, in.dtype(), n_);
-  rows.inverse = inverse_;
-  rows.scale = scale_;
+  rows.in_stride = in.strides(primitive.axis());
+  rows.out_stride = out.strides(primitive.axis());
+  rows.in_length = in.shape(primitive.axis());
+  rows.kind = kernel_kind(primitive.kind(), in.dtype(), primitive.n());
+  rows.inverse = primitive.inverse();
+  rows.scale = primitive.scale();
   bool paired = rows.kind == FftKind::real_to_half || rows.kind == FftKind::half_to_real;
-  int64_t length = paired ? n_ / 2 : n_;
-  const auto& kernels = cpu::fft_kernels();
+  int64_t length = paired ? primitive.n() / 2 : primitive.n();
+  const auto& kernels = fft_kernels();
   if (in.dtype() == float64) {
-    transform_rows(in, out, axis_, rows, *cpu::fft_plan<double>(length), kernels.double_lanes,
+    transform_rows(in, out, primitive.axis(), rows, *fft_plan<double>(length), kernels.double_lanes,
                    kernels.from_double);
-  } else if (cpu::fft_needs_convolution(length)) {
-    transform_rows(in, out, axis_, rows, *cpu::fft_plan<double>(length), kernels.double_lanes,
+  } else if (fft_needs_convolution(length)) {
+    transform_rows(in, out, primitive.axis(), rows, *fft_plan<double>(length), kernels.double_lanes,
                    kernels.from_float_in_double);
   } else {
-    transform_rows(in, out, axis_, rows, *cpu::fft_plan<float>(length), kernels.float_lanes,
+    transform_rows(in, out, primitive.axis(), rows, *fft_plan<float>(length), kernels.float_lanes,
                    kernels.from_float);
   }
 }
 
-}  // namespace mlx::core
+const Register<FFT> fft(eval_fft);
+
+}  // namespace
+
+}  // namespace mlx::core::cpu

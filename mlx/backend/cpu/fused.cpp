@@ -3,16 +3,23 @@
 
 #include "mlx/backend/cpu/program.h"
 #include "mlx/backend/cpu/reduce.h"
+#include "mlx/backend/cpu/registry.h"
 
-namespace mlx::core {
+namespace mlx::core::cpu {
 
-void Fused::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
-  if (has_root()) {
-    cpu::run_reduce(static_cast<const Reduce&>(root()), recipe().prologue, inputs, shape(),
-                    outputs[0]);
+namespace {
+
+void eval_fused(Fused& step, const std::vector<array>& inputs, std::vector<array>& outputs) {
+  const Program& prologue = step.recipe().prologue;
+  if (step.has_root()) {
+    run_reduce(static_cast<const Reduce&>(step.root()), prologue, inputs, step.shape(), outputs[0]);
   } else {
-    cpu::run_program(recipe().prologue, inputs, outputs);
+    run_program(prologue, inputs, outputs);
   }
 }
 
-}  // namespace mlx::core
+const Register<Fused> fused(eval_fused);
+
+}  // namespace
+
+}  // namespace mlx::core::cpu

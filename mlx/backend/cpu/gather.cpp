@@ -5,13 +5,14 @@
 #include <algorithm>
 #include <cstring>
 
-#include "mlx/backend/common/layout.h"
 #include "mlx/backend/cpu/combine.h"
 #include "mlx/backend/cpu/copy.h"
 #include "mlx/backend/cpu/indices.h"
-#include "mlx/backend/cpu/runtime/parallel.h"
+#include "mlx/backend/cpu/registry.h"
+#include "mlx/core/layout.h"
+#include "mlx/core/parallel.h"
 
-namespace mlx::core {
+namespace mlx::core::cpu {
 
 namespace {
 
@@ -29,9 +30,9 @@ void prefetch_row(const char* from, int64_t bytes) {
 
 // Calls f(first, n, offsets) for blocks of positions, on all threads.
 template <typename F>
-void for_blocks(const cpu::IndexOffsets& positions, int64_t bytes_each, F f) {
+void for_blocks(const IndexOffsets& positions, int64_t bytes_each, F f) {
   int64_t grain = std::max<int64_t>(1, kBytesPerTask / std::max<int64_t>(1, bytes_each));
-  cpu::parallel_for(positions.count(), grain, [&](int64_t begin, int64_t end) {
+  parallel_for(positions.count(), grain, [&](int64_t begin, int64_t end) {
     int64_t offsets[kBlock];
     for (int64_t at = begin; at < end; at += kBlock) {
       int64_t n = std::min(kBlock, end - at);
@@ -42,7 +43,7 @@ void for_blocks(const cpu::IndexOffsets& positions, int64_t bytes_each, F f) {
 }
 
 template <typename Word>
-void gather_elements(const cpu::IndexOffsets& positions, const void* source, void* target) {
+void gather_elements(const IndexOffsets& positions, const void* source, void* target) {
   const Word* from = static_cast<const Word*>(source);
   Word* to = static_cast<Word*>(target);
   for_blocks(positions, 2 * sizeof(Word), [&](int64_t at, int64_t n, const int64_t* offsets) {
@@ -52,9 +53,9 @@ void gather_elements(const cpu::IndexOffsets& positions, const void* source, voi
   });
 }
 
-void gather_rows(const cpu::IndexOffsets& positions, const char* from, char* to, int64_t row_bytes,
+void gather_rows(const IndexOffsets& positions, const char* from, char* to, int64_t row_bytes,
                  int64_t itemsize) {
-  bool streaming = static_cast<size_t>(positions.count() * row_bytes) >= cpu::stream_threshold;
+  bool streaming = static_cast<size_t>(positions.count() * row_bytes) >= stream_threshold;
   int64_t ahead = std::clamp<int64_t>(kPrefetchAhead / row_bytes, 1, 16);
   for_blocks(positions, row_bytes, [&](int64_t at, int64_t n, const int64_t* offsets) {
     for (int64_t i = 0; i < n; i++) {
@@ -64,20 +65,20 @@ void gather_rows(const cpu::IndexOffsets& positions, const char* from, char* to,
       char* row = to + (at + i) * row_bytes;
       const char* source = from + offsets[i] * itemsize;
       if (streaming) {
-        cpu::stream_bytes(row, source, row_bytes);
+        stream_bytes(row, source, row_bytes);
       } else {
         std::memcpy(row, source, row_bytes);
       }
     }
     if (streaming) {
-      cpu::stream_fence();
+      stream_fence();
     }
   });
 }
 
-void gather_strided(const cpu::IndexOffsets& positions, const array& a, array& out,
+void gather_strided(const IndexOffsets& positions, const array& a, array& out,
                     const CollapsedLayout& slice, int64_t slice_elements) {
-  auto kernel = cpu::combine_row(UpdateMode::Replace, a.dtype());
+  auto kernel = combine_row(UpdateMode::Replace, a.dtype());
   int64_t size = a.itemsize(), row = slice.shape.back(), rows = slice_elements / row;
   auto outer = slice.shape;
   outer.pop_back();
@@ -94,15 +95,15 @@ void gather_strided(const cpu::IndexOffsets& positions, const array& a, array& o
 }
 
 // Few large slices: threads share each one.
-void gather_large(const cpu::IndexOffsets& positions, const array& a, array& out,
+void gather_large(const IndexOffsets& positions, const array& a, array& out,
                   const Shape& slice_sizes, int64_t slice_elements) {
   int64_t size = a.itemsize();
   Strides to_strides = row_contiguous_strides(slice_sizes);
   for (int64_t i = 0; i < positions.count(); i++) {
     int64_t offset;
     positions.read(i, i + 1, &offset);
-    cpu::copy_strided(a.data<char>() + offset * size, a.strides(),
-                      out.data<char>() + i * slice_elements * size, to_strides, slice_sizes, size);
+    copy_strided(a.data<char>() + offset * size, a.strides(),
+                 out.data<char>() + i * slice_elements * size, to_strides, slice_sizes, size);
   }
 }
 
@@ -125,16 +126,14 @@ Pick pick_of(size_t itemsize) {
                          : pick<uint64_t>;
 }
 
-}  // namespace
-
-void Gather::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+void eval_gather(Gather& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
   const array& a = inputs[0];
   array& out = outputs[0];
   out.set_data(allocator::malloc(out.nbytes()));
   std::vector<array> indices(inputs.begin() + 1, inputs.end());
   Shape index_shape(out.shape().begin(), out.shape().end() - a.ndim());
   Shape slice_sizes(out.shape().end() - a.ndim(), out.shape().end());
-  cpu::IndexOffsets positions("gather", indices, index_shape, a, axes_, slice_sizes);
+  IndexOffsets positions("gather", indices, index_shape, a, primitive.axes(), slice_sizes);
   int64_t slice_elements = static_cast<int64_t>(num_elements(slice_sizes));
   int64_t size = a.itemsize();
   if (slice_elements == 0) {
@@ -148,7 +147,7 @@ void Gather::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outp
                   : size == 4 ? gather_elements<uint32_t>
                               : gather_elements<uint64_t>;
     gather(positions, a.data<char>(), out.data<char>());
-  } else if (positions.count() < 2 * cpu::num_threads() && slice_elements * size > kBytesPerTask) {
+  } else if (positions.count() < 2 * num_threads() && slice_elements * size > kBytesPerTask) {
     gather_large(positions, a, out, slice_sizes, slice_elements);
   } else if (dense) {
     gather_rows(positions, a.data<char>(), out.data<char>(), slice_elements * size, size);
@@ -157,15 +156,13 @@ void Gather::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outp
   }
 }
 
-namespace {
-
 // A gather along an axis in lines: along the axes after it, or along it when there are none. Each
 // line has an index for every element, or one for all.
 struct AxisGather {
   array a, indices;
   array& out;
-  cpu::AxisLayout from, at;
-  cpu::IndexedAxis axis;
+  AxisLayout from, at;
+  IndexedAxis axis;
   bool over_after, one_index;
   int64_t line, lines_per_slab, index_step, source_step;
   // Offsets of a line, when it is the same for all lines.
@@ -173,8 +170,8 @@ struct AxisGather {
 
   AxisGather(const array& source, const array& index, array& out, int axis_number)
       : a(source), indices(index), out(out), axis{} {
-    a = cpu::with_axis_layout(source, axis_number, from);
-    indices = cpu::with_axis_layout(cpu::broadcast_view(index, out.shape()), axis_number, at);
+    a = with_axis_layout(source, axis_number, from);
+    indices = with_axis_layout(broadcast_view(index, out.shape()), axis_number, at);
     axis = {axis_number, from.along, 1, from.along_stride};
     over_after = from.after > 1;
     one_index = over_after && at.after_stride == 0;
@@ -192,7 +189,7 @@ struct AxisGather {
 
   void read_offsets(const char* first, int64_t n, int64_t* offsets) const {
     std::fill(offsets, offsets + n, 0);
-    cpu::add_offsets("take_along_axis", axis, indices.dtype(), first, index_step, n, offsets);
+    add_offsets("take_along_axis", axis, indices.dtype(), first, index_step, n, offsets);
   }
 
   // The elements [begin, end) of a line.
@@ -209,7 +206,7 @@ struct AxisGather {
       pick(source, common.data() + begin, 0, end - begin, target + begin * size);
     } else if (one_index) {
       read_offsets(index, 1, offsets);
-      auto copy_row = cpu::combine_row(UpdateMode::Replace, out.dtype());
+      auto copy_row = combine_row(UpdateMode::Replace, out.dtype());
       copy_row(target + begin * size, 1, source + (offsets[0] + begin * source_step) * size,
                source_step, end - begin);
     } else {
@@ -222,27 +219,31 @@ struct AxisGather {
   }
 };
 
-}  // namespace
-
-void GatherAxis::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+void eval_gather_axis(GatherAxis& primitive, const std::vector<array>& inputs,
+                      std::vector<array>& outputs) {
   array& out = outputs[0];
   out.set_data(allocator::malloc(out.nbytes()));
   if (out.size() == 0) {
     return;
   }
-  AxisGather gather(inputs[0], inputs[1], out, axis_);
+  AxisGather gather(inputs[0], inputs[1], out, primitive.axis());
   int64_t size = out.itemsize();
   if (gather.lines() == 1) {
-    cpu::parallel_for(gather.line, kBytesPerTask / size,
-                      [&](int64_t begin, int64_t end) { gather.run(0, begin, end); });
+    parallel_for(gather.line, kBytesPerTask / size,
+                 [&](int64_t begin, int64_t end) { gather.run(0, begin, end); });
     return;
   }
   int64_t grain = std::max<int64_t>(1, kBytesPerTask / (gather.line * size));
-  cpu::parallel_for(gather.lines(), grain, [&](int64_t begin, int64_t end) {
+  parallel_for(gather.lines(), grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; i++) {
       gather.run(i, 0, gather.line);
     }
   });
 }
 
-}  // namespace mlx::core
+const Register<Gather> gather(eval_gather);
+const Register<GatherAxis> gather_axis(eval_gather_axis);
+
+}  // namespace
+
+}  // namespace mlx::core::cpu

@@ -6,12 +6,13 @@
 #include <stdexcept>
 #include <vector>
 
-#include "mlx/backend/common/layout.h"
 #include "mlx/backend/cpu/gemm/gemm.h"
-#include "mlx/backend/cpu/runtime/parallel.h"
+#include "mlx/backend/cpu/registry.h"
 #include "mlx/core/errors.h"
+#include "mlx/core/layout.h"
+#include "mlx/core/parallel.h"
 
-namespace mlx::core {
+namespace mlx::core::cpu {
 
 namespace {
 
@@ -56,8 +57,8 @@ std::vector<Run> merge_runs(const std::vector<int64_t>& a, const std::vector<int
   return runs;
 }
 
-cpu::Gemm product_of(const array& a, const array& b, const array& out) {
-  cpu::Gemm g;
+Gemm product_of(const array& a, const array& b, const array& out) {
+  Gemm g;
   g.dtype = out.dtype();
   g.m = out.shape(-2);
   g.n = out.shape(-1);
@@ -80,16 +81,14 @@ void for_each_product(size_t count, FunctionRef<void(int64_t)> run) {
     }
   };
   int64_t n = static_cast<int64_t>(count);
-  if (n >= 2 * cpu::num_threads()) {
-    cpu::parallel_for(n, 1, range);
+  if (n >= 2 * num_threads()) {
+    parallel_for(n, 1, range);
   } else {
     range(0, n);
   }
 }
 
-}  // namespace
-
-void GatherMM::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+void eval_gather_mm(GatherMM&, const std::vector<array>& inputs, std::vector<array>& outputs) {
   const array &a = inputs[0], &b = inputs[1];
   array& out = outputs[0];
   out.set_data(allocator::malloc(out.nbytes()));
@@ -98,22 +97,23 @@ void GatherMM::eval_cpu(const std::vector<array>& inputs, std::vector<array>& ou
   }
   std::vector<int64_t> a_offsets = matrix_offsets("gather_mm", a, inputs[2]);
   std::vector<int64_t> b_offsets = matrix_offsets("gather_mm", b, inputs[3]);
-  cpu::Gemm whole = product_of(a, b, out);
+  Gemm whole = product_of(a, b, out);
   std::vector<Run> runs = merge_runs(a_offsets, b_offsets, whole.m, whole.a.width_stride);
   for_each_product(runs.size(), [&](int64_t i) {
     const Run& run = runs[i];
     int64_t first = static_cast<int64_t>(run.first);
-    cpu::Gemm g = whole;
+    Gemm g = whole;
     g.a.data = shifted(whole.a.data, a_offsets[run.first], a);
     g.a.width_stride = run.row_stride;
     g.b.data = shifted(whole.b.data, b_offsets[run.first], b);
     g.out = out.data<char>() + first * g.m * g.n * static_cast<int64_t>(out.itemsize());
     g.m *= static_cast<int64_t>(run.count);
-    cpu::gemm(g);
+    gemm(g);
   });
 }
 
-void SegmentedMM::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+void eval_segmented_mm(SegmentedMM&, const std::vector<array>& inputs,
+                       std::vector<array>& outputs) {
   const array &a = inputs[0], &b = inputs[1], &segments = inputs[2];
   array& out = outputs[0];
   out.set_data(allocator::malloc(out.nbytes()));
@@ -132,13 +132,18 @@ void SegmentedMM::eval_cpu(const std::vector<array>& inputs, std::vector<array>&
   }
   for_each_product(segments.size() / 2, [&](int64_t i) {
     int64_t begin = bound(2 * i), end = bound(2 * i + 1);
-    cpu::Gemm g = product_of(a, b, out);
+    Gemm g = product_of(a, b, out);
     g.k = std::max<int64_t>(end - begin, 0);
     g.a.data = shifted(g.a.data, begin * g.a.depth_stride, a);
     g.b.data = shifted(g.b.data, begin * g.b.depth_stride, b);
     g.out = out.data<char>() + i * matrix * static_cast<int64_t>(out.itemsize());
-    cpu::gemm(g);
+    gemm(g);
   });
 }
 
-}  // namespace mlx::core
+const Register<GatherMM> gather_mm(eval_gather_mm);
+const Register<SegmentedMM> segmented_mm(eval_segmented_mm);
+
+}  // namespace
+
+}  // namespace mlx::core::cpu

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "mlx/array.h"
-#include "mlx/backend/common/layout.h"
+#include "mlx/core/layout.h"
 
 namespace mlx::core::cpu {
 

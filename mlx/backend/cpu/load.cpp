@@ -3,14 +3,15 @@
 
 #include <algorithm>
 
-#include "mlx/backend/cpu/runtime/parallel.h"
+#include "mlx/backend/cpu/registry.h"
+#include "mlx/core/parallel.h"
 
-namespace mlx::core {
+namespace mlx::core::cpu {
 
 namespace {
 
 void reverse_bytes(char* data, int64_t count, int64_t width) {
-  cpu::parallel_for(count, 1 << 16, [&](int64_t begin, int64_t end) {
+  parallel_for(count, 1 << 16, [&](int64_t begin, int64_t end) {
     for (char* p = data + begin * width; p < data + end * width; p += width) {
       std::reverse(p, p + width);
     }
@@ -19,23 +20,21 @@ void reverse_bytes(char* data, int64_t count, int64_t width) {
 
 /** Only 0 and 1 are values of a bool; files may hold other bytes. */
 void normalize_bools(char* data, int64_t count) {
-  cpu::parallel_for(count, 1 << 18, [&](int64_t begin, int64_t end) {
+  parallel_for(count, 1 << 18, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; i++) {
       data[i] = data[i] != 0;
     }
   });
 }
 
-}  // namespace
-
-void Load::eval_cpu(const std::vector<array>&, std::vector<array>& outputs) {
+void eval_load(Load& primitive, const std::vector<array>&, std::vector<array>& outputs) {
   array& out = outputs[0];
   out.set_data(allocator::malloc(out.nbytes()));
   char* data = out.data<char>();
-  reader_->read(data, out.nbytes(), offset_);
+  primitive.reader().read(data, out.nbytes(), primitive.offset());
   if (out.dtype() == bool_) {
     normalize_bools(data, static_cast<int64_t>(out.size()));
-  } else if (swap_endianness_) {
+  } else if (primitive.swap_endianness()) {
     // A complex number is two floats.
     int64_t parts = out.dtype() == complex64 ? 2 : 1;
     reverse_bytes(data, static_cast<int64_t>(out.size()) * parts,
@@ -43,4 +42,8 @@ void Load::eval_cpu(const std::vector<array>&, std::vector<array>& outputs) {
   }
 }
 
-}  // namespace mlx::core
+const Register<Load> load(eval_load);
+
+}  // namespace
+
+}  // namespace mlx::core::cpu

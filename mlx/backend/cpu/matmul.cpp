@@ -1,11 +1,12 @@
 // Matrix products on the CPU: from shapes and strides to one call of the gemm engine.
 #include "mlx/primitives/matmul.h"
 
-#include "mlx/backend/common/layout.h"
 #include "mlx/backend/cpu/copy.h"
 #include "mlx/backend/cpu/gemm/gemm.h"
+#include "mlx/backend/cpu/registry.h"
+#include "mlx/core/layout.h"
 
-namespace mlx::core {
+namespace mlx::core::cpu {
 
 namespace {
 
@@ -19,13 +20,13 @@ Strides batch_strides(const array& in, const Shape& batch) {
   return strides;
 }
 
-cpu::GemmOperand operand(const array& in, bool left) {
+GemmOperand operand(const array& in, bool left) {
   int64_t row = in.strides(-2), col = in.strides(-1);
   return {in.data<char>(), left ? row : col, left ? col : row, nullptr};
 }
 
 /** Takes the innermost batch axis into the rows of A where all strides go on. */
-bool fold_batch_into_rows(cpu::Gemm& g, const cpu::BatchAxis& axis) {
+bool fold_batch_into_rows(Gemm& g, const BatchAxis& axis) {
   bool one_row = g.m == 1;
   if (axis.b != 0) {
     return false;
@@ -50,7 +51,7 @@ array with_plain_rows(const array& a, const array& b) {
   }
   Shape rows(a.shape().begin(), a.shape().end() - 1);
   Strides strides(a.strides().begin(), a.strides().end() - 1);
-  return collapse_dims(rows, {strides}).shape.size() == 1 ? a : cpu::contiguous(a);
+  return collapse_dims(rows, {strides}).shape.size() == 1 ? a : contiguous(a);
 }
 
 void multiply_matrices(const array& left, const array& b, const array* c, float alpha, float beta,
@@ -62,7 +63,7 @@ void multiply_matrices(const array& left, const array& b, const array* c, float 
     return;
   }
   array a = with_plain_rows(left, b);
-  cpu::Gemm g;
+  Gemm g;
   g.dtype = out.dtype();
   g.m = out.shape(-2);
   g.n = out.shape(-1);
@@ -84,7 +85,7 @@ void multiply_matrices(const array& left, const array& b, const array* c, float 
     strides[3] = Strides(c_strides.begin(), c_strides.end() - 2);
   }
   CollapsedLayout layout = collapse_dims(batch, std::move(strides));
-  std::vector<cpu::BatchAxis> axes;
+  std::vector<BatchAxis> axes;
   for (size_t i = 0; i < layout.shape.size(); i++) {
     axes.push_back({layout.shape[i], layout.strides[0][i], layout.strides[1][i],
                     layout.strides[2][i], layout.strides[3][i]});
@@ -92,17 +93,21 @@ void multiply_matrices(const array& left, const array& b, const array* c, float 
   while (!axes.empty() && fold_batch_into_rows(g, axes.back())) {
     axes.pop_back();
   }
-  cpu::gemm(g, axes);
+  gemm(g, axes);
 }
 
-}  // namespace
-
-void Matmul::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+void eval_matmul(Matmul&, const std::vector<array>& inputs, std::vector<array>& outputs) {
   multiply_matrices(inputs[0], inputs[1], nullptr, 1.0f, 1.0f, outputs[0]);
 }
 
-void AddMM::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
-  multiply_matrices(inputs[0], inputs[1], &inputs[2], alpha_, beta_, outputs[0]);
+void eval_addmm(AddMM& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
+  multiply_matrices(inputs[0], inputs[1], &inputs[2], primitive.alpha(), primitive.beta(),
+                    outputs[0]);
 }
 
-}  // namespace mlx::core
+const Register<Matmul> matmul(eval_matmul);
+const Register<AddMM> addmm(eval_addmm);
+
+}  // namespace
+
+}  // namespace mlx::core::cpu

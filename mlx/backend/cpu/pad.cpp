@@ -2,8 +2,9 @@
 #include "mlx/primitives/pad.h"
 
 #include "mlx/backend/cpu/copy.h"
+#include "mlx/backend/cpu/registry.h"
 
-namespace mlx::core {
+namespace mlx::core::cpu {
 
 namespace {
 
@@ -16,14 +17,12 @@ void fill(array& out, const array& value, const Shape& first, const Shape& part)
     }
     offset += first[i] * out.strides()[i];
   }
-  cpu::copy_strided(value.data<char>(), Strides(part.size(), 0),
-                    out.data<char>() + offset * static_cast<int64_t>(out.itemsize()), out.strides(),
-                    part, out.itemsize());
+  copy_strided(value.data<char>(), Strides(part.size(), 0),
+               out.data<char>() + offset * static_cast<int64_t>(out.itemsize()), out.strides(),
+               part, out.itemsize());
 }
 
-}  // namespace
-
-void Pad::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+void eval_pad(Pad& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
   const array &in = inputs[0], &value = inputs[1];
   array& out = outputs[0];
   out.set_data(allocator::malloc(out.nbytes()));
@@ -31,20 +30,24 @@ void Pad::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs
   Shape first(out.ndim(), 0), part = out.shape();
   int64_t offset = 0;
   for (size_t i = 0; i < part.size(); i++) {
-    part[i] = low_[i];
+    part[i] = primitive.low()[i];
     fill(out, value, first, part);
-    first[i] = low_[i] + in.shape(i);
-    part[i] = high_[i];
+    first[i] = primitive.low()[i] + in.shape(i);
+    part[i] = primitive.high()[i];
     fill(out, value, first, part);
-    first[i] = low_[i];
+    first[i] = primitive.low()[i];
     part[i] = in.shape(i);
-    offset += low_[i] * out.strides()[i];
+    offset += primitive.low()[i] * out.strides()[i];
   }
   if (in.size() > 0) {
-    cpu::copy_strided(in.data<char>(), in.strides(),
-                      out.data<char>() + offset * static_cast<int64_t>(out.itemsize()),
-                      out.strides(), in.shape(), in.itemsize());
+    copy_strided(in.data<char>(), in.strides(),
+                 out.data<char>() + offset * static_cast<int64_t>(out.itemsize()), out.strides(),
+                 in.shape(), in.itemsize());
   }
 }
 
-}  // namespace mlx::core
+const Register<Pad> pad(eval_pad);
+
+}  // namespace
+
+}  // namespace mlx::core::cpu

@@ -4,16 +4,15 @@
 #include <numeric>
 #include <vector>
 
-#include "mlx/backend/common/layout.h"
 #include "mlx/backend/cpu/copy.h"
+#include "mlx/backend/cpu/registry.h"
 #include "mlx/backend/cpu/sort_rows.h"
+#include "mlx/core/layout.h"
 #include "mlx/primitives/sort.h"
 
-namespace mlx::core {
+namespace mlx::core::cpu {
 
 namespace {
-
-using namespace cpu;
 
 constexpr int64_t key_tile = 1024;
 
@@ -101,9 +100,8 @@ void partition_row(Dtype dtype, const char* values, int64_t n, int64_t kth, uint
   }
 }
 
-}  // namespace
-
-void Partition::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+void eval_partition(Partition& primitive, const std::vector<array>& inputs,
+                    std::vector<array>& outputs) {
   array in = contiguous(inputs[0]);
   array& out = outputs[0];
   out.set_data(allocator::malloc(out.nbytes()));
@@ -113,14 +111,14 @@ void Partition::eval_cpu(const std::vector<array>& inputs, std::vector<array>& o
   int64_t n = in.shape(-1), rows = static_cast<int64_t>(in.size()) / n;
   int64_t itemsize = in.itemsize();
   parallel_for(rows, std::max<int64_t>(1, (1 << 12) / n), [&](int64_t begin, int64_t end) {
-    std::vector<uint32_t> order(positions_ ? 0 : n);
+    std::vector<uint32_t> order(primitive.positions() ? 0 : n);
     for (int64_t row = begin; row < end; row++) {
       const char* from = in.data<char>() + row * n * itemsize;
-      if (positions_) {
-        partition_row(in.dtype(), from, n, kth_, out.data<uint32_t>() + row * n);
+      if (primitive.positions()) {
+        partition_row(in.dtype(), from, n, primitive.kth(), out.data<uint32_t>() + row * n);
         continue;
       }
-      partition_row(in.dtype(), from, n, kth_, order.data());
+      partition_row(in.dtype(), from, n, primitive.kth(), order.data());
       dispatch_key(in.dtype(), [&](auto value) {
         using Value = decltype(value);
         auto* to = out.data<Value>() + row * n;
@@ -131,4 +129,8 @@ void Partition::eval_cpu(const std::vector<array>& inputs, std::vector<array>& o
   });
 }
 
-}  // namespace mlx::core
+const Register<Partition> partition(eval_partition);
+
+}  // namespace
+
+}  // namespace mlx::core::cpu

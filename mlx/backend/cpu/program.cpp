@@ -8,12 +8,12 @@
 #include <cstring>
 #include <new>
 
-#include "mlx/backend/common/layout.h"
 #include "mlx/backend/cpu/copy.h"
 #include "mlx/backend/cpu/program_plan.h"
 #include "mlx/backend/cpu/program_walk.h"
-#include "mlx/backend/cpu/runtime/parallel.h"
 #include "mlx/core/errors.h"
+#include "mlx/core/layout.h"
+#include "mlx/core/parallel.h"
 
 namespace mlx::core::cpu {
 

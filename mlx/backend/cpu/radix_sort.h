@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "mlx/backend/cpu/runtime/parallel.h"
+#include "mlx/core/parallel.h"
 
 namespace mlx::core::cpu {
 

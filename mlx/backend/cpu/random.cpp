@@ -4,13 +4,14 @@
 #include <algorithm>
 #include <cstring>
 
-#include "mlx/backend/common/layout.h"
 #include "mlx/backend/cpu/random.h"
-#include "mlx/backend/cpu/runtime/parallel.h"
+#include "mlx/backend/cpu/registry.h"
+#include "mlx/core/layout.h"
+#include "mlx/core/parallel.h"
 #include "mlx/kernels/random.h"
 #include "mlx/primitives/random.h"
 
-namespace mlx::core {
+namespace mlx::core::cpu {
 
 namespace {
 
@@ -34,9 +35,8 @@ struct KeyOutput {
     bool whole_words = bytes % 4 == 0 && reinterpret_cast<uintptr_t>(data) % 4 == 0;
     if (whole_words && begin < pairs_end) {
       auto* out = reinterpret_cast<uint32_t*>(data);
-      cpu::random_kernels().threefry(k0, k1, static_cast<uint32_t>(begin),
-                                     static_cast<uint32_t>(half), pairs_end - begin, out + begin,
-                                     out + half + begin);
+      random_kernels().threefry(k0, k1, static_cast<uint32_t>(begin), static_cast<uint32_t>(half),
+                                pairs_end - begin, out + begin, out + half + begin);
       begin = pairs_end;
     }
     for (int64_t i = begin; i < end; i++) {
@@ -51,9 +51,7 @@ struct KeyOutput {
   }
 };
 
-}  // namespace
-
-void RandomBits::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+void eval_random_bits(RandomBits&, const std::vector<array>& inputs, std::vector<array>& outputs) {
   const array& keys = inputs[0];
   array& out = outputs[0];
   out.set_data(allocator::malloc(out.nbytes()));
@@ -70,7 +68,7 @@ void RandomBits::eval_cpu(const std::vector<array>& inputs, std::vector<array>& 
   };
   int64_t half = key_output(0).half();
   constexpr int64_t grain = 1 << 13;
-  cpu::parallel_for(num_keys * half, grain, [&](int64_t begin, int64_t end) {
+  parallel_for(num_keys * half, grain, [&](int64_t begin, int64_t end) {
     while (begin < end) {
       int64_t k = begin / half;
       int64_t stop = std::min(end, (k + 1) * half);
@@ -80,4 +78,8 @@ void RandomBits::eval_cpu(const std::vector<array>& inputs, std::vector<array>& 
   });
 }
 
-}  // namespace mlx::core
+const Register<RandomBits> random_bits(eval_random_bits);
+
+}  // namespace
+
+}  // namespace mlx::core::cpu

@@ -6,14 +6,13 @@
 #include <cmath>
 
 #include "mlx/backend/cpu/reduce_run.h"
+#include "mlx/backend/cpu/registry.h"
 #include "mlx/core/errors.h"
 #include "mlx/kernels/reduce.h"
 
-namespace mlx::core {
+namespace mlx::core::cpu {
 
 namespace {
-
-using namespace cpu;
 
 int row_of(Dtype dtype) { return static_cast<int>(dtype.val()); }
 
@@ -139,7 +138,7 @@ void fill_identity(const ReduceJob& job, const Finish& finish, Dtype in, array& 
   }
 }
 
-void reduce(const Reduce& node, const ReduceInput& in, array& out) {
+void run(const Reduce& node, const ReduceInput& in, array& out) {
   out.set_data(allocator::malloc(out.nbytes()));
   if (out.size() == 0) {
     return;
@@ -161,32 +160,24 @@ void reduce(const Reduce& node, const ReduceInput& in, array& out) {
   });
 }
 
-}  // namespace
-
-void Reduce::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
-  reduce(*this, ReduceInput(inputs[0]), outputs[0]);
+void eval_reduce(Reduce& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
+  run(primitive, ReduceInput(inputs[0]), outputs[0]);
 }
 
-void cpu::run_reduce(const Reduce& node, const Program& program, const std::vector<array>& inputs,
-                     const Shape& shape, array& out) {
-  ProgramSource source(program, inputs, shape);
-  Dtype dtype = program.type_of(program.outputs[0]);
-  reduce(node, ReduceInput(source, shape, dtype), out);
-}
-
-void ArgReduce::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+void eval_arg_reduce(ArgReduce& primitive, const std::vector<array>& inputs,
+                     std::vector<array>& outputs) {
   const array& in = inputs[0];
   array& out = outputs[0];
   out.set_data(allocator::malloc(out.nbytes()));
   if (out.size() == 0) {
     return;
   }
-  auto op = kind_ == ArgMax ? ReduceKernelOp::ArgMax : ReduceKernelOp::ArgMin;
+  auto op = primitive.kind() == ArgReduce::ArgMax ? ReduceKernelOp::ArgMax : ReduceKernelOp::ArgMin;
   Dtype compute = compute_dtype(in.dtype());
   auto job = make_job(op, compute, in.dtype(), tile_load(in.dtype()));
   // Totals are a value, padded to eight bytes, and the position.
   int64_t step = job.kernel.total_size / static_cast<int64_t>(sizeof(int64_t));
-  job.run(ReduceInput(in), {axis_},
+  job.run(ReduceInput(in), {primitive.axis()},
           [&](const void* totals, int64_t count, int64_t offset, int64_t stride) {
             auto* position = static_cast<const int64_t*>(totals) + step - 1;
             auto* to = out.data<uint32_t>() + offset;
@@ -195,4 +186,16 @@ void ArgReduce::eval_cpu(const std::vector<array>& inputs, std::vector<array>& o
           });
 }
 
-}  // namespace mlx::core
+const Register<Reduce> reduce(eval_reduce);
+const Register<ArgReduce> arg_reduce(eval_arg_reduce);
+
+}  // namespace
+
+void run_reduce(const Reduce& node, const Program& program, const std::vector<array>& inputs,
+                const Shape& shape, array& out) {
+  ProgramSource source(program, inputs, shape);
+  Dtype dtype = program.type_of(program.outputs[0]);
+  run(node, ReduceInput(source, shape, dtype), out);
+}
+
+}  // namespace mlx::core::cpu

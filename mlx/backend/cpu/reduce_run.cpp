@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <memory>
 
-#include "mlx/backend/cpu/reduce_plan.h"
-#include "mlx/backend/cpu/runtime/parallel.h"
+#include "mlx/backend/common/reduce_plan.h"
+#include "mlx/core/parallel.h"
 
 namespace mlx::core::cpu {
 

@@ -5,11 +5,11 @@
 #include <vector>
 
 #include "mlx/array.h"
-#include "mlx/backend/common/layout.h"
 #include "mlx/backend/cpu/program.h"
 #include "mlx/backend/cpu/reduce_kernels.h"
 #include "mlx/backend/cpu/tile.h"
 #include "mlx/core/function_ref.h"
+#include "mlx/core/layout.h"
 
 namespace mlx::core::cpu {
 

@@ -5,10 +5,10 @@
 #include <cmath>
 #include <memory>
 
-#include "mlx/backend/common/layout.h"
 #include "mlx/backend/cpu/copy.h"
 #include "mlx/backend/cpu/rope_kernels.h"
-#include "mlx/backend/cpu/runtime/parallel.h"
+#include "mlx/core/layout.h"
+#include "mlx/core/parallel.h"
 
 namespace mlx::core {
 

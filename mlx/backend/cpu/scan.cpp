@@ -6,15 +6,14 @@
 #include <memory>
 
 #include "mlx/backend/cpu/copy.h"
-#include "mlx/backend/cpu/runtime/parallel.h"
+#include "mlx/backend/cpu/registry.h"
 #include "mlx/backend/cpu/scan_kernels.h"
 #include "mlx/backend/cpu/tile.h"
+#include "mlx/core/parallel.h"
 
-namespace mlx::core {
+namespace mlx::core::cpu {
 
 namespace {
-
-using namespace cpu;
 
 constexpr int64_t grain_elements = 1 << 14;
 constexpr int64_t chunk_elements = 1 << 16;
@@ -196,15 +195,18 @@ class Scanner {
   int64_t n_, outer_ = 1, inner_ = 1;
 };
 
-}  // namespace
-
-void Scan::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+void eval_scan(Scan& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
   array in = contiguous(inputs[0]);
   array& out = outputs[0];
   out.set_data(allocator::malloc(out.nbytes()));
   if (out.size() != 0) {
-    Scanner(op_, in, out, axis_, reverse_, inclusive_).run();
+    Scanner(primitive.op(), in, out, primitive.axis(), primitive.reverse(), primitive.inclusive())
+        .run();
   }
 }
 
-}  // namespace mlx::core
+const Register<Scan> scan(eval_scan);
+
+}  // namespace
+
+}  // namespace mlx::core::cpu

@@ -6,14 +6,15 @@
 #include <algorithm>
 #include <limits>
 
-#include "mlx/backend/common/layout.h"
 #include "mlx/backend/cpu/combine.h"
 #include "mlx/backend/cpu/copy.h"
 #include "mlx/backend/cpu/indices.h"
-#include "mlx/backend/cpu/runtime/parallel.h"
+#include "mlx/backend/cpu/registry.h"
 #include "mlx/backend/cpu/scatter_rows.h"
+#include "mlx/core/layout.h"
+#include "mlx/core/parallel.h"
 
-namespace mlx::core {
+namespace mlx::core::cpu {
 
 namespace {
 
@@ -23,11 +24,11 @@ constexpr int64_t kShortestRange = 16;
 constexpr int64_t kLowest = std::numeric_limits<int64_t>::min();
 constexpr int64_t kHighest = std::numeric_limits<int64_t>::max();
 
-using Work = cpu::ScatterWork;
+using Work = ScatterWork;
 
-std::vector<int64_t> read_offsets(const cpu::IndexOffsets& positions) {
+std::vector<int64_t> read_offsets(const IndexOffsets& positions) {
   std::vector<int64_t> offsets(positions.count());
-  cpu::parallel_for(positions.count(), kElementsPerTask, [&](int64_t begin, int64_t end) {
+  parallel_for(positions.count(), kElementsPerTask, [&](int64_t begin, int64_t end) {
     positions.read(begin, end, offsets.data() + begin);
   });
   return offsets;
@@ -35,7 +36,7 @@ std::vector<int64_t> read_offsets(const cpu::IndexOffsets& positions) {
 
 // Slices of one element: the update's positions in runs, those with offsets in [low, high).
 void scatter_elements(const Work& work, int64_t low, int64_t high) {
-  auto kernel = cpu::combine_elements(work.mode, work.dtype);
+  auto kernel = combine_elements(work.mode, work.dtype);
   int64_t run = work.positions.shape.back(), step = work.positions.strides[0].back();
   int64_t size = work.dtype.size();
   for (int64_t at = 0; at < work.count(); at += run) {
@@ -47,7 +48,7 @@ void scatter_elements(const Work& work, int64_t low, int64_t high) {
 // Slices of many elements: for each position in [low, high) the part [begin, end) along `axis`.
 void scatter_slices(const Work& work, int axis, int64_t begin, int64_t end, int64_t low,
                     int64_t high) {
-  auto kernel = cpu::combine_row(work.mode, work.dtype);
+  auto kernel = combine_row(work.mode, work.dtype);
   auto outer = work.slice.shape;
   const Strides &to_strides = work.slice.strides[0], &from_strides = work.slice.strides[1];
   outer[axis] = end - begin;
@@ -79,7 +80,7 @@ void scatter_slices(const Work& work, int axis, int64_t begin, int64_t end, int6
 // Bounds of ranges of the target's memory, one for each thread. None when the positions are so
 // unevenly spread that ranges would leave threads idle.
 std::vector<int64_t> target_ranges(const Work& work, int64_t target_span) {
-  int64_t parts = cpu::num_threads();
+  int64_t parts = num_threads();
   std::vector<int64_t> bounds{kLowest}, counts(parts);
   for (int64_t part = 1; part < parts; part++) {
     bounds.push_back(target_span / parts * part);
@@ -96,7 +97,7 @@ std::vector<int64_t> target_ranges(const Work& work, int64_t target_span) {
 // Threads own ranges of the target's memory, and pass over the other positions.
 void scatter_by_target(const Work& work, const std::vector<int64_t>& bounds) {
   auto parts = static_cast<int64_t>(bounds.size()) - 1;
-  cpu::parallel_for(parts, 1, [&](int64_t begin, int64_t end) {
+  parallel_for(parts, 1, [&](int64_t begin, int64_t end) {
     if (work.slice_elements == 1) {
       scatter_elements(work, bounds[begin], bounds[end]);
     } else {
@@ -109,16 +110,16 @@ void scatter_by_target(const Work& work, const std::vector<int64_t>& bounds) {
 void scatter_by_columns(const Work& work) {
   auto& extents = work.slice.shape;
   int axis = static_cast<int>(std::max_element(extents.begin(), extents.end()) - extents.begin());
-  int64_t width = extents[axis], threads = cpu::num_threads();
+  int64_t width = extents[axis], threads = num_threads();
   int64_t units = (width + kShortestRange - 1) / kShortestRange;
-  cpu::parallel_for(units, (units + threads - 1) / threads, [&](int64_t begin, int64_t end) {
+  parallel_for(units, (units + threads - 1) / threads, [&](int64_t begin, int64_t end) {
     scatter_slices(work, axis, begin * kShortestRange, std::min(width, end * kShortestRange),
                    kLowest, kHighest);
   });
 }
 
 void run_scatter(const Work& work, bool slices_disjoint, int64_t target_span) {
-  bool small = work.count() * work.slice_elements <= kElementsPerTask || cpu::num_threads() == 1;
+  bool small = work.count() * work.slice_elements <= kElementsPerTask || num_threads() == 1;
   if (slices_disjoint && !small) {
     auto bounds = target_ranges(work, target_span);
     if (!bounds.empty()) {
@@ -135,9 +136,8 @@ void run_scatter(const Work& work, bool slices_disjoint, int64_t target_span) {
   }
 }
 
-}  // namespace
-
-void Scatter::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+void eval_scatter(Scatter& primitive, const std::vector<array>& inputs,
+                  std::vector<array>& outputs) {
   const array &a = inputs[0], &updates = inputs.back();
   array& out = outputs[0];
   bool in_place = cpu::write_over(a, out);
@@ -151,9 +151,9 @@ void Scatter::eval_cpu(const std::vector<array>& inputs, std::vector<array>& out
   Shape slice_sizes(slice_begin, updates.shape().end());
   Strides position_strides(updates.strides().begin(), updates.strides().begin() + index_ndim);
   Strides slice_strides(updates.strides().begin() + index_ndim, updates.strides().end());
-  cpu::IndexOffsets positions("scatter", indices, index_shape, out, axes_, slice_sizes);
+  IndexOffsets positions("scatter", indices, index_shape, out, primitive.axes(), slice_sizes);
 
-  Work work{mode_,
+  Work work{primitive.mode(),
             out.dtype(),
             out.data<char>(),
             updates.data<char>(),
@@ -162,38 +162,36 @@ void Scatter::eval_cpu(const std::vector<array>& inputs, std::vector<array>& out
             collapse_dims(slice_sizes, {out.strides(), slice_strides}),
             static_cast<int64_t>(num_elements(slice_sizes))};
   bool any = work.count() > 0 && work.slice_elements > 0;
-  if (!in_place && any && cpu::scatters_rows(work, a, out)) {
-    cpu::scatter_rows(work, a, out);
+  if (!in_place && any && scatters_rows(work, a, out)) {
+    scatter_rows(work, a, out);
     return;
   }
   if (!in_place) {
-    cpu::copy(a, out);
+    copy(a, out);
   }
   if (!any) {
     return;
   }
   // Slices at different indices overlap when they are longer than one along an indexed axis.
-  bool disjoint =
-      std::all_of(axes_.begin(), axes_.end(), [&](int axis) { return slice_sizes[axis] == 1; });
+  bool disjoint = std::all_of(primitive.axes().begin(), primitive.axes().end(),
+                              [&](int axis) { return slice_sizes[axis] == 1; });
   run_scatter(work, disjoint, static_cast<int64_t>(layout_span(out.shape(), out.strides())));
 }
 
 // ------------ Along an axis
 
-namespace {
-
 struct AxisWork {
   UpdateMode mode;
   array out, indices, updates;
   int axis;
-  cpu::AxisLayout to, at, from;
+  AxisLayout to, at, from;
 
-  cpu::IndexedAxis indexed() const { return {axis, to.along, 1, to.along_stride}; }
+  IndexedAxis indexed() const { return {axis, to.along, 1, to.along_stride}; }
 };
 
 // Along the axis, one line: all updates of the elements [slab, .., column].
 void scatter_line(const AxisWork& work, int64_t slab, int64_t low, int64_t high) {
-  auto kernel = cpu::combine_elements(work.mode, work.out.dtype());
+  auto kernel = combine_elements(work.mode, work.out.dtype());
   int64_t size = work.out.itemsize(), index_size = work.indices.itemsize();
   char* target = const_cast<char*>(work.out.data<char>()) + slab * work.to.before_stride * size;
   const char* index = work.indices.data<char>() + slab * work.at.before_stride * index_size;
@@ -202,9 +200,8 @@ void scatter_line(const AxisWork& work, int64_t slab, int64_t low, int64_t high)
   for (int64_t k = 0; k < work.at.along; k += kBlock) {
     int64_t n = std::min(kBlock, work.at.along - k);
     std::fill(offsets, offsets + n, 0);
-    cpu::add_offsets("scatter_axis", work.indexed(), work.indices.dtype(),
-                     index + k * work.at.along_stride * index_size, work.at.along_stride, n,
-                     offsets);
+    add_offsets("scatter_axis", work.indexed(), work.indices.dtype(),
+                index + k * work.at.along_stride * index_size, work.at.along_stride, n, offsets);
     kernel(target, offsets, n, update + k * work.from.along_stride * size, work.from.along_stride,
            low, high);
   }
@@ -212,7 +209,7 @@ void scatter_line(const AxisWork& work, int64_t slab, int64_t low, int64_t high)
 
 // Across the axis, the columns [begin, end) of one slab: update after update.
 void scatter_columns(const AxisWork& work, int64_t slab, int64_t begin, int64_t end) {
-  auto kernel = cpu::combine_elements(work.mode, work.out.dtype());
+  auto kernel = combine_elements(work.mode, work.out.dtype());
   int64_t size = work.out.itemsize(), index_size = work.indices.itemsize();
   char* target = const_cast<char*>(work.out.data<char>()) + slab * work.to.before_stride * size;
   const char* index = work.indices.data<char>() + slab * work.at.before_stride * index_size;
@@ -225,8 +222,8 @@ void scatter_columns(const AxisWork& work, int64_t slab, int64_t begin, int64_t 
         offsets[i] = (j + i) * work.to.after_stride;
       }
       int64_t first = k * work.at.along_stride + j * work.at.after_stride;
-      cpu::add_offsets("scatter_axis", work.indexed(), work.indices.dtype(),
-                       index + first * index_size, work.at.after_stride, n, offsets);
+      add_offsets("scatter_axis", work.indexed(), work.indices.dtype(), index + first * index_size,
+                  work.at.after_stride, n, offsets);
       int64_t from = k * work.from.along_stride + j * work.from.after_stride;
       kernel(target, offsets, n, update + from * size, work.from.after_stride, kLowest, kHighest);
     }
@@ -238,45 +235,49 @@ void run_scatter_axis(const AxisWork& work) {
   if (work.to.after > 1) {
     int64_t grain = std::max(kShortestRange, kElementsPerTask / along);
     if (slabs == 1) {
-      cpu::parallel_for(work.to.after, grain,
-                        [&](int64_t begin, int64_t end) { scatter_columns(work, 0, begin, end); });
+      parallel_for(work.to.after, grain,
+                   [&](int64_t begin, int64_t end) { scatter_columns(work, 0, begin, end); });
       return;
     }
     grain = std::max<int64_t>(1, kElementsPerTask / (along * work.to.after));
-    cpu::parallel_for(slabs, grain, [&](int64_t begin, int64_t end) {
+    parallel_for(slabs, grain, [&](int64_t begin, int64_t end) {
       for (int64_t slab = begin; slab < end; slab++) {
         scatter_columns(work, slab, 0, work.to.after);
       }
     });
     return;
   }
-  cpu::parallel_for(slabs, std::max<int64_t>(1, kElementsPerTask / along),
-                    [&](int64_t begin, int64_t end) {
-                      for (int64_t slab = begin; slab < end; slab++) {
-                        scatter_line(work, slab, kLowest, kHighest);
-                      }
-                    });
+  parallel_for(slabs, std::max<int64_t>(1, kElementsPerTask / along),
+               [&](int64_t begin, int64_t end) {
+                 for (int64_t slab = begin; slab < end; slab++) {
+                   scatter_line(work, slab, kLowest, kHighest);
+                 }
+               });
 }
 
-}  // namespace
-
-void ScatterAxis::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+void eval_scatter_axis(ScatterAxis& primitive, const std::vector<array>& inputs,
+                       std::vector<array>& outputs) {
   array& out = outputs[0];
-  cpu::take_over(inputs[0], out);
+  take_over(inputs[0], out);
   if (inputs[2].size() == 0) {
     return;
   }
-  AxisWork work{mode_, out, inputs[1], inputs[2], axis_, {}, {}, {}};
-  if (!cpu::axis_layout(out, axis_, work.to)) {
+  AxisWork work{primitive.mode(), out, inputs[1], inputs[2], primitive.axis(), {}, {}, {}};
+  if (!axis_layout(out, primitive.axis(), work.to)) {
     out.set_data(allocator::malloc(out.nbytes()));
-    cpu::copy(inputs[0], out);
+    copy(inputs[0], out);
     work.out = out;
-    cpu::axis_layout(out, axis_, work.to);
+    axis_layout(out, primitive.axis(), work.to);
   }
-  array indices = cpu::broadcast_view(inputs[1], inputs[2].shape());
-  work.indices = cpu::with_axis_layout(indices, axis_, work.at);
-  work.updates = cpu::with_axis_layout(inputs[2], axis_, work.from);
+  array indices = broadcast_view(inputs[1], inputs[2].shape());
+  work.indices = with_axis_layout(indices, primitive.axis(), work.at);
+  work.updates = with_axis_layout(inputs[2], primitive.axis(), work.from);
   run_scatter_axis(work);
 }
 
-}  // namespace mlx::core
+const Register<Scatter> scatter(eval_scatter);
+const Register<ScatterAxis> scatter_axis(eval_scatter_axis);
+
+}  // namespace
+
+}  // namespace mlx::core::cpu

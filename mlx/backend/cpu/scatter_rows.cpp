@@ -6,7 +6,7 @@
 
 #include "mlx/backend/cpu/combine.h"
 #include "mlx/backend/cpu/copy.h"
-#include "mlx/backend/cpu/runtime/parallel.h"
+#include "mlx/core/parallel.h"
 
 namespace mlx::core::cpu {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "mlx/backend/common/layout.h"
+#include "mlx/core/layout.h"
 #include "mlx/primitives/slice.h"
 
 namespace mlx::core::cpu {

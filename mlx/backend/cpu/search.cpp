@@ -3,14 +3,13 @@
 #include <vector>
 
 #include "mlx/backend/cpu/copy.h"
+#include "mlx/backend/cpu/registry.h"
 #include "mlx/backend/cpu/sort_rows.h"
 #include "mlx/primitives/sort.h"
 
-namespace mlx::core {
+namespace mlx::core::cpu {
 
 namespace {
-
-using namespace cpu;
 
 template <typename Key>
 std::vector<Key> keys_of(const array& a) {
@@ -61,9 +60,8 @@ void find_unique(const array& in, int64_t size, std::vector<array>& outputs) {
   for (int64_t k = number + 1; k < size; k++) position[k] = items[0].position;
 }
 
-}  // namespace
-
-void SearchSorted::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+void eval_search_sorted(SearchSorted& primitive, const std::vector<array>& inputs,
+                        std::vector<array>& outputs) {
   array sequence = contiguous(inputs[0]), values = contiguous(inputs[1]);
   array& out = outputs[0];
   out.set_data(allocator::malloc(out.nbytes()));
@@ -72,23 +70,29 @@ void SearchSorted::eval_cpu(const std::vector<array>& inputs, std::vector<array>
     auto sorted = keys_of<Key>(sequence), wanted = keys_of<Key>(values);
     parallel_for(static_cast<int64_t>(out.size()), 1 << 11, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; i++) {
-        out.data<uint32_t>()[i] = rank(sorted, wanted[i], right_);
+        out.data<uint32_t>()[i] = rank(sorted, wanted[i], primitive.right());
       }
     });
   });
 }
 
-void Unique::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+void eval_unique(Unique& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
   array in = contiguous(inputs[0]);
   for (auto& out : outputs) {
     out.set_data(allocator::malloc(out.nbytes()));
   }
   if (in.size() == 0) {
-    std::fill_n(outputs[0].data<uint32_t>(), size_, 0u);
-    std::fill_n(outputs[2].data<int32_t>(), size_, 0);
+    std::fill_n(outputs[0].data<uint32_t>(), primitive.size(), 0u);
+    std::fill_n(outputs[2].data<int32_t>(), primitive.size(), 0);
     return;
   }
-  dispatch_key(in.dtype(), [&](auto key) { find_unique<decltype(key)>(in, size_, outputs); });
+  dispatch_key(in.dtype(),
+               [&](auto key) { find_unique<decltype(key)>(in, primitive.size(), outputs); });
 }
 
-}  // namespace mlx::core
+const Register<SearchSorted> search_sorted(eval_search_sorted);
+const Register<Unique> unique(eval_unique);
+
+}  // namespace
+
+}  // namespace mlx::core::cpu

@@ -1,18 +1,30 @@
 // Nodes that keep row-major order: another shape over the same buffer where strides allow.
 #include "mlx/primitives/shape.h"
 
-#include "mlx/backend/common/layout.h"
 #include "mlx/backend/cpu/copy.h"
+#include "mlx/backend/cpu/registry.h"
+#include "mlx/core/layout.h"
 
-namespace mlx::core {
+namespace mlx::core::cpu {
 
-void Reshaping::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+namespace {
+
+template <typename P>
+void eval_reshape(P&, const std::vector<array>& inputs, std::vector<array>& outputs) {
   array& out = outputs[0];
   if (auto strides = reshape_strides(inputs[0], out.shape())) {
     share_view(inputs[0], out, *strides);
   } else {
-    share_view(cpu::contiguous(inputs[0]), out, row_contiguous_strides(out.shape()));
+    share_view(contiguous(inputs[0]), out, row_contiguous_strides(out.shape()));
   }
 }
 
-}  // namespace mlx::core
+const Register<Reshape> reshape(eval_reshape<Reshape>);
+const Register<Flatten> flatten(eval_reshape<Flatten>);
+const Register<Unflatten> unflatten(eval_reshape<Unflatten>);
+const Register<Squeeze> squeeze(eval_reshape<Squeeze>);
+const Register<ExpandDims> expand_dims(eval_reshape<ExpandDims>);
+
+}  // namespace
+
+}  // namespace mlx::core::cpu

@@ -1,15 +1,14 @@
 // Sort on the CPU: values as keys, or keys with positions.
 #include "mlx/primitives/sort.h"
-#include "mlx/backend/common/layout.h"
 #include "mlx/backend/cpu/copy.h"
+#include "mlx/backend/cpu/registry.h"
 #include "mlx/backend/cpu/sort_rows.h"
 #include "mlx/core/errors.h"
+#include "mlx/core/layout.h"
 
-namespace mlx::core {
+namespace mlx::core::cpu {
 
 namespace {
-
-using namespace cpu;
 
 template <typename Key>
 void sort_values(const array& in, array& out, int64_t n) {
@@ -35,9 +34,7 @@ void sort_positions(const array& in, int64_t n, Store store) {
   });
 }
 
-}  // namespace
-
-void Sort::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+void eval_sort(Sort& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
   array in = contiguous(inputs[0]);
   array& out = outputs[0];
   out.set_data(allocator::malloc(out.nbytes()));
@@ -45,7 +42,7 @@ void Sort::eval_cpu(const std::vector<array>& inputs, std::vector<array>& output
     return;
   }
   int64_t n = in.shape(-1);
-  if (positions_) {
+  if (primitive.positions()) {
     dispatch_key(in.dtype(), [&](auto key) {
       sort_positions<decltype(key)>(in, n, [&](int64_t row, const auto* items) {
         auto* to = out.data<uint32_t>() + row * n;
@@ -63,4 +60,8 @@ void Sort::eval_cpu(const std::vector<array>& inputs, std::vector<array>& output
   }
 }
 
-}  // namespace mlx::core
+const Register<Sort> sort(eval_sort);
+
+}  // namespace
+
+}  // namespace mlx::core::cpu

@@ -1,16 +1,24 @@
 // Permutation of axes: always a view.
 #include "mlx/primitives/transpose.h"
 
-#include "mlx/backend/common/layout.h"
+#include "mlx/backend/cpu/registry.h"
+#include "mlx/core/layout.h"
 
-namespace mlx::core {
+namespace mlx::core::cpu {
 
-void Transpose::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+namespace {
+
+void eval_transpose(Transpose& primitive, const std::vector<array>& inputs,
+                    std::vector<array>& outputs) {
   Strides strides;
-  for (int axis : axes_) {
+  for (int axis : primitive.axes()) {
     strides.push_back(inputs[0].strides()[axis]);
   }
   share_view(inputs[0], outputs[0], strides);
 }
 
-}  // namespace mlx::core
+const Register<Transpose> transpose(eval_transpose);
+
+}  // namespace
+
+}  // namespace mlx::core::cpu

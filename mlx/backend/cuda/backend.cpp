@@ -1,7 +1,6 @@
 // The backend as the library sees it: its entry, and dispatch of primitives.
 #include "mlx/backend/backend.h"
 
-#include <typeindex>
 #include <unordered_map>
 
 #include "mlx/backend/cuda/matmul.h"
@@ -14,18 +13,6 @@ namespace mlx::core::cuda {
 
 namespace {
 
-struct Entry {
-  EvalFn eval;
-  SupportsFn supports;
-};
-
-std::unordered_map<std::type_index, Entry>& registry() {
-  static auto* functions = new std::unordered_map<std::type_index, Entry>;
-  return *functions;
-}
-
-using DeviceInfo = std::unordered_map<std::string, std::variant<std::string, size_t>>;
-
 class CudaBackend : public Backend {
  public:
   int device_count() override { return count_; }
@@ -37,21 +24,22 @@ class CudaBackend : public Backend {
 
   MemoryPool& memory() override { return device_pool(); }
 
-  void eval(Primitive& primitive, const std::vector<array>& inputs,
+  bool supports(const Primitive& primitive, const std::vector<array>& inputs) const override {
+    return is_view(primitive) || primitive_table().supports(primitive, inputs);
+  }
+
+  void eval(BuiltinPrimitive& primitive, const std::vector<array>& inputs,
             std::vector<array>& outputs) override {
     OpScope scope(primitive.name());
-    auto* builtin = dynamic_cast<BuiltinPrimitive*>(&primitive);
-    if (builtin && builtin->is_view()) {
+    if (primitive.is_view()) {
       primitive.eval_cpu(inputs, outputs);  // shares buffers, whatever memory they are in
       return;
     }
-    check(run_registered(primitive, inputs, outputs), primitive.name(),
+    auto* entry = primitive_table().find(primitive);
+    check(entry != nullptr, primitive.name(),
           "This operation is not available on the GPU in this version; run it with "
           "stream=mx.cpu.");
-  }
-
-  bool supports(const Primitive& primitive, const std::vector<array>& inputs) const override {
-    return is_registered(primitive, inputs);
+    entry->eval(primitive, inputs, outputs);
   }
 
   bool fuses_prologue(const Primitive&, const Program&, bool) const override { return false; }
@@ -78,6 +66,11 @@ class CudaBackend : public Backend {
   void synchronize(const Stream& stream) override { synchronize_stream(stream); }
 
  private:
+  static bool is_view(const Primitive& primitive) {
+    bool builtin = primitive.type_number() != 0;
+    return builtin && static_cast<const BuiltinPrimitive&>(primitive).is_view();
+  }
+
   static std::unordered_map<int, DeviceInfo> facts_by_name(int count) {
     std::unordered_map<int, DeviceInfo> all;
     for (int i = 0; i < count; i++) {
@@ -96,23 +89,9 @@ class CudaBackend : public Backend {
 
 }  // namespace
 
-void register_primitive(const std::type_info& type, EvalFn eval, SupportsFn supports) {
-  registry()[type] = {eval, supports};
-}
-
-bool is_registered(const Primitive& primitive, const std::vector<array>& inputs) {
-  auto it = registry().find(typeid(primitive));
-  return it != registry().end() && (!it->second.supports || it->second.supports(primitive, inputs));
-}
-
-bool run_registered(Primitive& primitive, const std::vector<array>& inputs,
-                    std::vector<array>& outputs) {
-  auto it = registry().find(typeid(primitive));
-  if (it == registry().end()) {
-    return false;
-  }
-  it->second.eval(primitive, inputs, outputs);
-  return true;
+PrimitiveTable& primitive_table() {
+  static auto* table = new PrimitiveTable;
+  return *table;
 }
 
 }  // namespace mlx::core::cuda

@@ -4,11 +4,11 @@
 
 #include <algorithm>
 
-#include "mlx/backend/common/layout.h"
 #include "mlx/backend/cuda/parameters.h"
 #include "mlx/backend/cuda/program.h"
 #include "mlx/backend/cuda/runtime/operand.h"
 #include "mlx/backend/cuda/types.h"
+#include "mlx/core/layout.h"
 
 namespace mlx::core::cuda {
 

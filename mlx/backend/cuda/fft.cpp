@@ -4,12 +4,12 @@
 #include <algorithm>
 #include <memory>
 
-#include "mlx/backend/common/layout.h"
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/fft_library.h"
 #include "mlx/backend/cuda/kernels/fft_call.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/operand.h"
+#include "mlx/core/layout.h"
 #include "mlx/primitives/fft.h"
 
 namespace mlx::core::cuda {

@@ -1,11 +1,11 @@
 // Gather on the GPU.
 #include "mlx/primitives/gather.h"
 
-#include "mlx/backend/common/layout.h"
 #include "mlx/backend/cuda/index.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/operand.h"
 #include "mlx/backend/cuda/types.h"
+#include "mlx/core/layout.h"
 
 namespace mlx::core::cuda {
 

@@ -1,11 +1,11 @@
 // Products whose operands are picked by index or cut along the depth, on the GPU.
 #include "mlx/primitives/gather_mm.h"
 
-#include "mlx/backend/common/layout.h"
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/product.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/operand.h"
+#include "mlx/core/layout.h"
 
 namespace mlx::core::cuda {
 

@@ -3,9 +3,9 @@
 
 #include <algorithm>
 
-#include "mlx/backend/common/layout.h"
 #include "mlx/backend/cuda/runtime/faults.h"
 #include "mlx/backend/cuda/runtime/operand.h"
+#include "mlx/core/layout.h"
 
 namespace mlx::core::cuda {
 

@@ -3,12 +3,12 @@
 
 #include <typeinfo>
 
-#include "mlx/backend/common/layout.h"
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/matmul_plan.h"
 #include "mlx/backend/cuda/program.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/operand.h"
+#include "mlx/core/layout.h"
 #include "mlx/primitives/matmul.h"
 
 namespace mlx::core::cuda {

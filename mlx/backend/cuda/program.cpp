@@ -7,7 +7,6 @@
 #include <mutex>
 #include <unordered_map>
 
-#include "mlx/backend/common/layout.h"
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/matmul.h"
 #include "mlx/backend/cuda/parameters.h"
@@ -17,6 +16,7 @@
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/operand.h"
 #include "mlx/core/errors.h"
+#include "mlx/core/layout.h"
 #include "mlx/primitives/elementwise.h"
 #include "mlx/primitives/fused.h"
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <memory>
 
-#include "mlx/backend/cpu/reduce_plan.h"
+#include "mlx/backend/common/reduce_plan.h"
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/parameters.h"
 #include "mlx/backend/cuda/registry.h"
@@ -29,7 +29,7 @@ class Run {
       : folding_(std::move(folding)),
         in_(in),
         out_(out),
-        axes_(cpu::split_axes(in.shape(), in.strides(), axes)),
+        axes_(split_axes(in.shape(), in.strides(), axes)),
         stream_(s) {
     for (auto& axis : axes_.kept) outputs_ *= axis.size;
     for (auto& axis : axes_.reduced) length_ *= axis.size;
@@ -96,7 +96,7 @@ class Run {
     parameters.launch(kernel_of(call, stream_), grid, block, stream_);
   }
 
-  static void add_axes(Parameters& parameters, const std::vector<cpu::ReduceAxis>& axes, int rank) {
+  static void add_axes(Parameters& parameters, const std::vector<ReduceAxis>& axes, int rank) {
     SmallVector<int64_t> sizes, strides;
     for (auto& axis : axes) {
       sizes.push_back(axis.size);
@@ -109,7 +109,7 @@ class Run {
   Folding folding_;
   const array& in_;
   array& out_;
-  cpu::ReduceAxes axes_;
+  ReduceAxes axes_;
   Stream stream_;
   int64_t outputs_ = 1, length_ = 1, chunks_ = 1, chunk_length_ = 1;
   ReduceRanks ranks_{};

@@ -3,13 +3,13 @@
 
 #include <algorithm>
 
-#include "mlx/backend/common/layout.h"
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/kernels/rope_call.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/operand.h"
 #include "mlx/backend/cuda/types.h"
 #include "mlx/core/errors.h"
+#include "mlx/core/layout.h"
 #include "mlx/primitives/rope.h"
 
 namespace mlx::core::cuda {

@@ -5,7 +5,6 @@
 #include <memory>
 #include <numeric>
 
-#include "mlx/backend/common/layout.h"
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/kernels/order_sizes.h"
 #include "mlx/backend/cuda/runtime/operand.h"
@@ -13,6 +12,7 @@
 #include "mlx/backend/cuda/sort.h"
 #include "mlx/backend/cuda/types.h"
 #include "mlx/core/errors.h"
+#include "mlx/core/layout.h"
 
 namespace mlx::core::cuda {
 

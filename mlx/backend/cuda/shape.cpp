@@ -1,10 +1,10 @@
 // Nodes about layout on the GPU: views where strides allow, else copies.
 #include <optional>
 
-#include "mlx/backend/common/layout.h"
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/operand.h"
+#include "mlx/core/layout.h"
 #include "mlx/primitives/concatenate.h"
 #include "mlx/primitives/layout.h"
 #include "mlx/primitives/pad.h"

@@ -1,6 +1,7 @@
 // Slice updates on the GPU, and slices whose start is known only when they run.
 #include "mlx/primitives/slice.h"
 
+#include "mlx/backend/common/slice.h"
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/operand.h"
@@ -45,12 +46,12 @@ void eval_dynamic_slice_update(DynamicSliceUpdate& primitive, const std::vector<
   array& out = outputs[0];
   const Stream& s = primitive.stream();
   wait_for_start(inputs[2], s);
-  primitive.locate(inputs[0], inputs[2], update.shape());
+  start_of_slice("slice_update", inputs[0], inputs[2], primitive.axes(), update.shape());
   take_over(inputs[0], out, s);
   if (update.size() == 0) {
     return;
   }
-  int64_t offset = primitive.locate(out, inputs[2], update.shape());
+  int64_t offset = start_of_slice("slice_update", out, inputs[2], primitive.axes(), update.shape());
   char* target =
       static_cast<char*>(output_address(out)) + offset * static_cast<int64_t>(out.itemsize());
   copy_strided(input_address(update, s), update.strides(), target, out.strides(), update.shape(),

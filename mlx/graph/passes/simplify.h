@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "mlx/array.h"
-#include "mlx/transforms/tape.h"
+#include "mlx/graph/tape.h"
 
 namespace mlx::core::detail {
 

@@ -10,7 +10,7 @@
 #include "mlx/backend/cpu/copy.h"
 #include "mlx/backend/cpu/gemm/blocked.h"
 #include "mlx/backend/cpu/gemm/scratch.h"
-#include "mlx/backend/cpu/runtime/parallel.h"
+#include "mlx/core/parallel.h"
 #include "mlx/backend/cpu/tile.h"
 
 namespace mlx::core::cpu {

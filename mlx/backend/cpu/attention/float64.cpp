@@ -9,8 +9,8 @@
 #include "mlx/backend/cpu/copy.h"
 #include "mlx/backend/cpu/gemm/gemm.h"
 #include "mlx/backend/cpu/gemm/scratch.h"
-#include "mlx/backend/cpu/runtime/parallel.h"
 #include "mlx/core/function_ref.h"
+#include "mlx/core/parallel.h"
 
 namespace mlx::core::cpu {
 

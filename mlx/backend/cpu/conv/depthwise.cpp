@@ -7,7 +7,7 @@
 
 #include "mlx/backend/cpu/conv/depthwise_kernels.h"
 #include "mlx/backend/cpu/gemm/scratch.h"
-#include "mlx/backend/cpu/runtime/parallel.h"
+#include "mlx/core/parallel.h"
 
 namespace mlx::core::cpu {
 

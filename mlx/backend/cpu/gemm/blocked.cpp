@@ -7,7 +7,7 @@
 #include <array>
 
 #include "mlx/backend/cpu/gemm/scratch.h"
-#include "mlx/backend/cpu/runtime/parallel.h"
+#include "mlx/core/parallel.h"
 
 namespace mlx::core::cpu {
 

@@ -6,10 +6,10 @@
 #include <mutex>
 #include <utility>
 
-#include "mlx/backend/common/layout.h"
 #include "mlx/backend/cuda/runtime/staging.h"
 #include "mlx/backend/cuda/runtime/streams.h"
 #include "mlx/core/errors.h"
+#include "mlx/core/layout.h"
 
 namespace mlx::core::cuda {
 

@@ -7,9 +7,9 @@
 #include <memory>
 #include <mutex>
 
-#include "mlx/backend/common/layout.h"
 #include "mlx/backend/cuda/runtime/staging.h"
 #include "mlx/backend/cuda/runtime/streams.h"
+#include "mlx/core/layout.h"
 
 namespace mlx::core::cuda {
 

@@ -1,6 +1,6 @@
 // Layout decisions of layout.h. Everything here works on shapes and strides alone, so that each
 // backend sees the same layouts for the same arrays.
-#include "mlx/backend/common/layout.h"
+#include "mlx/core/layout.h"
 
 #include <algorithm>
 #include <cstdlib>

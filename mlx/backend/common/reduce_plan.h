@@ -6,7 +6,7 @@
 
 #include "mlx/array.h"
 
-namespace mlx::core::cpu {
+namespace mlx::core {
 
 struct ReduceAxis {
   int64_t size, in_stride, out_stride;
@@ -45,4 +45,4 @@ struct ReduceUnits {
   ReduceUnits(int64_t extent, int64_t width, int64_t outer, int64_t tasks);
 };
 
-}  // namespace mlx::core::cpu
+}  // namespace mlx::core

@@ -1,7 +1,7 @@
 // The thread pool: loops are posted on a list, workers join one, take ranges from its counter and
 // leave. Workers spin for some tens of microseconds after work before they sleep, so that a chain
 // of small loops has no wake-up cost, and an idle pool costs nothing.
-#include "mlx/backend/cpu/runtime/parallel.h"
+#include "mlx/core/parallel.h"
 
 #include <algorithm>
 #include <atomic>
@@ -16,7 +16,7 @@
 #include <pthread.h>
 #include <sched.h>
 
-namespace mlx::core::cpu {
+namespace mlx::core {
 
 namespace {
 
@@ -261,4 +261,4 @@ void parallel_for(int64_t n, int64_t grain, Body f) {
   shared.run(loop);
 }
 
-}  // namespace mlx::core::cpu
+}  // namespace mlx::core

@@ -1,5 +1,5 @@
 // The calling thread's depth of traces.
-#include "mlx/graph/tracing.h"
+#include "mlx/core/tracing.h"
 
 namespace mlx::core::detail {
 

@@ -1,4 +1,4 @@
-// The one thread pool of the CPU backend. Every stream's work splits over it by parallel_for, so
+// The one thread pool of the process. Every stream's work splits over it by parallel_for, so
 // that all streams together use num_threads() cores and not more.
 #pragma once
 
@@ -6,7 +6,7 @@
 
 #include "mlx/core/function_ref.h"
 
-namespace mlx::core::cpu {
+namespace mlx::core {
 
 // Number of threads a parallel_for may use, the caller included. By default the number of cores
 // the process may run on, or the environment variable MLX_NUM_THREADS.
@@ -26,4 +26,4 @@ void parallel_for(int64_t n, int64_t grain, FunctionRef<void(int64_t begin, int6
 // has (0 in the caller). Outside: 0.
 int thread_index();
 
-}  // namespace mlx::core::cpu
+}  // namespace mlx::core

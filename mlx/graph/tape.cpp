@@ -1,5 +1,5 @@
 // Recording: an iterative depth-first search from the outputs back to the arguments.
-#include "mlx/transforms/tape.h"
+#include "mlx/graph/tape.h"
 
 #include <algorithm>
 

@@ -1,11 +1,11 @@
 // Axis order and work division of reductions.
-#include "mlx/backend/cpu/reduce_plan.h"
+#include "mlx/backend/common/reduce_plan.h"
 
 #include <algorithm>
 #include <cstdlib>
 #include <limits>
 
-namespace mlx::core::cpu {
+namespace mlx::core {
 
 namespace {
 
@@ -93,4 +93,4 @@ ReduceUnits::ReduceUnits(int64_t extent, int64_t width, int64_t outer, int64_t t
   chunks = (count + per_chunk - 1) / per_chunk;
 }
 
-}  // namespace mlx::core::cpu
+}  // namespace mlx::core

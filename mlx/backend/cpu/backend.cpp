@@ -1,0 +1,98 @@
+// The CPU behind the contract of all backends.
+#include "mlx/backend/backend.h"
+
+#include <sys/sysinfo.h>
+
+#include <algorithm>
+#include <fstream>
+#include <typeinfo>
+
+#include "mlx/backend/cpu/registry.h"
+#include "mlx/backend/cpu/runtime/event.h"
+#include "mlx/core/errors.h"
+#include "mlx/primitives/reduce.h"
+
+namespace mlx::core {
+
+namespace cpu {
+
+namespace {
+
+std::string cpu_model() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);) {
+    if (line.starts_with("model name")) {
+      return line.substr(std::min(line.find(':') + 2, line.size()));
+    }
+  }
+  return "unknown";
+}
+
+DeviceInfo cpu_info() {
+  struct sysinfo memory {};
+  sysinfo(&memory);
+  return {{"device_name", cpu_model()},
+          {"architecture", std::string("x86_64")},
+          {"memory_size", static_cast<size_t>(memory.totalram) * memory.mem_unit}};
+}
+
+class CpuBackend final : public Backend {
+ public:
+  int device_count() override { return 1; }
+
+  const DeviceInfo& device_info(int) override {
+    static const DeviceInfo info = cpu_info();
+    return info;
+  }
+
+  MemoryPool& memory() override { return host_memory_pool(); }
+
+  /** What the table does not have brings its own `eval_cpu`. */
+  bool supports(const Primitive& primitive, const std::vector<array>& inputs) const override {
+    auto* entry = primitive_table().find(primitive);
+    return !entry || entry->supports(primitive, inputs);
+  }
+
+  /** Reductions of what a program computes. */
+  bool fuses_prologue(const Primitive& root, const Program& program, bool keeps) const override {
+    return !keeps && typeid(root) == typeid(Reduce) && program.outputs.size() == 1;
+  }
+
+  bool fuses_epilogue(const Primitive&, const Program&, const std::vector<bool>&) const override {
+    return false;
+  }
+
+  bool makes_words_in_programs() const override { return false; }
+
+  void eval(BuiltinPrimitive& primitive, const std::vector<array>& inputs,
+            std::vector<array>& outputs) override {
+    auto* entry = primitive_table().find(primitive);
+    check(entry != nullptr, primitive.name(), "This operation cannot run on the CPU.");
+    entry->eval(primitive, inputs, outputs);
+  }
+
+  void begin_batch(const Stream&, size_t) override {}
+
+  std::shared_ptr<EventState> new_event(const Stream& stream) override {
+    return make_event(stream);
+  }
+
+  /** Streams of the CPU run their work themselves, so none is left when they are idle. */
+  void synchronize(const Stream&) override {}
+};
+
+}  // namespace
+
+PrimitiveTable& primitive_table() {
+  static auto* table = new PrimitiveTable;
+  return *table;
+}
+
+}  // namespace cpu
+
+Backend& cpu_backend() {
+  static cpu::CpuBackend backend;
+  return backend;
+}
+
+}  // namespace mlx::core
