@@ -1,8 +1,8 @@
 // Ops that repeat arrays along axes without copying them.
 #include "mlx/primitives/broadcast.h"
 #include "mlx/core/errors.h"
+#include "mlx/core/shape_checks.h"
 #include "mlx/ops.h"
-#include "mlx/ops/shape_checks.h"
 
 namespace mlx::core {
 

@@ -5,8 +5,8 @@
 #include <numbers>
 
 #include "mlx/core/errors.h"
+#include "mlx/core/shape_checks.h"
 #include "mlx/ops.h"
-#include "mlx/ops/shape_checks.h"
 #include "mlx/primitives/arange.h"
 
 namespace mlx::core {

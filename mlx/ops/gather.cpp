@@ -5,28 +5,11 @@
 #include <stdexcept>
 
 #include "mlx/core/errors.h"
+#include "mlx/core/shape_checks.h"
 #include "mlx/ops.h"
-#include "mlx/ops/indices.h"
-#include "mlx/ops/shape_checks.h"
+#include "mlx/primitives/indices.h"
 
 namespace mlx::core {
-
-void check_index_dtype(const char* op, const array& indices) {
-  check(issubdtype(indices.dtype(), integer), op, "Indices must be integers, got dtype ",
-        indices.dtype(), ".");
-}
-
-Shape check_indices(const char* op, const array& a, const std::vector<array>& indices,
-                    const std::vector<int>& axes) {
-  check(indices.size() == axes.size(), op, "Got ", indices.size(), " index arrays for ",
-        axes.size(), " axes of an array of shape ", a.shape(), ".");
-  Shape shape;
-  for (auto& index : indices) {
-    check_index_dtype(op, index);
-    shape = broadcast_shapes(shape, index.shape());
-  }
-  return shape;
-}
 
 array gather(const array& a, const std::vector<array>& indices, const std::vector<int>& axes,
              const Shape& slice_sizes, StreamOrDevice s) {
@@ -99,17 +82,6 @@ array take(const array& a, const array& indices, StreamOrDevice s) {
 }
 
 array take(const array& a, int index, StreamOrDevice s) { return take(flatten(a, s), index, 0, s); }
-
-Shape shape_along_axis(const char* op, const array& a, const array& indices, int axis) {
-  check_index_dtype(op, indices);
-  check(indices.ndim() == a.ndim(), op, "Indices of shape ", indices.shape(),
-        " must have as many dimensions as the array of shape ", a.shape(), ".");
-  Shape from = a.shape(), at = indices.shape();
-  from[axis] = at[axis] = 1;
-  Shape shape = broadcast_shapes(from, at);
-  shape[axis] = indices.shape(axis);
-  return shape;
-}
 
 array take_along_axis(const array& a, const array& indices, int axis, StreamOrDevice s) {
   axis = normalize_axis("take_along_axis", axis, a.ndim());

@@ -3,8 +3,8 @@
 
 #include "mlx/core/errors.h"
 #include "mlx/core/layout.h"
+#include "mlx/core/shape_checks.h"
 #include "mlx/ops.h"
-#include "mlx/ops/shape_checks.h"
 #include "mlx/primitives/layout.h"
 
 namespace mlx::core {

@@ -2,8 +2,8 @@
 #include <algorithm>
 
 #include "mlx/core/errors.h"
+#include "mlx/core/shape_checks.h"
 #include "mlx/ops.h"
-#include "mlx/ops/shape_checks.h"
 
 namespace mlx::core {
 

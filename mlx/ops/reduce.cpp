@@ -1,9 +1,9 @@
 // Reductions: checks, dtype rules and the nodes that do them.
 #include "mlx/primitives/reduce.h"
 
+#include "mlx/core/axes.h"
 #include "mlx/core/errors.h"
 #include "mlx/ops.h"
-#include "mlx/ops/axes.h"
 
 namespace mlx::core {
 

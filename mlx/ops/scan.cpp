@@ -1,9 +1,9 @@
 // Running folds: checks and dtype rules.
 #include "mlx/primitives/scan.h"
 
+#include "mlx/core/axes.h"
 #include "mlx/core/errors.h"
 #include "mlx/ops.h"
-#include "mlx/ops/axes.h"
 
 namespace mlx::core {
 

@@ -2,9 +2,9 @@
 #include "mlx/primitives/scatter.h"
 
 #include "mlx/core/errors.h"
+#include "mlx/core/shape_checks.h"
 #include "mlx/ops.h"
-#include "mlx/ops/indices.h"
-#include "mlx/ops/shape_checks.h"
+#include "mlx/primitives/indices.h"
 
 namespace mlx::core {
 

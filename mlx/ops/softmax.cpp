@@ -1,9 +1,9 @@
 // Softmax: checks, dtype rules, and axes brought next to each other.
 #include "mlx/primitives/softmax.h"
 
+#include "mlx/core/axes.h"
 #include "mlx/core/errors.h"
 #include "mlx/ops.h"
-#include "mlx/ops/axes.h"
 
 namespace mlx::core {
 

@@ -3,9 +3,9 @@
 
 #include <limits>
 
+#include "mlx/core/axes.h"
 #include "mlx/core/errors.h"
 #include "mlx/ops.h"
-#include "mlx/ops/axes.h"
 
 namespace mlx::core {
 

@@ -1,7 +1,7 @@
 // Ops that cut an array along one axis.
 #include "mlx/core/errors.h"
+#include "mlx/core/shape_checks.h"
 #include "mlx/ops.h"
-#include "mlx/ops/shape_checks.h"
 #include "mlx/primitives/slice.h"
 
 namespace mlx::core {

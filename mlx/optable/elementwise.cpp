@@ -1,7 +1,8 @@
 // Expansion of the element-wise table into names and dtype rules.
 #include "mlx/optable/elementwise.h"
 
-#include "mlx/core/errors.h"
+#include <stdexcept>
+#include <string>
 
 namespace mlx::core {
 
@@ -69,8 +70,10 @@ Dtype elementwise_input_type(ElementwiseOp op, Dtype t) {
     default:
       break;
   }
-  check(elementwise_accepts(op, wanted), info.function, "not defined for dtype ", dtype_name(t),
-        ".");
+  if (!elementwise_accepts(op, wanted)) {
+    throw std::invalid_argument(std::string("[") + info.function + "] not defined for dtype " +
+                                dtype_name(t) + ".");
+  }
   return wanted;
 }
 

@@ -5,7 +5,7 @@
 
 #include "mlx/core/errors.h"
 #include "mlx/ops.h"
-#include "mlx/ops/indices.h"
+#include "mlx/primitives/indices.h"
 
 namespace mlx::core {
 

@@ -1,8 +1,8 @@
 // Shape and transforms of padding.
 #include "mlx/primitives/pad.h"
 
+#include "mlx/core/shape_checks.h"
 #include "mlx/ops.h"
-#include "mlx/ops/shape_checks.h"
 
 namespace mlx::core {
 

@@ -3,9 +3,9 @@
 
 #include <algorithm>
 
+#include "mlx/core/axes.h"
 #include "mlx/core/errors.h"
 #include "mlx/ops.h"
-#include "mlx/ops/axes.h"
 
 namespace mlx::core {
 

@@ -6,8 +6,8 @@
 
 #include "mlx/core/errors.h"
 #include "mlx/ops.h"
-#include "mlx/ops/indices.h"
 #include "mlx/primitives/gather.h"
+#include "mlx/primitives/indices.h"
 
 namespace mlx::core {
 

@@ -1,9 +1,9 @@
 // Checks of axis arguments.
-#include "mlx/ops/axes.h"
+#include "mlx/core/axes.h"
 
 #include <algorithm>
 
-#include "mlx/ops/shape_checks.h"
+#include "mlx/core/shape_checks.h"
 
 namespace mlx::core::detail {
 

@@ -1,5 +1,5 @@
 // Checks of axes and shapes.
-#include "mlx/ops/shape_checks.h"
+#include "mlx/core/shape_checks.h"
 
 #include <algorithm>
 #include <limits>
