@@ -43,6 +43,10 @@ class Fused : public BuiltinPrimitive {
         shape_(std::move(shape)) {}
 
   const char* name() const override { return "Fused"; }
+  size_t type_number() const override {
+    static const size_t number = detail::type_number(typeid(Fused));
+    return number;
+  }
 
   const Recipe& recipe() const { return *recipe_; }
   bool has_root() const { return root_ != nullptr; }
