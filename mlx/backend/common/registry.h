@@ -2,21 +2,38 @@
 // a table, and each file of a family enters its own functions there.
 #pragma once
 
+#include <type_traits>
+#include <typeinfo>
 #include <vector>
 
 #include "mlx/primitives.h"
 
 namespace mlx::core {
 
+/** Which rules a type of primitives has of its own or from a base that has some. */
+struct TransformRules {
+  bool jvp, vjp, vmap, output_shapes;
+};
+
+template <typename P>
+constexpr TransformRules transform_rules() {
+  return {!std::is_same_v<decltype(&P::jvp), decltype(&Primitive::jvp)>,
+          !std::is_same_v<decltype(&P::vjp), decltype(&Primitive::vjp)>,
+          !std::is_same_v<decltype(&P::vmap), decltype(&Primitive::vmap)>,
+          !std::is_same_v<decltype(&P::output_shapes), decltype(&Primitive::output_shapes)>};
+}
+
 class PrimitiveTable {
  public:
   struct Entry {
     void (*eval)(Primitive&, const std::vector<array>&, std::vector<array>&) = nullptr;
     bool (*supports)(const Primitive&, const std::vector<array>&) = nullptr;
+    const std::type_info* type = nullptr;
+    TransformRules rules = {};
   };
 
-  void enter(const std::type_info& type, Entry entry) {
-    size_t number = detail::type_number(type);
+  void enter(const Entry& entry) {
+    size_t number = detail::type_number(*entry.type);
     if (number >= entries_.size()) {
       entries_.resize(number + 1);
     }
@@ -39,6 +56,13 @@ class PrimitiveTable {
     return entry && entry->supports(primitive, inputs);
   }
 
+  template <typename F>
+  void for_each(F&& f) const {
+    for (auto& entry : entries_) {
+      if (entry.eval) f(entry);
+    }
+  }
+
  private:
   std::vector<Entry> entries_;  // by number of the type
 };
@@ -54,7 +78,7 @@ class RegisterIn {
   explicit RegisterIn(Eval eval, Supports supports = nullptr) {
     eval_ = eval;
     supports_ = supports;
-    table().enter(typeid(P), {run, is_supported});
+    table().enter({run, is_supported, &typeid(P), transform_rules<P>()});
   }
 
  private:
