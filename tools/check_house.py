@@ -1,8 +1,9 @@
 """Checks the project's own rules that no standard tool knows.
 
-File sizes, a header comment in every file, Python functions of bearable length, kernels that leak
-no code for a newer instruction set into the rest of the library, and links of the documents that
-resolve. Prints one line per finding; exit status 1 if there is any.
+File sizes, a header comment in every file, Python functions of bearable length, includes that only
+go down the folders' order, kernels that leak no code for a newer instruction set into the rest of
+the library, and links of the documents that resolve. Prints one line per finding; exit status 1 if
+there is any.
 """
 
 from __future__ import annotations
@@ -20,6 +21,30 @@ CODE = {".cpp", ".h", ".py", ".cmake", ".cu", ".cuh", ".sh"}
 MAX_LINES = 600
 LONG_BY_NATURE = {"mlx/ops.h"}  # the list of all ops, a line or two for each
 MAX_FUNCTION_LINES = 80
+
+# What files of a folder may include besides their own folder. "mlx" stands for the public headers,
+# whose functions everything from the core up may call: derivative rules are written with them. The
+# contract of backends, mlx/backend/backend.h, belongs to the core that evaluates through it.
+INCLUDES = {
+    "mlx/types": set(),
+    "mlx/kernels": {"mlx/types"},
+    "mlx": {"mlx/types"},
+    "mlx/optable": {"mlx"},
+    "mlx/core": {"mlx", "mlx/optable"},
+    "mlx/primitives": {"mlx", "mlx/optable", "mlx/core"},
+    "mlx/ops": {"mlx", "mlx/kernels", "mlx/optable", "mlx/core", "mlx/primitives"},
+    "mlx/graph": {"mlx", "mlx/optable", "mlx/core", "mlx/primitives"},
+    "mlx/transforms": {"mlx", "mlx/optable", "mlx/core", "mlx/primitives", "mlx/graph"},
+    "mlx/backend/common": {"mlx", "mlx/optable", "mlx/core", "mlx/primitives"},
+    "mlx/io": {"mlx", "mlx/core", "mlx/primitives"},
+    "python/src": {"mlx", "mlx/optable", "mlx/core", "mlx/transforms", "mlx/io"},
+}
+for device in ("cpu", "cuda"):
+    INCLUDES[f"mlx/backend/{device}"] = INCLUDES["mlx/backend/common"] | {
+        "mlx/backend/common",
+        "mlx/kernels",
+        "mlx/types",
+    }
 
 
 def tracked_files() -> list[Path]:
@@ -56,6 +81,29 @@ def check_functions(path: Path, text: str) -> Iterator[str]:
             lines = (node.end_lineno or node.lineno) - node.lineno + 1
             if lines > MAX_FUNCTION_LINES:
                 yield f"function {node.name} has {lines} lines, the limit is {MAX_FUNCTION_LINES}"
+
+
+def folder_of(path: str) -> str | None:
+    """The folder of INCLUDES that a file belongs to."""
+    if path.startswith("mlx/backend/") and path.count("/") == 2:
+        return "mlx/core"
+    folders = [f for f in INCLUDES if path.startswith(f + "/")]
+    folder = max(folders, key=len, default=None)
+    return None if folder == "mlx" and path.count("/") > 1 else folder
+
+
+def check_direction(path: Path, text: str) -> Iterator[str]:
+    name = path.relative_to(ROOT).as_posix()
+    folder = folder_of(name)
+    if path.suffix not in {".h", ".cpp", ".def"} or not name.startswith(("mlx/", "python/src/")):
+        return
+    if folder is None:
+        yield "lies in a folder without a place in INCLUDES of tools/check_house.py"
+        return
+    for included in re.findall(r'#include "(mlx/[^"]+)"', text):
+        target = folder_of(included)
+        if target != folder and target not in INCLUDES[folder]:
+            yield f"includes {included}, which {folder} may not"
 
 
 def headings(text: str) -> set[str]:
@@ -124,7 +172,7 @@ def main() -> int:
         if path.suffix not in CODE | {".def", ".md"}:
             continue
         text = path.read_text()
-        for check in (check_size, check_header, check_functions, check_links):
+        for check in (check_size, check_header, check_functions, check_direction, check_links):
             findings += [f"{path.relative_to(ROOT)}: {m}" for m in check(path, text)]
     findings += check_isa_objects(options.build)
     print("\n".join(findings) or "house rules: nothing found")

@@ -170,6 +170,12 @@ std::pair<std::vector<array>, std::vector<int>> Depends::vmap(const std::vector<
   return {depends(values, others), std::vector<int>(axes.begin(), axes.begin() + outputs_)};
 }
 
+std::vector<Shape> Depends::output_shapes(const std::vector<array>& inputs) {
+  std::vector<Shape> shapes;
+  for (size_t i = 0; i < outputs_; i++) shapes.push_back(inputs[i].shape());
+  return shapes;
+}
+
 // ------------ NumberOfElements
 
 std::vector<array> NumberOfElements::vjp(const std::vector<array>& primals,
