@@ -22,7 +22,8 @@ array rms_norm(const array& x, const std::optional<array>& weight, float eps,
 array layer_norm(const array& x, const std::optional<array>& weight,
                  const std::optional<array>& bias, float eps, StreamOrDevice s = {});
 // logsumexp(logits) - logits[target] over the last axis; targets are integers of shape
-// logits.shape[:-1]. A target outside the classes counts as a logit of 0.
+// logits.shape[:-1]. A target outside the classes counts as a logit of 0. One node, as its
+// gradient; the losses of half types are float32.
 array cross_entropy(const array& logits, const array& targets, StreamOrDevice s = {});
 // Rotates pairs of the first `dims` features of x (batch, ..., length, features) by their position
 // plus `offset` (one, or one per batch) times `scale`, at frequencies base^(-2i / dims) or 1 /

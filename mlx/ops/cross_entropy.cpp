@@ -1,4 +1,6 @@
-// fast.cross_entropy: the loss of class indices, from plain ops.
+// fast.cross_entropy: checks and dtype rules of the loss of class indices.
+#include "mlx/primitives/cross_entropy.h"
+
 #include "mlx/core/errors.h"
 #include "mlx/fast.h"
 #include "mlx/ops.h"
@@ -15,14 +17,11 @@ array cross_entropy(const array& logits, const array& targets, StreamOrDevice s)
   Shape expected(logits.shape().begin(), logits.shape().end() - 1);
   check(targets.shape() == expected, op, "targets of shape ", targets.shape(),
         " do not match logits of shape ", logits.shape(), " without the last axis.");
-  array x = logits.dtype().size() < 4 ? astype(logits, float32, s) : logits;
-  array classes = array(logits.shape(-1), targets.dtype());
-  array zero = array(0, targets.dtype());
-  array valid = logical_and(greater_equal(targets, zero, s), less(targets, classes, s), s);
-  array index = expand_dims(where(valid, targets, zero, s), -1, s);
-  array score = squeeze(take_along_axis(x, index, -1, s), -1, s);
-  score = where(valid, score, array(0, x.dtype()), s);
-  return astype(subtract(logsumexp(x, -1, false, s), score, s), logits.dtype(), s);
+  check(logits.shape(-1) > 0, op, "logits of shape ", logits.shape(), " have no classes.");
+  Dtype dtype = targets.dtype();
+  bool as_is = dtype == int32 || dtype == uint32 || dtype == int64;
+  return CrossEntropy::outputs_of({logits, as_is ? targets : astype(targets, int64, s)},
+                                  to_stream(s))[0];
 }
 
 }  // namespace mlx::core::fast

@@ -34,6 +34,32 @@ def _without(axis: int, shape: Sequence[int]) -> tuple[int, ...]:
     return (*shape[:axis], *shape[axis + 1 :])
 
 
+def _is_plain_classification(logits: mx.array, targets: mx.array, axis: int) -> bool:
+    """Whether each row of the last axis has one class, as the fused loss takes it."""
+    return (
+        targets.ndim == logits.ndim - 1
+        and axis % logits.ndim == logits.ndim - 1
+        and logits.shape[-1] > 0
+        and mx.issubdtype(logits.dtype, mx.floating)
+        and mx.issubdtype(targets.dtype, mx.integer)
+    )
+
+
+def _cross_entropy_from_ops(
+    logits: mx.array, targets: mx.array, axis: int, label_smoothing: float
+) -> mx.array:
+    logits = logits - mx.stop_gradient(mx.max(logits, axis=axis, keepdims=True))
+    if targets.ndim == logits.ndim:
+        score = mx.sum(logits * targets, axis=axis)
+    else:
+        score = mx.take_along_axis(logits, mx.expand_dims(targets, axis), axis).squeeze(axis)
+    loss = mx.logsumexp(logits, axis=axis)
+    if label_smoothing > 0:
+        uniform = mx.mean(logits, axis=axis)
+        return loss - (1 - label_smoothing) * score - label_smoothing * uniform
+    return loss - score
+
+
 def cross_entropy(
     logits: mx.array,
     targets: mx.array,
@@ -73,17 +99,12 @@ def cross_entropy(
             f"Targets shape {targets.shape} does not match logits shape {logits.shape}."
         )
 
-    logits = logits - mx.stop_gradient(mx.max(logits, axis=axis, keepdims=True))
-    if as_probabilities:
-        score = mx.sum(logits * targets, axis=axis)
+    if _is_plain_classification(logits, targets, axis) and label_smoothing == 0:
+        # Taking the class from all classes counts negative indices from the end and checks them.
+        classes = mx.take(mx.arange(logits.shape[-1]), targets)
+        loss = mx.fast.cross_entropy(logits, classes).astype(logits.dtype)
     else:
-        score = mx.take_along_axis(logits, mx.expand_dims(targets, axis), axis).squeeze(axis)
-
-    loss = mx.logsumexp(logits, axis=axis)
-    if label_smoothing > 0:
-        loss = loss - (1 - label_smoothing) * score - label_smoothing * mx.mean(logits, axis=axis)
-    else:
-        loss = loss - score
+        loss = _cross_entropy_from_ops(logits, targets, axis, label_smoothing)
 
     if weights is not None:
         if weights.shape != loss.shape:

@@ -3,6 +3,7 @@
 #include "compiles.h"
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/creation.h"
+#include "mlx/backend/cuda/cross_entropy.h"
 #include "mlx/backend/cuda/fft.h"
 #include "mlx/backend/cuda/norm.h"
 #include "mlx/backend/cuda/product.h"
@@ -153,6 +154,15 @@ TEST_P(CudaFloatKernels, RotationsCompile) {
     calls.push_back(cuda::rope_call(GetParam(), neighbours, cuda::rope_pack(GetParam())));
   }
   expect_compiles(calls);
+}
+
+TEST_P(CudaFloatKernels, CrossEntropiesCompile) {
+  Dtype dtype = GetParam();
+  int pack = 16 / static_cast<int>(dtype.size());
+  expect_compiles({cuda::cross_entropy_call(dtype, 256, pack),
+                   cuda::cross_entropy_call(dtype, 32, 1),
+                   cuda::cross_entropy_gradient_call(dtype, 256, pack),
+                   cuda::cross_entropy_gradient_call(dtype, 32, 1)});
 }
 
 INSTANTIATE_TEST_SUITE_P(Dtypes, CudaFloatKernels, testing::ValuesIn(float_dtypes), dtype_label);
