@@ -2,6 +2,9 @@
 // logits.
 #pragma once
 
+#include <tuple>
+
+#include "mlx/primitives/described.h"
 #include "mlx/primitives/fallback.h"
 
 namespace mlx::core {
@@ -14,9 +17,11 @@ namespace mlx::core {
  * - maximum), which are there for the gradient alone: no derivatives flow through them. They stay
  * apart because their sum would round away the digits that a gradient at large logits needs.
  */
-class CrossEntropy : public FallbackPrimitive {
+class CrossEntropy : public Described<CrossEntropy, FallbackPrimitive> {
  public:
-  using FallbackPrimitive::FallbackPrimitive;
+  using Described::Described;
+
+  auto fields() const { return std::tuple<>(); }
 
   /** Both outputs for inputs as above. */
   static std::vector<array> outputs_of(const std::vector<array>& inputs, Stream s);
@@ -29,7 +34,6 @@ class CrossEntropy : public FallbackPrimitive {
                                                        const std::vector<int>& axes) override;
   std::vector<array> fallback(const std::vector<array>& inputs) const override;
   const char* name() const override { return "CrossEntropy"; }
-  bool is_equivalent(const Primitive&) const override { return true; }
   size_t differentiable_inputs(size_t) const override { return 1; }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
 };
@@ -37,16 +41,17 @@ class CrossEntropy : public FallbackPrimitive {
 /** (softmax(logits) - onehot(target)) * cotangent, of the dtype of the logits. Inputs: logits, the
  *  cotangent of the losses, targets, and the second output of CrossEntropy, which follows from the
  *  rest. */
-class CrossEntropyBackward : public FallbackPrimitive {
+class CrossEntropyBackward : public Described<CrossEntropyBackward, FallbackPrimitive> {
  public:
-  using FallbackPrimitive::FallbackPrimitive;
+  using Described::Described;
+
+  auto fields() const { return std::tuple<>(); }
 
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
   std::vector<array> fallback(const std::vector<array>& inputs) const override;
   const char* name() const override { return "CrossEntropyBackward"; }
-  bool is_equivalent(const Primitive&) const override { return true; }
   size_t differentiable_inputs(size_t) const override { return 2; }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
     return {inputs[0].shape()};

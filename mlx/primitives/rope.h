@@ -1,8 +1,9 @@
 // Rotary position encoding as one node; its derivative is the same rotation backwards.
 #pragma once
 
-#include <optional>
+#include <tuple>
 
+#include "mlx/primitives/described.h"
 #include "mlx/primitives/fallback.h"
 
 namespace mlx::core {
@@ -14,7 +15,7 @@ struct RopeSpec {
   bool traditional, inverse, has_freqs;
   float base, scale;
 
-  bool operator==(const RopeSpec&) const = default;
+  auto fields() const { return std::tie(dims, traditional, inverse, has_freqs, base, scale); }
 };
 
 /**
@@ -23,10 +24,11 @@ struct RopeSpec {
  * the frequencies (float64 for x of float64). Angles are rounded to that precision, their sine and
  * cosine are good to 1.5 ULP at any size.
  */
-class Rope : public FallbackPrimitive {
+class Rope : public Described<Rope, FallbackPrimitive> {
  public:
-  Rope(Stream stream, RopeSpec spec) : FallbackPrimitive(stream), spec_(spec) {}
+  Rope(Stream stream, RopeSpec spec) : Described(stream), spec_(spec) {}
 
+  auto fields() const { return std::tie(spec_); }
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
                          const std::vector<int>& argnums) override;
@@ -37,9 +39,6 @@ class Rope : public FallbackPrimitive {
                                                        const std::vector<int>& axes) override;
   std::vector<array> fallback(const std::vector<array>& inputs) const override;
   const char* name() const override { return "RoPE"; }
-  bool is_equivalent(const Primitive& other) const override {
-    return spec_ == static_cast<const Rope&>(other).spec_;
-  }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
     return {inputs[0].shape()};
   }

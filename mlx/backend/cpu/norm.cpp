@@ -1,9 +1,10 @@
 // Norms on the CPU: rows over threads; the parameters' gradients add up in a fixed number of parts,
 // so that they do not depend on the number of threads.
-#include "mlx/primitives/norm.h"
+#include "mlx/backend/cpu/norm.h"
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "mlx/backend/cpu/copy.h"
 #include "mlx/backend/cpu/norm_kernels.h"
@@ -63,19 +64,45 @@ class Rows {
   int64_t n_, itemsize_;
 };
 
+/** The rows of x + residual, stored to `sum` and rounded as they are there. */
 template <typename T>
-void run_forward(const NormSpec& spec, const std::vector<array>& inputs, array& out) {
-  int64_t n = out.shape(-1), rows = static_cast<int64_t>(out.size()) / n;
+class SumRows {
+ public:
+  SumRows(const NormOperands& operands, int64_t n)
+      : residual_(*operands.residual, n), sum_(*operands.sum, n), n_(n) {}
+
+  /** `buffers` has room for two rows. */
+  const T* add(int64_t row, const T* x, T* buffers) const {
+    T* to = sum_.target(row, buffers);
+    kernel_for<T>().add(x, residual_.get(row, buffers + n_), to, n_);
+    sum_.put(row, to);
+    return sum_.get(row, buffers);
+  }
+
+ private:
+  Rows<T> residual_, sum_;
+  int64_t n_;
+};
+
+template <typename T>
+void run_forward(const NormSpec& spec, const NormOperands& operands) {
+  int64_t n = operands.x.shape(-1), rows = static_cast<int64_t>(operands.x.size()) / n;
   std::unique_ptr<T[]> parameters(new T[2 * n]);
-  const T* weight = spec.has_weight ? Rows<T>(inputs[1], n).get(0, parameters.get()) : nullptr;
-  const T* bias = spec.has_bias ? Rows<T>(inputs.back(), n).get(0, parameters.get() + n) : nullptr;
-  Rows<T> x(inputs[0], n), y(out, n);
+  auto parameter = [&](const array* a, int64_t at) {
+    return a ? Rows<T>(*a, n).get(0, parameters.get() + at) : nullptr;
+  };
+  const T *weight = parameter(operands.weight, 0), *bias = parameter(operands.bias, n);
+  Rows<T> x(operands.x, n), y(operands.out, n);
+  std::optional<SumRows<T>> sum;
+  if (operands.residual) sum.emplace(operands, n);
   parallel_for(rows, std::max<int64_t>(1, grain_elements / n), [&](int64_t begin, int64_t end) {
-    std::unique_ptr<T[]> buffer(new T[n]);
+    std::unique_ptr<T[]> buffers(new T[2 * n]);
     for (int64_t row = begin; row < end; row++) {
-      T* to = y.target(row, buffer.get());
-      kernel_for<T>().forward(x.get(row, buffer.get()), weight, bias, to, n,
-                              static_cast<T>(spec.eps), spec.kind == NormSpec::Layer);
+      const T* from = x.get(row, buffers.get());
+      if (sum) from = sum->add(row, from, buffers.get());
+      T* to = y.target(row, buffers.get());
+      kernel_for<T>().forward(from, weight, bias, to, n, static_cast<T>(spec.eps),
+                              spec.kind == NormSpec::Layer);
       y.put(row, to);
     }
   });
@@ -123,6 +150,15 @@ void run_backward(const NormSpec& spec, const std::vector<array>& inputs,
   if (spec.has_bias) store_parameter(sums.get() + n, parts, n, stride, outputs.back());
 }
 
+/** Gives `out` memory: that of `in` if nobody else needs it. */
+void take_over(const array& in, array& out) {
+  if (in.flags().row_contiguous && can_donate(in, out)) {
+    out.copy_shared_buffer(in);
+  } else {
+    out.set_data(allocator::malloc(out.nbytes()));
+  }
+}
+
 std::vector<array> contiguous_inputs(const std::vector<array>& inputs) {
   std::vector<array> all;
   for (const auto& in : inputs) all.push_back(contiguous(in));
@@ -131,24 +167,29 @@ std::vector<array> contiguous_inputs(const std::vector<array>& inputs) {
 
 }  // namespace
 
-void Norm::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
-  array& out = outputs[0];
-  if (!inputs[0].flags().row_contiguous || !write_over(inputs[0], out)) {
-    out.set_data(allocator::malloc(out.nbytes()));
-  }
-  if (out.size() == 0) {
-    return;
-  }
-  if (out.dtype() == float64) {
-    run_forward<double>(spec_, contiguous_inputs(inputs), out);
+void cpu::run_norm(const NormSpec& spec, const NormOperands& operands) {
+  if (operands.out.dtype() == float64) {
+    run_forward<double>(spec, operands);
   } else {
-    run_forward<float>(spec_, contiguous_inputs(inputs), out);
+    run_forward<float>(spec, operands);
   }
 }
 
+void Norm::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+  array& out = outputs[0];
+  take_over(inputs[0], out);
+  if (out.size() == 0) {
+    return;
+  }
+  auto dense = contiguous_inputs(inputs);
+  run_norm(spec_, {dense[0], nullptr, spec_.has_weight ? &dense[1] : nullptr,
+                   spec_.has_bias ? &dense.back() : nullptr, out, nullptr});
+}
+
 void NormBackward::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
-  for (auto& out : outputs) {
-    out.set_data(allocator::malloc(out.nbytes()));
+  take_over(inputs.back(), outputs[0]);
+  for (size_t i = 1; i < outputs.size(); i++) {
+    outputs[i].set_data(allocator::malloc(outputs[i].nbytes()));
   }
   if (inputs[0].shape(-1) == 0) {
     return;

@@ -9,6 +9,8 @@ namespace mlx::core::cpu {
 
 template <typename T>
 struct NormKernel {
+  /** out = a + b; `out` may be one of them. */
+  void (*add)(const T* a, const T* b, T* out, int64_t n);
   /** out = norm(x) * weight + bias for one row of n values; null parameters are left out. `out`
    *  may be x. `centre` subtracts the mean. */
   void (*forward)(const T* x, const T* weight, const T* bias, T* out, int64_t n, T eps,

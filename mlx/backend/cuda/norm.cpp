@@ -1,8 +1,10 @@
 // Layer and RMS norm on the GPU, forward and backward.
 #include "mlx/backend/cuda/norm.h"
 
+#include <algorithm>
+
 #include "mlx/backend/cuda/copy.h"
-#include "mlx/backend/cuda/parameters.h"
+#include "mlx/backend/cuda/kernels/norm_call.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/operand.h"
 #include "mlx/backend/cuda/types.h"
@@ -11,76 +13,98 @@ namespace mlx::core::cuda {
 
 namespace {
 
+using kernels::NormCall;
+
 constexpr int threads = 256, columns = 32;
+constexpr int64_t piece = 16;
+constexpr int most_packs = 4;
+constexpr int64_t most_strips = 256;  // about what a GPU runs at a time; the same on all of them
 
-struct Arguments {
-  int64_t rows, length;
-  double eps;
-  const void *x, *weight, *bias, *cotangent;
-  void *out, *weight_out, *bias_out, *row_facts;
-};
-
-KernelCall call_of(const char* name, NormSpec::Kind kind, Dtype dtype) {
-  const char* is_layer = kind == NormSpec::Layer ? "true>" : "false>";
-  return {"norm_rows.h", "NormRows", std::string(name) + "<" + type_name(dtype) + ", " + is_layer,
+KernelCall call_of(const char* name, NormSpec::Kind kind, Dtype dtype, NormVariant v) {
+  const char* is_layer = kind == NormSpec::Layer ? ", true, " : ", false, ";
+  return {"norm.h", "NormCall",
+          std::string(name) + "<" + type_name(dtype) + is_layer + std::to_string(v.lanes) + ", " +
+              std::to_string(v.width) + ", " + std::to_string(v.packs) + ">",
           threads};
+}
+
+NormCall rows_of(const array& x, const NormSpec& spec, const Stream& s) {
+  NormCall call{};
+  call.length = x.shape(-1);
+  call.rows = static_cast<int64_t>(x.size()) / call.length;
+  call.eps = spec.eps;
+  call.x = input_address(x, s);
+  return call;
+}
+
+NormVariant variant_of(const NormCall& call, Dtype dtype) {
+  auto itemsize = static_cast<int64_t>(dtype.size());
+  uint64_t addresses = 0;
+  for (const void* p : {call.x, call.residual, call.weight, call.bias, call.cotangent,
+                        static_cast<const void*>(call.out), static_cast<const void*>(call.sum)}) {
+    addresses |= reinterpret_cast<uint64_t>(p);
+  }
+  bool wide = addresses % piece == 0 && call.length * itemsize % piece == 0;
+  return norm_variant(dtype, call.length, wide);
 }
 
 void eval_norm(Norm& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
   array& out = outputs[0];
   const NormSpec& spec = primitive.spec();
   const Stream& s = primitive.stream();
-  allocate_output(out, s);
+  array x = contiguous_for(inputs[0], out, s);
   if (out.size() == 0) {
     return;
   }
-  std::vector<array> dense;
-  for (const auto& in : inputs) {
-    dense.push_back(contiguous(in, s));
+  array weight = spec.has_weight ? contiguous(inputs[1], s) : x;
+  array bias = spec.has_bias ? contiguous(inputs.back(), s) : x;
+  run_norm(spec,
+           {x, nullptr, spec.has_weight ? &weight : nullptr, spec.has_bias ? &bias : nullptr, out,
+            nullptr},
+           s);
+}
+
+/** The kernel for x, and that for the parameters behind it. */
+void run_backward(NormCall& call, const NormSpec& spec, Dtype dtype, const Stream& s) {
+  NormVariant variant = variant_of(call, dtype);
+  int64_t groups = threads / variant.lanes;
+  bool has_parameters = call.weight_out || call.bias_out;
+  int64_t least = (call.rows + most_strips - 1) / most_strips;
+  call.strip_rows = has_parameters ? (least + groups - 1) / groups * groups : groups;
+  call.strip_rows = std::max<int64_t>(call.strip_rows, groups);
+  call.strips = (call.rows + call.strip_rows - 1) / call.strip_rows;
+  size_t sum_bytes = dtype == float64 ? sizeof(double) : sizeof(float);
+  size_t bytes =
+      has_parameters ? static_cast<size_t>(call.strips * 2 * call.length) * sum_bytes : 0;
+  Scratch parts(std::max<size_t>(bytes, 1), s);
+  call.parts = has_parameters ? parts.get() : nullptr;
+  launch(kernel_of(norm_backward_call(spec.kind, dtype, variant), s), blocks_for(call.strips, 1),
+         threads, s, call);
+  if (has_parameters) {
+    launch(kernel_of(norm_parameters_call(dtype), s), blocks_for(call.length, columns),
+           dim3(columns, threads / columns), s, call);
   }
-  Arguments a{};
-  a.length = out.shape(-1);
-  a.rows = static_cast<int64_t>(out.size()) / a.length;
-  a.eps = spec.eps;
-  a.x = input_address(dense[0], s);
-  a.weight = spec.has_weight ? input_address(dense[1], s) : nullptr;
-  a.bias = spec.has_bias ? input_address(dense.back(), s) : nullptr;
-  a.out = output_address(out);
-  launch(kernel_of(norm_call(spec.kind, out.dtype()), s), blocks_for(a.rows, 1), threads, s, a);
 }
 
 void eval_norm_backward(NormBackward& primitive, const std::vector<array>& inputs,
                         std::vector<array>& outputs) {
   const NormSpec& spec = primitive.spec();
   const Stream& s = primitive.stream();
-  for (auto& out : outputs) {
-    allocate_output(out, s);
+  array cotangent = contiguous_for(inputs.back(), outputs[0], s);
+  for (size_t i = 1; i < outputs.size(); i++) {
+    allocate_output(outputs[i], s);
   }
   if (inputs[0].shape(-1) == 0) {
     return;
   }
-  std::vector<array> dense;
-  for (const auto& in : inputs) {
-    dense.push_back(contiguous(in, s));
-  }
-  Arguments a{};
-  a.length = inputs[0].shape(-1);
-  a.rows = static_cast<int64_t>(inputs[0].size()) / a.length;
-  a.eps = spec.eps;
-  a.x = input_address(dense[0], s);
-  a.weight = spec.has_weight ? input_address(dense[1], s) : nullptr;
-  a.cotangent = input_address(dense.back(), s);
-  a.out = output_address(outputs[0]);
-  a.weight_out = spec.has_weight ? output_address(outputs[1]) : nullptr;
-  a.bias_out = spec.has_bias ? output_address(outputs.back()) : nullptr;
-  Scratch facts(static_cast<size_t>(a.rows) * 2 * sizeof(double), s);
-  a.row_facts = facts.get();
-  Dtype dtype = inputs[0].dtype();
-  launch(kernel_of(norm_backward_call(spec.kind, dtype), s), blocks_for(a.rows, 1), threads, s, a);
-  if (spec.has_weight || spec.has_bias) {
-    launch(kernel_of(norm_parameters_call(dtype), s), blocks_for(a.length, columns),
-           dim3(columns, threads / columns), s, a);
-  }
+  array x = contiguous(inputs[0], s), weight = spec.has_weight ? contiguous(inputs[1], s) : x;
+  NormCall call = rows_of(x, spec, s);
+  call.weight = spec.has_weight ? input_address(weight, s) : nullptr;
+  call.cotangent = input_address(cotangent, s);
+  call.out = output_address(outputs[0]);
+  call.weight_out = spec.has_weight ? output_address(outputs[1]) : nullptr;
+  call.bias_out = spec.has_bias ? output_address(outputs.back()) : nullptr;
+  run_backward(call, spec, x.dtype(), s);
 }
 
 const Register<Norm> norm(eval_norm);
@@ -88,17 +112,40 @@ const Register<NormBackward> norm_backward(eval_norm_backward);
 
 }  // namespace
 
-KernelCall norm_call(NormSpec::Kind kind, Dtype dtype) {
-  return call_of("norm_forward", kind, dtype);
+void run_norm(const NormSpec& spec, const NormOperands& operands, const Stream& s) {
+  NormCall call = rows_of(operands.x, spec, s);
+  call.residual = operands.residual ? input_address(*operands.residual, s) : nullptr;
+  call.weight = operands.weight ? input_address(*operands.weight, s) : nullptr;
+  call.bias = operands.bias ? input_address(*operands.bias, s) : nullptr;
+  call.out = output_address(operands.out);
+  call.sum = operands.sum ? output_address(*operands.sum) : nullptr;
+  Dtype dtype = operands.x.dtype();
+  NormVariant variant = variant_of(call, dtype);
+  launch(kernel_of(norm_call(spec.kind, dtype, variant), s),
+         blocks_for(call.rows, threads / variant.lanes), threads, s, call);
 }
 
-KernelCall norm_backward_call(NormSpec::Kind kind, Dtype dtype) {
-  return call_of("norm_backward", kind, dtype);
+NormVariant norm_variant(Dtype dtype, int64_t length, bool wide) {
+  int width = wide ? static_cast<int>(piece) / static_cast<int>(dtype.size()) : 1;
+  for (int lanes : {32, threads}) {
+    int64_t packs = (length + lanes * width - 1) / (lanes * width);
+    if (packs <= most_packs) {
+      return {lanes, width, static_cast<int>(packs)};
+    }
+  }
+  return {threads, width, 0};
+}
+
+KernelCall norm_call(NormSpec::Kind kind, Dtype dtype, NormVariant variant) {
+  return call_of("norm_forward", kind, dtype, variant);
+}
+
+KernelCall norm_backward_call(NormSpec::Kind kind, Dtype dtype, NormVariant variant) {
+  return call_of("norm_backward", kind, dtype, variant);
 }
 
 KernelCall norm_parameters_call(Dtype dtype) {
-  return {"norm_rows.h", "NormRows", std::string("norm_parameters<") + type_name(dtype) + ">",
-          threads};
+  return {"norm.h", "NormCall", std::string("norm_parameters<") + type_name(dtype) + ">", threads};
 }
 
 }  // namespace mlx::core::cuda

@@ -1,4 +1,4 @@
-// The kernels of norms on the GPU.
+// Norms on the GPU: what one runs on, also for nodes that add a residual in front, and the kernels.
 #pragma once
 
 #include "mlx/backend/cuda/kernel_call.h"
@@ -6,9 +6,32 @@
 
 namespace mlx::core::cuda {
 
-KernelCall norm_call(NormSpec::Kind kind, Dtype dtype);
-KernelCall norm_backward_call(NormSpec::Kind kind, Dtype dtype);
-/** The derivatives for weight and bias, from what the backward call keeps of each row. */
+/** Row-contiguous arrays of one floating dtype. `out` and `sum` have memory, and may share that of
+ *  x and of the residual. */
+struct NormOperands {
+  const array& x;
+  const array* residual;  // of the shape of x, or null
+  const array* weight;    // as the spec says
+  const array* bias;
+  array& out;
+  array* sum;  // with a residual: receives x + residual, rounded to the dtype, which is normalised
+};
+
+/** out = norm(x) or norm(x + residual), in one kernel that reads its rows once. */
+void run_norm(const NormSpec& spec, const NormOperands& operands, const Stream& s);
+
+/** How a row is spread over the registers of 32 or 256 threads: `packs` times `width` neighbours
+ *  each; rows of 0 packs are too long for that. */
+struct NormVariant {
+  int lanes, width, packs;
+};
+
+/** For rows of `length`; `wide` where 16 bytes can be moved at a time. */
+NormVariant norm_variant(Dtype dtype, int64_t length, bool wide);
+
+KernelCall norm_call(NormSpec::Kind kind, Dtype dtype, NormVariant variant);
+KernelCall norm_backward_call(NormSpec::Kind kind, Dtype dtype, NormVariant variant);
+/** The gradients of weight and bias, from the sums that the backward call keeps of each strip. */
 KernelCall norm_parameters_call(Dtype dtype);
 
 }  // namespace mlx::core::cuda

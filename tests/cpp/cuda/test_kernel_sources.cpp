@@ -141,8 +141,11 @@ TEST_P(CudaFloatKernels, NormsCompile) {
   Dtype dtype = GetParam();
   std::vector<cuda::KernelCall> calls = {cuda::norm_parameters_call(dtype)};
   for (auto kind : {NormSpec::Rms, NormSpec::Layer}) {
-    calls.push_back(cuda::norm_call(kind, dtype));
-    calls.push_back(cuda::norm_backward_call(kind, dtype));
+    for (int64_t length : {100, 768, 4096, 100000}) {
+      auto variant = cuda::norm_variant(dtype, length, length > 100);
+      calls.push_back(cuda::norm_call(kind, dtype, variant));
+      calls.push_back(cuda::norm_backward_call(kind, dtype, variant));
+    }
   }
   expect_compiles(calls);
 }

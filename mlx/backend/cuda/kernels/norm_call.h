@@ -1,0 +1,18 @@
+// The arguments of the kernels of norms. Shared by host and device.
+#pragma once
+
+#include "mlx/kernels/base.h"
+
+namespace mlx::core::kernels {
+
+struct NormCall {
+  int64_t rows, length;
+  double eps;
+  const void *x, *residual, *weight, *bias, *cotangent;
+  void *out, *sum;  // sum: x + residual, as it is stored
+  void *weight_out, *bias_out;
+  void* parts;                 // of each strip: sums of the weight's gradient, then the bias's
+  int64_t strips, strip_rows;  // rows of a block of the backward kernel
+};
+
+}  // namespace mlx::core::kernels
