@@ -28,7 +28,9 @@ def layer_norm(x, weight=None, bias=None, eps=1e-5):
 
 
 @pytest.mark.parametrize("name", FLOATS)
-@pytest.mark.parametrize("shape", [(7,), (3, 1), (2, 3, 16), (5, 33), (4, 1000), (2, 5000)])
+@pytest.mark.parametrize(
+    "shape", [(7,), (3, 1), (2, 3, 16), (5, 33), (4, 1000), (2, 5000), (1, 70000)]
+)
 def test_norms(name, shape):
     x, w, b = values(name, shape), values(name, shape[-1:], 1), values(name, shape[-1:], 2)
     wide = x.astype("float64")
@@ -62,6 +64,8 @@ def test_norm_dtypes_and_errors():
     assert fast.rms_norm(x.astype(mx.float16), mx.ones(2), 1e-5).dtype == mx.float32
     assert fast.rms_norm(x.astype(mx.int32), mx.ones(2, mx.float16), 1e-5).dtype == mx.float16
     assert fast.rms_norm(mx.zeros((0, 4)), None, 1e-5).shape == (0, 4)
+    nothing = mx.grad(lambda w: mx.sum(fast.rms_norm(mx.zeros((0, 4)), w, 1e-5)))(mx.ones(4))
+    np.testing.assert_array_equal(to_numpy(nothing), np.zeros(4))
     assert fast.layer_norm(mx.zeros((3, 0)), None, None, 1e-5).shape == (3, 0)
     for bad in (
         lambda: fast.rms_norm(mx.array(1.0), None, 1e-5),
@@ -125,6 +129,48 @@ def test_norm_gradients_in_half_precision():
 
     for half, full in zip(loss(x, w, mx.float16), loss(x, w, mx.float32), strict=True):
         np.testing.assert_allclose(to_numpy(half), to_numpy(full), atol=0.05)
+
+
+@pytest.mark.parametrize("name", ["float16", "bfloat16", "float32"])
+@pytest.mark.parametrize("shape", [(1, 8), (700, 24), (5, 1, 1537), (300, 768), (3, 9000)])
+def test_norm_gradients_of_all_sizes(name, shape):
+    """Against float64, which goes through other kernels on a GPU."""
+    n = shape[-1]
+    x, c = values(name, shape), values(name, shape, 1)
+    w, b = values(name, (n,), 2), values(name, (n,), 3)
+
+    def layer(x, w, b):
+        return fast.layer_norm(x, w, b, 1e-5)
+
+    def rms(x, w, b):
+        return fast.rms_norm(x, w, 1e-5) + b
+
+    for f in (layer, rms):
+        primals = [to_mlx(a, name) for a in (x, w, b)]
+        got = mx.vjp(lambda *p, f=f: [f(*p)], primals, [to_mlx(c, name)])[1]
+        wide = [mx.array(a.astype("float64"), dtype=mx.float64) for a in (x, w, b, c)]
+        with mx.stream(mx.cpu):
+            want = mx.vjp(lambda *p, f=f: [f(*p)], wide[:3], [wide[3]])[1]
+        for a, e in zip(got, want, strict=True):
+            size = max(1.0, float(np.abs(to_numpy(e)).max()))
+            assert_close(a / size, to_numpy(e) / size, name, 8)
+
+
+def test_norm_gradients_take_over_buffers():
+    """Cotangents and inputs that nobody else holds."""
+    x, w = values("float32", (40, 64)), mx.array(values("float32", (64,), 1))
+    a = mx.array(x)
+
+    def loss(a):
+        return mx.sum(fast.layer_norm(2 * a, w, None, 1e-5) ** 2)
+
+    got, again = mx.grad(loss)(a), mx.grad(loss)(mx.array(x))
+    assert_close(got, to_numpy(again), "float32")
+    assert_close(a, x, "float32")
+    c = mx.array(values("float32", (40, 64), 2))
+    kept = to_numpy(c).copy()
+    mx.eval(mx.vjp(lambda a: [fast.rms_norm(a, w, 1e-5)], [a], [c])[1])
+    assert_close(c, kept, "float32")
 
 
 def test_norm_vmap():
