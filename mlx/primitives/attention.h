@@ -4,6 +4,7 @@
 
 #include <tuple>
 
+#include "mlx/primitives/described.h"
 #include "mlx/primitives/fallback.h"
 
 namespace mlx::core {
@@ -13,7 +14,6 @@ struct AttentionSpec {
   bool causal, has_mask, has_sinks;
 
   auto fields() const { return std::tie(scale, causal, has_mask, has_sinks); }
-  bool operator==(const AttentionSpec& other) const { return fields() == other.fields(); }
 };
 
 /** What the nodes take, by name: inputs of Attention up to the sinks, of AttentionBackward all. */
@@ -33,9 +33,9 @@ struct AttentionInputs {
  *  of its scores, the sink's included, of shape (B, H, L) in float32 (float64 for float64). A row
  *  that sees no key takes the mean of all values, unless it has a sink; its second output is the
  *  lowest finite number. */
-class Attention : public FallbackPrimitive {
+class Attention : public Described<Attention, FallbackPrimitive> {
  public:
-  Attention(Stream stream, AttentionSpec spec) : FallbackPrimitive(stream), spec_(spec) {}
+  Attention(Stream stream, AttentionSpec spec) : Described(stream), spec_(spec) {}
 
   /** Both outputs for inputs as above. */
   static std::vector<array> outputs_of(const std::vector<array>& inputs, AttentionSpec spec,
@@ -49,10 +49,8 @@ class Attention : public FallbackPrimitive {
                                                        const std::vector<int>& axes) override;
   std::vector<array> fallback(const std::vector<array>& inputs) const override;
   const char* name() const override { return "Attention"; }
-  bool is_equivalent(const Primitive& other) const override {
-    return spec_ == static_cast<const Attention&>(other).spec_;
-  }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  auto fields() const { return std::tie(spec_); }
   const AttentionSpec& spec() const { return spec_; }
 
  private:
@@ -66,10 +64,10 @@ class Attention : public FallbackPrimitive {
  *  `mask_gradient`, that of the scores (B, H, L, S), which is that of a mask before it was
  * broadcast; if there are sinks, theirs (H). Bool masks have none. Scores that a mask or the order
  * hides get no gradient, in rows that see no key either. */
-class AttentionBackward : public FallbackPrimitive {
+class AttentionBackward : public Described<AttentionBackward, FallbackPrimitive> {
  public:
   AttentionBackward(Stream stream, AttentionSpec spec, bool mask_gradient)
-      : FallbackPrimitive(stream), spec_(spec), mask_gradient_(mask_gradient) {}
+      : Described(stream), spec_(spec), mask_gradient_(mask_gradient) {}
 
   static std::vector<array> outputs_of(const std::vector<array>& inputs, AttentionSpec spec,
                                        bool mask_gradient, Stream s);
@@ -80,9 +78,6 @@ class AttentionBackward : public FallbackPrimitive {
                                                        const std::vector<int>& axes) override;
   std::vector<array> fallback(const std::vector<array>& inputs) const override;
   const char* name() const override { return "AttentionBackward"; }
-  bool is_equivalent(const Primitive& other) const override {
-    return fields() == static_cast<const AttentionBackward&>(other).fields();
-  }
   size_t differentiable_inputs(size_t inputs) const override { return inputs - 2; }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
   const AttentionSpec& spec() const { return spec_; }

@@ -3,11 +3,11 @@
 
 #include <algorithm>
 
-#include "mlx/backend/common/layout.h"
 #include "mlx/backend/cpu/copy.h"
 #include "mlx/backend/cpu/cross_entropy_kernels.h"
-#include "mlx/backend/cpu/runtime/parallel.h"
 #include "mlx/backend/cpu/tile.h"
+#include "mlx/core/layout.h"
+#include "mlx/core/parallel.h"
 
 namespace mlx::core {
 

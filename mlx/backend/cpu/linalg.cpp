@@ -5,9 +5,9 @@
 #include <climits>
 #include <vector>
 
-#include "mlx/backend/common/layout.h"
 #include "mlx/backend/cpu/copy.h"
-#include "mlx/backend/cpu/runtime/parallel.h"
+#include "mlx/core/layout.h"
+#include "mlx/core/parallel.h"
 #include "mlx/utils.h"
 
 namespace mlx::core::cpu {

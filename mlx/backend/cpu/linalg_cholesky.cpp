@@ -2,9 +2,9 @@
 // one, so both are done in row-major memory: A = L L^H becomes conj(A) = U^H U with U = L^T.
 #include <algorithm>
 
-#include "mlx/backend/common/layout.h"
 #include "mlx/backend/cpu/lapack.h"
 #include "mlx/backend/cpu/linalg.h"
+#include "mlx/core/layout.h"
 #include "mlx/primitives/linalg.h"
 
 namespace mlx::core {

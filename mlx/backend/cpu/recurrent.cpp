@@ -11,9 +11,9 @@
 #include "mlx/backend/cpu/copy.h"
 #include "mlx/backend/cpu/gemm/gemm.h"
 #include "mlx/backend/cpu/recurrent_kernels.h"
-#include "mlx/backend/cpu/runtime/parallel.h"
 #include "mlx/backend/cpu/runtime/team.h"
 #include "mlx/backend/cpu/tile.h"
+#include "mlx/core/parallel.h"
 
 namespace mlx::core {
 

@@ -45,10 +45,9 @@ class BlockGradients {
         heads_(shape_.batches * shape_.key_heads) {
     int64_t most = std::clamp<int64_t>(shape_.keys / shortest_stretch, 1, most_stretches);
     stretches_ = std::clamp<int64_t>(enough_tasks / std::max<int64_t>(1, heads_), 1, most);
-    int64_t widest = std::max<int64_t>({1, shape_.width, shape_.value_width});
-    int64_t fitting = std::min(most_keys, block_floats / widest);
-    block_ = std::max<int64_t>(1, fitting / panels_.narrow_width()) * panels_.narrow_width();
     longest_ = (shape_.keys + stretches_ - 1) / stretches_;
+    int64_t widest = std::max<int64_t>({1, shape_.width, shape_.value_width});
+    block_ = panels_.even_block(longest_, std::min(most_keys, block_floats / widest));
   }
 
   void run() {

@@ -43,7 +43,7 @@ class BlockAttention {
         width_(panels_.width()) {
     int64_t widest = std::max<int64_t>({1, shape_.width, shape_.value_width});
     int64_t fitting = std::min(most_keys, block_floats / widest);
-    block_ = std::max<int64_t>(1, fitting / panels_.narrow_width()) * panels_.narrow_width();
+    block_ = panels_.even_block(shape_.keys, fitting);
     // The bits do not depend on how rows are divided, so it may be by threads.
     int64_t share = shape_.batches * shape_.key_heads * shape_.rows / (4 * num_threads());
     rows_ = std::clamp<int64_t>(share / width_, 4, task_rows / width_) * width_;

@@ -48,6 +48,12 @@ AttentionPanels::AttentionPanels(const AttentionShape& shape, Dtype dtype)
       width_(table_.width),
       narrow_(widen_.rows) {}
 
+int64_t AttentionPanels::even_block(int64_t n, int64_t most) const {
+  most = std::max(most, narrow_);
+  int64_t blocks = std::max<int64_t>(1, (n + most - 1) / most);
+  return whole_panels(std::max<int64_t>(1, (n + blocks - 1) / blocks));
+}
+
 void AttentionPanels::pack_wide(const array& a, const QueryRows& rows, float factor,
                                 float* to) const {
   const void* lines[most_rows];

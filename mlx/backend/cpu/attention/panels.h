@@ -31,6 +31,8 @@ class AttentionPanels {
   int64_t panels(int64_t queries) const { return (queries + width_ - 1) / width_; }
   /** At least n entries, as many as narrow panels hold. */
   int64_t whole_panels(int64_t n) const { return (n + narrow_ - 1) / narrow_ * narrow_; }
+  /** Size of blocks that divide n entries evenly: whole panels, of about `most` entries or less. */
+  int64_t even_block(int64_t n, int64_t most) const;
   /** Floats that `n` entries in narrow panels of this depth take. */
   int64_t narrow_size(int64_t n, int64_t depth) const { return n * depth + width_; }
 

@@ -7,7 +7,7 @@
 
 #include <sched.h>
 
-#include "mlx/backend/cpu/runtime/parallel.h"
+#include "mlx/core/parallel.h"
 
 namespace mlx::core::cpu {
 
