@@ -37,7 +37,7 @@ INCLUDES = {
     "mlx/transforms": {"mlx", "mlx/optable", "mlx/core", "mlx/primitives", "mlx/graph"},
     "mlx/backend/common": {"mlx", "mlx/optable", "mlx/core", "mlx/primitives"},
     "mlx/io": {"mlx", "mlx/core", "mlx/primitives"},
-    "python/src": {"mlx", "mlx/optable", "mlx/core", "mlx/transforms", "mlx/io"},
+    "python/src": {"mlx", "mlx/optable", "mlx/core", "mlx/ops", "mlx/transforms", "mlx/io"},
 }
 for device in ("cpu", "cuda"):
     INCLUDES[f"mlx/backend/{device}"] = INCLUDES["mlx/backend/common"] | {

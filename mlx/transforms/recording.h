@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "mlx/array.h"
-#include "mlx/primitives.h"
 #include "mlx/graph/tape.h"
+#include "mlx/primitives.h"
 
 namespace mlx::core::detail {
 

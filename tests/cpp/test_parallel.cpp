@@ -11,7 +11,6 @@
 #include "mlx/backend/cpu/runtime/isa.h"
 #include "mlx/backend/cpu/runtime/team.h"
 #include "mlx/core/parallel.h"
-#include "mlx/backend/cpu/runtime/team.h"
 
 using namespace mlx::core;
 using namespace mlx::core::cpu;

@@ -8,8 +8,8 @@
 #include "mlx/backend/cpu/gemm/blocked.h"
 #include "mlx/backend/cpu/gemm/scratch.h"
 #include "mlx/backend/cpu/gemm/skinny.h"
-#include "mlx/core/parallel.h"
 #include "mlx/backend/cpu/tile.h"
+#include "mlx/core/parallel.h"
 
 namespace mlx::core::cpu {
 
