@@ -41,7 +41,6 @@ class Attention : public Described<Attention, FallbackPrimitive> {
   static std::vector<array> outputs_of(const std::vector<array>& inputs, AttentionSpec spec,
                                        Stream s);
 
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
                          const std::vector<int>& argnums,
                          const std::vector<array>& outputs) override;
@@ -73,7 +72,6 @@ class AttentionBackward : public Described<AttentionBackward, FallbackPrimitive>
                                        bool mask_gradient, Stream s);
 
   auto fields() const { return std::tie(spec_, mask_gradient_); }
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
   std::vector<array> fallback(const std::vector<array>& inputs) const override;

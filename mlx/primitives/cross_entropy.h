@@ -26,7 +26,6 @@ class CrossEntropy : public Described<CrossEntropy, FallbackPrimitive> {
   /** Both outputs for inputs as above. */
   static std::vector<array> outputs_of(const std::vector<array>& inputs, Stream s);
 
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
                          const std::vector<int>& argnums,
                          const std::vector<array>& outputs) override;
@@ -47,7 +46,6 @@ class CrossEntropyBackward : public Described<CrossEntropyBackward, FallbackPrim
 
   auto fields() const { return std::tuple<>(); }
 
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
   std::vector<array> fallback(const std::vector<array>& inputs) const override;

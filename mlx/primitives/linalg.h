@@ -62,7 +62,6 @@ class MatrixNode : public Described<Self, MatrixPrimitive> {
 class Cholesky : public MatrixNode<Cholesky> {
  public:
   Cholesky(Stream stream, bool upper) : MatrixNode(stream), upper_(upper) {}
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   Outputs outputs_for(const std::vector<array>& inputs) const override;
   std::vector<array> push(const std::vector<array>& primals, const std::vector<array>& outputs,
                           const std::vector<array>& tangents,
@@ -80,7 +79,6 @@ class TriangularSolve : public MatrixNode<TriangularSolve> {
  public:
   TriangularSolve(Stream stream, bool upper, bool unit)
       : MatrixNode(stream), upper_(upper), unit_(unit) {}
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   Outputs outputs_for(const std::vector<array>& inputs) const override;
   std::vector<array> push(const std::vector<array>& primals, const std::vector<array>& outputs,
                           const std::vector<array>& tangents,
@@ -107,7 +105,6 @@ class TriangularSolve : public MatrixNode<TriangularSolve> {
 class Solve : public MatrixNode<Solve> {
  public:
   using MatrixNode::MatrixNode;
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   Outputs outputs_for(const std::vector<array>& inputs) const override;
   std::vector<array> push(const std::vector<array>& primals, const std::vector<array>& outputs,
                           const std::vector<array>& tangents,
@@ -125,7 +122,6 @@ class Solve : public MatrixNode<Solve> {
 class Inverse : public MatrixNode<Inverse> {
  public:
   using MatrixNode::MatrixNode;
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   Outputs outputs_for(const std::vector<array>& inputs) const override;
   std::vector<array> push(const std::vector<array>& primals, const std::vector<array>& outputs,
                           const std::vector<array>& tangents,
@@ -142,7 +138,6 @@ class Inverse : public MatrixNode<Inverse> {
 class LU : public MatrixNode<LU> {
  public:
   using MatrixNode::MatrixNode;
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   Outputs outputs_for(const std::vector<array>& inputs) const override;
   std::vector<array> push(const std::vector<array>& primals, const std::vector<array>& outputs,
                           const std::vector<array>& tangents,
@@ -155,7 +150,6 @@ class LU : public MatrixNode<LU> {
 class QR : public MatrixNode<QR> {
  public:
   using MatrixNode::MatrixNode;
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   Outputs outputs_for(const std::vector<array>& inputs) const override;
   std::vector<array> push(const std::vector<array>& primals, const std::vector<array>& outputs,
                           const std::vector<array>& tangents,
@@ -173,7 +167,6 @@ class SVD : public MatrixNode<SVD> {
     full,     // U (…, m, m), V^H (…, n, n)
   };
   SVD(Stream stream, Vectors vectors) : MatrixNode(stream), vectors_(vectors) {}
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   Outputs outputs_for(const std::vector<array>& inputs) const override;
   std::vector<array> push(const std::vector<array>& primals, const std::vector<array>& outputs,
                           const std::vector<array>& tangents,
@@ -192,7 +185,6 @@ class Eigh : public MatrixNode<Eigh> {
  public:
   Eigh(Stream stream, bool upper, bool vectors)
       : MatrixNode(stream), upper_(upper), vectors_(vectors) {}
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   Outputs outputs_for(const std::vector<array>& inputs) const override;
   std::vector<array> push(const std::vector<array>& primals, const std::vector<array>& outputs,
                           const std::vector<array>& tangents,
@@ -211,7 +203,6 @@ class Eigh : public MatrixNode<Eigh> {
 class Eig : public MatrixNode<Eig> {
  public:
   Eig(Stream stream, bool vectors) : MatrixNode(stream), vectors_(vectors) {}
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   Outputs outputs_for(const std::vector<array>& inputs) const override;
   std::vector<array> push(const std::vector<array>& primals, const std::vector<array>& outputs,
                           const std::vector<array>& tangents,

@@ -1,6 +1,7 @@
 // Normalisation over the last axis as one node, forward and backward.
 #pragma once
 
+#include "mlx/primitives/described.h"
 #include "mlx/primitives/fallback.h"
 
 namespace mlx::core {
@@ -12,15 +13,14 @@ struct NormSpec {
   float eps;
   bool has_weight, has_bias;
 
-  bool operator==(const NormSpec&) const = default;
+  auto fields() const { return std::tie(kind, eps, has_weight, has_bias); }
 };
 
 /** Inputs x (..., n), then weight (n) and bias (n) if there; all of one floating dtype. */
-class Norm : public FallbackPrimitive {
+class Norm : public Described<Norm, FallbackPrimitive> {
  public:
-  Norm(Stream stream, NormSpec spec) : FallbackPrimitive(stream), spec_(spec) {}
+  Norm(Stream stream, NormSpec spec) : Described(stream), spec_(spec) {}
 
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
                          const std::vector<int>& argnums,
                          const std::vector<array>& outputs) override;
@@ -30,9 +30,7 @@ class Norm : public FallbackPrimitive {
   const char* name() const override {
     return spec_.kind == NormSpec::Rms ? "RMSNorm" : "LayerNorm";
   }
-  bool is_equivalent(const Primitive& other) const override {
-    return spec_ == static_cast<const Norm&>(other).spec_;
-  }
+  auto fields() const { return std::tie(spec_); }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
     return {inputs[0].shape()};
   }
@@ -44,18 +42,15 @@ class Norm : public FallbackPrimitive {
 
 /** Gradients of Norm: inputs x, weight if there, and the cotangent; outputs those of x, weight and
  *  bias, as there are. */
-class NormBackward : public FallbackPrimitive {
+class NormBackward : public Described<NormBackward, FallbackPrimitive> {
  public:
-  NormBackward(Stream stream, NormSpec spec) : FallbackPrimitive(stream), spec_(spec) {}
+  NormBackward(Stream stream, NormSpec spec) : Described(stream), spec_(spec) {}
 
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> fallback(const std::vector<array>& inputs) const override;
   const char* name() const override {
     return spec_.kind == NormSpec::Rms ? "RMSNormBackward" : "LayerNormBackward";
   }
-  bool is_equivalent(const Primitive& other) const override {
-    return spec_ == static_cast<const NormBackward&>(other).spec_;
-  }
+  auto fields() const { return std::tie(spec_); }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
   const NormSpec& spec() const { return spec_; }
 

@@ -40,7 +40,6 @@ class Recurrent : public Described<Recurrent, FallbackPrimitive> {
  public:
   Recurrent(Stream stream, RecurrentSpec spec) : Described(stream), spec_(spec) {}
 
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
                          const std::vector<int>& argnums,
                          const std::vector<array>& outputs) override;
@@ -79,7 +78,6 @@ class RecurrentBackward : public Described<RecurrentBackward, FallbackPrimitive>
   };
   static Inputs inputs_of(const RecurrentSpec& spec);
 
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
   std::vector<array> fallback(const std::vector<array>& inputs) const override;

@@ -29,7 +29,6 @@ class Rope : public Described<Rope, FallbackPrimitive> {
   Rope(Stream stream, RopeSpec spec) : Described(stream), spec_(spec) {}
 
   auto fields() const { return std::tie(spec_); }
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
                          const std::vector<int>& argnums) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,

@@ -57,9 +57,4 @@ std::vector<array> SoftmaxJacobian::fallback(const std::vector<array>& inputs) c
   return {apply_jacobian(inputs[0], inputs[1], last - count_ + 1, last, stream())};
 }
 
-bool Softmax::is_equivalent(const Primitive& other) const {
-  const auto& s = static_cast<const Softmax&>(other);
-  return first_ == s.first_ && last_ == s.last_;
-}
-
 }  // namespace mlx::core

@@ -1,6 +1,7 @@
 // Softmax over a run of neighbouring axes as one node.
 #pragma once
 
+#include "mlx/primitives/described.h"
 #include "mlx/primitives/fallback.h"
 
 namespace mlx::core {
@@ -9,12 +10,10 @@ namespace mlx::core {
  * exp(x - max) / sum(exp(x - max)) over the axes [first, last] of an inexact real array. Computed
  * in float32 for the half types; each result is within 4 ULP (plus the rounding to a half type).
  */
-class Softmax : public BuiltinPrimitive {
+class Softmax : public Described<Softmax> {
  public:
-  Softmax(Stream stream, int first, int last)
-      : BuiltinPrimitive(stream), first_(first), last_(last) {}
+  Softmax(Stream stream, int first, int last) : Described(stream), first_(first), last_(last) {}
 
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
                          const std::vector<int>& argnums) override;
   std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
@@ -23,7 +22,7 @@ class Softmax : public BuiltinPrimitive {
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
   const char* name() const override { return "Softmax"; }
-  bool is_equivalent(const Primitive& other) const override;
+  auto fields() const { return std::tie(first_, last_); }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
     return {inputs[0].shape()};
   }
@@ -37,16 +36,13 @@ class Softmax : public BuiltinPrimitive {
 
 /** y * (d - sum(d * y)) over the last `count` axes: the Jacobian of a softmax with result y, which
  *  is symmetric, applied to d. Inputs y and d. */
-class SoftmaxJacobian : public FallbackPrimitive {
+class SoftmaxJacobian : public Described<SoftmaxJacobian, FallbackPrimitive> {
  public:
-  SoftmaxJacobian(Stream stream, int count) : FallbackPrimitive(stream), count_(count) {}
+  SoftmaxJacobian(Stream stream, int count) : Described(stream), count_(count) {}
 
-  void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   std::vector<array> fallback(const std::vector<array>& inputs) const override;
   const char* name() const override { return "SoftmaxJacobian"; }
-  bool is_equivalent(const Primitive& other) const override {
-    return count_ == static_cast<const SoftmaxJacobian&>(other).count_;
-  }
+  auto fields() const { return std::tie(count_); }
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
     return {inputs[0].shape()};
   }

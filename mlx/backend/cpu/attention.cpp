@@ -3,24 +3,33 @@
 
 #include "mlx/backend/cpu/attention/float32.h"
 #include "mlx/backend/cpu/attention/float64.h"
+#include "mlx/backend/cpu/registry.h"
 
-namespace mlx::core {
+namespace mlx::core::cpu {
 
-void Attention::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+namespace {
+
+void eval_attention(Attention& primitive, const std::vector<array>& inputs,
+                    std::vector<array>& outputs) {
   for (array& out : outputs) out.set_data(allocator::malloc(out.nbytes()));
   if (outputs[1].size() == 0) return;
-  AttentionInputs in(spec_, inputs);
-  if (in.queries.dtype() == float64) return cpu::attend_float64(spec_, in, outputs);
-  return cpu::is_few(in) ? cpu::attend_few(spec_, in, outputs)
-                         : cpu::attend_blocks(spec_, in, outputs);
+  AttentionInputs in(primitive.spec(), inputs);
+  if (in.queries.dtype() == float64) return attend_float64(primitive.spec(), in, outputs);
+  return is_few(in) ? attend_few(primitive.spec(), in, outputs)
+                    : attend_blocks(primitive.spec(), in, outputs);
 }
 
-void AttentionBackward::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+void eval_attention_backward(AttentionBackward& primitive, const std::vector<array>& inputs,
+                             std::vector<array>& outputs) {
   for (array& out : outputs) out.set_data(allocator::malloc(out.nbytes()));
-  AttentionInputs in(spec_, inputs);
-  auto run =
-      in.queries.dtype() == float64 ? cpu::attend_float64_backward : cpu::attend_blocks_backward;
-  run(spec_, in, mask_gradient_, outputs);
+  AttentionInputs in(primitive.spec(), inputs);
+  auto run = in.queries.dtype() == float64 ? attend_float64_backward : attend_blocks_backward;
+  run(primitive.spec(), in, primitive.mask_gradient(), outputs);
 }
 
-}  // namespace mlx::core
+const Register<Attention> attention(eval_attention);
+const Register<AttentionBackward> attention_backward(eval_attention_backward);
+
+}  // namespace
+
+}  // namespace mlx::core::cpu

@@ -47,10 +47,8 @@ class CpuBackend final : public Backend {
 
   MemoryPool& memory() override { return host_memory_pool(); }
 
-  /** What the table does not have brings its own `eval_cpu`. */
   bool supports(const Primitive& primitive, const std::vector<array>& inputs) const override {
-    auto* entry = primitive_table().find(primitive);
-    return !entry || entry->supports(primitive, inputs);
+    return primitive_table().supports(primitive, inputs);
   }
 
   /** Reductions of what a program computes. */

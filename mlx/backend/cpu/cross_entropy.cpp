@@ -5,15 +5,14 @@
 
 #include "mlx/backend/cpu/copy.h"
 #include "mlx/backend/cpu/cross_entropy_kernels.h"
+#include "mlx/backend/cpu/registry.h"
 #include "mlx/backend/cpu/tile.h"
 #include "mlx/core/layout.h"
 #include "mlx/core/parallel.h"
 
-namespace mlx::core {
+namespace mlx::core::cpu {
 
 namespace {
-
-using namespace cpu;
 
 constexpr int64_t grain_elements = 1 << 14;
 
@@ -114,9 +113,8 @@ void run_backward(const array& logits, const array& cotangent, const array& targ
   });
 }
 
-}  // namespace
-
-void CrossEntropy::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+void eval_cross_entropy(CrossEntropy&, const std::vector<array>& inputs,
+                        std::vector<array>& outputs) {
   for (auto& out : outputs) {
     out.set_data(allocator::malloc(out.nbytes()));
   }
@@ -128,7 +126,8 @@ void CrossEntropy::eval_cpu(const std::vector<array>& inputs, std::vector<array>
   }
 }
 
-void CrossEntropyBackward::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+void eval_cross_entropy_backward(CrossEntropyBackward&, const std::vector<array>& inputs,
+                                 std::vector<array>& outputs) {
   array& out = outputs[0];
   if (inputs[0].flags().row_contiguous && can_donate(inputs[0], out)) {
     out.copy_shared_buffer(inputs[0]);
@@ -144,4 +143,9 @@ void CrossEntropyBackward::eval_cpu(const std::vector<array>& inputs, std::vecto
   }
 }
 
-}  // namespace mlx::core
+const Register<CrossEntropy> cross_entropy(eval_cross_entropy);
+const Register<CrossEntropyBackward> cross_entropy_backward(eval_cross_entropy_backward);
+
+}  // namespace
+
+}  // namespace mlx::core::cpu

@@ -4,14 +4,13 @@
 
 #include "mlx/backend/cpu/lapack.h"
 #include "mlx/backend/cpu/linalg.h"
+#include "mlx/backend/cpu/registry.h"
 #include "mlx/core/layout.h"
 #include "mlx/primitives/linalg.h"
 
-namespace mlx::core {
+namespace mlx::core::cpu {
 
 namespace {
-
-using cpu::Lapack;
 
 constexpr int block = 128;
 
@@ -30,12 +29,12 @@ int factor_upper(T* a, int n) {
     if (rest >= n) {
       break;
     }
-    cpu::for_blocks(n - rest, [&](int begin, int end) {
+    for_blocks(n - rest, [&](int begin, int end) {
       int count = end - begin;
       lapack.trsm("L", "U", "C", "N", &width, &count, &one, at(k, k), &n, at(k, rest + begin), &n,
                   1, 1, 1, 1);
     });
-    cpu::for_blocks(n - rest, [&](int begin, int end) {
+    for_blocks(n - rest, [&](int begin, int end) {
       int height = end, count = end - begin;
       lapack.gemm("C", "N", &height, &count, &width, &minus_one, at(k, rest), &n,
                   at(k, rest + begin), &n, &one, at(rest, rest + begin), &n, 1, 1);
@@ -53,9 +52,9 @@ template <typename T>
 void factor_all(array& matrices, const char* op) {
   int n = matrices.shape(-1);
   int64_t size = int64_t{n} * n;
-  T* data = cpu::elements<T>(matrices);
-  cpu::for_matrices(
-      op, cpu::matrix_count(matrices), size * n / 3.0, true,
+  T* data = elements<T>(matrices);
+  for_matrices(
+      op, matrix_count(matrices), size * n / 3.0, true,
       [&](int64_t i) {
         T* a = data + i * size;
         int info = factor_upper(a, n);
@@ -79,7 +78,7 @@ struct Triangle {
     transposed = !rows && a.strides(-2) == 1 && a.strides(-1) >= n;
     int64_t step = transposed ? a.strides(-1) : a.strides(-2);
     if ((!rows && !transposed) || step > INT32_MAX) {
-      matrices = cpu::rows_copy(a);
+      matrices = rows_copy(a);
       transposed = false;
       step = n;
     }
@@ -99,10 +98,10 @@ void solve_all(const array& a, array& x, bool upper, bool unit) {
   Triangle triangle(a);
   int n = x.shape(-2), k = x.shape(-1);
   const T* matrices = reinterpret_cast<const T*>(triangle.matrices.data<char>());
-  T* solutions = cpu::elements<T>(x);
+  T* solutions = elements<T>(x);
   const T one = 1;
-  cpu::for_matrices(
-      "linalg::solve_triangular", cpu::matrix_count(x), double(n) * n * k, true,
+  for_matrices(
+      "linalg::solve_triangular", matrix_count(x), double(n) * n * k, true,
       [&](int64_t i) {
         const T* matrix = matrices + triangle.offset(i);
         for (int64_t j = 0; j < n && !unit; j++) {
@@ -111,7 +110,7 @@ void solve_all(const array& a, array& x, bool upper, bool unit) {
           }
         }
         // X^T A^T = B^T, by rows of B^T.
-        cpu::for_blocks(k, [&](int begin, int end) {
+        for_blocks(k, [&](int begin, int end) {
           int count = end - begin;
           lapack.trsm("R", upper == triangle.transposed ? "U" : "L",
                       triangle.transposed ? "T" : "N", unit ? "U" : "N", &count, &n, &one, matrix,
@@ -124,25 +123,30 @@ void solve_all(const array& a, array& x, bool upper, bool unit) {
       });
 }
 
+void eval_cholesky(Cholesky& primitive, const std::vector<array>& inputs,
+                   std::vector<array>& outputs) {
+  // The upper triangle of A^T, column by column, is the lower one of A, row by row.
+  array a = primitive.upper() ? columns_copy(inputs[0]) : rows_copy(inputs[0]);
+  if (a.size() > 0) {
+    with_matrix_type(a.dtype(), [&](auto x) { factor_all<decltype(x)>(a, "linalg::cholesky"); });
+  }
+  take_buffer(a, outputs[0], a.strides());
+}
+
+void eval_triangular_solve(TriangularSolve& primitive, const std::vector<array>& inputs,
+                           std::vector<array>& outputs) {
+  array x = rows_copy(inputs[1]);
+  if (x.size() > 0) {
+    with_matrix_type(x.dtype(), [&](auto t) {
+      solve_all<decltype(t)>(inputs[0], x, primitive.upper(), primitive.unit());
+    });
+  }
+  take_buffer(x, outputs[0], x.strides());
+}
+
+const Register<Cholesky> cholesky(eval_cholesky);
+const Register<TriangularSolve> triangular_solve(eval_triangular_solve);
+
 }  // namespace
 
-void Cholesky::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
-  // The upper triangle of A^T, column by column, is the lower one of A, row by row.
-  array a = upper_ ? cpu::columns_copy(inputs[0]) : cpu::rows_copy(inputs[0]);
-  if (a.size() > 0) {
-    cpu::with_matrix_type(a.dtype(),
-                          [&](auto x) { factor_all<decltype(x)>(a, "linalg::cholesky"); });
-  }
-  cpu::take_buffer(a, outputs[0], a.strides());
-}
-
-void TriangularSolve::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
-  array x = cpu::rows_copy(inputs[1]);
-  if (x.size() > 0) {
-    cpu::with_matrix_type(x.dtype(),
-                          [&](auto t) { solve_all<decltype(t)>(inputs[0], x, upper_, unit_); });
-  }
-  cpu::take_buffer(x, outputs[0], x.strides());
-}
-
-}  // namespace mlx::core
+}  // namespace mlx::core::cpu

@@ -5,13 +5,12 @@
 
 #include "mlx/backend/cpu/lapack.h"
 #include "mlx/backend/cpu/linalg.h"
+#include "mlx/backend/cpu/registry.h"
 #include "mlx/primitives/linalg.h"
 
-namespace mlx::core {
+namespace mlx::core::cpu {
 
 namespace {
-
-using cpu::Lapack;
 
 constexpr int block = 64;
 
@@ -29,7 +28,7 @@ int factor(T* a, int m, int n, int* pivots) {
     lapack.getrf(&height, &width, at(j, j), &m, pivots + j, &info);
     first_zero = first_zero == 0 && info > 0 ? info + j : first_zero;
     std::for_each(pivots + j, pivots + after, [&](int& p) { p += j; });
-    cpu::for_blocks(n - width, [&](int begin, int end) {
+    for_blocks(n - width, [&](int begin, int end) {
       int before = std::clamp(j - begin, 0, end - begin), right = end - begin - before;
       if (before > 0) {
         lapack.laswp(&before, at(0, begin), &m, &first, &last, pivots, &step);
@@ -66,7 +65,7 @@ template <typename T>
 void divide(const T* lu, const int* pivots, T* x, int n, int k) {
   const auto& lapack = Lapack<T>::instance();
   const T one = 1;
-  cpu::for_blocks(k, [&](int begin, int end) {
+  for_blocks(k, [&](int begin, int end) {
     int count = end - begin;
     lapack.trsm("R", "U", "N", "N", &count, &n, &one, lu, &n, x + begin, &k, 1, 1, 1, 1);
     lapack.trsm("R", "L", "N", "U", &count, &n, &one, lu, &n, x + begin, &k, 1, 1, 1, 1);
@@ -88,7 +87,7 @@ int invert(const T* lu, const int* pivots, T* x, int n) {
   if (info != 0) {
     return info;
   }
-  cpu::for_blocks(n, [&](int begin, int end) {
+  for_blocks(n, [&](int begin, int end) {
     int count = end - begin;
     lapack.trsm("R", "L", "N", "U", &count, &n, &one, lu, &n, x + begin, &n, 1, 1, 1, 1);
     exchange_columns(x + begin, n, count, n, pivots);
@@ -103,9 +102,9 @@ std::string singular(int info) {
 template <typename T>
 void factor_all(array& a, array& pivots, array& rows) {
   int m = a.shape(-2), n = a.shape(-1), k = std::min(m, n);
-  T* matrices = cpu::elements<T>(a);
-  cpu::for_matrices(
-      "linalg::lu", cpu::matrix_count(a), double(m) * n * k, true,
+  T* matrices = elements<T>(a);
+  for_matrices(
+      "linalg::lu", matrix_count(a), double(m) * n * k, true,
       [&](int64_t i) {
         std::vector<int> exchanged(k);
         factor(matrices + i * m * n, m, n, exchanged.data());
@@ -126,9 +125,9 @@ template <typename T>
 void solve_all(const char* op, array& a, array& x, bool inverses) {
   int n = x.shape(-2), k = x.shape(-1);
   int64_t size = int64_t{n} * n;
-  T *matrices = cpu::elements<T>(a), *solutions = cpu::elements<T>(x);
-  cpu::for_matrices(
-      op, cpu::matrix_count(x), double(size) * (n + k), true,
+  T *matrices = elements<T>(a), *solutions = elements<T>(x);
+  for_matrices(
+      op, matrix_count(x), double(size) * (n + k), true,
       [&](int64_t i) {
         std::vector<int> pivots(n);
         T *lu = matrices + i * size, *solution = solutions + i * n * k;
@@ -145,37 +144,40 @@ void solve_all(const char* op, array& a, array& x, bool inverses) {
       singular);
 }
 
-}  // namespace
-
-void LU::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
-  array a = cpu::columns_copy(inputs[0]);
+void eval_lu(LU&, const std::vector<array>& inputs, std::vector<array>& outputs) {
+  array a = columns_copy(inputs[0]);
   for (int i : {1, 2}) {
     outputs[i].set_data(allocator::malloc(outputs[i].nbytes()));
   }
   if (outputs[2].size() > 0) {
-    cpu::with_matrix_type(a.dtype(),
-                          [&](auto t) { factor_all<decltype(t)>(a, outputs[1], outputs[2]); });
+    with_matrix_type(a.dtype(),
+                     [&](auto t) { factor_all<decltype(t)>(a, outputs[1], outputs[2]); });
   }
-  cpu::take_buffer(a, outputs[0], a.strides());
+  take_buffer(a, outputs[0], a.strides());
 }
 
-void Solve::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
-  array a = cpu::rows_copy(inputs[0]), x = cpu::rows_copy(inputs[1]);
+void eval_solve(Solve&, const std::vector<array>& inputs, std::vector<array>& outputs) {
+  array a = rows_copy(inputs[0]), x = rows_copy(inputs[1]);
   if (x.size() > 0) {
-    cpu::with_matrix_type(a.dtype(),
-                          [&](auto t) { solve_all<decltype(t)>("linalg::solve", a, x, false); });
+    with_matrix_type(a.dtype(),
+                     [&](auto t) { solve_all<decltype(t)>("linalg::solve", a, x, false); });
   }
-  cpu::take_buffer(x, outputs[0], x.strides());
+  take_buffer(x, outputs[0], x.strides());
 }
 
-void Inverse::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
-  array a = cpu::rows_copy(inputs[0]);
+void eval_inverse(Inverse&, const std::vector<array>& inputs, std::vector<array>& outputs) {
+  array a = rows_copy(inputs[0]);
   array& x = outputs[0];
   x.set_data(allocator::malloc(x.nbytes()));
   if (x.size() > 0) {
-    cpu::with_matrix_type(a.dtype(),
-                          [&](auto t) { solve_all<decltype(t)>("linalg::inv", a, x, true); });
+    with_matrix_type(a.dtype(), [&](auto t) { solve_all<decltype(t)>("linalg::inv", a, x, true); });
   }
 }
 
-}  // namespace mlx::core
+const Register<LU> lu(eval_lu);
+const Register<Solve> solve(eval_solve);
+const Register<Inverse> inverse(eval_inverse);
+
+}  // namespace
+
+}  // namespace mlx::core::cpu

@@ -3,13 +3,12 @@
 
 #include "mlx/backend/cpu/lapack.h"
 #include "mlx/backend/cpu/linalg.h"
+#include "mlx/backend/cpu/registry.h"
 #include "mlx/primitives/linalg.h"
 
-namespace mlx::core {
+namespace mlx::core::cpu {
 
 namespace {
-
-using cpu::Lapack;
 
 constexpr int block = 64;
 
@@ -31,7 +30,7 @@ class Reflectors {
       int width = std::min(block, k_ - j), height = m_ - j, after = j + width, info = 0;
       lapack_.geqrt3(&height, &width, at(j, j), &m_, triangle(j), &block, &info);
       if (after < n_) {
-        cpu::for_blocks(n_ - after, [&](int begin, int end) {
+        for_blocks(n_ - after, [&](int begin, int end) {
           reflect(j, "C", at(j, after + begin), m_, end - begin);
         });
       }
@@ -40,7 +39,7 @@ class Reflectors {
 
   /** The first k columns of Q, with m rows. */
   void form(T* q) const {
-    cpu::for_blocks(k_, [&](int begin, int end) {
+    for_blocks(k_, [&](int begin, int end) {
       for (int64_t column = begin; column < end; column++) {
         std::fill(q + column * m_, q + (column + 1) * m_, T{});
         q[column * m_ + column] = T{1};
@@ -73,10 +72,9 @@ class Reflectors {
 template <typename T>
 void factor_all(array& a, array& q, array& r) {
   int m = a.shape(-2), n = a.shape(-1), k = std::min(m, n);
-  T *matrices = cpu::elements<T>(a), *orthogonal = cpu::elements<T>(q),
-    *upper = cpu::elements<T>(r);
-  cpu::for_matrices(
-      "linalg::qr", cpu::matrix_count(a), 2.0 * m * n * k, true,
+  T *matrices = elements<T>(a), *orthogonal = elements<T>(q), *upper = elements<T>(r);
+  for_matrices(
+      "linalg::qr", matrix_count(a), 2.0 * m * n * k, true,
       [&](int64_t i) {
         T* matrix = matrices + i * m * n;
         Reflectors<T> reflectors(matrix, m, n);
@@ -93,17 +91,19 @@ void factor_all(array& a, array& q, array& r) {
       [](int) { return std::string(); });
 }
 
-}  // namespace
-
-void QR::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
-  array a = cpu::columns_copy(inputs[0]);
+void eval_qr(QR&, const std::vector<array>& inputs, std::vector<array>& outputs) {
+  array a = columns_copy(inputs[0]);
   for (array& out : outputs) {
-    cpu::allocate_columns(out);
+    allocate_columns(out);
   }
   if (a.size() > 0) {
-    cpu::with_matrix_type(a.dtype(),
-                          [&](auto t) { factor_all<decltype(t)>(a, outputs[0], outputs[1]); });
+    with_matrix_type(a.dtype(),
+                     [&](auto t) { factor_all<decltype(t)>(a, outputs[0], outputs[1]); });
   }
 }
 
-}  // namespace mlx::core
+const Register<QR> qr(eval_qr);
+
+}  // namespace
+
+}  // namespace mlx::core::cpu

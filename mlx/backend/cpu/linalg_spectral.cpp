@@ -5,13 +5,12 @@
 
 #include "mlx/backend/cpu/lapack.h"
 #include "mlx/backend/cpu/linalg.h"
+#include "mlx/backend/cpu/registry.h"
 #include "mlx/primitives/linalg.h"
 
-namespace mlx::core {
+namespace mlx::core::cpu {
 
 namespace {
-
-using cpu::Lapack;
 
 constexpr int not_finite = -100;
 
@@ -46,17 +45,17 @@ void decompose_all(array& a, array* u, array& s, array* vt, bool full) {
   int m = a.shape(-2), n = a.shape(-1), k = std::min(m, n), u_columns = full ? m : k;
   int64_t v_rows = full ? n : k;
   const char* job = !u ? "N" : full ? "A" : "S";
-  T* matrices = cpu::elements<T>(a);
-  auto* values = cpu::elements<typename Lapack<T>::Real>(s);
+  T* matrices = elements<T>(a);
+  auto* values = elements<typename Lapack<T>::Real>(s);
   T none{}, wanted{};
-  T *left = u ? cpu::elements<T>(*u) : &none, *right = vt ? cpu::elements<T>(*vt) : &none;
+  T *left = u ? elements<T>(*u) : &none, *right = vt ? elements<T>(*vt) : &none;
   gesdd<T>(job, n, m, matrices, values, right, left, u_columns, &wanted, -1);
-  int lwork = cpu::workspace_size("linalg::svd", std::real(wanted));
-  cpu::for_matrices(
-      "linalg::svd", cpu::matrix_count(a), 8.0 * m * n * k, false,
+  int lwork = workspace_size("linalg::svd", std::real(wanted));
+  for_matrices(
+      "linalg::svd", matrix_count(a), 8.0 * m * n * k, false,
       [&](int64_t i) {
         T* matrix = matrices + i * m * n;
-        if (!cpu::all_finite(matrix, int64_t{m} * n)) {
+        if (!all_finite(matrix, int64_t{m} * n)) {
           return not_finite;
         }
         std::vector<T> work(lwork);
@@ -68,9 +67,9 @@ void decompose_all(array& a, array* u, array& s, array* vt, bool full) {
 
 void fill_identity(array& out) {
   int64_t rows = out.shape(-2), columns = out.shape(-1);
-  cpu::with_matrix_type(out.dtype(), [&](auto t) {
+  with_matrix_type(out.dtype(), [&](auto t) {
     using T = decltype(t);
-    T* x = cpu::elements<T>(out);
+    T* x = elements<T>(out);
     for (size_t i = 0; i < out.size(); i++) {
       x[i] = T(i / columns % rows == i % columns ? 1 : 0);
     }
@@ -100,20 +99,20 @@ void diagonalize_all(array& a, array& w, bool upper, bool vectors) {
   using Real = typename Lapack<T>::Real;
   int n = a.shape(-1);
   int64_t size = int64_t{n} * n;
-  T* matrices = cpu::elements<T>(a);
-  Real* values = cpu::elements<Real>(w);
+  T* matrices = elements<T>(a);
+  Real* values = elements<Real>(w);
   const char *job = vectors ? "V" : "N", *uplo = upper ? "U" : "L";
   std::vector<T> wanted(1);
   std::vector<Real> rwanted(1);
   std::vector<int> iwanted(1);
   heevd<T>(job, uplo, n, matrices, values, wanted, rwanted, iwanted, true);
-  int lwork = cpu::workspace_size("linalg::eigh", std::real(wanted[0]));
-  int lrwork = cpu::workspace_size("linalg::eigh", rwanted[0]);
-  cpu::for_matrices(
-      "linalg::eigh", cpu::matrix_count(a), 6.0 * size * n, false,
+  int lwork = workspace_size("linalg::eigh", std::real(wanted[0]));
+  int lrwork = workspace_size("linalg::eigh", rwanted[0]);
+  for_matrices(
+      "linalg::eigh", matrix_count(a), 6.0 * size * n, false,
       [&](int64_t i) {
         T* matrix = matrices + i * size;
-        if (!cpu::all_finite(matrix, size)) {
+        if (!all_finite(matrix, size)) {
           Real nan = std::numeric_limits<Real>::quiet_NaN();
           std::fill(matrix, matrix + size, T(nan));
           std::fill(values + i * n, values + (i + 1) * n, nan);
@@ -178,14 +177,14 @@ void eigen_all(array& a, array& w, array* v) {
   using Out = std::complex<float>;
   int n = a.shape(-1);
   int64_t size = int64_t{n} * n;
-  T *matrices = cpu::elements<T>(a), wanted{};
-  Out *values = cpu::elements<Out>(w), *vectors = v ? cpu::elements<Out>(*v) : nullptr;
+  T *matrices = elements<T>(a), wanted{};
+  Out *values = elements<Out>(w), *vectors = v ? elements<Out>(*v) : nullptr;
   geev<T>(n, matrices, values, vectors, nullptr, &wanted);
-  int lwork = cpu::workspace_size("linalg::eig", std::real(wanted));
-  cpu::for_matrices(
-      "linalg::eig", cpu::matrix_count(a), 25.0 * size * n, false,
+  int lwork = workspace_size("linalg::eig", std::real(wanted));
+  for_matrices(
+      "linalg::eig", matrix_count(a), 25.0 * size * n, false,
       [&](int64_t i) {
-        if (!cpu::all_finite(matrices + i * size, size)) {
+        if (!all_finite(matrices + i * size, size)) {
           return not_finite;
         }
         std::vector<T> work(lwork);
@@ -195,18 +194,17 @@ void eigen_all(array& a, array& w, array* v) {
       not_converged);
 }
 
-}  // namespace
-
-void SVD::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
-  array a = cpu::rows_copy(inputs[0]);
+void eval_svd(SVD& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
+  array a = rows_copy(inputs[0]);
   for (array& out : outputs) {
     out.set_data(allocator::malloc(out.nbytes()));
   }
-  bool alone = vectors_ == Vectors::none;
+  bool alone = primitive.vectors() == SVD::Vectors::none;
   if (a.size() > 0) {
-    cpu::with_matrix_type(a.dtype(), [&](auto t) {
+    with_matrix_type(a.dtype(), [&](auto t) {
       decompose_all<decltype(t)>(a, alone ? nullptr : &outputs[0], outputs[alone ? 0 : 1],
-                                 alone ? nullptr : &outputs[2], vectors_ == Vectors::full);
+                                 alone ? nullptr : &outputs[2],
+                                 primitive.vectors() == SVD::Vectors::full);
     });
   } else if (!alone) {
     fill_identity(outputs[0]);
@@ -214,32 +212,39 @@ void SVD::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs
   }
 }
 
-void Eigh::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+void eval_eigh(Eigh& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
   // Row-major memory holds A^T, which is A with its triangles exchanged; conjugated, if complex.
   bool complex = inputs[0].dtype() == complex64;
-  array a = complex ? cpu::columns_copy(inputs[0]) : cpu::rows_copy(inputs[0]);
+  array a = complex ? columns_copy(inputs[0]) : rows_copy(inputs[0]);
   outputs[0].set_data(allocator::malloc(outputs[0].nbytes()));
   if (a.size() > 0) {
-    cpu::with_matrix_type(a.dtype(), [&](auto t) {
-      diagonalize_all<decltype(t)>(a, outputs[0], upper_ == complex, vectors_);
+    with_matrix_type(a.dtype(), [&](auto t) {
+      diagonalize_all<decltype(t)>(a, outputs[0], primitive.upper() == complex,
+                                   primitive.vectors());
     });
   }
-  if (vectors_) {
-    cpu::take_buffer(a, outputs[1], cpu::column_major_strides(a.shape()));
+  if (primitive.vectors()) {
+    take_buffer(a, outputs[1], column_major_strides(a.shape()));
   }
 }
 
-void Eig::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
-  array a = cpu::columns_copy(inputs[0]);
+void eval_eig(Eig& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
+  array a = columns_copy(inputs[0]);
   outputs[0].set_data(allocator::malloc(outputs[0].nbytes()));
-  if (vectors_) {
-    cpu::allocate_columns(outputs[1]);
+  if (primitive.vectors()) {
+    allocate_columns(outputs[1]);
   }
   if (a.size() > 0) {
-    cpu::with_matrix_type(a.dtype(), [&](auto t) {
-      eigen_all<decltype(t)>(a, outputs[0], vectors_ ? &outputs[1] : nullptr);
+    with_matrix_type(a.dtype(), [&](auto t) {
+      eigen_all<decltype(t)>(a, outputs[0], primitive.vectors() ? &outputs[1] : nullptr);
     });
   }
 }
 
-}  // namespace mlx::core
+const Register<SVD> svd(eval_svd);
+const Register<Eigh> eigh(eval_eigh);
+const Register<Eig> eig(eval_eig);
+
+}  // namespace
+
+}  // namespace mlx::core::cpu

@@ -8,15 +8,14 @@
 
 #include "mlx/backend/cpu/copy.h"
 #include "mlx/backend/cpu/norm_kernels.h"
+#include "mlx/backend/cpu/registry.h"
 #include "mlx/backend/cpu/tile.h"
 #include "mlx/core/layout.h"
 #include "mlx/core/parallel.h"
 
-namespace mlx::core {
+namespace mlx::core::cpu {
 
 namespace {
-
-using namespace cpu;
 
 constexpr int64_t grain_elements = 1 << 14;
 
@@ -167,7 +166,7 @@ std::vector<array> contiguous_inputs(const std::vector<array>& inputs) {
 
 }  // namespace
 
-void cpu::run_norm(const NormSpec& spec, const NormOperands& operands) {
+void run_norm(const NormSpec& spec, const NormOperands& operands) {
   if (operands.out.dtype() == float64) {
     run_forward<double>(spec, operands);
   } else {
@@ -175,18 +174,21 @@ void cpu::run_norm(const NormSpec& spec, const NormOperands& operands) {
   }
 }
 
-void Norm::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+namespace {
+
+void eval_norm(Norm& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
   array& out = outputs[0];
   take_over(inputs[0], out);
   if (out.size() == 0) {
     return;
   }
   auto dense = contiguous_inputs(inputs);
-  run_norm(spec_, {dense[0], nullptr, spec_.has_weight ? &dense[1] : nullptr,
-                   spec_.has_bias ? &dense.back() : nullptr, out, nullptr});
+  run_norm(primitive.spec(), {dense[0], nullptr, primitive.spec().has_weight ? &dense[1] : nullptr,
+                              primitive.spec().has_bias ? &dense.back() : nullptr, out, nullptr});
 }
 
-void NormBackward::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+void eval_norm_backward(NormBackward& primitive, const std::vector<array>& inputs,
+                        std::vector<array>& outputs) {
   take_over(inputs.back(), outputs[0]);
   for (size_t i = 1; i < outputs.size(); i++) {
     outputs[i].set_data(allocator::malloc(outputs[i].nbytes()));
@@ -195,10 +197,15 @@ void NormBackward::eval_cpu(const std::vector<array>& inputs, std::vector<array>
     return;
   }
   if (inputs[0].dtype() == float64) {
-    run_backward<double>(spec_, contiguous_inputs(inputs), outputs);
+    run_backward<double>(primitive.spec(), contiguous_inputs(inputs), outputs);
   } else {
-    run_backward<float>(spec_, contiguous_inputs(inputs), outputs);
+    run_backward<float>(primitive.spec(), contiguous_inputs(inputs), outputs);
   }
 }
 
-}  // namespace mlx::core
+const Register<Norm> norm(eval_norm);
+const Register<NormBackward> norm_backward(eval_norm_backward);
+
+}  // namespace
+
+}  // namespace mlx::core::cpu

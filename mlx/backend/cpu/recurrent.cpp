@@ -11,15 +11,14 @@
 #include "mlx/backend/cpu/copy.h"
 #include "mlx/backend/cpu/gemm/gemm.h"
 #include "mlx/backend/cpu/recurrent_kernels.h"
+#include "mlx/backend/cpu/registry.h"
 #include "mlx/backend/cpu/runtime/team.h"
 #include "mlx/backend/cpu/tile.h"
 #include "mlx/core/parallel.h"
 
-namespace mlx::core {
+namespace mlx::core::cpu {
 
 namespace {
-
-using namespace cpu;
 
 /** The packed weight that one core shall go through in each step, and the rows it shall take. */
 constexpr int64_t own_weight = 1 << 20, most_rows = 96;
@@ -506,11 +505,10 @@ std::vector<array> contiguous_inputs(const std::vector<array>& inputs, size_t fi
   return all;
 }
 
-}  // namespace
-
-void Recurrent::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
-  bool unread = leave_unread(outputs);
-  bool keeps = spec_.kept() > 0 && !unread;
+void eval_recurrent(Recurrent& primitive, const std::vector<array>& inputs,
+                    std::vector<array>& outputs) {
+  bool unread = primitive.leave_unread(outputs);
+  bool keeps = primitive.spec().kept() > 0 && !unread;
   for (size_t i = 0; i + unread < outputs.size(); i++) {
     outputs[i].set_data(allocator::malloc(outputs[i].nbytes()));
   }
@@ -519,30 +517,36 @@ void Recurrent::eval_cpu(const std::vector<array>& inputs, std::vector<array>& o
   }
   auto all = contiguous_inputs(inputs, 0);
   int64_t units = outputs[0].shape(-1);
-  PackedWeight weight(all[1], spec_.gates(), units, units, units * units, units, 1);
+  PackedWeight weight(all[1], primitive.spec().gates(), units, units, units * units, units, 1);
   if (all[0].dtype() == float64) {
-    Forward<double>(spec_, all, outputs, keeps, weight).run();
+    Forward<double>(primitive.spec(), all, outputs, keeps, weight).run();
   } else {
-    Forward<float>(spec_, all, outputs, keeps, weight).run();
+    Forward<float>(primitive.spec(), all, outputs, keeps, weight).run();
   }
 }
 
-void RecurrentBackward::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+void eval_recurrent_backward(RecurrentBackward& primitive, const std::vector<array>& inputs,
+                             std::vector<array>& outputs) {
   for (auto& out : outputs) {
     out.set_data(allocator::malloc(out.nbytes()));
   }
-  auto at = inputs_of(spec_);
+  auto at = RecurrentBackward::inputs_of(primitive.spec());
   int64_t units = inputs[1].shape(1), rows = rows_of(inputs[at.hiddens]);
   if (units == 0 || rows == 0) {
     return;
   }
   auto all = contiguous_inputs(inputs, 1);  // the projections are not read
-  PackedWeight weight(all[1], 1, units, spec_.gates() * units, 0, 1, units);
+  PackedWeight weight(all[1], 1, units, primitive.spec().gates() * units, 0, 1, units);
   if (all[0].dtype() == float64) {
-    Backward<double>(spec_, all, outputs, weight, rows).run();
+    Backward<double>(primitive.spec(), all, outputs, weight, rows).run();
   } else {
-    Backward<float>(spec_, all, outputs, weight, rows).run();
+    Backward<float>(primitive.spec(), all, outputs, weight, rows).run();
   }
 }
 
-}  // namespace mlx::core
+const Register<Recurrent> recurrent(eval_recurrent);
+const Register<RecurrentBackward> recurrent_backward(eval_recurrent_backward);
+
+}  // namespace
+
+}  // namespace mlx::core::cpu

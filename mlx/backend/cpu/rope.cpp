@@ -6,15 +6,14 @@
 #include <memory>
 
 #include "mlx/backend/cpu/copy.h"
+#include "mlx/backend/cpu/registry.h"
 #include "mlx/backend/cpu/rope_kernels.h"
 #include "mlx/core/layout.h"
 #include "mlx/core/parallel.h"
 
-namespace mlx::core {
+namespace mlx::core::cpu {
 
 namespace {
-
-using namespace cpu;
 
 constexpr int64_t grain_elements = 1 << 14;
 constexpr int64_t block_positions = 16;  // whose sines stay in the first cache
@@ -122,24 +121,26 @@ void run(const RopeSpec& spec, const array& x, const std::vector<array>& inputs,
   });
 }
 
-}  // namespace
-
-void Rope::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+void eval_rope(Rope& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
   array& out = outputs[0];
   if (out.size() == 0) {
     out.set_data(allocator::malloc(0));
     return;
   }
   bool in_rows = inputs[0].strides(-1) == 1;
-  if (!in_rows || !cpu::write_over(inputs[0], out)) {
+  if (!in_rows || !write_over(inputs[0], out)) {
     out.set_data(allocator::malloc(out.nbytes()));
   }
   array x = in_rows ? inputs[0] : contiguous(inputs[0]);
   if (x.dtype() == float64) {
-    run<double>(spec_, x, inputs, out);
+    run<double>(primitive.spec(), x, inputs, out);
   } else {
-    run<float>(spec_, x, inputs, out);
+    run<float>(primitive.spec(), x, inputs, out);
   }
 }
 
-}  // namespace mlx::core
+const Register<Rope> rope(eval_rope);
+
+}  // namespace
+
+}  // namespace mlx::core::cpu

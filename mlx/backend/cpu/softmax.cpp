@@ -6,16 +6,15 @@
 #include <memory>
 
 #include "mlx/backend/cpu/copy.h"
+#include "mlx/backend/cpu/registry.h"
 #include "mlx/backend/cpu/softmax_kernels.h"
 #include "mlx/backend/cpu/tile.h"
 #include "mlx/core/layout.h"
 #include "mlx/core/parallel.h"
 
-namespace mlx::core {
+namespace mlx::core::cpu {
 
 namespace {
-
-using namespace cpu;
 
 constexpr int64_t grain_elements = 1 << 14;
 constexpr int64_t cache_elements = 1 << 19;  // of a tile of columns
@@ -121,9 +120,8 @@ void run_jacobian(const SoftmaxKernel<T>& kernel, const array& y, const array& d
   });
 }
 
-}  // namespace
-
-void SoftmaxJacobian::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+void eval_softmax_jacobian(SoftmaxJacobian& primitive, const std::vector<array>& inputs,
+                           std::vector<array>& outputs) {
   array& out = outputs[0];
   if (!inputs[1].flags().row_contiguous || !write_over(inputs[1], out)) {
     out.set_data(allocator::malloc(out.nbytes()));
@@ -133,7 +131,7 @@ void SoftmaxJacobian::eval_cpu(const std::vector<array>& inputs, std::vector<arr
   }
   array y = contiguous(inputs[0]), d = contiguous(inputs[1]);
   int64_t n = 1;
-  for (int i = 1; i <= count_; i++) n *= y.shape(-i);
+  for (int i = 1; i <= primitive.count(); i++) n *= y.shape(-i);
   if (y.dtype() == float64) {
     run_jacobian(softmax_table().f64, y, d, out, n);
   } else {
@@ -141,7 +139,8 @@ void SoftmaxJacobian::eval_cpu(const std::vector<array>& inputs, std::vector<arr
   }
 }
 
-void Softmax::eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
+void eval_softmax(Softmax& primitive, const std::vector<array>& inputs,
+                  std::vector<array>& outputs) {
   array& out = outputs[0];
   if (!inputs[0].flags().row_contiguous || !write_over(inputs[0], out)) {
     out.set_data(allocator::malloc(out.nbytes()));
@@ -150,7 +149,7 @@ void Softmax::eval_cpu(const std::vector<array>& inputs, std::vector<array>& out
     return;
   }
   array in = contiguous(inputs[0]);
-  Extents extents(in.shape(), first_, last_);
+  Extents extents(in.shape(), primitive.first(), primitive.last());
   if (in.dtype() == float64) {
     run(softmax_table().f64, in, out, extents);
   } else {
@@ -158,4 +157,9 @@ void Softmax::eval_cpu(const std::vector<array>& inputs, std::vector<array>& out
   }
 }
 
-}  // namespace mlx::core
+const Register<SoftmaxJacobian> softmax_jacobian(eval_softmax_jacobian);
+const Register<Softmax> softmax(eval_softmax);
+
+}  // namespace
+
+}  // namespace mlx::core::cpu
