@@ -2,7 +2,7 @@
 #include "mlx/backend/cuda/softmax.h"
 
 #include "mlx/backend/cuda/copy.h"
-#include "mlx/backend/cuda/parameters.h"
+#include "mlx/backend/cuda/kernels/softmax_call.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/operand.h"
 #include "mlx/backend/cuda/types.h"
@@ -25,14 +25,14 @@ KernelCall call_of(std::string function) {
 
 void start(const KernelCall& call, unsigned blocks, Extents extents, const array& in,
            const array* direction, array& out, const Stream& s) {
-  Parameters parameters;
-  parameters.add(extents.outer);
-  parameters.add(extents.length);
-  parameters.add(extents.inner);
-  parameters.add(input_address(in, s));
-  parameters.add(static_cast<const void*>(output_address(out)));
-  parameters.add(direction ? input_address(*direction, s) : nullptr);
-  parameters.launch(kernel_of(call, s), blocks, threads, s);
+  kernels::SoftmaxRows rows{};
+  rows.outer = extents.outer;
+  rows.length = extents.length;
+  rows.inner = extents.inner;
+  rows.in = input_address(in, s);
+  rows.out = output_address(out);
+  rows.direction = direction ? input_address(*direction, s) : nullptr;
+  launch(kernel_of(call, s), blocks, threads, s, rows);
 }
 
 void eval_softmax(Softmax& primitive, const std::vector<array>& inputs,

@@ -2,16 +2,10 @@
 #pragma once
 
 #include "mlx/backend/cuda/kernels/fold.h"
+#include "mlx/backend/cuda/kernels/softmax_call.h"
 #include "mlx/kernels/softmax.h"
 
 namespace mlx::core::kernels {
-
-struct SoftmaxRows {
-  int64_t outer, length, inner;
-  const void* in;
-  void* out;
-  const void* direction;  // of the Jacobian
-};
 
 template <typename C>
 struct MaxFold {
