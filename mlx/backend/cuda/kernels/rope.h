@@ -51,20 +51,23 @@ MLX_FN int64_t rope_start(const RopeCall& p, int64_t at) {
                        : static_cast<const int32_t*>(p.offset)[at];
 }
 
-/** N pairs that start at pair `first`. */
+/** N pairs that start at pair `first`. A single pair is moved value by value: its place need not be
+ *  aligned to two. */
 template <typename T, bool neighbours, int N, typename C>
 MLX_FN void turn_pairs(const T* in, T* out, int64_t first, int64_t pairs, const Circle<C>* by) {
+  constexpr bool interleaved = neighbours && N > 1;
+  int64_t at = neighbours ? 2 * first : first, other = neighbours ? at + 1 : pairs + first;
   Pack<T, N> a, b;
-  if constexpr (neighbours) {
-    auto both = load_pack<T, 2 * N>(in, 2 * first);
+  if constexpr (interleaved) {
+    auto both = load_pack<T, 2 * N>(in, at);
 #pragma unroll
     for (int k = 0; k < N; k++) {
       a.at[k] = both.at[2 * k];
       b.at[k] = both.at[2 * k + 1];
     }
   } else {
-    a = load_pack<T, N>(in, first);
-    b = load_pack<T, N>(in, pairs + first);
+    a = load_pack<T, N>(in, at);
+    b = load_pack<T, N>(in, other);
   }
 #pragma unroll
   for (int k = 0; k < N; k++) {
@@ -72,17 +75,17 @@ MLX_FN void turn_pairs(const T* in, T* out, int64_t first, int64_t pairs, const 
     a.at[k] = rounded<T>(u * by[k].cosine - v * by[k].sine);
     b.at[k] = rounded<T>(u * by[k].sine + v * by[k].cosine);
   }
-  if constexpr (neighbours) {
+  if constexpr (interleaved) {
     Pack<T, 2 * N> both;
 #pragma unroll
     for (int k = 0; k < N; k++) {
       both.at[2 * k] = a.at[k];
       both.at[2 * k + 1] = b.at[k];
     }
-    store_pack<T, 2 * N>(out, 2 * first, both);
+    store_pack<T, 2 * N>(out, at, both);
   } else {
-    store_pack<T, N>(out, first, a);
-    store_pack<T, N>(out, pairs + first, b);
+    store_pack<T, N>(out, at, a);
+    store_pack<T, N>(out, other, b);
   }
 }
 
