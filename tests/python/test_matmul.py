@@ -360,3 +360,20 @@ def test_block_masked_mm():
     np.testing.assert_allclose(out, expected, rtol=1e-4, atol=1e-4)
     with pytest.raises(ValueError, match="block"):
         mx.block_masked_mm(a, b, 16)
+
+
+@pytest.mark.parametrize("dtype", [mx.float32, mx.float16, mx.bfloat16], ids=str)
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("columns, length", [(1, 8), (7, 64), (300, 136), (4100, 1032), (64, 33)])
+def test_few_rows_times_a_transposed_matrix(dtype, rows, columns, length):
+    x, w = random((rows, length), dtype), random((columns, length), dtype)
+    c = random((columns,), dtype)
+    assert_product(x @ w.T, x, w.T, EPS[dtype])
+    assert_product(mx.addmm(c, x, w.T), x, w.T, EPS[dtype], add=wide(c))
+    expected = np.maximum(np.matmul(wide(x), wide(w).T), 0)
+    error = np.abs(wide(mx.maximum(x @ w.T, 0)) - expected)
+    assert np.all(error <= EPS[dtype] * (np.matmul(np.abs(wide(x)), np.abs(wide(w)).T) + 1))
+    tail = w[:, 1:]
+    assert_product(x[:, 1:] @ tail.T, x[:, 1:], tail.T, EPS[dtype])
+    batch = random((rows, 1, length), dtype)
+    assert_product(batch @ w.T, batch, w.T, EPS[dtype])

@@ -12,6 +12,7 @@
 #include "mlx/backend/cuda/product.h"
 #include "mlx/backend/cuda/runtime/allocator.h"
 #include "mlx/backend/cuda/runtime/streams.h"
+#include "mlx/backend/cuda/vector_product.h"
 #include "mlx/core/errors.h"
 
 namespace mlx::core::cuda {
@@ -221,6 +222,9 @@ bool run_product(const Product& p, const Stream& s) {
   if (!issubdtype(p.dtype, inexact)) {
     multiply_in_tiles(p, {}, s);
     return !p.rectified;
+  }
+  if (run_vector_product(p, s)) {
+    return true;
   }
   static auto* mutex = new std::mutex;
   use_device(s.device.index);

@@ -13,6 +13,7 @@
 #include "mlx/backend/cuda/rope.h"
 #include "mlx/backend/cuda/scatter.h"
 #include "mlx/backend/cuda/softmax.h"
+#include "mlx/backend/cuda/vector_product.h"
 
 using namespace mlx::core;
 
@@ -135,6 +136,17 @@ TEST_P(CudaFloatKernels, SoftmaxesCompile) {
   Dtype dtype = GetParam();
   expect_compiles({cuda::row_softmax_call(dtype, 32), cuda::row_softmax_call(dtype, 256),
                    cuda::column_softmax_call(dtype), cuda::softmax_jacobian_call(dtype, 32)});
+}
+
+TEST(CudaProducts, ProductsOfFewRowsCompile) {
+  for (Dtype dtype : {float16, bfloat16, float32}) {
+    std::vector<cuda::KernelCall> calls;
+    for (int m = 1; m <= cuda::most_vector_rows; m++) {
+      calls.push_back(cuda::vector_product_call(dtype, m, 1));
+      calls.push_back(cuda::vector_product_call(dtype, m, 2));
+    }
+    expect_compiles(calls);
+  }
 }
 
 TEST_P(CudaFloatKernels, NormsCompile) {

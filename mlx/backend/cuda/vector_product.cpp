@@ -1,0 +1,53 @@
+// Which products have few rows, and how much of the matrix a warp takes.
+#include "mlx/backend/cuda/vector_product.h"
+
+#include <cstdint>
+
+#include "mlx/backend/cuda/kernels/vector_product_call.h"
+#include "mlx/backend/cuda/types.h"
+
+namespace mlx::core::cuda {
+
+namespace {
+
+using kernels::VectorProductCall;
+
+constexpr int threads = 256, piece = 16;
+/** From so many rows of the matrix on, warps with two each still fill the device. */
+constexpr int64_t many_rows = 4096;
+
+bool in_pieces(const void* address, int64_t elements, Dtype dtype) {
+  return reinterpret_cast<uintptr_t>(address) % piece == 0 &&
+         elements * static_cast<int64_t>(dtype.size()) % piece == 0;
+}
+
+bool is_vector_product(const Product& p) {
+  bool floats = p.dtype == float16 || p.dtype == bfloat16 || p.dtype == float32;
+  bool one_row = p.m == 1 || (!p.a.transposed && in_pieces(p.a.data, p.a.stride, p.dtype));
+  return floats && p.batch == 1 && p.m <= most_vector_rows && one_row && p.beta == 0 &&
+         p.b.transposed && p.k > 0 && in_pieces(p.a.data, p.k, p.dtype) &&
+         in_pieces(p.b.data, p.b.stride, p.dtype);
+}
+
+}  // namespace
+
+bool run_vector_product(const Product& p, const Stream& s) {
+  if (!is_vector_product(p)) {
+    return false;
+  }
+  VectorProductCall call{p.a.data, p.b.data,   p.bias,     p.out,   p.n,
+                         p.k,      p.a.stride, p.b.stride, p.alpha, p.rectified};
+  int rows = p.n >= many_rows ? 2 : 1;
+  launch(kernel_of(vector_product_call(p.dtype, static_cast<int>(p.m), rows), s),
+         blocks_for(p.n, int64_t{threads} / 32 * rows), threads, s, call);
+  return true;
+}
+
+KernelCall vector_product_call(Dtype dtype, int m, int rows) {
+  return {"vector_product.h", "VectorProductCall",
+          std::string("vector_product<") + type_name(dtype) + ", " + std::to_string(m) + ", " +
+              std::to_string(rows) + ">",
+          threads};
+}
+
+}  // namespace mlx::core::cuda
