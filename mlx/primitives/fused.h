@@ -53,12 +53,6 @@ class Fused : public BuiltinPrimitive {
   Primitive& root() const { return *root_; }
   const Shape& shape() const { return shape_; }
 
-  /** Where the inputs of the epilogue, and what it adds to the root's, begin among the step's. */
-  size_t prologue_inputs() const { return recipe_->prologue.inputs.size(); }
-  size_t epilogue_inputs() const {
-    return recipe_->has_epilogue() ? recipe_->epilogue.inputs.size() - 1 : 0;
-  }
-
  private:
   std::shared_ptr<const Recipe> recipe_;
   std::shared_ptr<Primitive> root_;

@@ -185,3 +185,37 @@ def test_norm_vmap():
     for i in range(4):
         want = mx.grad(lambda x: mx.sum(fast.rms_norm(x, w, 1e-5) ** 2))(x[i])
         assert_close(grads[i], to_numpy(want), "float32", 20)
+
+
+@pytest.mark.parametrize("dtype", [mx.float32, mx.float16, mx.bfloat16, mx.float64], ids=str)
+@pytest.mark.parametrize("shapes", [((3, 5, 64),) * 2, ((3, 5, 64), (64,)), ((1, 1, 7), (4, 2, 7))])
+@pytest.mark.parametrize("held", ["by others", "by the graph", "by nobody"])
+def test_norms_behind_a_sum_are_those_of_the_sum(dtype, shapes, held):
+    def run(separately):
+        a, b = (mx.array(values).astype(dtype) for values in operands)
+        x = a + b
+        if separately:
+            mx.eval(x)
+        y = mx.fast.rms_norm(x, weight, 1e-5)
+        z = mx.fast.layer_norm(y + x if held == "by the graph" else y + a, weight, weight, 1e-5)
+        if held == "by nobody":
+            del a, b, x
+            mx.eval(z)
+            return [z]
+        results = [z, y, x] if held == "by others" else [z]
+        mx.eval(results)
+        return results
+
+    operands = [np.random.randn(*shape) for shape in shapes]
+    weight = mx.array(np.random.randn(shapes[0][-1])).astype(dtype)
+    for together, apart in zip(run(False), run(True), strict=True):
+        assert mx.array_equal(together, apart).item()
+
+
+def test_norms_of_sums_with_transposed_operands():
+    a, b = mx.random.normal((4, 6)), mx.random.normal((6, 4))
+    mx.eval(a, b)
+    y = mx.fast.rms_norm(a + b.T, None, 1e-5)
+    x = np.array(a) + np.array(b).T
+    expected = x / np.sqrt((x.astype("f8") ** 2).mean(-1, keepdims=True) + 1e-5)
+    assert np.allclose(np.array(y), expected, atol=1e-6)

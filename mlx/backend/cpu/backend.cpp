@@ -7,6 +7,7 @@
 #include <fstream>
 #include <typeinfo>
 
+#include "mlx/backend/common/residual_norm.h"
 #include "mlx/backend/cpu/registry.h"
 #include "mlx/backend/cpu/runtime/event.h"
 #include "mlx/core/errors.h"
@@ -51,9 +52,10 @@ class CpuBackend final : public Backend {
     return primitive_table().supports(primitive, inputs);
   }
 
-  /** Reductions of what a program computes. */
+  /** Reductions of what a program computes, and norms of sums. */
   bool fuses_prologue(const Primitive& root, const Program& program, bool keeps) const override {
-    return !keeps && typeid(root) == typeid(Reduce) && program.outputs.size() == 1;
+    bool is_reduction = typeid(root) == typeid(Reduce) && program.outputs.size() == 1;
+    return (is_reduction && !keeps) || is_residual_norm(root, program);
   }
 
   bool fuses_epilogue(const Primitive&, const Program&, const std::vector<bool>&) const override {

@@ -3,6 +3,7 @@
 
 #include <unordered_map>
 
+#include "mlx/backend/common/residual_norm.h"
 #include "mlx/backend/cuda/matmul.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/allocator.h"
@@ -42,7 +43,9 @@ class CudaBackend : public Backend {
     entry->eval(primitive, inputs, outputs);
   }
 
-  bool fuses_prologue(const Primitive&, const Program&, bool) const override { return false; }
+  bool fuses_prologue(const Primitive& root, const Program& program, bool) const override {
+    return is_residual_norm(root, program);
+  }
 
   bool fuses_epilogue(const Primitive& root, const Program& program,
                       const std::vector<bool>& zeros) const override {

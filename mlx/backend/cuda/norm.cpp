@@ -3,8 +3,10 @@
 
 #include <algorithm>
 
+#include "mlx/backend/common/residual_norm.h"
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/kernels/norm_call.h"
+#include "mlx/backend/cuda/program.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/operand.h"
 #include "mlx/backend/cuda/types.h"
@@ -123,6 +125,31 @@ void run_norm(const NormSpec& spec, const NormOperands& operands, const Stream& 
   NormVariant variant = variant_of(call, dtype);
   launch(kernel_of(norm_call(spec.kind, dtype, variant), s),
          blocks_for(call.rows, threads / variant.lanes), threads, s, call);
+}
+
+void run_residual_norm(Fused& fused, const std::vector<array>& inputs,
+                       std::vector<array>& outputs) {
+  ResidualNorm step(fused, inputs, outputs);
+  const Stream& s = fused.stream();
+  if (!step.adds_rows()) {
+    std::vector<array> sums{step.sum}, results{step.out};
+    run_program(fused.recipe().prologue, {step.x, step.residual}, sums, s);
+    fused.root().eval_gpu(step.norm_inputs(), results);
+    return;
+  }
+  bool taken = false;
+  for (const array* in : {&step.x, &step.residual}) {
+    taken = taken || (in->flags().row_contiguous && write_over(*in, step.sum, s));
+  }
+  if (!taken) allocate_output(step.sum, s);
+  allocate_output(step.out, s);
+  array x = contiguous(step.x, s), residual = contiguous(step.residual, s);
+  std::vector<array> parameters;
+  for (auto& p : step.parameters) parameters.push_back(contiguous(p, s));
+  run_norm(step.spec,
+           {x, &residual, step.spec.has_weight ? &parameters.front() : nullptr,
+            step.spec.has_bias ? &parameters.back() : nullptr, step.out, &step.sum},
+           s);
 }
 
 NormVariant norm_variant(Dtype dtype, int64_t length, bool wide) {

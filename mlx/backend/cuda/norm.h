@@ -2,6 +2,7 @@
 #pragma once
 
 #include "mlx/backend/cuda/kernel_call.h"
+#include "mlx/primitives/fused.h"
 #include "mlx/primitives/norm.h"
 
 namespace mlx::core::cuda {
@@ -19,6 +20,9 @@ struct NormOperands {
 
 /** out = norm(x) or norm(x + residual), in one kernel that reads its rows once. */
 void run_norm(const NormSpec& spec, const NormOperands& operands, const Stream& s);
+
+/** Runs a norm behind the sum that makes its input (see is_residual_norm). */
+void run_residual_norm(Fused& fused, const std::vector<array>& inputs, std::vector<array>& outputs);
 
 /** How a row is spread over the registers of 32 or 256 threads: `packs` times `width` neighbours
  *  each; rows of 0 packs are too long for that. */

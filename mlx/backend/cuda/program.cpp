@@ -9,6 +9,7 @@
 
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/matmul.h"
+#include "mlx/backend/cuda/norm.h"
 #include "mlx/backend/cuda/parameters.h"
 #include "mlx/backend/cuda/program_parts.h"
 #include "mlx/backend/cuda/program_source.h"
@@ -268,6 +269,10 @@ void eval_elementwise(Elementwise& primitive, const std::vector<array>& inputs,
 }
 
 void eval_fused(Fused& step, const std::vector<array>& inputs, std::vector<array>& outputs) {
+  if (step.has_root() && step.recipe().has_prologue()) {
+    run_residual_norm(step, inputs, outputs);
+    return;
+  }
   if (step.has_root()) {
     run_rectified_product(step, inputs, outputs);
     return;
