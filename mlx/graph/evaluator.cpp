@@ -32,19 +32,14 @@ void submit(detail::Batch batch) {
   scheduler::submit(stream, [b = std::make_shared<detail::Batch>(std::move(batch))] { b->run(); });
 }
 
-// Running a batch of a GPU only queues work there. A caller who goes on to build the next graph
-// does that beside the queueing, if there is much to queue.
-constexpr size_t most_queued_here = 32;
-
+// Running a batch of a GPU only queues work there, so it takes no time whatever its size. (Handing it
+// to the stream's thread costs more than it saves: the two threads then meet in the allocator.)
 bool worth_running_here(const detail::BoundPlan& plan, bool caller_waits) {
   if (plan.batches.size() != 1) {
     return false;
   }
-  const detail::Batch& batch = plan.batches[0];
-  if (batch.stream.device.type == Device::gpu) {
-    return caller_waits || batch.steps.size() <= most_queued_here;
-  }
-  return caller_waits && plan.bytes <= inline_bytes;
+  bool queues_only = plan.batches[0].stream.device.type == Device::gpu;
+  return queues_only || (caller_waits && plan.bytes <= inline_bytes);
 }
 
 void schedule(const std::vector<array>& outputs, bool caller_waits) {
