@@ -1,6 +1,6 @@
 // The fused program: a short list of element-wise instructions over typed values. It is what a
-// single element-wise op is, what planning makes of a chain of ops and keeps with the plan, and what
-// other kernels take as a prologue or epilogue. Backends interpret it or compile it.
+// single element-wise op is, what planning makes of a chain of ops and keeps with the plan, and
+// what other kernels take as a prologue or epilogue. Backends interpret it or compile it.
 #pragma once
 
 #include <cstddef>

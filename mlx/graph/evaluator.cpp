@@ -32,8 +32,8 @@ void submit(detail::Batch batch) {
   scheduler::submit(stream, [b = std::make_shared<detail::Batch>(std::move(batch))] { b->run(); });
 }
 
-// Running a batch of a GPU only queues work there, so it takes no time whatever its size. (Handing it
-// to the stream's thread costs more than it saves: the two threads then meet in the allocator.)
+// Running a batch of a GPU only queues work there, so it takes no time whatever its size. (Handing
+// it to the stream's thread costs more than it saves: the two threads then meet in the allocator.)
 bool worth_running_here(const detail::BoundPlan& plan, bool caller_waits) {
   if (plan.batches.size() != 1) {
     return false;
