@@ -148,6 +148,7 @@ class Planner {
 class Binder {
  public:
   Binder(const Plan& plan, const Walk& walk) : plan_(plan), walk_(walk) {
+    bound_.batches.reserve(walk.streams.size());
     for (auto& stream : walk.streams) {
       bound_.batches.emplace_back(stream);
     }

@@ -6,7 +6,7 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <vector>
 
 #include "mlx/array.h"
@@ -103,8 +103,8 @@ class Walk {
   void find_held();
 
   uint64_t id_;
-  uint32_t outside_ = 0;                  // arrays from outside that were met
-  std::deque<std::vector<array>> plain_;  // what unsupported nodes were replaced by
+  uint32_t outside_ = 0;                 // arrays from outside that were met
+  std::list<std::vector<array>> plain_;  // what unsupported nodes were replaced by
 };
 
 }  // namespace mlx::core::detail
