@@ -309,7 +309,6 @@ def test_bad_input_raises_when_called(name):
         BAD[name]()
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_children_of_a_fork_can_go_on():
     x = positive((300, 300), "float32")
     before = np.array(L.inv(to_mlx(x)))

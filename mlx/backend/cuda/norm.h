@@ -1,22 +1,12 @@
 // Norms on the GPU: what one runs on, also for nodes that add a residual in front, and the kernels.
 #pragma once
 
+#include "mlx/backend/common/norm_operands.h"
 #include "mlx/backend/cuda/kernel_call.h"
 #include "mlx/primitives/fused.h"
 #include "mlx/primitives/norm.h"
 
 namespace mlx::core::cuda {
-
-/** Row-contiguous arrays of one floating dtype. `out` and `sum` have memory, and may share that of
- *  x and of the residual. */
-struct NormOperands {
-  const array& x;
-  const array* residual;  // of the shape of x, or null
-  const array* weight;    // as the spec says
-  const array* bias;
-  array& out;
-  array* sum;  // with a residual: receives x + residual, rounded to the dtype, which is normalised
-};
 
 /** out = norm(x) or norm(x + residual), in one kernel that reads its rows once. */
 void run_norm(const NormSpec& spec, const NormOperands& operands, const Stream& s);
