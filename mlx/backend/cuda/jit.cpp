@@ -49,16 +49,6 @@ const std::string& common_text() {
   return *text;
 }
 
-std::string compile_cached(const std::string& source, const std::string& architecture) {
-  std::string digest = text_digest(common_text() + architecture + source);
-  if (auto code = read_cached(digest)) {
-    return std::move(*code);
-  }
-  std::string code = compile_source(source, architecture);
-  write_cached(digest, code);
-  return code;
-}
-
 Kernel load(const std::string& code, const char* name) {
   cudaLibrary_t library;
   check_cuda(cudaLibraryLoadData(&library, code.data(), nullptr, nullptr, 0, nullptr, nullptr, 0),
@@ -66,6 +56,22 @@ Kernel load(const std::string& code, const char* name) {
   cudaKernel_t kernel;
   check_cuda(cudaLibraryGetKernel(&kernel, library, name), "finding a compiled kernel");
   return reinterpret_cast<Kernel>(kernel);
+}
+
+/** From the cache, or compiled: also where the driver does not take what the cache has. */
+Kernel load_or_compile(const std::string& source, const std::string& architecture,
+                       const char* name) {
+  std::string digest = text_digest(common_text() + architecture + source);
+  if (auto code = read_cached(digest)) {
+    try {
+      return load(*code, name);
+    } catch (const std::runtime_error&) {
+      // An entry that is of no use is replaced.
+    }
+  }
+  std::string code = compile_source(source, architecture);
+  write_cached(digest, code);
+  return load(code, name);
 }
 
 }  // namespace
@@ -114,7 +120,7 @@ Kernel kernel_of(const std::string& key, const char* name, const Stream& s,
     }
   }
   use_device(s.device.index);
-  Kernel kernel = load(compile_cached(source(), architecture_of(s.device.index)), name);
+  Kernel kernel = load_or_compile(source(), architecture_of(s.device.index), name);
   std::lock_guard lock(*mutex);
   return kernels->emplace(key, kernel).first->second;
 }

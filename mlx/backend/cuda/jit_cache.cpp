@@ -48,8 +48,19 @@ fs::path make_folder() {
 }
 
 const fs::path& folder() {
-  static const fs::path path = make_folder();
-  return path;
+  static const auto* path = new fs::path(make_folder());
+  return *path;
+}
+
+/** What follows the checksum at the start of an entry; nothing if they do not match. */
+std::optional<std::string> checked(std::string entry) {
+  const size_t digits = text_digest("").size();
+  if (entry.size() <= digits) {
+    return std::nullopt;
+  }
+  std::string code = entry.substr(digits);
+  entry.resize(digits);
+  return text_digest(code) == entry ? std::optional(std::move(code)) : std::nullopt;
 }
 
 bool write_all(int file, const std::string& bytes) {
@@ -101,7 +112,7 @@ std::optional<std::string> read_cached(const std::string& digest) {
     }
   }
   close(file);
-  return code.empty() ? std::nullopt : std::optional(std::move(code));
+  return checked(std::move(code));
 }
 
 void write_cached(const std::string& digest, const std::string& code) {
@@ -113,7 +124,7 @@ void write_cached(const std::string& digest, const std::string& code) {
   if (file < 0) {
     return;
   }
-  bool written = write_all(file, code);
+  bool written = write_all(file, text_digest(code)) && write_all(file, code);
   close(file);
   if (!written || rename(temporary.c_str(), (folder() / digest).c_str()) != 0) {
     unlink(temporary.c_str());

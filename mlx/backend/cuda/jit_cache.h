@@ -1,4 +1,5 @@
-// Compiled kernels on disk. Files belong to the user alone and appear whole or not at all.
+// Compiled kernels on disk. Files belong to the user alone and start with a checksum, so that one
+// that was cut or changed is none.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +11,7 @@ namespace mlx::core::cuda {
 /** 128 bits that depend on every byte of the text, as hexadecimal digits. */
 std::string text_digest(const std::string& text);
 
-/** The entry's bytes; nothing if there is none that is ours and safe to load. */
+/** The entry's bytes; nothing if there is none that is ours, whole and safe to load. */
 std::optional<std::string> read_cached(const std::string& digest);
 
 /** Keeps an entry. Failing to do so is no error: the next process compiles again. */
