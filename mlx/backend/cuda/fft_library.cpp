@@ -114,19 +114,22 @@ struct Plan {
   ~Plan() { Library::instance().destroy(handle); }
 };
 
-/** The plan for the current device. A full store is emptied. */
-const Plan& kept_plan(RowTransform kind, int64_t n, int64_t rows, int device) {
+/** The plan for the device of `s`. A full store is emptied. */
+const Plan& kept_plan(RowTransform kind, int64_t n, int64_t rows, const Stream& s) {
   using Key = std::tuple<RowTransform, int64_t, int64_t, int>;
   static auto* plans = new std::map<Key, Plan>;
-  Key key{kind, n, rows, device};
+  Key key{kind, n, rows, s.device.index};
   auto it = plans->find(key);
-  if (it == plans->end()) {
-    if (plans->size() >= most_plans) {
-      check_cuda(cudaDeviceSynchronize(), "waiting for transforms");
-      plans->clear();
-    }
-    it = plans->try_emplace(key, kind, n, rows).first;
+  if (it != plans->end()) {
+    return it->second;
   }
+  if (plans->size() >= most_plans) {
+    submit_all();
+    check_cuda(cudaDeviceSynchronize(), "waiting for transforms");
+    plans->clear();
+  }
+  // Planning does work of its own on the device, which must not happen while a stream is recorded.
+  call_directly(s, [&](cudaStream_t) { it = plans->try_emplace(key, kind, n, rows).first; });
   return it->second;
 }
 
@@ -160,7 +163,7 @@ void transform_rows(RowTransform kind, int64_t n, int64_t rows, bool inverse, co
   std::lock_guard lock(*mutex);
   use_device(s.device.index);
   const Library& library = Library::instance();
-  const Plan& plan = kept_plan(kind, n, rows, s.device.index);
+  const Plan& plan = kept_plan(kind, n, rows, s);
   Scratch workspace(std::max<size_t>(plan.workspace, 1), s);
   call_directly(s, [&](cudaStream_t stream) {
     check_cufft(library.set_stream(plan.handle, stream), "transforming");
