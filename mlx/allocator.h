@@ -1,4 +1,4 @@
-// Memory for array data: a caching allocator with counters and an enforced limit.
+// Memory for array data: a caching allocator with counters and a limit.
 #pragma once
 
 #include <cstddef>
@@ -44,8 +44,8 @@ class Buffer {
 };
 
 /**
- * At least `size` bytes, aligned to 64. Throws OutOfMemory when the limit would be passed or the
- * system has no more; before that the cache is returned to the system.
+ * At least `size` bytes, aligned to 64. Throws OutOfMemory when a strict limit would be passed or
+ * the system has no more; before that the cache is returned to the system.
  */
 Buffer malloc(size_t size);
 

@@ -33,6 +33,12 @@ using Strides = SmallVector<int64_t>;
 
 /** Elements of a shape; throws std::invalid_argument for a negative extent or past 2^63 - 1. */
 size_t num_elements(const Shape& shape);
+/** Bytes of an array; throws std::invalid_argument as num_elements, and past 2^63 - 1. */
+size_t num_bytes(const Shape& shape, Dtype dtype);
+
+namespace detail {
+struct Tracing;
+}
 
 class array {
  public:
@@ -62,8 +68,12 @@ class array {
 
   array(const array& other) = default;
   array(array&& other) noexcept = default;
-  array& operator=(const array& other) & = default;
-  array& operator=(array&& other) & noexcept = default;
+  array& operator=(const array& other) & { return *this = array(other); }
+  array& operator=(array&& other) & noexcept {
+    array taken(std::move(other));
+    std::swap(desc_, taken.desc_);  // what this handle held goes as a handle goes
+    return *this;
+  }
   ~array();
 
   size_t itemsize() const { return desc_->dtype.size(); }
@@ -153,14 +163,11 @@ class array {
   const std::vector<array>& siblings() const { return desc_->siblings; }
   std::vector<array>& siblings() { return desc_->siblings; }
   int sibling_position() const { return desc_->position; }
-  void set_siblings(std::vector<array> siblings, uint16_t position) {
-    desc_->siblings = std::move(siblings);
-    desc_->position = position;
-  }
+  void set_siblings(std::vector<array> siblings, uint16_t position);
   /** All outputs of the primitive in order, this one included. */
   std::vector<array> outputs() const;
 
-  /** Forgets primitive, inputs and siblings. */
+  /** Forgets primitive, inputs and siblings. To be called with the graph lock held. */
   void detach();
 
   const Flags& flags() const { return desc_->flags; }
@@ -202,9 +209,10 @@ class array {
   const Doubts& doubts() const { return desc_->doubts; }
   void add_doubts(const Doubts& doubts) const;
 
-  /** Part of a function that is being transformed: evaluation keeps its graph. */
-  void set_tracer(bool is_tracer) { desc_->is_tracer = is_tracer; }
-  bool is_tracer() const;
+  /** Part of a function that a transform is tracing, on whatever thread: evaluation keeps its
+   *  graph. Setting it makes the array part of the calling thread's innermost trace. */
+  void set_tracer(bool is_tracer);
+  bool is_tracer() const { return desc_->trace && is_being_traced(); }
 
   /** Row-contiguous data. */
   void set_data(allocator::Data data);
@@ -216,7 +224,7 @@ class array {
   void copy_shared_buffer(const array& other);
 
   /** Becomes a handle to the node of `other`. */
-  void overwrite_descriptor(const array& other) { desc_ = other.desc_; }
+  void overwrite_descriptor(const array& other) { *this = other; }
 
   /** Where walks over the graph keep what they know of a node: `index` belongs to the walk with the
    *  number `walk`, `value` to the program with the number `program`. */
@@ -249,15 +257,20 @@ class array {
     std::atomic<Status> status;  // the event and the data were written before it
     Flags flags{true, true, true};
     uint16_t position = 0;
-    bool is_tracer = false;
+    std::atomic<bool> in_ring = false;  // has siblings
+    /** Of the traces that it is part of, the one that ends last; mostly none. */
+    std::shared_ptr<const detail::Tracing> trace;
 
     /** A node to be filled with row-contiguous data. */
     ArrayDesc(Shape shape, Dtype dtype);
     ArrayDesc(Shape shape, Dtype dtype, std::shared_ptr<Primitive> primitive,
               std::vector<array> inputs);
     ~ArrayDesc();
+    std::vector<array> take_siblings();
   };
 
+  bool is_being_traced() const;
+  void leave_ring();
   /** The buffer's address for the host, where what this array spans can be read. */
   void* host_buffer() const;
   template <typename It>

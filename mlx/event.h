@@ -1,6 +1,8 @@
 // An event: work on one stream tells other streams and threads that it is done.
 #pragma once
 
+#include <chrono>
+#include <exception>
 #include <memory>
 
 #include "mlx/stream.h"
@@ -16,10 +18,15 @@ class EventState {
   /** Called once, when the stream's work so far has been done (CPU) or queued (other devices). */
   virtual void signal() = 0;
   virtual bool is_signaled() = 0;
-  /** Blocks the calling thread. */
-  virtual void wait() = 0;
-  /** Makes later work of `s` wait. */
+  /** Blocks the calling thread until signalled or for `time`; whether it is signalled. Throws the
+   *  failure of the work. */
+  virtual bool wait_for(std::chrono::milliseconds time) = 0;
+  /** Makes later work of `s` wait. Throws the failure of the work if it is known. */
   virtual void wait_on(const Stream& s) = 0;
+  /** Whether `wait_on` would return at once. */
+  virtual bool is_ready_for(const Stream& s) = 0;
+  /** A failure that concerns all of the work, as far as it is known. */
+  virtual std::exception_ptr failure() { return nullptr; }
 
   const Stream stream;
 };
@@ -33,12 +40,15 @@ class Event {
   bool valid() const { return state_ != nullptr; }
   const Stream& stream() const { return state_->stream; }
 
-  /** Blocks until signalled; polls `interrupt_requested` meanwhile and throws when it is set. */
-  void wait() const { state_->wait(); }
-  /** As `wait`, for the work of a stream rather than for the calling thread. */
+  /** Blocks until signalled. Lets interrupts through, so nothing may be held meanwhile that their
+   *  handlers could need. */
+  void wait() const;
+  /** Makes later work of a stream wait. */
   void wait_on(const Stream& s) const { state_->wait_on(s); }
+  bool is_ready_for(const Stream& s) const { return state_->is_ready_for(s); }
   void signal() const { state_->signal(); }
   bool is_signaled() const { return !state_ || state_->is_signaled(); }
+  std::exception_ptr failure() const { return state_ ? state_->failure() : nullptr; }
 
   bool operator==(const Event& other) const { return state_ == other.state_; }
 

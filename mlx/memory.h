@@ -21,8 +21,14 @@ void reset_peak_memory();
 /** Freed by arrays and kept for reuse. */
 size_t get_cache_memory();
 
-/** An allocation that would take active memory over the limit raises. Returns the old limit. */
+/**
+ * The limit of the default device's memory. Beyond it nothing that is freed is kept, and
+ * evaluations wait for earlier ones to end; an allocation raises only when the memory itself is
+ * exhausted. Without `relaxed` the limit is never passed: an allocation that would raises
+ * OutOfMemory. Returns the old limit.
+ */
 size_t set_memory_limit(size_t limit);
+size_t set_memory_limit(size_t limit, bool relaxed);
 size_t get_memory_limit();
 
 /** Freed memory beyond this goes back to the system. Returns the old limit. */

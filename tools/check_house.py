@@ -2,8 +2,8 @@
 
 File sizes, a header comment in every file, Python functions of bearable length, includes that only
 go down the folders' order, kernels that leak no code for a newer instruction set into the rest of
-the library, and links of the documents that resolve. Prints one line per finding; exit status 1 if
-there is any.
+the library, no static objects that end before threads do, and links of the documents that resolve.
+Prints one line per finding; exit status 1 if there is any.
 """
 
 from __future__ import annotations
@@ -163,6 +163,30 @@ def check_isa_objects(build: Path) -> Iterator[str]:
                 yield f"{source}: symbol outside namespace {isa}: {symbol[19:]}"
 
 
+def check_static_objects(build: Path) -> Iterator[str]:
+    """No static object of the library has a destructor: threads may be at work when the process
+    ends, and what they use has to last. `static auto& x = *new T` does.
+    """
+    objects = [
+        o for t in ("mlx", "isa_v2", "mlx_cuda") for o in build.glob(f"CMakeFiles/{t}.dir/**/*.o")
+    ]
+    if not objects:
+        return
+    listing = subprocess.run(
+        ["nm", "-A", "--undefined-only", *map(str, objects)],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    stream_users = {
+        line.split(".o:")[0] for line in listing.splitlines() if "ios_base4InitC1" in line
+    }  # <iostream> has a static object in every file that includes it
+    for line in listing.splitlines():
+        source = line.split(".o:")[0]
+        if line.endswith(" __cxa_atexit") and source not in stream_users:
+            yield f"{source.split('.dir/')[1]}: a static object with a destructor"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--build", type=Path, default=ROOT / "build", help="build folder")
@@ -175,6 +199,7 @@ def main() -> int:
         for check in (check_size, check_header, check_functions, check_direction, check_links):
             findings += [f"{path.relative_to(ROOT)}: {m}" for m in check(path, text)]
     findings += check_isa_objects(options.build)
+    findings += check_static_objects(options.build)
     print("\n".join(findings) or "house rules: nothing found")
     return 1 if findings else 0
 

@@ -56,8 +56,8 @@ Found find_gpu_backend() {
 }
 
 const Found& gpu() {
-  static const Found found = find_gpu_backend();
-  return found;
+  static const auto* found = new Found(find_gpu_backend());
+  return *found;
 }
 
 std::atomic<StepObserver*> step_observer{nullptr};

@@ -65,9 +65,6 @@ class Backend : public StepRules {
 
   /** An event of the stream's device, not signalled yet. */
   virtual std::shared_ptr<EventState> new_event(const Stream& stream) = 0;
-
-  /** Blocks until all work queued on the stream is done. */
-  virtual void synchronize(const Stream& stream) = 0;
 };
 
 /** What a backend's library exports: the backend, or nullptr and the reason. */

@@ -3,7 +3,6 @@
 // with a small header that remembers its size.
 #include "mlx/allocator.h"
 
-#include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@
 #include <vector>
 
 #include "mlx/core/errors.h"
+#include "mlx/core/fork.h"
 #include "mlx/core/memory_pool.h"
 
 namespace mlx::core {
@@ -90,8 +90,12 @@ void release_block(void* data) {
 }
 
 size_t physical_memory() {
-  return static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  static const size_t bytes =
+      static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  return bytes;
 }
+
+size_t usable_memory() { return physical_memory() / 10 * 9; }
 
 class CachingAllocator {
  public:
@@ -101,9 +105,9 @@ class CachingAllocator {
   }
 
   void* allocate(size_t size) {
+    std::unique_lock lock(mutex_);
     check_size(size);
     size_t bytes = rounded(size);
-    std::unique_lock lock(mutex_);
     void* data = take_cached(bytes);
     if (!data) {
       make_room(bytes, size);
@@ -116,6 +120,7 @@ class CachingAllocator {
     }
     active_ += header_of(data)->bytes;
     peak_ = std::max(peak_, active_);
+    watch_.update(active_ > limit_);
     return data;
   }
 
@@ -123,7 +128,8 @@ class CachingAllocator {
     std::lock_guard lock(mutex_);
     size_t bytes = header_of(data)->bytes;
     active_ -= bytes;
-    if (bytes > cache_limit_) {
+    watch_.update(active_ > limit_);
+    if (bytes > cache_limit_ || active_ + cached_ + bytes > limit_) {
       release_block(data);
       return;
     }
@@ -131,6 +137,9 @@ class CachingAllocator {
     cached_ += bytes;
     trim_to(cache_limit_);
   }
+
+  void lock() { mutex_.lock(); }
+  void unlock() { mutex_.unlock(); }
 
   template <typename F>
   auto locked(F&& f) {
@@ -151,27 +160,40 @@ class CachingAllocator {
     }
   }
 
+  size_t set_limit(size_t limit, bool strict) {
+    strict_ = strict;
+    size_t old = std::exchange(limit_, limit);
+    trim_to(room_for_cache());
+    watch_.update(active_ > limit_);
+    return old;
+  }
+
   size_t active_ = 0;
   size_t peak_ = 0;
   size_t cached_ = 0;
-  size_t limit_ = physical_memory() / 10 * 9;
+  size_t limit_ = usable_memory();
+  bool strict_ = false;
   size_t cache_limit_ = physical_memory() / 4;
 
  private:
-  CachingAllocator() {
-    pthread_atfork([] { instance().mutex_.lock(); }, [] { instance().mutex_.unlock(); },
-                   [] { instance().mutex_.unlock(); });
-  }
+  CachingAllocator() = default;
 
+  // What active memory never passes.
+  size_t hard_limit() const { return strict_ ? limit_ : std::max(limit_, usable_memory()); }
+
+  size_t room_for_cache() const { return limit_ > active_ ? limit_ - active_ : 0; }
+
+  // Sizes that are in range stay so when they are rounded.
   void check_size(size_t size) const {
-    if (size > limit_) {
+    if (size > std::min(hard_limit(), SIZE_MAX / 4)) {
       raise(size);
     }
   }
 
   [[noreturn]] void raise(size_t size) const {
     throw OutOfMemory(error_message("malloc", "Cannot allocate ", size, " bytes: ", active_,
-                                    " bytes are active and the memory limit is ", limit_, "."));
+                                    " bytes are active and the memory limit is ", hard_limit(),
+                                    "."));
   }
 
   // A block that wastes at most an eighth, plus a granule for large ones.
@@ -185,7 +207,7 @@ class CachingAllocator {
       return nullptr;
     }
     void* data = it->second.back();
-    if (active_ + it->first > limit_) {
+    if (active_ + it->first > hard_limit()) {
       return nullptr;
     }
     it->second.pop_back();
@@ -194,12 +216,11 @@ class CachingAllocator {
   }
 
   void make_room(size_t bytes, size_t size) {
-    if (active_ + bytes > limit_) {
+    if (active_ + bytes > hard_limit()) {
       raise(size);
     }
-    if (active_ + cached_ + bytes > limit_) {
-      trim_to(limit_ - active_ - bytes);
-    }
+    size_t room = room_for_cache();
+    trim_to(room > bytes ? room - bytes : 0);
   }
 
   void* retry_without_cache(size_t bytes, size_t size) {
@@ -212,10 +233,15 @@ class CachingAllocator {
   }
 
   std::mutex mutex_;
+  LimitWatch watch_;
   std::map<size_t, std::vector<void*>> cache_;
 };
 
 CachingAllocator& the_allocator() { return CachingAllocator::instance(); }
+
+const OnFork registered(ForkStage::allocator,
+                        {[] { the_allocator().lock(); }, [] { the_allocator().unlock(); },
+                         [] { the_allocator().unlock(); }});
 
 }  // namespace
 
@@ -260,8 +286,8 @@ class HostPool : public MemoryPool {
   size_t limit() override {
     return the_allocator().locked([](auto& a) { return a.limit_; });
   }
-  size_t set_limit(size_t limit) override {
-    return the_allocator().locked([limit](auto& a) { return std::exchange(a.limit_, limit); });
+  size_t set_limit(size_t limit, bool strict) override {
+    return the_allocator().locked([&](auto& a) { return a.set_limit(limit, strict); });
   }
   size_t set_cache_limit(size_t limit) override {
     return the_allocator().locked([limit](auto& a) {

@@ -4,9 +4,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "mlx/core/errors.h"
-#include "mlx/core/interrupt.h"
+#include "mlx/core/graph_lock.h"
 #include "mlx/core/layout.h"
 #include "mlx/core/tracing.h"
 #include "mlx/ops.h"
@@ -26,6 +27,23 @@ size_t num_elements(const Shape& shape) {
   }
   check(empty || !overflow, "array", "Shape ", shape, " has more than 2^63 - 1 elements.");
   return empty ? 0 : count;
+}
+
+namespace {
+
+size_t checked_bytes(size_t elements, const Shape& shape, Dtype dtype) {
+  int64_t bytes = 0;
+  bool overflow = __builtin_mul_overflow(static_cast<int64_t>(elements),
+                                         static_cast<int64_t>(dtype.size()), &bytes);
+  check(!overflow, "array", "An array of shape ", shape, " and dtype ", dtype_name(dtype),
+        " has more than 2^63 - 1 bytes.");
+  return static_cast<size_t>(bytes);
+}
+
+}  // namespace
+
+size_t num_bytes(const Shape& shape, Dtype dtype) {
+  return checked_bytes(num_elements(shape), shape, dtype);
 }
 
 void fail_initializer_size(size_t values, const Shape& shape) {
@@ -48,6 +66,7 @@ array::Data::~Data() {
 array::ArrayDesc::ArrayDesc(Shape shape, Dtype dtype)
     : shape(std::move(shape)), dtype(dtype), status(Status::available) {
   size = num_elements(this->shape);
+  checked_bytes(size, this->shape, dtype);
   strides = row_contiguous_strides(this->shape);
 }
 
@@ -58,7 +77,9 @@ array::ArrayDesc::ArrayDesc(Shape shape, Dtype dtype, std::shared_ptr<Primitive>
   this->inputs = std::move(inputs);
   status = Status::unscheduled;
   for (auto& in : this->inputs) {
-    is_tracer |= in.desc_->is_tracer;
+    if (in.desc_->trace) {
+      trace = detail::last_to_end(trace, in.desc_->trace);
+    }
   }
 }
 
@@ -129,26 +150,47 @@ std::vector<array> array::make_arrays(std::vector<Shape> shapes, const std::vect
   return outputs;
 }
 
+array::~array() {
+  if (desc_ && desc_->in_ring.load(std::memory_order_acquire)) {
+    leave_ring();
+  }
+}
+
 // Siblings hold each other. When this is the last handle from outside to any of them, the ring is
 // taken apart; until then each keeps all alive, since one evaluation makes them together.
-array::~array() {
-  if (!desc_ || desc_->siblings.empty()) {
+// Evaluation takes rings apart too, and other handles may go at the same time.
+void array::leave_ring() {
+  std::lock_guard lock(graph_lock());
+  auto last = std::move(desc_);
+  if (last->siblings.empty()) {
     return;
   }
-  long ring = desc_->siblings.size();
-  if (desc_.use_count() != ring + 1) {
+  long ring = last->siblings.size();
+  if (last.use_count() != ring + 1) {
     return;
   }
-  for (auto& s : desc_->siblings) {
+  for (auto& s : last->siblings) {
     if (s.desc_.use_count() != ring) {
       return;
     }
   }
   std::vector<std::vector<array>> rings;
-  auto own = std::move(desc_->siblings);
+  auto own = last->take_siblings();
   for (auto& s : own) {
-    rings.push_back(std::move(s.desc_->siblings));
+    rings.push_back(s.desc_->take_siblings());
   }
+}
+
+void array::set_siblings(std::vector<array> siblings, uint16_t position) {
+  desc_->siblings = std::move(siblings);
+  desc_->position = position;
+  desc_->in_ring = !desc_->siblings.empty();
+}
+
+std::vector<array> array::ArrayDesc::take_siblings() {
+  position = 0;
+  in_ring.store(false, std::memory_order_release);
+  return std::exchange(siblings, {});
 }
 
 array array::unsafe_weak_copy(const array& other) {
@@ -170,22 +212,22 @@ std::vector<array> array::outputs() const {
 
 void array::detach() {
   desc_->primitive = nullptr;
-  std::vector<array> inputs = std::move(desc_->inputs);
-  std::vector<array> ring = std::move(desc_->siblings);
-  desc_->inputs.clear();
-  desc_->siblings.clear();
-  desc_->position = 0;
+  std::vector<array> inputs = std::exchange(desc_->inputs, {});
+  std::vector<array> ring = desc_->take_siblings();
   std::vector<std::vector<array>> rings;
   for (auto& s : ring) {
-    rings.push_back(std::move(s.desc_->siblings));
-    s.desc_->siblings.clear();
+    rings.push_back(s.desc_->take_siblings());
     s.desc_->inputs.clear();
-    s.desc_->position = 0;
     s.desc_->primitive = nullptr;
   }
 }
 
-bool array::is_tracer() const { return desc_->is_tracer && detail::in_tracing(); }
+void array::set_tracer(bool is_tracer) {
+  auto trace = is_tracer ? detail::current_trace() : nullptr;
+  desc_->trace = trace ? detail::last_to_end(desc_->trace, trace) : nullptr;
+}
+
+bool array::is_being_traced() const { return desc_->trace->under_way; }
 
 bool array::is_available() const {
   // The event stays: other threads may be looking at it.
@@ -197,13 +239,7 @@ bool array::is_available() const {
 
 void array::wait() {
   if (!is_available() && event().valid()) {
-    try {
-      event().wait();
-    } catch (const Interrupted&) {
-      throw;
-    } catch (...) {
-      set_error(std::current_exception());  // the device failed
-    }
+    event().wait();
     set_status(Status::available);
   }
   if (auto failure = error()) {
@@ -212,8 +248,14 @@ void array::wait() {
 }
 
 std::exception_ptr array::error() const {
-  if (desc_->error || desc_->doubts.empty() || !is_available()) {
+  if (desc_->error) {
     return desc_->error;
+  }
+  if (auto failure = event().failure()) {
+    return failure;
+  }
+  if (desc_->doubts.empty() || !is_available()) {
+    return nullptr;
   }
   for (auto& doubt : desc_->doubts) {
     if (auto failure = doubt->verdict()) {

@@ -19,8 +19,11 @@ class Reader {
   virtual void seek(int64_t off, std::ios_base::seekdir way = std::ios_base::beg) = 0;
   /** The next n bytes. Throws std::runtime_error if there are fewer. */
   virtual void read(char* data, size_t n) = 0;
-  /** n bytes from an offset, without moving the position. May be called from any thread. */
+  /** n bytes from an offset, without moving the position. */
   virtual void read(char* data, size_t n, size_t offset) = 0;
+  /** Whether reading from an offset may be done later and by any thread. The bytes of other sources
+   *  are read when their arrays are loaded. */
+  virtual bool reads_anywhere() const { return true; }
   /** What messages call this source: `file NAME`. */
   virtual std::string label() const = 0;
 };

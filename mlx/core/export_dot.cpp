@@ -3,6 +3,7 @@
 
 #include <unordered_set>
 
+#include "mlx/core/graph_lock.h"
 #include "mlx/primitives.h"
 
 namespace mlx::core {
@@ -106,6 +107,7 @@ class DotWriter {
 }  // namespace
 
 void export_to_dot(std::ostream& os, const std::vector<array>& outputs, ArrayNames names) {
+  std::lock_guard lock(graph_lock());
   DotWriter(os, outputs, std::move(names)).write(outputs);
 }
 

@@ -38,7 +38,10 @@ Strides row_contiguous_strides(const Shape& shape) {
   int64_t stride = 1;
   for (int i = static_cast<int>(shape.size()) - 1; i >= 0; i--) {
     strides[i] = stride;
-    stride *= shape[i];
+    // Only extents before a zero overflow, and their strides do not matter.
+    if (__builtin_mul_overflow(stride, static_cast<int64_t>(shape[i]), &stride)) {
+      stride = 0;
+    }
   }
   return strides;
 }

@@ -48,7 +48,11 @@ size_t get_cache_memory() {
   return sum_over_pools([](MemoryPool& pool) { return pool.cached(); });
 }
 
-size_t set_memory_limit(size_t limit) { return default_pool().set_limit(limit); }
+size_t set_memory_limit(size_t limit) { return set_memory_limit(limit, true); }
+
+size_t set_memory_limit(size_t limit, bool relaxed) {
+  return default_pool().set_limit(limit, !relaxed);
+}
 
 size_t get_memory_limit() { return default_pool().limit(); }
 

@@ -13,8 +13,9 @@
 #include <thread>
 #include <vector>
 
-#include <pthread.h>
 #include <sched.h>
+
+#include "mlx/core/fork.h"
 
 namespace mlx::core {
 
@@ -225,21 +226,26 @@ int default_threads() {
 
 std::atomic<Pool*> current_pool{nullptr};
 
-// Never destroyed: workers may still be asleep when the process ends. A forked child has no
-// workers and perhaps a locked mutex, so it gets a new pool.
+// Never destroyed: workers may still be asleep when the process ends.
 Pool& pool() {
   static const bool made = [] {
     current_pool = new Pool(default_threads());
-    pthread_atfork(nullptr, nullptr, [] {
-      current_pool = new Pool(current_pool.load()->threads());
-      inside_loop = false;
-      index_in_loop = 0;
-    });
     return true;
   }();
   static_cast<void>(made);
   return *current_pool.load(std::memory_order_acquire);
 }
+
+// A forked child has no workers and perhaps a locked mutex, so it gets a new pool.
+void renew_pool() {
+  if (auto* old = current_pool.load()) {
+    current_pool = new Pool(old->threads());
+  }
+  inside_loop = false;
+  index_in_loop = 0;
+}
+
+const OnFork registered(ForkStage::thread_pool, {nullptr, nullptr, renew_pool});
 
 }  // namespace
 

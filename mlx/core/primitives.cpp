@@ -6,10 +6,22 @@
 #include <unordered_map>
 
 #include "mlx/core/errors.h"
+#include "mlx/core/graph_lock.h"
+#include "mlx/utils.h"
 
 namespace mlx::core {
 
 size_t Primitive::hash() const { return typeid(*this).hash_code(); }
+
+Stream stream_of(const array& a) {
+  {
+    std::lock_guard lock(graph_lock());
+    if (a.has_primitive()) {
+      return a.primitive().stream();
+    }
+  }
+  return to_stream({});
+}
 
 std::vector<array> Primitive::jvp(const std::vector<array>&, const std::vector<array>&,
                                   const std::vector<int>&) {

@@ -1,46 +1,67 @@
-// Streams, their queues and their threads.
+// Queues of batches and their threads.
 #include "mlx/core/scheduler.h"
 
-#include <pthread.h>
-
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <new>
+#include <stdexcept>
 #include <thread>
-#include <unordered_map>
 
-#include "mlx/backend/backend.h"
 #include "mlx/core/errors.h"
+#include "mlx/core/fork.h"
+#include "mlx/core/graph_lock.h"
 #include "mlx/core/interrupt.h"
 #include "mlx/utils.h"
 
 namespace mlx::core {
 
+std::recursive_mutex& graph_lock() {
+  static auto* mutex = new std::recursive_mutex;
+  return *mutex;
+}
+
 namespace scheduler {
 
 namespace {
+
+// A thread that has had nothing to do for so long ends; the next batch starts another.
+constexpr auto idle_time = std::chrono::seconds(10);
+
+thread_local bool is_stream_thread = false;
+
+constinit std::atomic<int> cancelling{0};
 
 // A stream's batches. Its thread starts with the first batch that needs one.
 class Queue {
  public:
   void submit(std::function<void()> batch) {
     std::lock_guard lock(mutex_);
-    batches_.push_back(std::move(batch));
     if (!has_thread_) {
       std::thread([this] { work(); }).detach();
       has_thread_ = true;
     }
+    batches_.push_back(std::move(batch));
     changed_.notify_all();
   }
 
   bool try_acquire() {
     std::lock_guard lock(mutex_);
-    bool idle = !busy_ && batches_.empty();
-    busy_ = busy_ || idle;
-    return idle;
+    bool was_idle = idle();
+    busy_ = busy_ || was_idle;
+    return was_idle;
+  }
+
+  void acquire() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return idle(); });
+    busy_ = true;
   }
 
   void release() {
@@ -49,23 +70,41 @@ class Queue {
     changed_.notify_all();
   }
 
+  bool wait_idle_for(std::chrono::milliseconds time) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, time, [this] { return idle(); });
+  }
+
   void wait_idle() {
     std::unique_lock lock(mutex_);
-    auto idle = [this] { return !busy_ && batches_.empty(); };
-    while (!changed_.wait_for(lock, std::chrono::milliseconds(20), idle)) {
-      lock.unlock();
-      if (interrupt_requested()) {
-        throw Interrupted();
-      }
-      lock.lock();
-    }
+    changed_.wait(lock, [this] { return idle(); });
+  }
+
+  bool is_idle() {
+    std::lock_guard lock(mutex_);
+    return idle();
+  }
+
+  void set_abandoned(bool abandoned) {
+    std::lock_guard lock(mutex_);
+    abandoned_ = abandoned;
+    changed_.notify_all();
   }
 
  private:
+  bool idle() const { return !busy_ && batches_.empty(); }
+
   void work() {
+    is_stream_thread = true;
+    auto wanted = [this] { return (!busy_ && !batches_.empty()) || (abandoned_ && idle()); };
     std::unique_lock lock(mutex_);
-    while (true) {
-      changed_.wait(lock, [this] { return !busy_ && !batches_.empty(); });
+    while (changed_.wait_for(lock, idle_time, wanted) || !idle()) {
+      if (batches_.empty()) {
+        break;  // abandoned
+      }
+      if (busy_) {
+        continue;  // somebody has kept the stream for long
+      }
       auto batch = std::move(batches_.front());
       batches_.pop_front();
       busy_ = true;
@@ -76,6 +115,7 @@ class Queue {
       busy_ = false;
       changed_.notify_all();
     }
+    has_thread_ = false;
   }
 
   std::mutex mutex_;
@@ -83,10 +123,10 @@ class Queue {
   std::deque<std::function<void()>> batches_;
   bool busy_ = false;
   bool has_thread_ = false;
+  bool abandoned_ = false;
 };
 
-// All streams of the process. Never destroyed: threads of streams may outlive main. A fork waits
-// for all work to end and gives the child fresh queues, since threads do not cross a fork.
+// All streams of the process. Never destroyed: threads of streams may outlive main.
 class Registry {
  public:
   static Registry& instance() {
@@ -94,13 +134,27 @@ class Registry {
     return *registry;
   }
 
-  Stream add(Device d) {
+  Stream take(Device d, bool reuse) {
     std::lock_guard lock(mutex_);
+    auto is_free = [&](const Stream& s) { return s.device == d && find(s)->is_idle(); };
+    auto found = reuse ? std::find_if(free_.begin(), free_.end(), is_free) : free_.end();
+    if (found != free_.end()) {
+      Stream taken = *found;
+      free_.erase(found);
+      find(taken)->set_abandoned(false);
+      return taken;
+    }
     auto& queues = queues_[d];
     queues.push_back(std::make_unique<Queue>());
     Stream made(static_cast<int>(queues.size()) - 1, d);
     streams_.push_back(made);
     return made;
+  }
+
+  void give_back(const Stream& s) {
+    std::lock_guard lock(mutex_);
+    find(s)->set_abandoned(true);
+    free_.push_back(s);
   }
 
   bool contains(const Stream& s) {
@@ -120,24 +174,34 @@ class Registry {
     return streams_;
   }
 
- private:
-  Registry() {
-    pthread_atfork([] { instance().before_fork(); }, [] { instance().mutex_.unlock(); },
-                   [] { instance().after_fork_in_child(); });
-  }
-
-  Queue* find(const Stream& s) {
-    auto it = queues_.find(s.device);
-    bool known =
-        it != queues_.end() && s.index >= 0 && static_cast<size_t>(s.index) < it->second.size();
-    return known ? it->second[s.index].get() : nullptr;
-  }
-
-  void before_fork() {
+  void cancel_all() {
+    if (is_stream_thread) {
+      return;  // its own work never ends before this call does
+    }
+    cancelling++;
     for (auto& s : streams()) {
       queue(s).wait_idle();
     }
+    cancelling--;
+  }
+
+  // The child gets none of the threads, so a fork waits for all work to end. Batches enter queues
+  // under the graph lock only: held while all are idle, it keeps them so.
+  void before_fork() {
+    graph_lock().lock();
+    while (!all_idle()) {
+      graph_lock().unlock();
+      for (auto& s : streams()) {
+        queue(s).wait_idle();
+      }
+      graph_lock().lock();
+    }
     mutex_.lock();
+  }
+
+  void after_fork_in_parent() {
+    mutex_.unlock();
+    graph_lock().unlock();
   }
 
   void after_fork_in_child() {
@@ -147,17 +211,48 @@ class Registry {
         q = std::make_unique<Queue>();
       }
     }
+    is_stream_thread = false;
     mutex_.unlock();
+    new (&graph_lock()) std::recursive_mutex;  // its owner was the parent's thread
+  }
+
+ private:
+  Registry() {
+    std::atexit([] { instance().cancel_all(); });
+  }
+
+  Queue* find(const Stream& s) {
+    auto it = queues_.find(s.device);
+    bool known =
+        it != queues_.end() && s.index >= 0 && static_cast<size_t>(s.index) < it->second.size();
+    return known ? it->second[s.index].get() : nullptr;
+  }
+
+  bool all_idle() {
+    auto all = streams();
+    return std::all_of(all.begin(), all.end(), [this](auto& s) { return queue(s).is_idle(); });
   }
 
   std::mutex mutex_;
   std::map<Device, std::vector<std::unique_ptr<Queue>>> queues_;
   std::vector<Stream> streams_;
+  std::vector<Stream> free_;
 };
+
+const OnFork registered(ForkStage::graphs_and_streams,
+                        {[] { Registry::instance().before_fork(); },
+                         [] { Registry::instance().after_fork_in_parent(); },
+                         [] { Registry::instance().after_fork_in_child(); }});
 
 }  // namespace
 
+Stream take_stream(Device d, bool reuse) { return Registry::instance().take(d, reuse); }
+
+void give_back(const Stream& s) { Registry::instance().give_back(s); }
+
 bool stream_exists(const Stream& s) { return Registry::instance().contains(s); }
+
+std::vector<Stream> streams() { return Registry::instance().streams(); }
 
 void submit(const Stream& s, std::function<void()> batch) {
   Registry::instance().queue(s).submit(std::move(batch));
@@ -165,85 +260,25 @@ void submit(const Stream& s, std::function<void()> batch) {
 
 bool try_acquire(const Stream& s) { return Registry::instance().queue(s).try_acquire(); }
 
+void acquire(const Stream& s) { Registry::instance().queue(s).acquire(); }
+
 void release(const Stream& s) { Registry::instance().queue(s).release(); }
 
-void wait_idle(const Stream& s) { Registry::instance().queue(s).wait_idle(); }
+void wait_idle(const Stream& s) {
+  auto& queue = Registry::instance().queue(s);
+  while (!queue.wait_idle_for(interrupt_period)) {
+    raise_interrupts();
+  }
+}
+
+void cancel_all() { Registry::instance().cancel_all(); }
+
+void check_cancelled() {
+  if (cancelling.load(std::memory_order_relaxed) > 0) [[unlikely]] {
+    throw std::runtime_error("[eval] The process ended before this was computed.");
+  }
+}
 
 }  // namespace scheduler
-
-namespace {
-
-std::map<Device, Stream>& thread_default_streams() {
-  thread_local std::map<Device, Stream> streams;
-  return streams;
-}
-
-void check_available(const Device& d, const char* op) {
-  check(is_available(d), op, "No stream on ", d, ": ", unavailable_reason(d));
-}
-
-}  // namespace
-
-Stream default_stream(Device d) {
-  if (auto known = peek_default_stream(d)) {
-    return *known;
-  }
-  check_available(d, "default_stream");
-  Stream made = scheduler::Registry::instance().add(d);
-  thread_default_streams().emplace(d, made);
-  return made;
-}
-
-std::optional<Stream> peek_default_stream(Device d) {
-  auto& streams = thread_default_streams();
-  auto it = streams.find(d);
-  return it == streams.end() ? std::nullopt : std::optional<Stream>(it->second);
-}
-
-void set_default_stream(Stream s) {
-  check_available(s.device, "set_default_stream");
-  check(scheduler::stream_exists(s), "set_default_stream", "There is no ", s, ".");
-  thread_default_streams().insert_or_assign(s.device, s);
-}
-
-Stream new_stream(Device d) {
-  check_available(d, "new_stream");
-  return scheduler::Registry::instance().add(d);
-}
-
-Stream new_thread_unsafe_stream(Device d) { return new_stream(d); }
-
-ThreadLocalStream new_thread_local_stream(Device d) {
-  check_available(d, "new_thread_local_stream");
-  static std::atomic<int> next{0};
-  return ThreadLocalStream(next++, d);
-}
-
-Stream stream_from_thread_local_stream(ThreadLocalStream tls) {
-  thread_local std::map<Stream, Stream> streams;
-  auto it = streams.find(tls);
-  if (it == streams.end()) {
-    it = streams.emplace(tls, new_stream(tls.device)).first;
-  }
-  return it->second;
-}
-
-std::vector<Stream> get_streams() { return scheduler::Registry::instance().streams(); }
-
-void synchronize() { synchronize(default_stream(default_device())); }
-
-void synchronize(Stream s) {
-  scheduler::wait_idle(s);
-  backend_of(s.device.type)->synchronize(s);
-}
-
-void synchronize(ThreadLocalStream s) { synchronize(stream_from_thread_local_stream(s)); }
-
-void clear_streams() {
-  for (auto& s : get_streams()) {
-    synchronize(s);
-  }
-  thread_default_streams().clear();
-}
 
 }  // namespace mlx::core

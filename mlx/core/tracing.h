@@ -1,19 +1,42 @@
-// Whether the calling thread is inside a transform that traces a function. Arrays that are part of
-// a trace keep their graph when they are evaluated.
+// Which functions transforms are tracing. Arrays that are part of a trace keep their graph when
+// they are evaluated, whichever thread does it, until the trace ends.
 #pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
 
 namespace mlx::core::detail {
 
-/** Some transform is tracing. */
-bool in_tracing();
+/** One run of a function by a transform; its arrays refer to it. */
+struct Tracing {
+  explicit Tracing(uint64_t number) : number(number) {}
+  /** Counts traces as they begin: of two nested ones, the outer has the lower number. */
+  const uint64_t number;
+  mutable std::atomic<bool> under_way{true};
+};
 
-/** Counts one more trace on this thread while it lives. */
+using TracingPtr = std::shared_ptr<const Tracing>;
+
+/** The calling thread's innermost trace, or nullptr. */
+TracingPtr current_trace();
+
+/** Of two traces that an array is part of, the one that ends last, or nullptr if both have ended.
+ *  `a` may be nullptr. */
+TracingPtr last_to_end(const TracingPtr& a, const TracingPtr& b);
+
+/** A trace by this thread that is under way while the scope lives. */
 class TracingScope {
  public:
   TracingScope();
   ~TracingScope();
   TracingScope(const TracingScope&) = delete;
   TracingScope& operator=(const TracingScope&) = delete;
+
+ private:
+  TracingPtr trace_;
+  TracingScope* outer_;
+  friend TracingPtr current_trace();
 };
 
 }  // namespace mlx::core::detail

@@ -185,8 +185,8 @@ int nccl_timeout(int default_value) {
   return value;
 }
 const std::string& metal_gpu_arch() {
-  static const std::string value = get_var("MLX_METAL_GPU_ARCH", "");
-  return value;
+  static const auto* value = new std::string(get_var("MLX_METAL_GPU_ARCH", ""));
+  return *value;
 }
 
 }  // namespace env

@@ -9,6 +9,7 @@
 #include "mlx/backend/backend.h"
 #include "mlx/core/errors.h"
 #include "mlx/core/interrupt.h"
+#include "mlx/core/scheduler.h"
 
 namespace mlx::core::detail {
 
@@ -28,6 +29,7 @@ void pass_on_failure(const array& in, const std::vector<array>& outputs) {
 }
 
 void run_step(Step& step) {
+  scheduler::check_cancelled();
   for (auto& event : step.waits) {
     event.wait_on(step.primitive->stream());
   }

@@ -1,9 +1,12 @@
 // eval and async_eval: plan, hand each stream its batch, wait if asked to.
-#include <pthread.h>
-
+#include <algorithm>
 #include <memory>
 #include <mutex>
+#include <system_error>
 
+#include "mlx/core/errors.h"
+#include "mlx/core/graph_lock.h"
+#include "mlx/core/memory_pool.h"
 #include "mlx/core/scheduler.h"
 #include "mlx/graph/plan.h"
 #include "mlx/graph/plan_cache.h"
@@ -16,43 +19,87 @@ namespace {
 // Below this much traffic a plan takes less time than waking a thread to run it.
 constexpr size_t inline_bytes = size_t{8} << 20;
 
-// Planning reads and changes graphs, so one thread plans at a time, and batches enter the queues
-// in the order of the plans. A fork waits for it, so that the child does not find it locked.
-std::mutex& planning_lock() {
-  static auto* mutex = [] {
-    pthread_atfork([] { planning_lock().lock(); }, [] { planning_lock().unlock(); },
-                   [] { planning_lock().unlock(); });
-    return new std::mutex;
-  }();
-  return *mutex;
-}
-
-void submit(detail::Batch batch) {
-  auto stream = batch.stream;
-  scheduler::submit(stream, [b = std::make_shared<detail::Batch>(std::move(batch))] { b->run(); });
+bool would_block(const detail::Batch& batch) {
+  return std::any_of(batch.steps.begin(), batch.steps.end(), [&](const detail::Step& step) {
+    return std::any_of(step.waits.begin(), step.waits.end(),
+                       [&](const Event& e) { return !e.is_ready_for(batch.stream); });
+  });
 }
 
 // Running a batch of a GPU only queues work there, so it takes no time whatever its size. (Handing
 // it to the stream's thread costs more than it saves: the two threads then meet in the allocator.)
+// A batch that has to wait for others runs in its stream's thread all the same: the caller's wait
+// can be interrupted, the batch's own cannot.
 bool worth_running_here(const detail::BoundPlan& plan, bool caller_waits) {
-  if (plan.batches.size() != 1) {
+  if (plan.batches.size() != 1 || would_block(plan.batches[0])) {
     return false;
   }
   bool queues_only = plan.batches[0].stream.device.type == Device::gpu;
   return queues_only || (caller_waits && plan.bytes <= inline_bytes);
 }
 
+void fail(detail::Batch& batch, const std::exception_ptr& reason) {
+  for (auto& step : batch.steps) {
+    for (auto& out : step.outputs) {
+      out.set_error(reason);
+    }
+    if (step.done.valid()) {
+      step.done.signal();
+    }
+  }
+  batch.steps.clear();
+  batch.done.signal();
+}
+
+std::exception_ptr no_thread(const Stream& s, const std::system_error& reason) {
+  return std::make_exception_ptr(std::runtime_error(
+      error_message("eval", "No thread can be started for ", s, ": ", reason.what(), ".")));
+}
+
+// Hands the batches to their streams' threads. Where there is no thread, a batch that depends on no
+// other of its plan is left to the caller, who then has the stream: returns false. Several may wait
+// for each other, so those fail, and what reads their results does.
+bool hand_over(detail::BoundPlan& plan) {
+  bool alone = plan.batches.size() == 1;
+  for (auto& batch : plan.batches) {
+    auto shared = std::make_shared<detail::Batch>(std::move(batch));
+    try {
+      scheduler::submit(shared->stream, [shared] { shared->run(); });
+    } catch (const std::system_error& e) {
+      if (alone) {
+        scheduler::acquire(shared->stream);
+        batch = std::move(*shared);
+        return false;
+      }
+      fail(*shared, no_thread(shared->stream, e));
+    }
+  }
+  return true;
+}
+
+// Work that ends gives memory back.
+void wait_for_memory() {
+  for (const auto& s : scheduler::streams()) {
+    if (!over_memory_limit()) {
+      return;
+    }
+    synchronize(s);
+  }
+}
+
 void schedule(const std::vector<array>& outputs, bool caller_waits) {
-  std::unique_lock lock(planning_lock());
+  if (over_memory_limit()) [[unlikely]] {
+    wait_for_memory();
+  }
+  // Batches enter the queues in the order of their plans.
+  std::unique_lock lock(graph_lock());
   auto plan = detail::plan_evaluation(outputs);
-  if (worth_running_here(plan, caller_waits) && scheduler::try_acquire(plan.batches[0].stream)) {
+  bool here =
+      worth_running_here(plan, caller_waits) && scheduler::try_acquire(plan.batches[0].stream);
+  if (here || !hand_over(plan)) {
     lock.unlock();
     plan.batches[0].run();
     scheduler::release(plan.batches[0].stream);
-    return;
-  }
-  for (auto& batch : plan.batches) {
-    submit(std::move(batch));
   }
 }
 
@@ -61,17 +108,17 @@ void schedule(const std::vector<array>& outputs, bool caller_waits) {
 namespace detail {
 
 PlanCacheInfo plan_cache_info() {
-  std::lock_guard lock(planning_lock());
+  std::lock_guard lock(graph_lock());
   return plan_cache().info();
 }
 
 size_t set_plan_cache_limit(size_t nodes) {
-  std::lock_guard lock(planning_lock());
+  std::lock_guard lock(graph_lock());
   return plan_cache().set_limit(nodes);
 }
 
 void clear_plan_cache() {
-  std::lock_guard lock(planning_lock());
+  std::lock_guard lock(graph_lock());
   plan_cache().clear();
 }
 

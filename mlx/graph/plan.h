@@ -50,7 +50,7 @@ Plan make_plan(const Walk& walk);
 BoundPlan bind(const Plan& plan, const Walk& walk);
 
 /** Plans, or finds the plan of an earlier graph of the same structure, and binds. To be called with
- *  the planning lock held. */
+ *  the graph lock held. */
 BoundPlan plan_evaluation(const std::vector<array>& outputs);
 
 /** Whether nodes are fused; compile modes and tests turn it off. */

@@ -45,7 +45,7 @@ class PlanCache {
   size_t limit_ = size_t{1} << 18;
 };
 
-/** The process's plans. To be used with the planning lock held. */
+/** The process's plans. To be used with the graph lock held. */
 PlanCache& plan_cache();
 
 /** The same for everybody else. */

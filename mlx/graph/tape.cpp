@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "mlx/core/graph_lock.h"
 #include "mlx/primitives.h"
 #include "mlx/primitives/transforms.h"
 #include "mlx/utils.h"
@@ -15,8 +16,7 @@ array make_tracer(const array& a) {
     tracer.set_tracer(true);
     return tracer;
   }
-  Stream stream = a.has_primitive() ? a.primitive().stream() : to_stream({});
-  array tracer(a.shape(), a.dtype(), std::make_shared<Identity>(stream), {a});
+  array tracer(a.shape(), a.dtype(), std::make_shared<Identity>(stream_of(a)), {a});
   tracer.set_tracer(true);
   return tracer;
 }

@@ -41,6 +41,13 @@ std::shared_ptr<Reader> open_reader(const std::string& file, const char* op) {
   return reader;
 }
 
+Source readable_later(const std::shared_ptr<Reader>& reader, size_t offset, size_t bytes) {
+  if (reader->reads_anywhere()) {
+    return {reader, offset};
+  }
+  return {std::make_shared<MemoryReader>(*reader, offset, bytes), 0};
+}
+
 std::string with_extension(std::string file, const char* extension) {
   return file.ends_with(extension) ? file : file + extension;
 }

@@ -42,6 +42,15 @@ std::string shown(std::string_view text);
 /** A reader of the file. Throws std::runtime_error if it cannot be opened. */
 std::shared_ptr<Reader> open_reader(const std::string& file, const char* op);
 
+/** Where bytes can be read from. */
+struct Source {
+  std::shared_ptr<Reader> reader;
+  size_t offset;
+};
+
+/** The bytes from `offset` on as an evaluation may read them, at any time and on any thread. */
+Source readable_later(const std::shared_ptr<Reader>& reader, size_t offset, size_t bytes);
+
 /** `file`, with the extension added unless it ends so. */
 std::string with_extension(std::string file, const char* extension);
 

@@ -23,6 +23,29 @@ class ThreadPool {
 
 ThreadPool& thread_pool();
 
+/** Bytes that were read from a source that does not read anywhere. */
+class MemoryReader : public Reader {
+ public:
+  MemoryReader(Reader& source, size_t offset, size_t bytes)
+      : label_(source.label()), bytes_(bytes), data_(new char[bytes]) {
+    source.read(data_.get(), bytes, offset);
+  }
+
+  bool is_open() const override { return true; }
+  bool good() const override { return true; }
+  size_t tell() override { return position_; }
+  void seek(int64_t off, std::ios_base::seekdir way = std::ios_base::beg) override;
+  void read(char* data, size_t n) override;
+  void read(char* data, size_t n, size_t offset) override;
+  std::string label() const override { return label_; }
+
+ private:
+  std::string label_;
+  size_t bytes_;
+  std::unique_ptr<char[]> data_;
+  size_t position_ = 0;
+};
+
 /** A file; large reads are split over the thread pool. Not open if there is no such file. */
 class ParallelFileReader : public Reader {
  public:

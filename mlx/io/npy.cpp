@@ -79,8 +79,9 @@ array load(std::shared_ptr<io::Reader> in_stream, StreamOrDevice s) {
   if (file.header.fortran_order) {
     std::reverse(stored.begin(), stored.end());
   }
+  auto source = io::readable_later(in_stream, file.data_offset, layout.nbytes);
   array out(std::move(stored), dtype,
-            std::make_shared<Load>(to_stream(s), in_stream, file.data_offset, swapped), {});
+            std::make_shared<Load>(to_stream(s), source.reader, source.offset, swapped), {});
   return file.header.fortran_order ? transpose(out, s) : out;
 }
 

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <algorithm>
 
 #include <cerrno>
 #include <cstring>
@@ -68,6 +69,26 @@ size_t source_size(Reader& reader) {
   size_t size = reader.tell();
   reader.seek(static_cast<int64_t>(position));
   return size;
+}
+
+void MemoryReader::seek(int64_t off, std::ios_base::seekdir way) {
+  size_t origin = way == std::ios_base::cur ? position_ : way == std::ios_base::end ? bytes_ : 0;
+  if (static_cast<int64_t>(origin) + off < 0) {
+    throw std::runtime_error("[load] Cannot seek before the start of " + label());
+  }
+  position_ = origin + off;
+}
+
+void MemoryReader::read(char* data, size_t n) {
+  read(data, n, position_);
+  position_ += n;
+}
+
+void MemoryReader::read(char* data, size_t n, size_t offset) {
+  if (offset > bytes_ || n > bytes_ - offset) {
+    throw std::runtime_error("[load] Unexpected end of " + label());
+  }
+  std::copy_n(data_.get() + offset, n, data);
 }
 
 ParallelFileReader::ParallelFileReader(std::string file_path)

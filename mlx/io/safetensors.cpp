@@ -130,7 +130,8 @@ SafetensorsLoad load_safetensors(std::shared_ptr<io::Reader> in_stream, StreamOr
     io::check_file(layout.nbytes == t.end - t.begin, op, what, " has data of ", t.end - t.begin,
                    " bytes; its shape ", layout.shape, " and ", t.dtype, " need ", layout.nbytes,
                    ".");
-    auto load = std::make_shared<Load>(stream, in_stream, data_offset + t.begin);
+    auto source = io::readable_later(in_stream, data_offset + t.begin, layout.nbytes);
+    auto load = std::make_shared<Load>(stream, source.reader, source.offset);
     arrays.emplace(t.name, array(layout.shape, dtype, std::move(load), {}));
   }
   return {std::move(arrays), std::move(header.metadata)};

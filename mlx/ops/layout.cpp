@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "mlx/core/errors.h"
+#include "mlx/core/graph_lock.h"
 #include "mlx/core/layout.h"
 #include "mlx/core/shape_checks.h"
 #include "mlx/ops.h"
@@ -55,7 +56,7 @@ std::vector<array> depends(const std::vector<array>& inputs,
     shapes.push_back(in.shape());
     dtypes.push_back(in.dtype());
   }
-  Stream s = inputs[0].has_primitive() ? inputs[0].primitive().stream() : to_stream({});
+  Stream s = stream_of(inputs[0]);
   return array::make_arrays(std::move(shapes), dtypes, std::make_shared<Depends>(s, inputs.size()),
                             all);
 }

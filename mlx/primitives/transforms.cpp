@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "mlx/core/errors.h"
+#include "mlx/core/graph_lock.h"
 #include "mlx/ops.h"
 #include "mlx/transforms.h"
 
@@ -74,7 +75,7 @@ std::vector<array> CustomTransforms::apply(const ArraysFn& fun, const CustomRule
     shapes.push_back(r.shape());
     dtypes.push_back(r.dtype());
   }
-  Stream stream = results[0].has_primitive() ? results[0].primitive().stream() : to_stream({});
+  Stream stream = stream_of(results[0]);
   auto primitive = std::make_shared<CustomTransforms>(stream, arguments.size(), fun, rules);
   return array::make_arrays(std::move(shapes), dtypes, primitive, concatenated(arguments, results));
 }

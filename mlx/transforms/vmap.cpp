@@ -92,7 +92,6 @@ std::vector<array> vmap_replay(const std::vector<array>& inputs, const std::vect
                                const std::vector<int>& out_axes) {
   check(outputs.size() == out_axes.size(), "vmap", "Got ", out_axes.size(), " axes for ",
         outputs.size(), " outputs.");
-  TracingScope scope;
   BatchedById known;
   std::vector<array> mapped;
   for (size_t i = 0; i < inputs.size(); i++) {
@@ -130,13 +129,9 @@ std::function<std::vector<array>(const std::vector<array>&)> vmap(
     for (size_t i = 0; i < inputs.size(); i++) {
       axes[i] = axes[i] < -1 ? axes[i] + static_cast<int>(inputs[i].ndim()) : axes[i];
     }
-    std::vector<array> arguments;
-    std::vector<array> outputs;
-    {
-      detail::TracingScope scope;
-      arguments = detail::vmap_arguments(inputs, axes);
-      outputs = fun(arguments);
-    }
+    detail::TracingScope scope;
+    auto arguments = detail::vmap_arguments(inputs, axes);
+    auto outputs = fun(arguments);
     auto result_axes = out_axes.empty() ? std::vector<int>(outputs.size(), 0) : out_axes;
     return detail::vmap_replay(inputs, axes, arguments, outputs, result_axes);
   };

@@ -17,7 +17,8 @@ std::vector<array> vmap_arguments(const std::vector<array>& inputs,
 
 /**
  * The batched outputs: `outputs` came from the traced `arguments` that stand for `inputs`. An out
- * axis of -1 means no batch axis, which is an error if the output depends on a mapped input.
+ * axis of -1 means no batch axis, which is an error if the output depends on a mapped input. To be
+ * called within the TracingScope of the trace.
  */
 std::vector<array> vmap_replay(const std::vector<array>& inputs, const std::vector<int>& in_axes,
                                const std::vector<array>& arguments,

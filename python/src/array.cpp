@@ -37,8 +37,8 @@ class SliceIterator {
   int position_ = 0;
 };
 
-nb::object numpy_as(const array& a, nb::handle dtype, nb::handle copy) {
-  nb::object out = to_numpy(a);
+nb::object numpy_as(array a, nb::handle dtype, nb::handle copy) {
+  nb::object out = to_numpy(std::move(a));
   if (!dtype.is_none()) {
     out = out.attr("astype")(dtype, "copy"_a = false);
   }
@@ -63,8 +63,8 @@ nb::dlpack::dtype dlpack_dtype(Dtype t) {
   }
 }
 
-nb::object to_dlpack(const array& shared) {
-  array source = own_elements(shared);
+nb::object to_dlpack(array shared) {
+  array source = own_elements(std::move(shared));
   auto* held = new array(source);
   nb::capsule owner(held, [](void* p) noexcept { delete static_cast<array*>(p); });
   std::vector<size_t> shape(source.shape().begin(), source.shape().end());
@@ -80,7 +80,7 @@ nb::bytes to_bytes(const array& source) {
   return nb::bytes(a.data<char>(), a.nbytes());
 }
 
-nb::tuple get_state(const array& a) {
+nb::tuple get_state(array a) {
   return nb::make_tuple(std::string(dtype_name(a.dtype())), a.shape(), to_bytes(a));
 }
 
@@ -88,7 +88,7 @@ void set_state(array& self, const nb::tuple& state) {
   Dtype dtype = dtype_from_name(nb::cast<std::string>(state[0]));
   auto shape = nb::cast<Shape>(state[1]);
   auto bytes = nb::cast<nb::bytes>(state[2]);
-  if (bytes.size() != num_elements(shape) * dtype.size()) {
+  if (bytes.size() != num_bytes(shape, dtype)) {
     throw std::invalid_argument("[array] The pickled data do not fit their shape.");
   }
   auto buffer = allocator::malloc(bytes.size());
@@ -103,14 +103,14 @@ nb::object to_index(const array& a) {
   return to_scalar(a);
 }
 
-std::string to_string(const array& a) {
+std::string to_string(array a) {
   eval_unlocked(a);
   std::ostringstream os;
   os << a;
   return os.str();
 }
 
-nb::object format(const array& a, const std::string& spec) {
+nb::object format(array a, const std::string& spec) {
   if (a.ndim() == 0) {
     return nb::steal(PyObject_Format(to_scalar(a).ptr(), nb::str(spec.c_str()).ptr()));
   }

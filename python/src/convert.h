@@ -48,16 +48,20 @@ inline const array* as_array(nb::handle value) {
   return nb::inst_ptr<array>(value);
 }
 
+// What evaluates takes arrays by value: another thread may give the Python object a new value in
+// place while the GIL is released.
+
 /** The value of a one-element array. */
-nb::object to_scalar(const array& a);
+nb::object to_scalar(array a);
 
 /** Nested lists; a number for a 0-d array. */
-nb::object to_list(const array& a);
+nb::object to_list(array a);
 
 /** A NumPy array that shares the memory. Throws TypeError for bfloat16, which NumPy lacks. */
-nb::object to_numpy(const array& a);
+nb::object to_numpy(array a);
 
-/** Evaluates without the GIL; keyboard interrupts become Python errors. */
+/** Evaluates without the GIL; keyboard interrupts become Python errors. The caller holds a handle
+ * of its own to `a`. */
 void eval_unlocked(std::vector<array> arrays);
 void eval_unlocked(const array& a);
 

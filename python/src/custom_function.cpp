@@ -5,6 +5,7 @@
 #include "python/src/axes.h"
 #include "python/src/convert.h"
 #include "python/src/function.h"
+#include "python/src/gil.h"
 #include "python/src/trees.h"
 
 namespace mlx::python {
@@ -13,16 +14,11 @@ namespace {
 
 using Arrays = std::vector<array>;
 
-/** A rule held by a graph: its Python object is released with the GIL held. */
+/** A rule held by a graph, which may end on any thread. */
 class Rule {
  public:
   explicit Rule(nb::object rule)
-      : rule_(rule.release().ptr(), [](PyObject* p) {
-          if (Py_IsInitialized()) {
-            nb::gil_scoped_acquire locked;
-            Py_DECREF(p);
-          }
-        }) {}
+      : rule_(rule.release().ptr(), [](PyObject* p) { drop_reference(nb::steal(p)); }) {}
 
   template <typename... Args>
   nb::object operator()(const Args&... args) const {

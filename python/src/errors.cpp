@@ -55,7 +55,8 @@ void translate(const std::exception_ptr& failure, void*) {
   }
 }
 
-/** True with a Python error set if a signal handler raised. */
+/** True with a Python error set if a signal handler raised. Asked by the main thread, where it
+ * waits. */
 bool signal_raised() {
   nb::gil_scoped_acquire locked;
   return PyErr_CheckSignals() != 0;

@@ -124,6 +124,7 @@ void copy_all(const Memory& m, size_t count, char* to) {
 
 array copy_memory(const Memory& m, std::optional<Dtype> wanted) {
   size_t count = num_elements(m.shape);
+  num_bytes(m.shape, m.wide_complex ? complex64 : *m.dtype);
   if (m.wide_complex) {
     std::unique_ptr<std::complex<double>[]> wide(new std::complex<double>[count]);
     copy_all(m, count, reinterpret_cast<char*>(wide.get()));
@@ -270,8 +271,12 @@ struct Export {
   }
 };
 
-void fill_view(const array& source, Py_buffer* view, int flags) {
-  array a = own_elements(source);
+void fill_view(array source, Py_buffer* view, int flags) {
+  array a = own_elements(std::move(source));
+  // The host sees device memory through a copy, and what it wrote there would be lost.
+  bool read_only = a.buffer().device_memory() != nullptr;
+  check(!read_only || (flags & PyBUF_WRITABLE) == 0, "array",
+        "The memory of a GPU cannot be written to: copy the array, or make it with stream=mx.cpu.");
   bool takes_strides = (flags & PyBUF_STRIDES) == PyBUF_STRIDES;
   bool wants_rows = (flags & PyBUF_C_CONTIGUOUS) == PyBUF_C_CONTIGUOUS || !takes_strides;
   if (wants_rows && !a.flags().row_contiguous) {
@@ -283,10 +288,10 @@ void fill_view(const array& source, Py_buffer* view, int flags) {
   view->buf = exported->held.data<char>();
   view->len = static_cast<Py_ssize_t>(exported->held.nbytes());
   view->itemsize = static_cast<Py_ssize_t>(exported->held.itemsize());
-  view->readonly = 0;
+  view->readonly = read_only;
   view->ndim = static_cast<int>(exported->shape.size());
   view->format =
-      (flags & PyBUF_FORMAT) ? const_cast<char*>(buffer_format(source.dtype())) : nullptr;
+      (flags & PyBUF_FORMAT) ? const_cast<char*>(buffer_format(exported->held.dtype())) : nullptr;
   view->shape = (flags & PyBUF_ND) == PyBUF_ND ? exported->shape.data() : nullptr;
   view->strides = takes_strides ? exported->strides.data() : nullptr;
   view->suboffsets = nullptr;
@@ -294,7 +299,7 @@ void fill_view(const array& source, Py_buffer* view, int flags) {
 
 }  // namespace
 
-array own_elements(const array& a) {
+array own_elements(array a) {
   eval_unlocked(a);
   bool repeats = false;
   for (size_t i = 0; i < a.ndim(); i++) {

@@ -20,7 +20,7 @@ std::optional<array> from_foreign(nb::handle value, std::optional<Dtype> dtype);
 
 /** The evaluated array, copied if elements share memory (broadcasts), which others might write to.
  */
-array own_elements(const array& a);
+array own_elements(array a);
 
 /** Fills in a Py_buffer over the evaluated array; the `getbuffer` slot of the array type. */
 int get_buffer(PyObject* object, Py_buffer* view, int flags);

@@ -3,6 +3,7 @@
 
 #include "mlx/core/errors.h"
 #include "python/src/convert.h"
+#include "python/src/gil.h"
 #include "python/src/trees.h"
 
 namespace mlx::python {
@@ -21,15 +22,8 @@ FlatCall::FlatCall(nb::object fun, const nb::args& args, const nb::kwargs& kwarg
 }
 
 FlatCall::~FlatCall() {
-  if (!Py_IsInitialized()) {  // too late to give anything back
-    for (auto* held : {&fun_, &args_, &kwargs_, &result_}) {
-      held->release();
-    }
-    return;
-  }
-  nb::gil_scoped_acquire locked;
   for (auto* held : {&fun_, &args_, &kwargs_, &result_}) {
-    held->reset();
+    drop_reference(std::move(*held));
   }
 }
 

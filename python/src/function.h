@@ -72,8 +72,8 @@ void check_callable(nb::handle fun, const char* op);
 
 /**
  * One call of a Python function over flat arrays, for C++ transforms that may keep it inside a
- * graph: arguments are put back into their trees, and the result is taken apart. Its Python objects
- * are released with the GIL held, on whatever thread the graph ends.
+ * graph: arguments are put back into their trees, and the result is taken apart. It may end with
+ * the graph, on any thread.
  */
 class FlatCall {
  public:

@@ -92,8 +92,8 @@ std::vector<Item> list_items(const array& a, nb::handle key, nb::handle full_sli
 std::vector<array> true_positions(const array& mask) {
   array rows = contiguous(mask);
   eval_unlocked(rows);
-  std::vector<std::vector<int32_t>> found(mask.ndim());
-  std::vector<int32_t> at(mask.ndim(), 0);
+  std::vector<std::vector<int32_t>> found(rows.ndim());
+  std::vector<int32_t> at(rows.ndim(), 0);
   const bool* data = rows.data<bool>();
   for (size_t i = 0; i < rows.size(); i++) {
     if (data[i]) {
@@ -101,7 +101,7 @@ std::vector<array> true_positions(const array& mask) {
         found[k].push_back(at[k]);
       }
     }
-    for (size_t k = at.size(); k-- > 0 && ++at[k] == mask.shape(static_cast<int>(k));) {
+    for (size_t k = at.size(); k-- > 0 && ++at[k] == rows.shape(static_cast<int>(k));) {
       at[k] = 0;
     }
   }

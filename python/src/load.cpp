@@ -3,6 +3,7 @@
 
 #include "mlx/core/errors.h"
 #include "python/src/convert.h"
+#include "python/src/gil.h"
 #include "python/src/npz.h"
 #include "python/src/python_file.h"
 
@@ -49,10 +50,9 @@ std::shared_ptr<io::Reader> make_reader(nb::handle file, const std::optional<std
   return std::make_shared<PythonFileReader>(nb::borrow(file));
 }
 
-/** A file object may be closed or move on after `load`, so its arrays are read at once. */
-void finish_reading(io::Reader& reader, const std::vector<array>& arrays) {
+/** A file object stands behind what was loaded. */
+void finish_reading(io::Reader& reader) {
   if (auto* file = dynamic_cast<PythonFileReader*>(&reader)) {
-    eval_unlocked(arrays);
     file->move_file();
   }
 }
@@ -61,11 +61,7 @@ nb::object load_safetensors_file(nb::handle file, const std::optional<std::strin
                                  bool return_metadata, StreamOrDevice s) {
   auto reader = make_reader(file, path);
   auto [arrays, metadata] = load_safetensors(reader, s);
-  std::vector<array> all;
-  for (const auto& [name, a] : arrays) {
-    all.push_back(a);
-  }
-  finish_reading(*reader, all);
+  finish_reading(*reader);
   return return_metadata ? nb::object(nb::make_tuple(arrays, metadata)) : nb::cast(arrays);
 }
 
@@ -92,18 +88,18 @@ nb::object load_any(nb::object file, std::optional<std::string> format, bool ret
   }
   auto reader = make_reader(file, path);
   array a = load(reader, s);
-  finish_reading(*reader, {a});
+  finish_reading(*reader);
   return nb::cast(a);
 }
 
-void save_array(nb::object file, const array& a) {
+void save_array(nb::object file, array a) {
   if (auto path = as_path(file, "save")) {
-    nb::gil_scoped_release unlocked;
-    save(*path, a);
+    Unlocked unlocked;
+    save(*path, std::move(a));
   } else {
     auto writer = std::make_shared<PythonFileWriter>(file);
-    nb::gil_scoped_release unlocked;
-    save(writer, a);
+    Unlocked unlocked;
+    save(writer, std::move(a));
   }
 }
 
@@ -141,11 +137,11 @@ void save_safetensors_file(nb::object file, const nb::dict& arrays,
   auto named = named_arrays(arrays, "save_safetensors");
   auto pairs = string_pairs(metadata);
   if (auto path = as_path(file, "save_safetensors")) {
-    nb::gil_scoped_release unlocked;
+    Unlocked unlocked;
     save_safetensors(*path, std::move(named), std::move(pairs));
   } else {
     auto writer = std::make_shared<PythonFileWriter>(file);
-    nb::gil_scoped_release unlocked;
+    Unlocked unlocked;
     save_safetensors(writer, std::move(named), std::move(pairs));
   }
 }

@@ -14,9 +14,13 @@ void bind_counters(nb::module_& m) {
            "The most bytes that arrays held since the start or the last reset.")
       .def("reset_peak_memory", &reset_peak_memory, "Starts the peak again from now.")
       .def("get_cache_memory", &get_cache_memory, "Bytes freed by arrays and kept for reuse.")
-      .def("set_memory_limit", &set_memory_limit, "limit"_a,
-           "Allocations that would take active memory over `limit` bytes raise. Returns the old\n"
-           "limit.")
+      .def(
+          "set_memory_limit",
+          [](size_t limit, bool relaxed) { return set_memory_limit(limit, relaxed); }, "limit"_a,
+          nb::kw_only(), "relaxed"_a = true,
+          "Beyond `limit` bytes of active memory nothing that is freed is kept, and evaluations\n"
+          "wait for earlier ones to end; only exhausted memory raises. Without `relaxed`,\n"
+          "allocations that would pass the limit raise. Returns the old limit.")
       .def("set_cache_limit", &set_cache_limit, "limit"_a,
            "Freed memory beyond `limit` bytes goes back to the system. Returns the old limit.")
       .def("set_wired_limit", &set_wired_limit, "limit"_a,

@@ -1,6 +1,7 @@
 // The module mlx.core, put together from its parts.
 #include "mlx/version.h"
 #include "python/src/bindings.h"
+#include "python/src/gil.h"
 
 namespace nb = nanobind;
 
@@ -38,4 +39,5 @@ NB_MODULE(core, m) {
   bind_compile(m);
   bind_custom_function(m);
   bind_lazy_modules(m);
+  bind_exit();
 }

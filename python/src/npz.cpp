@@ -4,6 +4,7 @@
 
 #include "mlx/io.h"
 #include "python/src/convert.h"
+#include "python/src/gil.h"
 #include "python/src/python_file.h"
 
 namespace mlx::python {
@@ -93,7 +94,7 @@ void write_members(nb::handle file, const std::vector<std::pair<std::string, arr
           archive.attr("open")(name + ".npy", "w", nb::arg("force_zip64") = a.nbytes() >> 31 > 0);
       {
         auto writer = std::make_shared<PythonFileWriter>(member);
-        nb::gil_scoped_release unlocked;
+        Unlocked unlocked;
         save(writer, a);
       }
       member.attr("close")();
@@ -114,7 +115,6 @@ NamedArrays load_npz(nb::handle file, StreamOrDevice s) {
     for (const auto& member : list_members(archive)) {
       nb::object content = archive.attr("open")(member.info);
       array a = load(std::make_shared<PythonFileReader>(content, member.size), s);
-      eval_unlocked(a);
       content.attr("close")();
       if (!out.emplace(member.name, a).second) {
         fail_archive("has two arrays named '" + member.name + "'");
@@ -133,7 +133,7 @@ void save_npz(nb::handle file, const std::vector<std::pair<std::string, array>>&
   }
   io::FileWriter writer(path_bytes(file));
   {
-    nb::gil_scoped_release unlocked;  // a pipe waits for its reader, and a disk takes its time
+    Unlocked unlocked;  // a pipe waits for its reader, and a disk takes its time
     writer.open();
   }
   auto os = nb::module_::import_("os");
@@ -147,7 +147,7 @@ void save_npz(nb::handle file, const std::vector<std::pair<std::string, array>>&
     }
     throw;
   }
-  nb::gil_scoped_release unlocked;
+  Unlocked unlocked;
   writer.close();
 }
 

@@ -12,7 +12,7 @@ namespace mlx::python {
 /**
  * Anything with read, seek and tell. It moves the file object only when it reads, so that sources
  * which can hardly seek, such as members of archives, are read in one go. Its methods may be called
- * with or without the GIL.
+ * with or without the GIL, by threads that do no work of a stream.
  */
 class PythonFileReader : public io::Reader {
  public:
@@ -26,6 +26,7 @@ class PythonFileReader : public io::Reader {
   void seek(int64_t off, std::ios_base::seekdir way = std::ios_base::beg) override;
   void read(char* data, size_t n) override;
   void read(char* data, size_t n, size_t offset) override;
+  bool reads_anywhere() const override { return false; }
   std::string label() const override { return "file object"; }
 
   /** Moves the file object to where this reader stands. */

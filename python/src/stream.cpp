@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "mlx/stream.h"
+#include "python/src/gil.h"
 
 namespace mlx::python {
 
@@ -35,7 +36,7 @@ void bind_stream_class(nb::class_<S>& cls, const char* name) {
 }
 
 void wait_unlocked(StreamOrDevice s) {
-  nb::gil_scoped_release unlocked;
+  Unlocked unlocked;
   if (std::holds_alternative<std::monostate>(s)) {
     synchronize();
   } else {
@@ -71,7 +72,7 @@ void bind_functions(nb::module_& m) {
       .def(
           "clear_streams",
           []() {
-            nb::gil_scoped_release unlocked;
+            Unlocked unlocked;
             clear_streams();
           },
           "Waits for all streams and forgets those that this thread made.");

@@ -1,6 +1,8 @@
 // Values of arrays as Python numbers, lists and NumPy arrays, and evaluation without the GIL.
 #include "mlx/transforms.h"
 #include "python/src/convert.h"
+#include "python/src/foreign.h"
+#include "python/src/gil.h"
 
 namespace mlx::python {
 
@@ -35,7 +37,7 @@ nb::object list_axis(const array& a, size_t axis, const T* data) {
 
 }  // namespace
 
-nb::object to_list(const array& a) {
+nb::object to_list(array a) {
   eval_unlocked(a);
   return dispatch_dtype(a.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
@@ -43,7 +45,7 @@ nb::object to_list(const array& a) {
   });
 }
 
-nb::object to_scalar(const array& a) {
+nb::object to_scalar(array a) {
   if (a.size() != 1) {
     throw std::invalid_argument(
         "[convert] Only length-1 arrays can be converted to Python scalars.");
@@ -55,17 +57,22 @@ nb::object to_scalar(const array& a) {
   });
 }
 
-nb::object to_numpy(const array& a) {
+nb::object to_numpy(array a) {
   if (a.dtype() == bfloat16) {
     throw nb::type_error(
         "bfloat16 arrays cannot be converted to NumPy: cast with astype(mx.float32) first.");
   }
-  eval_unlocked(a);
-  return nb::module_::import_("numpy").attr("asarray")(nb::cast(a));
+  // By way of a view of its own, since NumPy would ask the array again for what the view raises.
+  nb::object owner = nb::cast(own_elements(std::move(a)));
+  nb::object view = nb::steal(PyMemoryView_FromObject(owner.ptr()));
+  if (!view.is_valid()) {
+    throw nb::python_error();
+  }
+  return nb::module_::import_("numpy").attr("asarray")(view);
 }
 
 void eval_unlocked(std::vector<array> arrays) {
-  nb::gil_scoped_release unlocked;
+  Unlocked unlocked;
   eval(std::move(arrays));
 }
 

@@ -9,6 +9,7 @@
 #include "mlx/transforms/vmap.h"
 #include "python/src/convert.h"
 #include "python/src/function.h"
+#include "python/src/gil.h"
 #include "python/src/trees.h"
 
 namespace mlx::python {
@@ -27,7 +28,7 @@ nb::object eval_trees(const nb::args& args) {
 
 void async_eval_trees(const nb::args& args) {
   auto arrays = tree_arrays(args);
-  nb::gil_scoped_release unlocked;
+  Unlocked unlocked;
   async_eval(std::move(arrays));
 }
 

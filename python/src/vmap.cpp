@@ -69,19 +69,15 @@ class Vmap : public Transformed {
     }
     auto axes = flatten_axes(tree, in_axes_, "vmap", 0);
     mlx::core::detail::vmap_size(inputs, axes);
-    std::vector<array> arguments;
-    nb::object result;
-    {
-      mlx::core::detail::TracingScope scope;
-      arguments = mlx::core::detail::vmap_arguments(inputs, axes);
-      size_t position = 0;
-      nb::object filled = tree_fill(args, arguments, position);
-      result = fun_(*nb::borrow<nb::tuple>(filled));
-    }
+    mlx::core::detail::TracingScope scope;
+    auto arguments = mlx::core::detail::vmap_arguments(inputs, axes);
+    size_t position = 0;
+    nb::object filled = tree_fill(args, arguments, position);
+    nb::object result = fun_(*nb::borrow<nb::tuple>(filled));
     auto outputs = tree_arrays_only(result, "vmap");
     auto result_axes = flatten_axes(result, out_axes_, "vmap", 1);
     auto batched = mlx::core::detail::vmap_replay(inputs, axes, arguments, outputs, result_axes);
-    size_t position = 0;
+    position = 0;
     return tree_fill(result, batched, position);
   }
 

@@ -43,7 +43,7 @@ TEST(Memory, BlocksAreAligned) {
 }
 
 TEST(Memory, TheLimitRaisesAndTheProcessLives) {
-  size_t old = set_memory_limit(get_active_memory() + 16 * megabyte);
+  size_t old = set_memory_limit(get_active_memory() + 16 * megabyte, false);
   array too_large = ones({64, 1024, 1024}) * array(2.0f);
   EXPECT_THROW(eval(too_large), OutOfMemory);
   array fits = ones({1024}) * array(2.0f);

@@ -3,28 +3,13 @@
 import gc
 import os
 import signal
-import subprocess
-import sys
-import textwrap
 import threading
 import time
 
 import mlx.core as mx
 import numpy as np
 import pytest
-
-
-def run_python(code: str, **env: str) -> str:
-    """Runs a program of its own and returns what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        env={**os.environ, **env},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+from children import run_python
 
 
 def test_dropped_work_is_never_done():
@@ -132,9 +117,53 @@ def test_asynchronous_errors_are_raised_at_use():
         bad.tolist()
 
 
+@pytest.mark.parametrize("limit", [0, 1000])
+def test_a_relaxed_memory_limit_is_a_guideline(limit):
+    old = mx.set_memory_limit(limit)
+    try:
+        for _ in range(3):
+            x = mx.ones((1 << 20,)) * 2
+            mx.async_eval(x)
+            assert mx.sum(x).item() == 1 << 21
+        wide = mx.broadcast_to(mx.arange(4, dtype=mx.int64), (3, 4))
+        assert np.array(wide).tolist() == [[0, 1, 2, 3]] * 3
+        del x
+        gc.collect()
+        assert mx.get_cache_memory() == 0
+    finally:
+        mx.set_memory_limit(old)
+
+
+def test_sizes_in_bytes_are_checked():
+    large = mx.zeros((1 << 30, 1 << 30, 4), mx.bool_)
+    assert large.nbytes == 1 << 62
+    for make in (
+        lambda: large.astype(mx.float32),
+        lambda: mx.zeros((1 << 30, 1, 1)) + mx.zeros((1, 1 << 30, 4)),
+        lambda: mx.random.uniform(shape=(1 << 30, 1 << 30, 4)),
+        lambda: mx.broadcast_to(mx.zeros((1,), mx.complex64), (1 << 30, 1 << 30, 2)),
+        lambda: mx.cumsum(large.astype(mx.int8).astype(mx.int32)),
+        lambda: mx.vmap(lambda x: x + mx.zeros((1, 1 << 30, 4)))(mx.zeros((1 << 30, 1, 1))),
+    ):
+        with pytest.raises(ValueError, match=r"2\^63"):
+            make()
+    assert mx.zeros((2**31 - 1, 2**31 - 1, 2**31 - 1, 0)).nbytes == 0
+
+
+def test_a_view_that_cannot_be_made_raises_its_own_error():
+    wide = mx.broadcast_to(mx.arange(1 << 20, dtype=mx.int64), (64, 1 << 20))
+    mx.eval(wide)
+    old = mx.set_memory_limit(mx.get_active_memory() + (1 << 20), relaxed=False)
+    try:
+        with pytest.raises(MemoryError):
+            wide.numpy()
+    finally:
+        mx.set_memory_limit(old)
+
+
 def test_memory_limit_raises_and_is_survived():
     gc.collect()
-    old = mx.set_memory_limit(mx.get_active_memory() + (8 << 20))
+    old = mx.set_memory_limit(mx.get_active_memory() + (8 << 20), relaxed=False)
     try:
         with pytest.raises(MemoryError):
             mx.eval(mx.ones((1 << 24,)) * 2)

@@ -161,8 +161,9 @@ void FftPlan<T>::add_chirp() {
 template <typename T>
 std::shared_ptr<const FftPlan<T>> fft_plan(int64_t n) {
   constexpr size_t kept = 8;
-  static std::mutex mutex;
-  static std::list<std::shared_ptr<const FftPlan<T>>> recent;  // the last used one first
+  // Never destroyed: a stream's thread may be at work when the process ends.
+  static auto& mutex = *new std::mutex;
+  static auto& recent = *new std::list<std::shared_ptr<const FftPlan<T>>>;  // the last used first
   std::lock_guard lock(mutex);
   auto found = std::find_if(recent.begin(), recent.end(),
                             [n](const auto& plan) { return plan->program().n == n; });

@@ -66,8 +66,6 @@ class CudaBackend : public Backend {
     return make_event(stream);
   }
 
-  void synchronize(const Stream& stream) override { synchronize_stream(stream); }
-
  private:
   static bool is_view(const Primitive& primitive) {
     bool builtin = primitive.type_number() != 0;
@@ -103,7 +101,6 @@ extern "C" mlx::core::Backend* mlx_backend(std::string* why_not) {
   if (mlx::core::cuda::count_devices(why_not) == 0) {
     return nullptr;
   }
-  mlx::core::cuda::watch_forks();
   static auto* backend = new mlx::core::cuda::CudaBackend;
   return backend;
 }

@@ -2,11 +2,8 @@
 #include "mlx/backend/cpu/runtime/event.h"
 
 #include <atomic>
-#include <chrono>
 #include <condition_variable>
 #include <mutex>
-
-#include "mlx/core/interrupt.h"
 
 namespace mlx::core::cpu {
 
@@ -24,23 +21,23 @@ class HostEvent : public EventState {
 
   bool is_signaled() override { return done_.load(std::memory_order_acquire); }
 
-  void wait() override {
+  bool wait_for(std::chrono::milliseconds time) override {
     if (is_signaled()) {
-      return;
+      return true;
     }
     std::unique_lock lock(mutex_);
-    while (
-        !changed_.wait_for(lock, std::chrono::milliseconds(20), [this] { return is_signaled(); })) {
-      lock.unlock();
-      if (interrupt_requested()) {
-        throw Interrupted();
-      }
-      lock.lock();
-    }
+    return changed_.wait_for(lock, time, [this] { return is_signaled(); });
   }
 
   // Work reaches a stream's device from the thread that runs the stream's batch, which waits.
-  void wait_on(const Stream&) override { wait(); }
+  void wait_on(const Stream&) override {
+    if (!is_signaled()) {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return is_signaled(); });
+    }
+  }
+
+  bool is_ready_for(const Stream&) override { return is_signaled(); }
 
  private:
   std::atomic<bool> done_{false};

@@ -45,17 +45,17 @@ class Pool : public MemoryPool {
     }
     active_ += bytes;
     peak_ = std::max(peak_, active_);
+    watch_.update(active_ > limit_);
     return address;
   }
 
   void give(void* address, size_t bytes, const Stream& owner) {
     std::lock_guard lock(mutex_);
     active_ -= bytes;
+    watch_.update(active_ > limit_);
     cache_[owner][bytes].push_back(address);
     cached_ += bytes;
-    if (cached_ > cache_limit_) {
-      trim_to(cache_limit_);
-    }
+    trim_to(std::min(cache_limit_, room_for_cache()));
   }
 
   size_t active() override { return locked(active_); }
@@ -66,9 +66,13 @@ class Pool : public MemoryPool {
   }
   size_t cached() override { return locked(cached_); }
   size_t limit() override { return locked(limit_); }
-  size_t set_limit(size_t limit) override {
+  size_t set_limit(size_t limit, bool strict) override {
     std::lock_guard lock(mutex_);
-    return std::exchange(limit_, limit);
+    strict_ = strict;
+    size_t old = std::exchange(limit_, limit);
+    trim_to(room_for_cache());
+    watch_.update(active_ > limit_);
+    return old;
   }
   size_t set_cache_limit(size_t limit) override {
     std::lock_guard lock(mutex_);
@@ -93,6 +97,11 @@ class Pool : public MemoryPool {
     return counter;
   }
 
+  /** What active memory never passes; without a strict limit, the driver says when it is over. */
+  size_t hard_limit() const { return strict_ ? limit_ : SIZE_MAX / 4; }
+
+  size_t room_for_cache() const { return limit_ > active_ ? limit_ - active_ : 0; }
+
   /** A cached block of the stream that wastes at most an eighth; `bytes` becomes its size. */
   void* take_cached(size_t& bytes, const Stream& s) {
     auto& blocks = cache_[s];
@@ -101,7 +110,7 @@ class Pool : public MemoryPool {
       if (it->second.empty()) {
         continue;
       }
-      if (active_ + it->first > limit_) {
+      if (active_ + it->first > hard_limit()) {
         return nullptr;
       }
       void* address = it->second.back();
@@ -114,12 +123,11 @@ class Pool : public MemoryPool {
   }
 
   void make_room(size_t bytes, size_t size) {
-    if (bytes > limit_ || active_ + bytes > limit_) {
+    if (bytes > hard_limit() || active_ + bytes > hard_limit()) {
       raise(size);
     }
-    if (active_ + cached_ + bytes > limit_) {
-      trim_to(limit_ - active_ - bytes);
-    }
+    size_t room = room_for_cache();
+    trim_to(room > bytes ? room - bytes : 0);
   }
 
   void* new_block(size_t bytes, size_t size, const Stream& s) {
@@ -163,6 +171,8 @@ class Pool : public MemoryPool {
   }
 
   std::mutex mutex_;
+  LimitWatch watch_;
+  bool strict_ = false;
   std::map<Stream, std::map<size_t, std::vector<void*>>> cache_;
   size_t active_ = 0, peak_ = 0, cached_ = 0, limit_ = 0, cache_limit_ = 0;
 };

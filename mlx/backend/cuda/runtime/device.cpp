@@ -1,12 +1,11 @@
 // Finding devices and naming their failures.
 #include "mlx/backend/cuda/runtime/device.h"
 
-#include <pthread.h>
-
 #include <atomic>
 #include <vector>
 
 #include "mlx/core/errors.h"
+#include "mlx/core/fork.h"
 
 namespace mlx::core::cuda {
 
@@ -16,6 +15,7 @@ thread_local const char* current_op = "gpu";
 
 // The driver's state does not cross a fork.
 std::atomic<bool> after_fork{false};
+const OnFork registered(ForkStage::gpu, {nullptr, nullptr, [] { after_fork = true; }});
 
 std::vector<DeviceFacts> read_facts() {
   std::vector<DeviceFacts> all;
@@ -57,10 +57,6 @@ int count_devices(std::string* why_not) {
     *why_not = "no GPU was found: " + no_device_reason(code) + ".";
   }
   return count;
-}
-
-void watch_forks() {
-  pthread_atfork(nullptr, nullptr, [] { after_fork = true; });
 }
 
 const DeviceFacts& device_facts(int index) {

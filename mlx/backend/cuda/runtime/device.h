@@ -19,12 +19,9 @@ struct DeviceFacts {
 /** GPUs that can be used; 0 and the reason where there are none. */
 int count_devices(std::string* why_not);
 
-/** From now on, children of a fork get an error from `use_device`. Called once. */
-void watch_forks();
-
 const DeviceFacts& device_facts(int index);
 
-/** Makes `index` the calling thread's device. */
+/** Makes `index` the calling thread's device. Throws in a child of a fork. */
 void use_device(int index);
 
 /** The op that the calling thread works for, for messages. */

@@ -44,6 +44,7 @@ Recorder::Recorder() {
 
 void Recorder::expect(size_t primitives) {
   std::lock_guard lock(mutex_);
+  failure_ = nullptr;
   worthwhile_ = primitives >= fewest_primitives;
   most_ = first_graph;
 }
@@ -53,7 +54,18 @@ cudaStream_t Recorder::plain() {
   return stream_;
 }
 
+void Recorder::flush() noexcept {
+  try {
+    submit();
+  } catch (...) {
+    // Kept by submit.
+  }
+}
+
 cudaStream_t Recorder::begin() {
+  if (failure_) {
+    std::rethrow_exception(failure_);
+  }
   if (worthwhile_ && !capturing_) {
     // Relaxed: allocations and library loading may happen meanwhile.
     check_cuda(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeRelaxed), "recording work");
@@ -71,10 +83,22 @@ void Recorder::end() {
 }
 
 void Recorder::submit() {
+  if (failure_) {
+    std::rethrow_exception(failure_);
+  }
   if (!capturing_) {
     return;
   }
   capturing_ = false;
+  try {
+    start_recorded();
+  } catch (...) {
+    failure_ = std::current_exception();
+    throw;
+  }
+}
+
+void Recorder::start_recorded() {
   cudaGraph_t graph = nullptr;
   check_cuda(cudaStreamEndCapture(stream_, &graph), "recording work");
   try {

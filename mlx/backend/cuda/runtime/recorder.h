@@ -4,6 +4,7 @@
 
 #include <cuda_runtime.h>
 
+#include <exception>
 #include <list>
 #include <map>
 #include <mutex>
@@ -16,17 +17,23 @@ class Recorder {
   /** Makes the stream on the calling thread's device. */
   Recorder();
 
-  /** Tells how many primitives come next; few are not worth a graph. */
+  /** Tells how many primitives come next; few are not worth a graph. Earlier failures are theirs no
+   *  more. */
   void expect(size_t primitives);
 
   /** Held during the calls below, and while their stream is used: an event that another thread
    *  recorded in the middle of a capture would become part of it. */
   std::mutex& mutex() { return mutex_; }
 
-  /** Starts what was recorded, and returns the stream for calls that cannot be. */
+  /** Starts what was recorded, and returns the stream for calls that cannot be. Throws if that, or
+   *  anything since `expect`, could not be started: no result since then is to be trusted. */
   cudaStream_t plain();
 
-  /** Around one piece of work that can be recorded, on the stream that begin returns. */
+  /** Starts what was recorded. A failure is thrown by the next call that may throw. */
+  void flush() noexcept;
+
+  /** Around one piece of work that can be recorded, on the stream that begin returns. Throw as
+   *  `plain` does. */
   cudaStream_t begin();
   void end();
 
@@ -37,6 +44,7 @@ class Recorder {
   };
 
   void submit();
+  void start_recorded();
   void start(cudaGraph_t graph);
   static std::string key_of(cudaGraph_t graph);
   cudaGraphExec_t executable_for(cudaGraph_t graph);
@@ -45,6 +53,7 @@ class Recorder {
   std::mutex mutex_;
   cudaStream_t stream_;
   bool worthwhile_ = false, capturing_ = false;
+  std::exception_ptr failure_;
   int recorded_ = 0, most_ = 0;
   std::list<Executable> executables_;  // the one used last in front
   std::map<std::string, std::list<Executable>::iterator> by_key_;

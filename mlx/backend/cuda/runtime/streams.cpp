@@ -1,5 +1,5 @@
 // CUDA streams and events. Waiting polls: a short spin for results that are almost there, then
-// sleeps that let an interrupt through.
+// sleeps.
 #include "mlx/backend/cuda/runtime/streams.h"
 
 #include <atomic>
@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "mlx/core/errors.h"
-#include "mlx/core/interrupt.h"
 
 namespace mlx::core::cuda {
 
@@ -51,27 +50,25 @@ void give_event(int device, cudaEvent_t event) {
   all.free_events[device].push_back(event);
 }
 
-/** Calls `done` until it is true: spinning at first, then with pauses that see interrupts. */
+using Clock = std::chrono::steady_clock;
+
+/** Calls `done` until it is true or the time is over: spinning at first, then with pauses. */
 template <typename F>
-void poll(F done) {
-  using Clock = std::chrono::steady_clock;
+bool poll(Clock::time_point until, F done) {
   auto start = Clock::now();
-  auto asked = start;
   while (!done()) {
     auto now = Clock::now();
+    if (now >= until) {
+      return false;
+    }
     if (now - start < std::chrono::milliseconds(1)) {
       __builtin_ia32_pause();
       continue;
     }
-    if (now - asked > std::chrono::milliseconds(20)) {
-      asked = now;
-      if (interrupt_requested()) {
-        throw Interrupted();
-      }
-    }
     std::this_thread::sleep_for(
         std::chrono::microseconds(now - start < std::chrono::milliseconds(5) ? 5 : 50));
   }
+  return true;
 }
 
 bool has_passed(cudaEvent_t event) {
@@ -112,42 +109,53 @@ class GpuEvent : public EventState {
            cudaEventQuery(event_) == cudaSuccess;
   }
 
-  void wait() override {
+  bool wait_for(std::chrono::milliseconds time) override {
+    auto until = Clock::now() + time;
+    if (!wait_recorded(until)) {
+      return false;
+    }
     use_device(stream.device.index);
-    wait_recorded();
-    wait_event(event_);
+    return poll(until, [this] { return has_passed(event_); });
   }
 
   void wait_on(const Stream& s) override {
+    wait_recorded(Clock::time_point::max());
     if (s.device.type == Device::cpu) {
-      wait();
-      return;
+      use_device(stream.device.index);
+      wait_event(event_);
+    } else {
+      wait_in_order(s, event_);
     }
-    wait_recorded();
-    wait_in_order(s, event_);
+  }
+
+  bool is_ready_for(const Stream& s) override {
+    return s.device.type == Device::cpu ? is_signaled() : recorded_.load(std::memory_order_acquire);
+  }
+
+  std::exception_ptr failure() override {
+    return recorded_.load(std::memory_order_acquire) ? failure_ : nullptr;
   }
 
  private:
-  void wait_recorded() {
+  bool wait_recorded(Clock::time_point until) {
     if (!recorded_.load(std::memory_order_acquire)) {
       std::unique_lock lock(mutex_);
-      while (!changed_.wait_for(lock, std::chrono::milliseconds(20),
-                                [this] { return recorded_.load(); })) {
-        lock.unlock();
-        if (interrupt_requested()) {
-          throw Interrupted();
-        }
-        lock.lock();
+      auto recorded = [this] { return recorded_.load(); };
+      if (until == Clock::time_point::max()) {
+        changed_.wait(lock, recorded);
+      } else if (!changed_.wait_until(lock, until, recorded)) {
+        return false;
       }
     }
     if (failure_) {
       std::rethrow_exception(failure_);
     }
+    return true;
   }
 
   cudaEvent_t event_;
   std::atomic<bool> recorded_{false};
-  std::exception_ptr failure_;
+  std::exception_ptr failure_;  // written before recorded_
   std::mutex mutex_;
   std::condition_variable changed_;
 };
@@ -172,13 +180,12 @@ Recorder& recorder_of(const Stream& s) {
   return *recorder;
 }
 
-void submit_all() {
+void submit_all() noexcept {
   auto& all = handles();
   std::lock_guard lock(all.mutex);
   for (auto& [stream, recorder] : all.streams) {
-    use_device(stream.device.index);
     std::lock_guard work(recorder->mutex());
-    recorder->plain();
+    recorder->flush();
   }
 }
 
@@ -196,7 +203,7 @@ void record_event(cudaEvent_t event, const Stream& s) {
 }
 
 void wait_event(cudaEvent_t event) {
-  poll([event] { return has_passed(event); });
+  poll(Clock::time_point::max(), [event] { return has_passed(event); });
 }
 
 std::shared_ptr<EventState> make_event(const Stream& s) { return std::make_shared<GpuEvent>(s); }
@@ -204,7 +211,7 @@ std::shared_ptr<EventState> make_event(const Stream& s) { return std::make_share
 void synchronize_stream(const Stream& s) {
   GpuEvent event(s);
   event.signal();
-  event.wait();
+  event.wait_on(Stream(0, Device::cpu));
 }
 
 }  // namespace mlx::core::cuda

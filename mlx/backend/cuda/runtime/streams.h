@@ -31,8 +31,8 @@ void call_directly(const Stream& s, F&& call) {
   call(recorder.plain());
 }
 
-/** Starts everything that has been recorded on any stream. */
-void submit_all();
+/** Starts everything that has been recorded on any stream. Failures are raised by these streams. */
+void submit_all() noexcept;
 
 /** Makes later work of `waiter` wait for all work queued on `other` so far. */
 void order_after(const Stream& waiter, const Stream& other);
@@ -40,12 +40,12 @@ void order_after(const Stream& waiter, const Stream& other);
 /** Records the event after all work queued on `s` so far. */
 void record_event(cudaEvent_t event, const Stream& s);
 
-/** Blocks until the event has passed, asking for interrupts. */
+/** Blocks until the event has passed. */
 void wait_event(cudaEvent_t event);
 
 std::shared_ptr<EventState> make_event(const Stream& s);
 
-/** Blocks until the stream's work is done, asking for interrupts. */
+/** Blocks until the stream's work is done. */
 void synchronize_stream(const Stream& s);
 
 }  // namespace mlx::core::cuda
