@@ -7,7 +7,7 @@ PY := $(CURDIR)/.venv/bin/python
 RUN := PYTHONPATH=$(CURDIR)/$(BUILD)/python $(PY)
 CONFIGURE = cmake -S . -G Ninja -DPython_EXECUTABLE=$(PY) $(CMAKE_ARGS)
 
-.PHONY: help demo test tiny lint format sanitize bench build wheel setup clean
+.PHONY: help demo test tiny lint format sanitize stress bench build wheel setup clean
 help:
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
@@ -31,6 +31,9 @@ format: setup ## rewrite C++ and Python in the project's format
 
 sanitize: setup ## the tests under ASan with UBSan, then under TSan
 	JOBS=$(JOBS) tools/sanitize.sh
+
+stress: build ## sixteen threads over shared graphs for a minute
+	$(RUN) tests/stress/stress.py 60
 
 bench: build ## time the operations and print a table
 	$(RUN) benchmarks/run.py
