@@ -7,6 +7,7 @@
 
 #include "mlx/core/errors.h"
 #include "mlx/core/graph_lock.h"
+#include "mlx/optable/quantized.h"
 #include "mlx/utils.h"
 
 namespace mlx::core {
@@ -51,22 +52,18 @@ size_t detail::type_number(const std::type_info& type) {
 
 size_t BuiltinPrimitive::type_number() const { return detail::type_number(typeid(*this)); }
 
-namespace {
-constexpr const char* mode_names[] = {"affine", "mxfp4", "mxfp8", "nvfp4"};
-}
-
 std::string quantization_mode_to_string(QuantizationMode mode) {
-  return mode_names[static_cast<int>(mode)];
+  return quantization_row(mode).name;
 }
 
 QuantizationMode string_to_quantization_mode(const std::string& mode, std::string_view error_tag) {
-  for (int i = 0; i < 4; i++) {
-    if (mode == mode_names[i]) {
-      return static_cast<QuantizationMode>(i);
-    }
+  std::string known;
+  for (auto& row : quantization_table) {
+    if (mode == row.name) return row.mode;
+    known += (known.empty() ? "'" : ", '") + std::string(row.name) + "'";
   }
   fail(std::string(error_tag.empty() ? "quantize" : error_tag).c_str(),
-       "Unknown quantization mode '", mode, "'; known are affine, mxfp4, mxfp8 and nvfp4.");
+       "Invalid quantization mode '", mode, "'; there are ", known, ".");
 }
 
 }  // namespace mlx::core

@@ -1,8 +1,9 @@
 // Products of gathered, segmented and block-masked matrices.
-#include "mlx/primitives/gather_mm.h"
+#include "mlx/ops/gather_mm.h"
 
 #include "mlx/core/errors.h"
 #include "mlx/ops.h"
+#include "mlx/primitives/gather_mm.h"
 
 namespace mlx::core {
 
@@ -13,17 +14,6 @@ void check_inner(const char* op, const array& a, const array& b) {
         a.shape(), " and ", b.shape(), ".");
   check(a.shape(-1) == b.shape(-2), op, "Last dimension of first input with shape ", a.shape(),
         " must match second to last dimension of second input with shape ", b.shape(), ".");
-}
-
-/** Given indices, or one for every matrix of the batch. */
-array batch_indices(const std::optional<array>& indices, const array& operand, StreamOrDevice s) {
-  if (indices) {
-    check(issubdtype(indices->dtype(), integer), "gather_mm",
-          "Indices must be integral, but have dtype ", indices->dtype(), ".");
-    return astype(*indices, int64, s);
-  }
-  Shape batch(operand.shape().begin(), operand.shape().end() - 2);
-  return reshape(arange(static_cast<double>(num_elements(batch)), int64, s), batch, s);
 }
 
 /** One entry per block as one entry per element of a matrix with the shape of `like`. */
@@ -51,6 +41,17 @@ array masked(const array& x, const std::optional<array>& mask, int block_size, S
 
 }  // namespace
 
+array detail::batch_indices(const char* op, const std::optional<array>& indices,
+                            const array& operand, StreamOrDevice s) {
+  if (indices) {
+    check(issubdtype(indices->dtype(), integer), op, "Indices must be integral, but have dtype ",
+          indices->dtype(), ".");
+    return astype(*indices, int64, s);
+  }
+  Shape batch(operand.shape().begin(), operand.shape().end() - 2);
+  return reshape(arange(static_cast<double>(num_elements(batch)), int64, s), batch, s);
+}
+
 array gather_mm(array a, array b, std::optional<array> lhs_indices,
                 std::optional<array> rhs_indices, bool /* sorted_indices */, StreamOrDevice s) {
   if (!lhs_indices && !rhs_indices) {
@@ -65,7 +66,9 @@ array gather_mm(array a, array b, std::optional<array> lhs_indices,
   check_inner("gather_mm", a, b);
   Dtype dtype = result_type(a, b);
   std::vector<array> indices =
-      broadcast_arrays({batch_indices(lhs_indices, a, s), batch_indices(rhs_indices, b, s)}, s);
+      broadcast_arrays({detail::batch_indices("gather_mm", lhs_indices, a, s),
+                        detail::batch_indices("gather_mm", rhs_indices, b, s)},
+                       s);
   std::vector<array> inputs = {astype(a, dtype, s), astype(b, dtype, s), indices[0], indices[1]};
   auto primitive = std::make_shared<GatherMM>(to_stream(s));
   Shape shape = primitive->output_shapes(inputs)[0];

@@ -26,16 +26,10 @@ array gathered(const array& a, const array& b, const array& lhs, const array& rh
   return array(std::move(shape), a.dtype(), std::move(primitive), {a, b, lhs, rhs});
 }
 
-array positions(const array& indices, Stream s) {
-  return reshape(arange(static_cast<double>(indices.size()), int64, s), indices.shape(), s);
-}
-
 array left_gradient(const std::vector<array>& primals, const array& cotangent, Stream s) {
   const array &a = primals[0], &lhs = primals[2];
   array parts = gathered(cotangent, adjoint(primals[1], s), positions(lhs, s), primals[3], s);
-  array updates = expand_dims(flat_batch(parts, s), 1, s);
-  array zero = zeros_like(flat_batch(a, s), s);
-  return reshape(scatter_add(zero, flatten(lhs, s), updates, 0, s), a.shape(), s);
+  return add_to_picked(a, lhs, parts, s);
 }
 
 /** Sorted by the matrix of b they used, the rows of all products that share one lie together. */
@@ -70,6 +64,39 @@ array in_range(const array& mask, const array& x, Stream s) {
 }
 
 }  // namespace
+
+array positions(const array& indices, Stream s) {
+  return reshape(arange(static_cast<double>(indices.size()), int64, s), indices.shape(), s);
+}
+
+array add_to_picked(const array& operand, const array& indices, const array& parts, Stream s) {
+  array updates = expand_dims(flat_batch(parts, s), 1, s);
+  array zero = zeros_like(flat_batch(operand, s), s);
+  return reshape(scatter_add(zero, flatten(indices, s), updates, 0, s), operand.shape(), s);
+}
+
+int mapped_count(const std::vector<array>& inputs, const std::vector<int>& axes) {
+  for (size_t i = 0; i < inputs.size(); i++) {
+    if (axes[i] >= 0) return inputs[i].shape(axes[i]);
+  }
+  return 1;
+}
+
+array mapped_indices(const array& operand, int axis, const array& indices, int index_axis,
+                     int count, Stream s) {
+  array index = index_axis >= 0 ? moveaxis(indices, index_axis, 0, s) : indices;
+  if (index_axis < 0) {
+    Shape shape = indices.shape();
+    shape.insert(shape.begin(), count);
+    index = broadcast_to(index, shape, s);
+  }
+  if (axis < 0) return index;
+  Shape column(index.ndim(), 1);
+  column[0] = count;
+  array example = reshape(arange(static_cast<double>(count), int64, s), column, s);
+  array matrices(count_matrices(moveaxis(operand, axis, 0, s).shape(), 1), int64);
+  return add(index, multiply(example, matrices, s), s);
+}
 
 std::vector<Shape> GatherMM::output_shapes(const std::vector<array>& inputs) {
   Shape out = inputs[2].shape();
@@ -106,29 +133,12 @@ std::vector<array> GatherMM::vjp(const std::vector<array>& primals,
 
 std::pair<std::vector<array>, std::vector<int>> GatherMM::vmap(const std::vector<array>& inputs,
                                                                const std::vector<int>& axes) {
-  int count = 1;
-  for (int i = 0; i < 4; i++) {
-    count = axes[i] >= 0 ? inputs[i].shape(axes[i]) : count;
-  }
+  int count = mapped_count(inputs, axes);
   auto first = [&](int i) {
     return axes[i] >= 0 ? moveaxis(inputs[i], axes[i], 0, stream()) : inputs[i];
   };
-  // The mapped axis becomes the slowest one of the batch: example e starts at e * matrices.
-  auto indices = [&](int operand) {
-    Shape shape = inputs[operand + 2].shape();
-    array index = first(operand + 2);
-    if (axes[operand + 2] < 0) {
-      shape.insert(shape.begin(), count);
-      index = broadcast_to(index, shape, stream());
-    }
-    if (axes[operand] < 0) {
-      return index;
-    }
-    Shape column(index.ndim(), 1);
-    column[0] = count;
-    array example = reshape(arange(static_cast<double>(count), int64, stream()), column, stream());
-    array matrices(count_matrices(first(operand).shape(), 1), int64);
-    return add(index, multiply(example, matrices, stream()), stream());
+  auto indices = [&](int i) {
+    return mapped_indices(inputs[i], axes[i], inputs[i + 2], axes[i + 2], count, stream());
   };
   return {{gathered(first(0), first(1), indices(0), indices(1), stream())}, {0}};
 }

@@ -48,4 +48,22 @@ class SegmentedMM : public Described<SegmentedMM> {
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
 };
 
+/** 0, 1, … in the shape of `indices`: each product's own place. */
+array positions(const array& indices, Stream s);
+
+/** Zeros like `operand` with a matrix of `parts` added wherever `indices` picked one: the gradient
+ *  of an operand from those of the matrices that products read. */
+array add_to_picked(const array& operand, const array& indices, const array& parts, Stream s);
+
+/**
+ * Indices for a mapped operand, the mapped axis first: the mapped axis of the operand becomes the
+ * slowest one of its batch, so example e starts at e times the matrices of one. `axis` and
+ * `index_axis` are -1 where there is no mapped axis.
+ */
+array mapped_indices(const array& operand, int axis, const array& indices, int index_axis,
+                     int count, Stream s);
+
+/** The extent of the mapped axis of `inputs`. */
+int mapped_count(const std::vector<array>& inputs, const std::vector<int>& axes);
+
 }  // namespace mlx::core

@@ -40,6 +40,7 @@ void bind_shape(nb::module_& m);
 void bind_creation(nb::module_& m);
 void bind_index_ops(nb::module_& m);
 void bind_matmul(nb::module_& m);
+void bind_quantized(nb::module_& m);
 void bind_conv(nb::module_& m);
 void bind_random(nb::module_& m);
 void bind_fast(nb::module_& m);

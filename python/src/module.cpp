@@ -28,6 +28,7 @@ NB_MODULE(core, m) {
   bind_creation(m);
   bind_index_ops(m);
   bind_matmul(m);
+  bind_quantized(m);
   bind_conv(m);
   bind_indexing(m, array_class);
   bind_random(m);
