@@ -28,16 +28,32 @@ MAX_FUNCTION_LINES = 80
 INCLUDES = {
     "mlx/types": set(),
     "mlx/kernels": {"mlx/types"},
-    "mlx": {"mlx/types"},
+    "mlx": {"mlx/types", "mlx/distributed"},
+    "mlx/distributed": {"mlx", "mlx/core"},
     "mlx/optable": {"mlx"},
     "mlx/core": {"mlx", "mlx/optable"},
-    "mlx/primitives": {"mlx", "mlx/optable", "mlx/core"},
-    "mlx/ops": {"mlx", "mlx/kernels", "mlx/optable", "mlx/core", "mlx/primitives"},
+    "mlx/primitives": {"mlx", "mlx/distributed", "mlx/optable", "mlx/core"},
+    "mlx/ops": {
+        "mlx",
+        "mlx/distributed",
+        "mlx/kernels",
+        "mlx/optable",
+        "mlx/core",
+        "mlx/primitives",
+    },
     "mlx/graph": {"mlx", "mlx/optable", "mlx/core", "mlx/primitives"},
     "mlx/transforms": {"mlx", "mlx/optable", "mlx/core", "mlx/primitives", "mlx/graph"},
     "mlx/backend/common": {"mlx", "mlx/optable", "mlx/core", "mlx/primitives"},
     "mlx/io": {"mlx", "mlx/core", "mlx/primitives"},
-    "python/src": {"mlx", "mlx/optable", "mlx/core", "mlx/ops", "mlx/transforms", "mlx/io"},
+    "python/src": {
+        "mlx",
+        "mlx/distributed",
+        "mlx/optable",
+        "mlx/core",
+        "mlx/ops",
+        "mlx/transforms",
+        "mlx/io",
+    },
 }
 for device in ("cpu", "cuda"):
     INCLUDES[f"mlx/backend/{device}"] = INCLUDES["mlx/backend/common"] | {

@@ -44,6 +44,7 @@ void bind_quantized(nb::module_& m);
 void bind_conv(nb::module_& m);
 void bind_random(nb::module_& m);
 void bind_fast(nb::module_& m);
+void bind_metal_kernel(nb::module_& fast);
 void bind_fft(nb::module_& m);
 void bind_linalg(nb::module_& m);
 void bind_load(nb::module_& m);
@@ -53,6 +54,7 @@ void bind_vmap(nb::module_& m);
 void bind_compile(nb::module_& m);
 void bind_custom_function(nb::module_& m);
 void bind_recurrent(nb::module_& m);
+void bind_distributed(nb::module_& m);
 void bind_lazy_modules(nb::module_& m);
 
 }  // namespace mlx::python

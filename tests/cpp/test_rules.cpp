@@ -22,6 +22,7 @@ const std::map<std::string, const char*> reasons = {
     {"Arange", no_inputs},
     {"Load", no_inputs},
     {"Fused", plans_only},
+    {"Recv", no_inputs},
 };
 
 std::string name_of(const std::type_info& type) {
