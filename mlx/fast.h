@@ -42,6 +42,11 @@ array scaled_dot_product_attention(const array& queries, const array& keys, cons
                                    std::optional<array> mask_arr = {},
                                    const std::optional<array>& sinks = {}, bool force_fused = false,
                                    StreamOrDevice s = {});
+// The gated delta rule over queries and keys (B, T, H, D) and values (B, T, G, E), H dividing G. In
+// each step the state S (B, G, E, D) decays to S' = S gate, learns S = S' + beta (v - S' k) k^T and
+// answers S q. Gates are (B, T, G) or (B, T, G, D), beta (B, T, G); masked steps, where mask (B, T)
+// is false, answer 0 and leave the state. Computes in float32. Returns the answers (B, T, G, E) in
+// the promoted dtype of queries, keys and values, and the last state, float32.
 std::vector<array> gated_delta_update(const array& queries, const array& keys, const array& values,
                                       const array& gates, const array& beta_,
                                       const std::optional<array>& initial_state = std::nullopt,

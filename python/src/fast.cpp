@@ -56,12 +56,24 @@ void bind_attention(nb::module_& m) {
         "-log softmax(logits) at integer targets, over the last axis of the logits.");
 }
 
+void bind_recurrences(nb::module_& m) {
+  m.def(
+      "gated_delta_update", &fast::gated_delta_update, "q"_a, "k"_a, "v"_a, "gamma"_a, "beta"_a,
+      "initial_state"_a = nb::none(), "mask"_a = nb::none(), "stream"_a = nb::none(),
+      "The gated delta rule over q and k (B, T, H, D) and v (B, T, G, E). In each step a state\n"
+      "(B, G, E, D) decays by `gamma` (B, T, G) or (B, T, G, D), learns `beta` (B, T, G) of what\n"
+      "separates v from its answer to k, and answers q. Returns the answers (B, T, G, E) and\n"
+      "the last state, float32. Steps where `mask` (B, T) is false answer 0 and are left out.");
+}
+
 }  // namespace
 
 void bind_fast(nb::module_& parent) {
   auto m = parent.def_submodule("fast", "Fused versions of common pieces of models.");
   bind_norms(m);
   bind_attention(m);
+  bind_recurrences(m);
+  bind_metal_kernel(m);
 }
 
 }  // namespace mlx::python

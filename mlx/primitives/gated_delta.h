@@ -1,0 +1,31 @@
+// The gated delta rule, the recurrence of linear attention layers, as one node.
+#pragma once
+
+#include "mlx/primitives/described.h"
+#include "mlx/primitives/fallback.h"
+
+namespace mlx::core {
+
+/**
+ * Inputs q and k (B, T, H, D), v (B, T, G, E), gates (B, T, G) or (B, T, G, D), beta (B, T, G), the
+ * state (B, G, E, D), all float32, and a bool mask (B, T) if there; H divides G. Outputs
+ * (B, T, G, E) and the last state.
+ */
+class GatedDelta : public Described<GatedDelta, FallbackPrimitive> {
+ public:
+  using Described::Described;
+
+  /** The outputs of a node on stream `s`. */
+  static std::vector<array> apply(std::vector<array> inputs, Stream s);
+
+  std::vector<array> fallback(const std::vector<array>& inputs) const override;
+  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
+                                                       const std::vector<int>& axes) override;
+  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
+    return {inputs[2].shape(), inputs[5].shape()};
+  }
+  const char* name() const override { return "GatedDelta"; }
+  auto fields() const { return std::tie(); }
+};
+
+}  // namespace mlx::core
