@@ -51,11 +51,22 @@ std::optional<array> unless_equal(float value, float trivial) {
   return value == trivial ? std::nullopt : std::optional<array>(array(value));
 }
 
-/** Positions drawn with the weights exp(logits), of one axis, by inverting their running sum. */
+Shape without_axis(Shape shape, int axis) {
+  shape.erase(shape.begin() + axis);
+  return shape;
+}
+
+/** Whether all logits belong to one distribution, of which several numbers or arrays of them are
+ *  asked for: then one running sum serves all. */
+bool is_one_row(const array& logits, int axis, const Shape& shape) {
+  return !shape.empty() && static_cast<int64_t>(logits.size()) == logits.shape(axis);
+}
+
+/** Positions drawn with the weights exp(logits) of one row, by inverting their running sum. */
 array draw_positions(const array& logits, const Shape& shape, const std::optional<array>& key,
                      StreamOrDevice s) {
-  check(logits.size() > 0, "categorical", "Cannot draw from logits of shape (0).");
-  array x = astype(logits, float32, s);
+  check(logits.size() > 0, "categorical", "Cannot draw from logits of shape ", logits.shape(), ".");
+  array x = flatten(astype(logits, float32, s), s);
   array top = max(x, s);
   // Infinite logits of the top are as likely as each other.
   array weights = exp(where(equal(x, top, s), array(0.0f), subtract(x, top, s), s), s);
@@ -235,12 +246,11 @@ array categorical(const array& logits, int axis, const Shape& shape,
                   const std::optional<array>& key, StreamOrDevice s) {
   int ndim = static_cast<int>(logits.ndim());
   int ax = normalize_axis_index(axis, ndim, "[categorical] ");
-  Shape reduced = logits.shape();
-  reduced.erase(reduced.begin() + ax);
+  Shape reduced = without_axis(logits.shape(), ax);
   bool fits = reduced.size() <= shape.size() && broadcast_shapes(reduced, shape) == shape;
   check(fits, "categorical", "Requested shape ", shape,
         " is not broadcast compatible with reduced logits shape ", reduced, ".");
-  if (ndim == 1 && !shape.empty()) {
+  if (is_one_row(logits, ax, shape)) {
     return draw_positions(logits, shape, key, s);
   }
   Shape noise = shape;
@@ -252,8 +262,10 @@ array categorical(const array& logits, int axis, const Shape& shape,
 array categorical(const array& logits, int axis, int num_samples, const std::optional<array>& key,
                   StreamOrDevice s) {
   int ax = normalize_axis_index(axis, static_cast<int>(logits.ndim()), "[categorical] ");
-  if (logits.ndim() == 1) {
-    return draw_positions(logits, {num_samples}, key, s);
+  Shape drawn = without_axis(logits.shape(), ax);
+  drawn.push_back(num_samples);
+  if (is_one_row(logits, ax, drawn)) {
+    return draw_positions(logits, drawn, key, s);
   }
   Shape noise = logits.shape();
   noise.push_back(num_samples);
@@ -264,6 +276,10 @@ array categorical(const array& logits, int axis, int num_samples, const std::opt
 array categorical(const array& logits, int axis, const std::optional<array>& key,
                   StreamOrDevice s) {
   int ax = normalize_axis_index(axis, static_cast<int>(logits.ndim()), "[categorical] ");
+  Shape drawn = without_axis(logits.shape(), ax);
+  if (is_one_row(logits, ax, drawn)) {
+    return draw_positions(logits, drawn, key, s);
+  }
   return argmax(add(gumbel(logits.shape(), float32, key, s), logits, s), ax, false, s);
 }
 

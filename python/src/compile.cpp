@@ -11,6 +11,7 @@
 #include "mlx/transforms/compile_cache.h"
 #include "python/src/convert.h"
 #include "python/src/function.h"
+#include "python/src/random_state.h"
 #include "python/src/trees.h"
 
 namespace mlx::python {
@@ -37,6 +38,10 @@ class KeyWriter {
       add_sequence(p, tag_list, PyList_CheckExact(p));
     } else if (PyDict_Check(p)) {
       add_dict(p);
+    } else if (is_random_state(h)) {
+      push(tag_list, 1);
+      key_.push_back(tag_array);
+      arrays_.push_back(RandomState::key());
     } else {
       add_constant(h);
     }
@@ -164,6 +169,8 @@ class Snapshot {
       }
       if (PyList_Check(container.ptr())) {
         PyList_SetSlice(container.ptr(), 0, PyList_GET_SIZE(container.ptr()), copy.ptr());
+      } else if (is_random_state(container)) {
+        RandomState::set_key(nb::cast<array>(copy));
       } else {
         PyDict_Clear(container.ptr());
         PyDict_Update(container.ptr(), copy.ptr());
@@ -185,6 +192,8 @@ class Snapshot {
     } else if (PyDict_Check(p)) {
       containers.insert(p);
       for_each_item(tree, [&](nb::handle, nb::handle value) { collect(value, containers); });
+    } else if (is_random_state(tree)) {
+      containers.insert(p);
     }
   }
 
@@ -202,6 +211,8 @@ class Snapshot {
       nb::object copy = nb::steal(PyDict_Copy(p));
       containers_.emplace_back(nb::borrow(tree), copy);
       for_each_item(copy, [&](nb::handle, nb::handle value) { save(value); });
+    } else if (is_random_state(tree)) {
+      containers_.emplace_back(nb::borrow(tree), nb::cast(RandomState::key()));
     }
   }
 

@@ -1,9 +1,9 @@
-// Random numbers in Python. Calls without a key take one from this thread's `random.state`, a list
-// with one key that compiled functions can capture as state.
+// Random numbers in Python. Calls without a key take the next one of this thread's `random.state`.
 #include "mlx/random.h"
 
 #include "mlx/core/errors.h"
 #include "python/src/convert.h"
+#include "python/src/random_state.h"
 
 namespace mlx::python {
 
@@ -11,61 +11,15 @@ namespace {
 
 using Key = std::optional<array>;
 
-constexpr const char* state_name = "mlx.core.random.state";
-
-/** The list lives in Python's own dict of the thread, and ends with it. */
-nb::list thread_state() {
-  PyObject* dict = PyThreadState_GetDict();
-  internal_check(dict, "A Python thread without a dict.");
-  nb::handle found = PyDict_GetItemString(dict, state_name);
-  if (found) {
-    return nb::borrow<nb::list>(found);
-  }
-  nb::list state;
-  state.append(nb::cast(random::KeySequence::default_().next()));
-  PyDict_SetItemString(dict, state_name, state.ptr());
-  return state;
-}
-
-/** The key that was passed, or the next one of the state. */
-array key_or_next(const Key& key) {
-  if (key) {
-    return *key;
-  }
-  nb::list state = thread_state();
-  auto* current = state.size() == 1 ? as_array(nb::object(state[0])) : nullptr;
-  check(current, "random", "random.state must be a list of one key.");
-  random::KeySequence sequence(0);
-  sequence.set_state(*current);
-  array next = sequence.next();
-  state[0] = nb::cast(sequence.state());
-  return next;
-}
-
-void seed_state(uint64_t seed) {
-  random::seed(seed);
-  thread_state()[0] = nb::cast(random::key(seed));
-}
-
 array to_float(Operand v, Dtype t) { return to_array(v, t); }
 
 void bind_keys(nb::module_& m) {
-  m.def("seed", &seed_state, "seed"_a, "Starts this thread's sequence of keys from a number.")
+  m.def("seed", &random::seed, "seed"_a, "Starts this thread's sequence of keys from a number.")
       .def("key", &random::key, "seed"_a, "The key that a number stands for.")
       .def(
           "split",
           [](const array& key, int num, StreamOrDevice s) { return random::split(key, num, s); },
-          "key"_a, "num"_a = 2, "stream"_a = nb::none(), "`num` independent keys from one.")
-      .def(
-          "__getattr__",
-          [](const std::string& name) -> nb::object {
-            if (name == "state") {
-              return thread_state();
-            }
-            throw nb::attribute_error(
-                ("module 'mlx.core.random' has no attribute '" + name + "'").c_str());
-          },
-          "name"_a);
+          "key"_a, "num"_a = 2, "stream"_a = nb::none(), "`num` independent keys from one.");
 }
 
 void bind_continuous(nb::module_& m) {
@@ -74,8 +28,7 @@ void bind_continuous(nb::module_& m) {
       [](Operand low, Operand high, const Ints& shape, std::optional<Dtype> dtype, const Key& key,
          StreamOrDevice s) {
         Dtype t = dtype.value_or(float32);
-        return random::uniform(to_float(low, t), to_float(high, t), shape.shape(), t,
-                               key_or_next(key), s);
+        return random::uniform(to_float(low, t), to_float(high, t), shape.shape(), t, key, s);
       },
       "low"_a = 0, "high"_a = 1, "shape"_a = nb::tuple(), "dtype"_a.none() = float32,
       "key"_a = nb::none(), "stream"_a = nb::none(),
@@ -88,7 +41,7 @@ void bind_continuous(nb::module_& m) {
         auto convert = [t](const std::optional<Operand>& v) {
           return v ? std::optional<array>(to_float(*v, t)) : std::nullopt;
         };
-        return random::normal(shape.shape(), t, convert(loc), convert(scale), key_or_next(key), s);
+        return random::normal(shape.shape(), t, convert(loc), convert(scale), key, s);
       },
       "shape"_a = nb::tuple(), "dtype"_a.none() = float32, "loc"_a = nb::none(),
       "scale"_a = nb::none(), "key"_a = nb::none(), "stream"_a = nb::none(),
@@ -97,15 +50,14 @@ void bind_continuous(nb::module_& m) {
       "laplace",
       [](const Ints& shape, std::optional<Dtype> dtype, float loc, float scale, const Key& key,
          StreamOrDevice s) {
-        return random::laplace(shape.shape(), dtype.value_or(float32), loc, scale, key_or_next(key),
-                               s);
+        return random::laplace(shape.shape(), dtype.value_or(float32), loc, scale, key, s);
       },
       "shape"_a = nb::tuple(), "dtype"_a.none() = float32, "loc"_a = 0.0f, "scale"_a = 1.0f,
       "key"_a = nb::none(), "stream"_a = nb::none(), "Numbers of the Laplace distribution.");
   m.def(
       "gumbel",
       [](const Ints& shape, std::optional<Dtype> dtype, const Key& key, StreamOrDevice s) {
-        return random::gumbel(shape.shape(), dtype.value_or(float32), key_or_next(key), s);
+        return random::gumbel(shape.shape(), dtype.value_or(float32), key, s);
       },
       "shape"_a = nb::tuple(), "dtype"_a.none() = float32, "key"_a = nb::none(),
       "stream"_a = nb::none(), "Numbers of the standard Gumbel distribution.");
@@ -116,9 +68,8 @@ void bind_continuous(nb::module_& m) {
         Dtype t = dtype.value_or(float32);
         array low = to_float(lower, t);
         array high = to_float(upper, t);
-        array k = key_or_next(key);
-        return shape ? random::truncated_normal(low, high, shape->shape(), t, k, s)
-                     : random::truncated_normal(low, high, t, k, s);
+        return shape ? random::truncated_normal(low, high, shape->shape(), t, key, s)
+                     : random::truncated_normal(low, high, t, key, s);
       },
       "lower"_a, "upper"_a, "shape"_a = nb::none(), "dtype"_a.none() = float32,
       "key"_a = nb::none(), "stream"_a = nb::none(),
@@ -128,7 +79,7 @@ void bind_continuous(nb::module_& m) {
       [](const array& mean, const array& cov, const Ints& shape, std::optional<Dtype> dtype,
          const Key& key, StreamOrDevice s, const std::string& method) {
         return random::multivariate_normal(mean, cov, shape.shape(), dtype.value_or(float32),
-                                           method, key_or_next(key), s);
+                                           method, key, s);
       },
       "mean"_a, "cov"_a, "shape"_a = nb::tuple(), "dtype"_a.none() = float32, "key"_a = nb::none(),
       "stream"_a = nb::none(), "method"_a = "svd",
@@ -139,12 +90,11 @@ void bind_continuous(nb::module_& m) {
 array categorical(const array& logits, int axis, const std::optional<Ints>& shape,
                   std::optional<int> num_samples, const Key& key, StreamOrDevice s) {
   check(!shape || !num_samples, "categorical", "Pass at most one of shape and num_samples.");
-  array k = key_or_next(key);
   if (shape) {
-    return random::categorical(logits, axis, shape->shape(), k, s);
+    return random::categorical(logits, axis, shape->shape(), key, s);
   }
-  return num_samples ? random::categorical(logits, axis, *num_samples, k, s)
-                     : random::categorical(logits, axis, k, s);
+  return num_samples ? random::categorical(logits, axis, *num_samples, key, s)
+                     : random::categorical(logits, axis, key, s);
 }
 
 void bind_discrete(nb::module_& m) {
@@ -153,7 +103,7 @@ void bind_discrete(nb::module_& m) {
       [](Operand low, Operand high, const Ints& shape, std::optional<Dtype> dtype, const Key& key,
          StreamOrDevice s) {
         auto [a, b] = to_arrays(low, high);
-        return random::randint(a, b, shape.shape(), dtype.value_or(int32), key_or_next(key), s);
+        return random::randint(a, b, shape.shape(), dtype.value_or(int32), key, s);
       },
       "low"_a, "high"_a, "shape"_a = nb::tuple(), "dtype"_a.none() = int32, "key"_a = nb::none(),
       "stream"_a = nb::none(), "Integers evenly distributed in [low, high).");
@@ -161,9 +111,8 @@ void bind_discrete(nb::module_& m) {
       "bernoulli",
       [](Operand p, const std::optional<Ints>& shape, const Key& key, StreamOrDevice s) {
         array probability = to_float(p, float32);
-        array k = key_or_next(key);
-        return shape ? random::bernoulli(probability, shape->shape(), k, s)
-                     : random::bernoulli(probability, k, s);
+        return shape ? random::bernoulli(probability, shape->shape(), key, s)
+                     : random::bernoulli(probability, key, s);
       },
       "p"_a = 0.5, "shape"_a = nb::none(), "key"_a = nb::none(), "stream"_a = nb::none(),
       "True with probability `p`; the shape is that of `p` unless given.");
@@ -177,9 +126,9 @@ void bind_discrete(nb::module_& m) {
       [](Operand x, int axis, const Key& key, StreamOrDevice s) {
         int n;
         if (!as_array(x.object) && load_int(x.object, n)) {
-          return random::permutation(n, key_or_next(key), s);
+          return random::permutation(n, key, s);
         }
-        return random::permutation(to_array(x), axis, key_or_next(key), s);
+        return random::permutation(to_array(x), axis, key, s);
       },
       "x"_a, "axis"_a = 0, "key"_a = nb::none(), "stream"_a = nb::none(),
       "The slices of an array along an axis in random order, or the numbers below an int.");
@@ -189,6 +138,7 @@ void bind_discrete(nb::module_& m) {
 
 void bind_random(nb::module_& m) {
   auto random = m.def_submodule("random", "Random numbers from keys: the same key gives the same.");
+  bind_random_state(random);
   bind_keys(random);
   bind_continuous(random);
   bind_discrete(random);

@@ -3,6 +3,7 @@
 
 #include "mlx/core/errors.h"
 #include "python/src/convert.h"
+#include "python/src/random_state.h"
 
 namespace mlx::python {
 
@@ -61,6 +62,8 @@ void tree_visit(nb::handle tree, const std::function<void(nb::handle)>& visit) {
     }
   } else if (PyDict_Check(p)) {
     for_each_item(tree, [&](nb::handle, nb::handle value) { tree_visit(value, visit); });
+  } else if (is_random_state(tree)) {
+    visit(nb::cast(RandomState::key()));
   } else {
     visit(tree);
   }
@@ -87,6 +90,11 @@ nb::object tree_map(nb::handle tree, const std::function<nb::object(nb::handle)>
   if (PyDict_Check(p)) {
     nb::object out = dict_like(tree);
     for_each_item(tree, [&](nb::handle key, nb::handle value) { out[key] = tree_map(value, map); });
+    return out;
+  }
+  if (is_random_state(tree)) {
+    nb::list out;
+    out.append(map(nb::cast(RandomState::key())));
     return out;
   }
   return map(tree);
@@ -153,6 +161,8 @@ void tree_update(nb::handle tree, const std::vector<array>& arrays, size_t& posi
         }
       });
     });
+  } else if (is_random_state(tree)) {
+    RandomState::set_key(arrays.at(position++));
   }
 }
 

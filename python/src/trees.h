@@ -1,6 +1,6 @@
 // Trees of Python containers with arrays as leaves: what eval, grad, vmap and compile take and
 // give. Inner nodes are lists, tuples (named ones keep their type) and dicts; a dict subclass such
-// as nn.Module counts as a dict.
+// as nn.Module counts as a dict, and random.state as a list of one key.
 #pragma once
 
 #include <functional>

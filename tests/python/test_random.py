@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import mlx.core as mx
 import numpy as np
 import pytest
@@ -302,6 +304,85 @@ def test_compile_with_captured_state_draws_anew():
     assert not mx.array_equal(a, b)
     R.seed(3)
     assert mx.array_equal(draw(), a) and mx.array_equal(draw(), b)
+
+
+def in_thread(f):
+    results = []
+    thread = threading.Thread(target=lambda: results.append(f()))
+    thread.start()
+    thread.join()
+    return results[0]
+
+
+def test_state_is_one_object_with_a_key_per_thread():
+    state = mx.random.state
+    R.seed(5)
+    same, key = in_thread(lambda: (mx.random.state is state, values(state[0])))
+    assert same and key != [0, 5]
+    assert in_thread(lambda: (R.seed(6), values(state[0])))[1] == [0, 6]
+    assert (
+        len(state) == 1 and [values(k) for k in state] == [[0, 5]] and values(state[-1]) == [0, 5]
+    )
+    state[0] = R.key(9)
+    assert repr(state) == "[array([0, 9], dtype=uint32)]"
+    with pytest.raises(IndexError):
+        state[1]
+    with pytest.raises(ValueError, match="key"):
+        state[0] = mx.ones(3)
+    mx.eval(state, [state])
+
+
+def test_compiled_sampler_obeys_the_seed_of_each_thread():
+    logits = mx.zeros((50,))
+    sample = mx.compile(
+        lambda x: R.categorical(x, num_samples=6), inputs=mx.random.state, outputs=mx.random.state
+    )
+    expected = [[29, 14, 31, 31, 49, 23], [1, 26, 17, 34, 31, 30]]
+
+    def draws():
+        R.seed(1)
+        first = [values(sample(logits)), values(sample(logits))]
+        R.seed(1)
+        return first, [values(R.categorical(logits, num_samples=6)) for _ in range(2)]
+
+    assert draws() == (expected, expected)
+    assert in_thread(draws) == (expected, expected)
+    R.seed(1)
+    in_thread(lambda: sample(logits))
+    assert values(sample(logits)) == expected[0]
+
+
+def test_state_after_an_error_in_a_compiled_function():
+    @mx.compile
+    def ignored():
+        raise ValueError("stop")
+
+    def fail():
+        R.uniform()
+        raise ValueError("stop")
+
+    for f in (ignored, mx.compile(fail, inputs=mx.random.state, outputs=[mx.random.state])):
+        R.seed(7)
+        with pytest.raises(ValueError, match="stop"):
+            f()
+        assert values(mx.random.state[0]) == [0, 7]
+
+
+def test_categorical_of_one_row_in_any_shape():
+    logits = mx.sin(mx.arange(10.0))
+    R.seed(12345)
+    drawn = [
+        R.categorical(logits[None]),
+        R.categorical(logits[None], num_samples=5),
+        R.categorical(logits[:, None], axis=0),
+        R.categorical(logits[None], shape=(2, 3, 1)),
+        R.categorical(logits),
+        R.categorical(logits[None, None]),
+    ]
+    several = [[[2], [8], [0]], [[1], [4], [3]]]
+    assert [values(a) for a in drawn] == [[0], [[1, 2, 1, 9, 3]], [1], several, 7, [[7]]]
+    with pytest.raises(ValueError, match=r"\(1,0\)"):
+        R.categorical(mx.zeros((1, 0)))
 
 
 def test_statistics():
