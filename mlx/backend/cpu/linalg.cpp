@@ -12,14 +12,6 @@
 
 namespace mlx::core::cpu {
 
-Strides column_major_strides(const Shape& shape) {
-  Strides strides = row_contiguous_strides(shape);
-  size_t n = strides.size();
-  strides[n - 2] = 1;
-  strides[n - 1] = std::max(shape[n - 2], 1);
-  return strides;
-}
-
 void allocate_columns(array& out) {
   Strides strides = column_major_strides(out.shape());
   auto flags = layout_flags(out.shape(), strides, out.size());
@@ -48,16 +40,8 @@ void take_buffer(const array& from, array& out, const Strides& strides) {
   out.copy_shared_buffer(from, strides, layout_flags(out.shape(), strides, out.size()), out.size());
 }
 
-int64_t matrix_count(const array& a) {
-  int64_t count = 1;
-  for (size_t i = 0; i + 2 < a.ndim(); i++) {
-    count *= a.shape()[i];
-  }
-  return count;
-}
-
 void for_matrices(const char* op, int64_t count, double work, bool threaded_inside,
-                  FunctionRef<int(int64_t)> f, Explain explain) {
+                  FunctionRef<int(int64_t)> f, std::string (*explain)(int info)) {
   constexpr double worth_a_range = 2e4, worth_threads = 1e7;
   std::vector<int> infos(count, 0);
   auto run = [&](int64_t begin, int64_t end) {
@@ -72,10 +56,7 @@ void for_matrices(const char* op, int64_t count, double work, bool threaded_insi
   }
   for (int64_t i = 0; i < count; i++) {
     if (infos[i] != 0) {
-      std::string which = count > 1 ? "Matrix " + std::to_string(i) + " of " +
-                                          std::to_string(count) + " in the batch "
-                                    : "The matrix ";
-      throw std::runtime_error(error_message(op, which, explain(infos[i])));
+      throw std::runtime_error(matrix_failure(op, i, count, explain(infos[i])));
     }
   }
 }

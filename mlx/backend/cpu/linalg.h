@@ -6,6 +6,7 @@
 #include <string>
 
 #include "mlx/array.h"
+#include "mlx/backend/common/linalg.h"
 #include "mlx/core/errors.h"
 #include "mlx/core/function_ref.h"
 
@@ -32,7 +33,6 @@ T* elements(array& a) {
 
 /** Memory in which every matrix is column major. */
 void allocate_columns(array& out);
-Strides column_major_strides(const Shape& shape);
 
 /** A copy to work in, column major or row contiguous. */
 array columns_copy(const array& a);
@@ -40,9 +40,6 @@ array rows_copy(const array& a);
 
 /** Makes `out` own the buffer of `from`, with other strides. */
 void take_buffer(const array& from, array& out, const Strides& strides);
-
-/** Matrices in the last two axes. */
-int64_t matrix_count(const array& a);
 
 /** Whether none is NaN or infinite. */
 template <typename T>
@@ -55,16 +52,14 @@ bool all_finite(const T* x, int64_t count) {
   return sum == sum;
 }
 
-/** What a routine found, by its info code (0: success). */
-using Explain = FunctionRef<std::string(int info)>;
-
 /**
  * Runs f(i) for every matrix: in parallel, each in one thread, or one after the other where each
  * uses all threads itself. `work` is roughly how many operations a matrix takes. Throws
- * std::runtime_error for the first matrix whose f does not return 0.
+ * std::runtime_error for the first matrix whose f does not return 0 as its info code, which
+ * `explain` puts in words.
  */
 void for_matrices(const char* op, int64_t count, double work, bool threaded_inside,
-                  FunctionRef<int(int64_t)> f, Explain explain);
+                  FunctionRef<int(int64_t)> f, std::string (*explain)(int info));
 
 /** f(begin, end) over columns (or rows) in parallel, in blocks that suit matrix products. */
 void for_blocks(int64_t n, FunctionRef<void(int begin, int end)> f);

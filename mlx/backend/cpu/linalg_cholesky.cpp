@@ -43,11 +43,6 @@ int factor_upper(T* a, int n) {
   return 0;
 }
 
-std::string not_positive(int info) {
-  return "is not positive definite: its leading part of size " + std::to_string(info) +
-         " has no Cholesky factor.";
-}
-
 template <typename T>
 void factor_all(array& matrices, const char* op) {
   int n = matrices.shape(-1);
@@ -118,9 +113,7 @@ void solve_all(const array& a, array& x, bool upper, bool unit) {
         });
         return 0;
       },
-      [](int info) {
-        return "is singular: element " + std::to_string(info - 1) + " of its diagonal is zero.";
-      });
+      zero_diagonal);
 }
 
 void eval_cholesky(Cholesky& primitive, const std::vector<array>& inputs,

@@ -95,10 +95,6 @@ int invert(const T* lu, const int* pivots, T* x, int n) {
   return 0;
 }
 
-std::string singular(int info) {
-  return "is singular: pivot " + std::to_string(info - 1) + " of its LU factors is zero.";
-}
-
 template <typename T>
 void factor_all(array& a, array& pivots, array& rows) {
   int m = a.shape(-2), n = a.shape(-1), k = std::min(m, n);
@@ -117,7 +113,7 @@ void factor_all(array& a, array& pivots, array& rows) {
         }
         return 0;
       },
-      singular);
+      zero_pivot);
 }
 
 /** Solves in x, row major; without right-hand sides x becomes the inverses. */
@@ -141,7 +137,7 @@ void solve_all(const char* op, array& a, array& x, bool inverses) {
         divide(lu, pivots.data(), solution, n, k);
         return 0;
       },
-      singular);
+      zero_pivot);
 }
 
 void eval_lu(LU&, const std::vector<array>& inputs, std::vector<array>& outputs) {

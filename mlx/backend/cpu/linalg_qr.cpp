@@ -88,7 +88,7 @@ void factor_all(array& a, array& q, array& r) {
         reflectors.form(orthogonal + i * m * k);
         return 0;
       },
-      [](int) { return std::string(); });
+      not_converged);
 }
 
 void eval_qr(QR&, const std::vector<array>& inputs, std::vector<array>& outputs) {

@@ -12,14 +12,6 @@ namespace mlx::core::cpu {
 
 namespace {
 
-constexpr int not_finite = -100;
-
-std::string not_converged(int info) {
-  return info == not_finite ? "has elements that are NaN or infinite."
-                            : "took too many iterations (LAPACK's info " + std::to_string(info) +
-                                  "): they did not converge.";
-}
-
 /** One call of gesdd; `lwork` of -1 asks for the size of the workspace. */
 template <typename T>
 int gesdd(const char* job, int m, int n, T* a, typename Lapack<T>::Real* s, T* u, T* vt, int ldvt,
