@@ -25,7 +25,7 @@ std::vector<array> MatrixPrimitive::jvp(const std::vector<array>& primals,
                                         const std::vector<array>& tangents,
                                         const std::vector<int>& argnums) {
   StreamContext context(stream());
-  return push(primals, apply(primals), tangents, argnums);
+  return push({primals, apply(primals), tangents, argnums});
 }
 
 std::vector<array> MatrixPrimitive::vjp(const std::vector<array>& primals,
@@ -38,13 +38,13 @@ std::vector<array> MatrixPrimitive::vjp(const std::vector<array>& primals,
     anywhere.push_back(zeros_like(primals[i]));
   }
   auto rule = [&](const std::vector<array>& tangents) {
-    return push(primals, outputs, tangents, argnums);
+    return push({primals, outputs, tangents, argnums});
   };
   return core::vjp(rule, anywhere, cotangents).second;
 }
 
-std::pair<std::vector<array>, std::vector<int>> MatrixPrimitive::vmap(
-    const std::vector<array>& inputs, const std::vector<int>& axes) {
+MatrixPrimitive::Mapped MatrixPrimitive::vmap(const std::vector<array>& inputs,
+                                              const std::vector<int>& axes) {
   StreamContext context(stream());
   size_t mapped = std::max_element(axes.begin(), axes.end()) - axes.begin();
   int extent = inputs[mapped].shape(axes[mapped]);
@@ -109,20 +109,17 @@ std::pair<std::vector<array>, std::vector<int>> map_columns(const MatrixPrimitiv
 
 }  // namespace
 
-MatrixPrimitive::Outputs TriangularSolve::outputs_for(const std::vector<array>& inputs) const {
+MatrixPrimitive::Outputs TriangularSolve::outputs_for(const Arrays& inputs) const {
   return {{inputs[1].shape(), inputs[1].dtype()}};
 }
 
-std::vector<array> TriangularSolve::push(const std::vector<array>& primals,
-                                         const std::vector<array>& outputs,
-                                         const std::vector<array>& tangents,
-                                         const std::vector<int>& argnums) const {
-  std::vector<array> read = tangents;
-  if (argnums[0] == 0) {
+MatrixPrimitive::Arrays TriangularSolve::push(const Differential& d) const {
+  std::vector<array> read = d.tangents;
+  if (d.argnums[0] == 0) {
     read[0] = read_part(read[0]);
   }
-  return {solution_tangent(outputs[0], read, argnums, [&](const array& right) {
-    return solve_triangular(primals[0], right, upper_, unit_);
+  return {solution_tangent(d.outputs[0], read, d.argnums, [&](const array& right) {
+    return solve_triangular(d.primals[0], right, upper_, unit_);
   })};
 }
 
@@ -140,8 +137,8 @@ std::vector<array> TriangularSolve::vjp(const std::vector<array>& primals,
   return out;
 }
 
-std::pair<std::vector<array>, std::vector<int>> TriangularSolve::vmap(
-    const std::vector<array>& inputs, const std::vector<int>& axes) {
+MatrixPrimitive::Mapped TriangularSolve::vmap(const std::vector<array>& inputs,
+                                              const std::vector<int>& axes) {
   StreamContext context(stream());
   return axes[0] < 0 ? map_columns(*this, inputs[0], inputs[1], axes[1])
                      : MatrixPrimitive::vmap(inputs, axes);
@@ -152,15 +149,13 @@ array TriangularSolve::read_part(const array& a) const {
   return upper_ ? triu(a, diagonal) : tril(a, -diagonal);
 }
 
-MatrixPrimitive::Outputs Solve::outputs_for(const std::vector<array>& inputs) const {
+MatrixPrimitive::Outputs Solve::outputs_for(const Arrays& inputs) const {
   return {{inputs[1].shape(), inputs[1].dtype()}};
 }
 
-std::vector<array> Solve::push(const std::vector<array>& primals, const std::vector<array>& outputs,
-                               const std::vector<array>& tangents,
-                               const std::vector<int>& argnums) const {
-  return {solution_tangent(outputs[0], tangents, argnums, [&](const array& right) {
-    return apply({primals[0], right})[0];
+MatrixPrimitive::Arrays Solve::push(const Differential& d) const {
+  return {solution_tangent(d.outputs[0], d.tangents, d.argnums, [&](const array& right) {
+    return apply({d.primals[0], right})[0];
   })};
 }
 
@@ -173,22 +168,20 @@ std::vector<array> Solve::vjp(const std::vector<array>& primals,
   });
 }
 
-std::pair<std::vector<array>, std::vector<int>> Solve::vmap(const std::vector<array>& inputs,
-                                                            const std::vector<int>& axes) {
+MatrixPrimitive::Mapped Solve::vmap(const std::vector<array>& inputs,
+                                    const std::vector<int>& axes) {
   StreamContext context(stream());
   return axes[0] < 0 ? map_columns(*this, inputs[0], inputs[1], axes[1])
                      : MatrixPrimitive::vmap(inputs, axes);
 }
 
-MatrixPrimitive::Outputs Inverse::outputs_for(const std::vector<array>& inputs) const {
+MatrixPrimitive::Outputs Inverse::outputs_for(const Arrays& inputs) const {
   return {{inputs[0].shape(), inputs[0].dtype()}};
 }
 
-std::vector<array> Inverse::push(const std::vector<array>&, const std::vector<array>& outputs,
-                                 const std::vector<array>& tangents,
-                                 const std::vector<int>&) const {
-  const array& x = outputs[0];
-  return {negative(matmul(matmul(x, tangents[0]), x))};
+MatrixPrimitive::Arrays Inverse::push(const Differential& d) const {
+  const array& x = d.outputs[0];
+  return {negative(matmul(matmul(x, d.tangents[0]), x))};
 }
 
 }  // namespace mlx::core

@@ -14,33 +14,35 @@ namespace mlx::core {
 class MatrixPrimitive : public BuiltinPrimitive {
  public:
   using BuiltinPrimitive::BuiltinPrimitive;
+  using Arrays = std::vector<array>;
   using Outputs = std::vector<std::pair<Shape, Dtype>>;
+  using Mapped = std::pair<Arrays, std::vector<int>>;
+
+  /** Where a node is differentiated: inputs and outputs, and how the inputs `argnums` change. */
+  struct Differential {
+    const Arrays &primals, &outputs, &tangents;
+    const std::vector<int>& argnums;
+  };
 
   /** Shapes and dtypes of the outputs. */
-  virtual Outputs outputs_for(const std::vector<array>& inputs) const = 0;
+  virtual Outputs outputs_for(const Arrays& inputs) const = 0;
   /** The same function of other inputs. */
-  virtual std::vector<array> apply(const std::vector<array>& inputs) const = 0;
+  virtual Arrays apply(const Arrays& inputs) const = 0;
   /**
-   * The outputs' tangents. Linear in `tangents`, one for each of `argnums`, and written with public
-   * ops on the default stream: vjp is its transpose, and both can be differentiated again. Solvers,
-   * which the rules are made of, say their transpose themselves.
+   * The outputs' tangents. Linear in the inputs', and written with public ops on the default
+   * stream: vjp is its transpose, and both can be differentiated again. Solvers, which the rules
+   * are made of, say their transpose themselves.
    */
-  virtual std::vector<array> push(const std::vector<array>& primals,
-                                  const std::vector<array>& outputs,
-                                  const std::vector<array>& tangents,
-                                  const std::vector<int>& argnums) const = 0;
+  virtual Arrays push(const Differential& d) const = 0;
 
-  static std::vector<array> make(const std::shared_ptr<MatrixPrimitive>& node,
-                                 const std::vector<array>& inputs);
+  static Arrays make(const std::shared_ptr<MatrixPrimitive>& node, const Arrays& inputs);
 
-  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
-                         const std::vector<int>& argnums) override;
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  Arrays jvp(const Arrays& primals, const Arrays& tangents,
+             const std::vector<int>& argnums) override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const std::vector<int>& argnums,
+             const Arrays& outputs) override;
+  Mapped vmap(const Arrays& inputs, const std::vector<int>& axes) override;
+  std::vector<Shape> output_shapes(const Arrays& inputs) override;
 };
 
 /** Base of the node `Self`, which lists its parameters. */
@@ -62,10 +64,8 @@ class MatrixNode : public Described<Self, MatrixPrimitive> {
 class Cholesky : public MatrixNode<Cholesky> {
  public:
   Cholesky(Stream stream, bool upper) : MatrixNode(stream), upper_(upper) {}
-  Outputs outputs_for(const std::vector<array>& inputs) const override;
-  std::vector<array> push(const std::vector<array>& primals, const std::vector<array>& outputs,
-                          const std::vector<array>& tangents,
-                          const std::vector<int>& argnums) const override;
+  Outputs outputs_for(const Arrays& inputs) const override;
+  Arrays push(const Differential& d) const override;
   const char* name() const override { return "Cholesky"; }
   auto fields() const { return std::tie(upper_); }
   bool upper() const { return upper_; }
@@ -79,15 +79,11 @@ class TriangularSolve : public MatrixNode<TriangularSolve> {
  public:
   TriangularSolve(Stream stream, bool upper, bool unit)
       : MatrixNode(stream), upper_(upper), unit_(unit) {}
-  Outputs outputs_for(const std::vector<array>& inputs) const override;
-  std::vector<array> push(const std::vector<array>& primals, const std::vector<array>& outputs,
-                          const std::vector<array>& tangents,
-                          const std::vector<int>& argnums) const override;
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
+  Outputs outputs_for(const Arrays& inputs) const override;
+  Arrays push(const Differential& d) const override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const std::vector<int>& argnums,
+             const Arrays& outputs) override;
+  Mapped vmap(const Arrays& inputs, const std::vector<int>& axes) override;
   const char* name() const override { return "TriangularSolve"; }
   auto fields() const { return std::tie(upper_, unit_); }
   bool upper() const { return upper_; }
@@ -105,15 +101,11 @@ class TriangularSolve : public MatrixNode<TriangularSolve> {
 class Solve : public MatrixNode<Solve> {
  public:
   using MatrixNode::MatrixNode;
-  Outputs outputs_for(const std::vector<array>& inputs) const override;
-  std::vector<array> push(const std::vector<array>& primals, const std::vector<array>& outputs,
-                          const std::vector<array>& tangents,
-                          const std::vector<int>& argnums) const override;
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
+  Outputs outputs_for(const Arrays& inputs) const override;
+  Arrays push(const Differential& d) const override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const std::vector<int>& argnums,
+             const Arrays& outputs) override;
+  Mapped vmap(const Arrays& inputs, const std::vector<int>& axes) override;
   const char* name() const override { return "Solve"; }
   auto fields() const { return std::tie(); }
 };
@@ -122,10 +114,8 @@ class Solve : public MatrixNode<Solve> {
 class Inverse : public MatrixNode<Inverse> {
  public:
   using MatrixNode::MatrixNode;
-  Outputs outputs_for(const std::vector<array>& inputs) const override;
-  std::vector<array> push(const std::vector<array>& primals, const std::vector<array>& outputs,
-                          const std::vector<array>& tangents,
-                          const std::vector<int>& argnums) const override;
+  Outputs outputs_for(const Arrays& inputs) const override;
+  Arrays push(const Differential& d) const override;
   const char* name() const override { return "Inverse"; }
   auto fields() const { return std::tie(); }
 };
@@ -138,10 +128,8 @@ class Inverse : public MatrixNode<Inverse> {
 class LU : public MatrixNode<LU> {
  public:
   using MatrixNode::MatrixNode;
-  Outputs outputs_for(const std::vector<array>& inputs) const override;
-  std::vector<array> push(const std::vector<array>& primals, const std::vector<array>& outputs,
-                          const std::vector<array>& tangents,
-                          const std::vector<int>& argnums) const override;
+  Outputs outputs_for(const Arrays& inputs) const override;
+  Arrays push(const Differential& d) const override;
   const char* name() const override { return "LU"; }
   auto fields() const { return std::tie(); }
 };
@@ -150,10 +138,8 @@ class LU : public MatrixNode<LU> {
 class QR : public MatrixNode<QR> {
  public:
   using MatrixNode::MatrixNode;
-  Outputs outputs_for(const std::vector<array>& inputs) const override;
-  std::vector<array> push(const std::vector<array>& primals, const std::vector<array>& outputs,
-                          const std::vector<array>& tangents,
-                          const std::vector<int>& argnums) const override;
+  Outputs outputs_for(const Arrays& inputs) const override;
+  Arrays push(const Differential& d) const override;
   const char* name() const override { return "QR"; }
   auto fields() const { return std::tie(); }
 };
@@ -167,10 +153,8 @@ class SVD : public MatrixNode<SVD> {
     full,     // U (…, m, m), V^H (…, n, n)
   };
   SVD(Stream stream, Vectors vectors) : MatrixNode(stream), vectors_(vectors) {}
-  Outputs outputs_for(const std::vector<array>& inputs) const override;
-  std::vector<array> push(const std::vector<array>& primals, const std::vector<array>& outputs,
-                          const std::vector<array>& tangents,
-                          const std::vector<int>& argnums) const override;
+  Outputs outputs_for(const Arrays& inputs) const override;
+  Arrays push(const Differential& d) const override;
   const char* name() const override { return "SVD"; }
   auto fields() const { return std::tie(vectors_); }
   Vectors vectors() const { return vectors_; }
@@ -185,10 +169,8 @@ class Eigh : public MatrixNode<Eigh> {
  public:
   Eigh(Stream stream, bool upper, bool vectors)
       : MatrixNode(stream), upper_(upper), vectors_(vectors) {}
-  Outputs outputs_for(const std::vector<array>& inputs) const override;
-  std::vector<array> push(const std::vector<array>& primals, const std::vector<array>& outputs,
-                          const std::vector<array>& tangents,
-                          const std::vector<int>& argnums) const override;
+  Outputs outputs_for(const Arrays& inputs) const override;
+  Arrays push(const Differential& d) const override;
   const char* name() const override { return "Eigh"; }
   auto fields() const { return std::tie(upper_, vectors_); }
   bool upper() const { return upper_; }
@@ -203,10 +185,8 @@ class Eigh : public MatrixNode<Eigh> {
 class Eig : public MatrixNode<Eig> {
  public:
   Eig(Stream stream, bool vectors) : MatrixNode(stream), vectors_(vectors) {}
-  Outputs outputs_for(const std::vector<array>& inputs) const override;
-  std::vector<array> push(const std::vector<array>& primals, const std::vector<array>& outputs,
-                          const std::vector<array>& tangents,
-                          const std::vector<int>& argnums) const override;
+  Outputs outputs_for(const Arrays& inputs) const override;
+  Arrays push(const Differential& d) const override;
   const char* name() const override { return "Eig"; }
   auto fields() const { return std::tie(vectors_); }
   bool vectors() const { return vectors_; }

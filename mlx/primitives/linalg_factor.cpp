@@ -17,31 +17,28 @@ array half_lower(const array& a) {
 
 }  // namespace
 
-MatrixPrimitive::Outputs Cholesky::outputs_for(const std::vector<array>& inputs) const {
+MatrixPrimitive::Outputs Cholesky::outputs_for(const Arrays& inputs) const {
   return {{inputs[0].shape(), inputs[0].dtype()}};
 }
 
-std::vector<array> Cholesky::push(const std::vector<array>&, const std::vector<array>& outputs,
-                                  const std::vector<array>& tangents,
-                                  const std::vector<int>&) const {
-  array l = upper_ ? adjoint(outputs[0]) : outputs[0];
-  array left = solve_triangular(l, hermitian_part(tangents[0]), false);
+MatrixPrimitive::Arrays Cholesky::push(const Differential& d) const {
+  array l = upper_ ? adjoint(d.outputs[0]) : d.outputs[0];
+  array left = solve_triangular(l, hermitian_part(d.tangents[0]), false);
   array inner = adjoint(solve_triangular(l, adjoint(left), false));
   array dl = matmul(l, half_lower(inner));
   return {upper_ ? adjoint(dl) : dl};
 }
 
-MatrixPrimitive::Outputs LU::outputs_for(const std::vector<array>& inputs) const {
+MatrixPrimitive::Outputs LU::outputs_for(const Arrays& inputs) const {
   const array& a = inputs[0];
   int m = a.shape(-2), k = std::min(m, a.shape(-1));
   return {{a.shape(), a.dtype()}, {with_last(a, {k}), uint32}, {with_last(a, {m}), uint32}};
 }
 
-std::vector<array> LU::push(const std::vector<array>& primals, const std::vector<array>& outputs,
-                            const std::vector<array>& tangents, const std::vector<int>&) const {
-  const array& packed = outputs[0];
-  int m = primals[0].shape(-2), n = primals[0].shape(-1), k = std::min(m, n);
-  array da = take_along_axis(tangents[0], expand_dims(outputs[2], -1), -2);
+MatrixPrimitive::Arrays LU::push(const Differential& d) const {
+  const array& packed = d.outputs[0];
+  int m = d.primals[0].shape(-2), n = d.primals[0].shape(-1), k = std::min(m, n);
+  array da = take_along_axis(d.tangents[0], expand_dims(d.outputs[2], -1), -2);
   array square = columns(rows(packed, 0, k), 0, k);
   array da_square = columns(rows(da, 0, k), 0, k);
   array lower = tril(square, -1), upper = triu(square);
@@ -58,19 +55,18 @@ std::vector<array> LU::push(const std::vector<array>& primals, const std::vector
     array u2 = columns(packed, k, n);
     out = concatenate({out, l_solve(columns(da, k, n) - matmul(dl, u2))}, -1);
   }
-  return {out, zeros_like(outputs[1]), zeros_like(outputs[2])};
+  return {out, zeros_like(d.outputs[1]), zeros_like(d.outputs[2])};
 }
 
-MatrixPrimitive::Outputs QR::outputs_for(const std::vector<array>& inputs) const {
+MatrixPrimitive::Outputs QR::outputs_for(const Arrays& inputs) const {
   const array& a = inputs[0];
   int m = a.shape(-2), n = a.shape(-1), k = std::min(m, n);
   return {{with_last(a, {m, k}), a.dtype()}, {with_last(a, {k, n}), a.dtype()}};
 }
 
-std::vector<array> QR::push(const std::vector<array>& primals, const std::vector<array>& outputs,
-                            const std::vector<array>& tangents, const std::vector<int>&) const {
-  const array &q = outputs[0], &r = outputs[1], &da = tangents[0];
-  int m = primals[0].shape(-2), n = primals[0].shape(-1), k = std::min(m, n);
+MatrixPrimitive::Arrays QR::push(const Differential& d) const {
+  const array &q = d.outputs[0], &r = d.outputs[1], &da = d.tangents[0];
+  int m = d.primals[0].shape(-2), n = d.primals[0].shape(-1), k = std::min(m, n);
   array r_square = columns(r, 0, k);
   array x = divide_triangular(columns(da, 0, k), r_square, true);
   array qx = matmul(adjoint(q), x);
@@ -78,14 +74,14 @@ std::vector<array> QR::push(const std::vector<array>& primals, const std::vector
   array below = tril(qx, -1);
   array skew = below - adjoint(below);
   if (q.dtype() == complex64) {
-    array d = diagonal_of(qx);
-    skew = skew + diagonal_matrix(d - astype(real(d), complex64));
+    array diagonal = diagonal_of(qx);
+    skew = skew + diagonal_matrix(diagonal - astype(real(diagonal), complex64));
   }
   array dq = x - matmul(q, qx - skew);
   array dr = matmul(qx - skew, r_square);
   if (n > m) {  // R2 = Q^H A2
     array dr2 =
-        matmul(adjoint(dq), columns(primals[0], k, n)) + matmul(adjoint(q), columns(da, k, n));
+        matmul(adjoint(dq), columns(d.primals[0], k, n)) + matmul(adjoint(q), columns(da, k, n));
     dr = concatenate({dr, dr2}, -1);
   }
   return {dq, dr};

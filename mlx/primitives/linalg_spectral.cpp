@@ -49,7 +49,7 @@ std::vector<array> turned_vectors(const array& da, const array& u, const array& 
 
 }  // namespace
 
-MatrixPrimitive::Outputs SVD::outputs_for(const std::vector<array>& inputs) const {
+MatrixPrimitive::Outputs SVD::outputs_for(const Arrays& inputs) const {
   const array& a = inputs[0];
   int m = a.shape(-2), n = a.shape(-1), k = std::min(m, n);
   std::pair<Shape, Dtype> s{with_last(a, {k}), real_dtype(a.dtype())};
@@ -62,11 +62,11 @@ MatrixPrimitive::Outputs SVD::outputs_for(const std::vector<array>& inputs) cons
           {with_last(a, {full ? n : k, n}), a.dtype()}};
 }
 
-std::vector<array> SVD::push(const std::vector<array>& primals, const std::vector<array>& outputs,
-                             const std::vector<array>& tangents, const std::vector<int>&) const {
+MatrixPrimitive::Arrays SVD::push(const Differential& d) const {
   bool alone = vectors_ == Vectors::none;
-  auto parts = alone ? make(std::make_shared<SVD>(stream(), Vectors::reduced), primals) : outputs;
-  const array &u = parts[0], &s = parts[1], &vt = parts[2], &da = tangents[0];
+  auto parts =
+      alone ? make(std::make_shared<SVD>(stream(), Vectors::reduced), d.primals) : d.outputs;
+  const array &u = parts[0], &s = parts[1], &vt = parts[2], &da = d.tangents[0];
   int k = s.shape(-1);
   array p = matmul(matmul(adjoint(columns(u, 0, k)), da), adjoint(rows(vt, 0, k)));
   array ds = real_part(diagonal_of(p));
@@ -77,7 +77,7 @@ std::vector<array> SVD::push(const std::vector<array>& primals, const std::vecto
   return {turned[0], ds, turned[1]};
 }
 
-MatrixPrimitive::Outputs Eigh::outputs_for(const std::vector<array>& inputs) const {
+MatrixPrimitive::Outputs Eigh::outputs_for(const Arrays& inputs) const {
   const array& a = inputs[0];
   Outputs outputs = {{with_last(a, {a.shape(-1)}), real_dtype(a.dtype())}};
   if (vectors_) {
@@ -86,11 +86,11 @@ MatrixPrimitive::Outputs Eigh::outputs_for(const std::vector<array>& inputs) con
   return outputs;
 }
 
-std::vector<array> Eigh::push(const std::vector<array>& primals, const std::vector<array>& outputs,
-                              const std::vector<array>& tangents, const std::vector<int>&) const {
-  auto parts = vectors_ ? outputs : make(std::make_shared<Eigh>(stream(), upper_, true), primals);
+MatrixPrimitive::Arrays Eigh::push(const Differential& d) const {
+  auto parts =
+      vectors_ ? d.outputs : make(std::make_shared<Eigh>(stream(), upper_, true), d.primals);
   const array &w = parts[0], &v = parts[1];
-  array p = matmul(matmul(adjoint(v), hermitian_part(tangents[0])), v);
+  array p = matmul(matmul(adjoint(v), hermitian_part(d.tangents[0])), v);
   array dw = real_part(diagonal_of(p));
   if (!vectors_) {
     return {dw};
@@ -98,7 +98,7 @@ std::vector<array> Eigh::push(const std::vector<array>& primals, const std::vect
   return {dw, matmul(v, reciprocal_gaps(w) * p)};
 }
 
-MatrixPrimitive::Outputs Eig::outputs_for(const std::vector<array>& inputs) const {
+MatrixPrimitive::Outputs Eig::outputs_for(const Arrays& inputs) const {
   const array& a = inputs[0];
   Outputs outputs = {{with_last(a, {a.shape(-1)}), complex64}};
   if (vectors_) {
@@ -107,11 +107,10 @@ MatrixPrimitive::Outputs Eig::outputs_for(const std::vector<array>& inputs) cons
   return outputs;
 }
 
-std::vector<array> Eig::push(const std::vector<array>& primals, const std::vector<array>& outputs,
-                             const std::vector<array>& tangents, const std::vector<int>&) const {
-  auto parts = vectors_ ? outputs : make(std::make_shared<Eig>(stream(), true), primals);
+MatrixPrimitive::Arrays Eig::push(const Differential& d) const {
+  auto parts = vectors_ ? d.outputs : make(std::make_shared<Eig>(stream(), true), d.primals);
   const array &w = parts[0], &v = parts[1];
-  array da = astype(tangents[0], complex64);
+  array da = astype(d.tangents[0], complex64);
   array p = make(std::make_shared<Solve>(stream()), {v, matmul(da, v)})[0];
   array dw = diagonal_of(p);
   if (!vectors_) {
