@@ -1,8 +1,6 @@
 // Ops that read or write where a mask is true.
-#include <algorithm>
-
 #include "mlx/core/errors.h"
-#include "mlx/core/shape_checks.h"
+#include "mlx/core/true_positions.h"
 #include "mlx/ops.h"
 
 namespace mlx::core {
@@ -42,27 +40,7 @@ std::vector<array> nonzero(const array& a, StreamOrDevice s) {
   check(a.ndim() > 0, "nonzero", "A scalar has no positions.");
   array mask = contiguous(not_equal(a, array(0, a.dtype()), s), false, s);
   mask.eval();
-  const bool* data = mask.data<bool>();
-  size_t size = mask.size();
-  auto count = static_cast<int64_t>(std::count(data, data + size, true));
-  Shape shape{checked_extent("nonzero", count)};
-  std::vector<array> result;
-  std::vector<int32_t*> out;
-  for (size_t i = 0; i < a.ndim(); i++) {
-    result.emplace_back(allocator::malloc(count * sizeof(int32_t)), shape, int32);
-    out.push_back(result.back().data<int32_t>());
-  }
-  for (size_t at = 0, found = 0; at < size; at++) {
-    if (data[at]) {
-      size_t rest = at;
-      for (int axis = static_cast<int>(a.ndim()) - 1; axis >= 0; axis--) {
-        out[axis][found] = static_cast<int32_t>(rest % a.shape(axis));
-        rest /= a.shape(axis);
-      }
-      found++;
-    }
-  }
-  return result;
+  return true_positions("nonzero", mask);
 }
 
 }  // namespace mlx::core

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "mlx/core/errors.h"
+#include "mlx/core/true_positions.h"
 #include "mlx/ops.h"
 #include "python/src/convert.h"
 
@@ -86,30 +87,6 @@ std::vector<Item> list_items(const array& a, nb::handle key, nb::handle full_sli
   items.insert(items.begin() + ellipsis.value_or(items.size()), a.ndim() - used,
                Item{Item::Kind::slice, full_slice});
   return items;
-}
-
-/** Positions of the true elements of an evaluated mask, one list per axis. */
-std::vector<array> true_positions(const array& mask) {
-  array rows = contiguous(mask);
-  eval_unlocked(rows);
-  std::vector<std::vector<int32_t>> found(rows.ndim());
-  std::vector<int32_t> at(rows.ndim(), 0);
-  const bool* data = rows.data<bool>();
-  for (size_t i = 0; i < rows.size(); i++) {
-    if (data[i]) {
-      for (size_t k = 0; k < at.size(); k++) {
-        found[k].push_back(at[k]);
-      }
-    }
-    for (size_t k = at.size(); k-- > 0 && ++at[k] == rows.shape(static_cast<int>(k));) {
-      at[k] = 0;
-    }
-  }
-  std::vector<array> out;
-  for (auto& positions : found) {
-    out.emplace_back(positions.begin(), Shape{static_cast<ShapeElem>(positions.size())}, int32);
-  }
-  return out;
 }
 
 class Resolver {
@@ -217,7 +194,9 @@ class Resolver {
             "A mask of shape ", mask.shape(), " does not fit axes from ", source_axis_,
             " on of an array of shape ", array_.shape(), ".");
     }
-    for (auto& positions : true_positions(mask)) {
+    array rows = contiguous(mask);
+    eval_unlocked(rows);
+    for (auto& positions : true_positions(op, rows)) {
       key_.arrays.push_back({axis(), positions});
       push_whole_axis();
     }
