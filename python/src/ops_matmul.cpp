@@ -104,6 +104,14 @@ void bind_matmul(nb::module_& m) {
         "Products summed over the last axes.");
   m.def("vecdot", &vecdot, "a"_a, "b"_a, nb::kw_only(), "axis"_a = -1, "stream"_a = nb::none(),
         "Products summed over one axis, the first input conjugated.");
+  m.def(
+      "hadamard_transform",
+      [](const array& a, std::optional<float> scale, StreamOrDevice s) {
+        return hadamard_transform(a, scale, s);
+      },
+      "a"_a, "scale"_a = nb::none(), "stream"_a = nb::none(),
+      "The last axis times a Hadamard matrix, and times `scale`: 1 / sqrt(n) if not given. The\n"
+      "axis has n = m * 2^k values with m in 1, 12, 20 and 28. Half types compute in float32.");
   bind_einsum(m);
   bind_picked_products(m);
 }

@@ -12,16 +12,15 @@ from mlx.utils import tree_map_with_path
 
 __all__ = ["QQLinear", "QuantizedEmbedding", "QuantizedLinear", "quantize"]
 
-# Group size and bits that a mode implies.
-_DEFAULTS = {"affine": (64, 4), "mxfp4": (32, 4), "nvfp4": (16, 4), "mxfp8": (32, 8)}
-
 
 def _with_defaults(mode: str, group_size: int | None, bits: int | None) -> tuple[int, int]:
-    if mode not in _DEFAULTS:
+    """Group size and bits, those that `mode` implies where they are not given."""
+    modes = mx._quantization_modes
+    if mode not in modes:
         raise ValueError(
-            f"Invalid quantization mode '{mode}'. Valid modes are: {', '.join(_DEFAULTS)}."
+            f"Invalid quantization mode '{mode}'. Valid modes are: {', '.join(modes)}."
         )
-    default_group_size, default_bits = _DEFAULTS[mode]
+    (_, default_bits), (_, default_group_size) = modes[mode]
     return group_size or default_group_size, bits or default_bits
 
 
