@@ -71,7 +71,8 @@ Blocked::Blocked(const GemmKernels& kernels, const Gemm& product) : kernels_(ker
   width_ = 2 * kernels.lanes;
   panel_rows_ = ceil_div(g_.m, ceil_div(g_.m, kernels.rows));
   int64_t most = kPanelBytes / (width_ * kernels.packed_size) * kernels.unit;
-  block_depth_ = round_up(ceil_div(g_.k, ceil_div(g_.k, most)), 16);
+  int64_t whole = std::max(16, kernels.unit);
+  block_depth_ = round_up(ceil_div(g_.k, ceil_div(g_.k, most)), whole);
   blocks_ = ceil_div(g_.k, block_depth_);
   b_panel_bytes_ = ceil_div(block_depth_, kernels.unit) * width_ * kernels.packed_size;
 }
