@@ -1,4 +1,6 @@
 // Quantisation and products with quantised matrices.
+#include <string>
+
 #include "mlx/optable/quantized.h"
 #include "python/src/def_op.h"
 
@@ -9,6 +11,41 @@ namespace {
 using MaybeArray = std::optional<array>;
 using Arrays = nb::typed<nb::tuple, array, nb::ellipsis>;
 
+/** "2, 3, 4 (4)": the choices, and the one that is made if none is given. */
+std::string listed(const QuantizationChoices& choices) {
+  std::string text;
+  for (int value : choices.values) text += (text.empty() ? "" : ", ") + std::to_string(value);
+  return text + " (" + std::to_string(choices.standard) + ")";
+}
+
+std::string quantize_doc() {
+  std::string modes;
+  for (auto& row : quantization_table) {
+    modes += std::string("  ") + row.name + ": bits " + listed(row.bits) + ", group sizes " +
+             listed(row.group_sizes) + "\n";
+  }
+  return "The rows of `w` (..., k) in a few bits per value. Gives packed words (..., k * bits / "
+         "32)\n"
+         "of uint32, the first value in the lowest bits, scales (..., k / group_size) and in mode\n"
+         "'affine' biases. `w` is float32, float16 or bfloat16; k is a multiple of the group "
+         "size,\n"
+         "and rows are whole words. Modes, with what they take if nothing is given in brackets:\n"
+         "\n" +
+         modes +
+         "\n"
+         "affine: scale * code + bias, within a scale of the value, not counting that scales and\n"
+         "biases are rounded to the dtype of `w`. With more than one bit, the value of a group "
+         "that\n"
+         "is farthest from zero is met exactly, and so is zero.\n"
+         "mxfp4, nvfp4: numbers of 4 bits (0, 0.5, 1, 1.5, 2, 3, 4, 6 and a sign), to the "
+         "nearest,\n"
+         "of two equally near ones to the smaller. mxfp8: numbers of 4 bits of exponent and 3 of\n"
+         "mantissa, to nearest even. Scales are bytes: in mx modes powers of two (e8m0) that keep\n"
+         "the largest value in range, in nvfp4 of the kind of mxfp8's numbers, where a\n"
+         "`global_scale`, the largest magnitude in `w`, extends their range. A group with an\n"
+         "infinity or NaN is NaN as a whole.";
+}
+
 void bind_conversions(nb::module_& m) {
   m.def(
       "quantize",
@@ -18,10 +55,7 @@ void bind_conversions(nb::module_& m) {
         return Arrays(nb::tuple(nb::cast(arrays)));
       },
       "w"_a, "group_size"_a = nb::none(), "bits"_a = nb::none(), "mode"_a = "affine", nb::kw_only(),
-      "global_scale"_a = nb::none(), "stream"_a = nb::none(),
-      "The rows of `w` in a few bits per value: packed words (..., k * bits / 32), scales\n"
-      "(..., k / group_size) and in mode 'affine' biases. See `quantize` of the C++ interface for\n"
-      "the modes, their bits and group sizes.");
+      "global_scale"_a = nb::none(), "stream"_a = nb::none(), quantize_doc().c_str());
   m.def(
       "dequantize",
       [](const array& w, const array& scales, const MaybeArray& biases,
@@ -32,10 +66,12 @@ void bind_conversions(nb::module_& m) {
       "w"_a, "scales"_a, "biases"_a = nb::none(), "group_size"_a = nb::none(),
       "bits"_a = nb::none(), "mode"_a = "affine", "global_scale"_a = nb::none(),
       "dtype"_a = nb::none(), nb::kw_only(), "stream"_a = nb::none(),
-      "The values that `quantize` packed, rounded to the dtype of scales and biases on the way "
-      "and\n"
-      "then cast to `dtype`. Without biases it is bfloat16 by default, with a global scale "
-      "float32.");
+      "The values (..., k) that `quantize` packed, given its arrays and settings. In mode "
+      "'affine'\n"
+      "the product of scale and code is rounded to the dtype of scales and biases, and so is the\n"
+      "sum with the bias; in other modes values are exact in float32 but for a global scale. They\n"
+      "are then rounded to `dtype`: without one they stay as they are in mode 'affine' and with a\n"
+      "global scale, and become bfloat16 otherwise.");
 }
 
 void bind_products(nb::module_& m) {
@@ -49,8 +85,13 @@ void bind_products(nb::module_& m) {
       "x"_a, "w"_a, "scales"_a, "biases"_a = nb::none(), "transpose"_a = true,
       "group_size"_a = nb::none(), "bits"_a = nb::none(), "mode"_a = "affine", nb::kw_only(),
       "stream"_a = nb::none(),
-      "x (..., m, k) times a quantized matrix of n rows of k values, or without `transpose` of k\n"
-      "rows of n. Leading axes broadcast.");
+      "x (..., m, k) times a quantized matrix, given as `quantize` made it: n rows of k values, "
+      "or\n"
+      "without `transpose` k rows of n. Leading axes broadcast. The dtype is what x, scales and\n"
+      "biases promote to. A result is within (e + k * 2^-23) * sum |x| (|w| + 2 |bias|) of the "
+      "one\n"
+      "with the values in real arithmetic; e is 2^-22 for float32, 2^-10 for float16 and 2^-7 for\n"
+      "bfloat16.");
   m.def(
       "gather_qmm",
       [](const array& x, const array& w, const array& scales, const MaybeArray& biases,
@@ -66,7 +107,10 @@ void bind_products(nb::module_& m) {
       "sorted_indices"_a = false, "stream"_a = nb::none(),
       "`quantized_matmul` of matrices that indices pick from the flattened batches of `x` and "
       "`w`,\n"
-      "as in `gather_mm`. `sorted_indices` promises that `rhs_indices` never fall.");
+      "as in `gather_mm`, with the same error. `global_scale` is one number, or one for each "
+      "matrix\n"
+      "of `w`. `sorted_indices` promises that `rhs_indices` never fall. A wrong index raises\n"
+      "IndexError when the result is evaluated.");
 }
 
 void bind_products_of_both(nb::module_& m) {
@@ -81,8 +125,10 @@ void bind_products_of_both(nb::module_& m) {
       "mode"_a = "nvfp4", "global_scale_x"_a = nb::none(), "global_scale_w"_a = nb::none(),
       nb::kw_only(), "stream"_a = nb::none(),
       "The product of x (..., m, k) and the transposed w (..., n, k), both rounded to what\n"
-      "`quantize` leaves of them. With `scales`, w is packed already. Gradients pass through the\n"
-      "rounding of x and of a w that is not packed.");
+      "`quantize` leaves of them in one of the modes of small floats; with `scales`, w is packed\n"
+      "already. The result has the dtype of x, and the error of `quantized_matmul` from the "
+      "product\n"
+      "of what is left. Gradients pass through the rounding of x and of a w that is not packed.");
   m.def(
       "gather_qqmm",
       [](const array& x, const array& w, const MaybeArray& scales, const MaybeArray& lhs_indices,
@@ -97,7 +143,7 @@ void bind_products_of_both(nb::module_& m) {
       "mode"_a = "nvfp4", "global_scale_x"_a = nb::none(), "global_scale_w"_a = nb::none(),
       nb::kw_only(), "sorted_indices"_a = false, "stream"_a = nb::none(),
       "`qqmm` of matrices that indices pick from the flattened batches of `x` and `w`, as in\n"
-      "`gather_mm`.");
+      "`gather_qmm`.");
 }
 
 nb::dict mode_table() {
