@@ -54,6 +54,7 @@ void bind_vmap(nb::module_& m);
 void bind_compile(nb::module_& m);
 void bind_custom_function(nb::module_& m);
 void bind_recurrent(nb::module_& m);
+void bind_entries(nb::module_& m);
 void bind_distributed(nb::module_& m);
 void bind_lazy_modules(nb::module_& m);
 

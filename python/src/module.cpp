@@ -34,6 +34,7 @@ NB_MODULE(core, m) {
   bind_random(m);
   bind_fast(m);
   bind_recurrent(m);
+  bind_entries(m);
   bind_distributed(m);
   bind_fft(m);
   bind_linalg(m);

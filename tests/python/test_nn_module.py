@@ -1,7 +1,9 @@
 """Modules: what they store, traversal, updates, weights in files, freezing and gradients."""
 
 import copy
+import gc
 import pickle
+import weakref
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -352,3 +354,47 @@ def test_checkpoint_gives_the_same_gradients():
     close(plain[0], again[0])
     for (_, a), (_, b) in zip(tree_flatten(plain[1]), tree_flatten(again[1]), strict=True):
         close(a, b)
+
+
+class Proxy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(2, 2)
+        self.plain = 3
+
+    def __getattr__(self, key):
+        return super().__getattribute__(key) if key.startswith("_") else f"made up {key}"
+
+    @property
+    def broken(self):
+        raise AttributeError("the reason")
+
+
+def test_entries_are_attributes_before_a_subclass_makes_some_up():
+    proxy = Proxy()
+    assert proxy.inner is proxy["inner"]
+    assert proxy.plain == 3
+    assert proxy.other == "made up other"
+    assert not hasattr(proxy, "_other")
+    proxy["late"] = mx.ones(1)
+    assert proxy.late is proxy["late"]
+
+
+def test_missing_attributes_and_failing_properties_say_why():
+    with pytest.raises(AttributeError, match=r"'Linear' object has no attribute 'nothing'"):
+        _ = nn.Linear(2, 2).nothing
+
+    class Broken(nn.Linear):
+        broken = Proxy.broken
+
+    with pytest.raises(AttributeError, match="the reason"):
+        _ = Broken(2, 2).broken
+
+
+def test_modules_in_cycles_are_collected():
+    module = nn.Linear(2, 2)
+    module.children_list = [module]
+    gone = weakref.ref(module)
+    del module
+    gc.collect()
+    assert gone() is None

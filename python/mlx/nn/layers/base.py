@@ -9,12 +9,17 @@ from __future__ import annotations
 import os
 import textwrap
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mlx.core as mx
 from mlx.nn.layers.merge import merge_into
 from mlx.nn.layers.weights import Weights, check_weights, read_weights, write_weights
 from mlx.utils import tree_flatten, tree_unflatten
+
+if TYPE_CHECKING:
+    _Entries = dict
+else:
+    from mlx.core import _Entries
 
 __all__ = ["Module"]
 
@@ -33,7 +38,7 @@ def _is_module_value(module: Module, key: str, value: Any) -> bool:
     return isinstance(value, Module)
 
 
-class Module(dict):
+class Module(_Entries):
     """Base class of models and layers.
 
     Attributes that are arrays, dictionaries, lists or tuples become entries of the dictionary;
@@ -80,10 +85,9 @@ class Module(dict):
             text += "\n" + textwrap.indent(f"({name}): {child!r}", prefix="  ")
         return text + ("\n)" if children else ")")
 
-    def __getattr__(self, key: str) -> Any:
-        if key in self:
-            return self[key]
-        return super().__getattribute__(key)  # raises the error that led here
+    if TYPE_CHECKING:
+
+        def __getattr__(self, key: str) -> Any: ...
 
     def __setattr__(self, key: str, val: Any) -> None:
         if isinstance(val, (mx.array, dict, list, tuple)):
