@@ -1,26 +1,10 @@
 // Copies of queries, keys and values to shared memory that run while the block computes.
 #pragma once
 
+#include "mlx/backend/cuda/kernels/async_copies.h"
 #include "mlx/backend/cuda/kernels/attention.h"
 
 namespace mlx::core::kernels {
-
-MLX_FN uint32_t shared_address(const void* at) {
-  return static_cast<uint32_t>(__cvta_generic_to_shared(at));
-}
-
-/** Sixteen bytes, or zeros. */
-MLX_FN void copy_async(uint32_t to, const void* from, bool present) {
-  int bytes = present ? 16 : 0;
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(bytes)
-               : "memory");
-}
-MLX_FN void close_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
-/** Waits until all but the last `open` groups have arrived. */
-template <int open>
-MLX_FN void wait_copies() {
-  asm volatile("cp.async.wait_group %0;" ::"n"(open) : "memory");
-}
 
 /** Where the keys of a turn of 64 lie for MatrixRows, whose lanes so get sixteen neighbours each.
  * The bits of the number trade places, hence the places of numbers without common bits add up. */

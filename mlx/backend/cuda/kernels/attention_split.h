@@ -4,7 +4,7 @@
 #pragma once
 
 #include "mlx/backend/cuda/kernels/attention_matrix_rows.h"
-#include "mlx/backend/cuda/kernels/attention_products.h"
+#include "mlx/backend/cuda/kernels/warpgroup_products.h"
 
 namespace mlx::core::kernels {
 

@@ -1,0 +1,46 @@
+// The arguments of products with quantised weights, and of what packs and unpacks them. Shared by
+// host and device.
+#pragma once
+
+#include "mlx/backend/cuda/kernels/fault.h"
+
+namespace mlx::core::kernels {
+
+/** Rows of x that meet one matrix: `order[first]` .. `order[first + count - 1]`. */
+struct RowTile {
+  int32_t matrix, first, count;
+};
+
+/** Which matrices the products take: number i takes x_picks[i] of x_count and w_picks[i] of
+ * w_count, or the ith without picks. */
+struct ProductPicks {
+  const int64_t *x, *w;
+  int64_t x_count, w_count;
+  Fault* fault;
+};
+
+/** out (products * rows, n) = x (rows, k) w (n, k)^T for each product. */
+struct QuantizedProducts {
+  const void* x;  // rows begin at multiples of 16 bytes
+  const void* w;  // rows of k codes, packed in words
+  const void *scales, *biases;
+  const float* global_scale;  // or null
+  void* out;
+  int64_t products, rows, n, k;
+  int64_t x_row, x_batch;                      // elements
+  int64_t w_batch, scale_batch, global_batch;  // bytes, elements
+  ProductPicks picks;
+  const RowTile* tiles;  // where rows were sorted by matrix, else null
+  const int32_t* order;
+};
+
+/** Sorts the rows of all products by the matrix that they meet, into tiles of at most `most`. */
+struct RowSort {
+  ProductPicks picks;
+  int64_t products, rows;
+  int32_t most, tile_count;  // tiles that there may be
+  RowTile* tiles;
+  int32_t* order;
+};
+
+}  // namespace mlx::core::kernels

@@ -1,0 +1,335 @@
+// Products of few rows with quantised weights, as in decoding: bound by reading the weights, once.
+// Weights are the left operand of the tensor cores, as the integers or small floats that they are,
+// and rows of x the columns of the right one; sums of a group are scaled in float. Each warp copies
+// the codes that it reads itself, so warps never wait for each other before they add up.
+#pragma once
+
+#include "mlx/backend/cuda/kernels/async_copies.h"
+#include "mlx/backend/cuda/kernels/quantized_task.h"
+#include "mlx/backend/cuda/kernels/warp_products.h"
+
+namespace mlx::core::kernels {
+
+constexpr int quantized_rows_warps = 8;
+
+/** What a warp takes at a time of each row of codes. */
+template <int bits>
+struct CodeUnit {
+  static constexpr int k = bits <= 4 ? 256 : 128, bytes = k * bits / 8;
+  static constexpr int pitch = code_pitch(bits, bytes);
+};
+
+/** What another lane holds. */
+template <typename T>
+MLX_FN T value_from(T value, int lane) {
+  if constexpr (sizeof(T) == 4) {
+    return float_of(__shfl_sync(~0u, to_bits(value), lane));
+  } else if constexpr (sizeof(T) == 2) {
+    return {static_cast<uint16_t>(__shfl_sync(~0u, uint32_t{value.bits}, lane))};
+  } else {
+    return static_cast<T>(__shfl_sync(~0u, uint32_t{value}, lane));
+  }
+}
+
+/** Eight neighbours of x; a float is the sum of three bfloats. */
+template <typename T>
+struct EightInputs {
+  static constexpr int parts = is_same<T, float> ? 3 : 1;
+  static constexpr int words = sizeof(T) / 2;
+  uint4 at[words];
+
+  MLX_FN void load(const T* row, int k, int limit) {
+    bool present = row && k < limit;
+#pragma unroll
+    for (int i = 0; i < words; i++) {
+      at[i] = present ? reinterpret_cast<const uint4*>(row + k)[i] : uint4{};
+    }
+  }
+
+  /** Pairs (i, i + 4) as tensor cores take them, of the part number `part`. */
+  MLX_FN void pairs(uint32_t (&pair)[4], int part) const {
+    if constexpr (parts == 1) {
+      pair[0] = lower_halves(at[0].x, at[0].z);
+      pair[1] = upper_halves(at[0].x, at[0].z);
+      pair[2] = lower_halves(at[0].y, at[0].w);
+      pair[3] = upper_halves(at[0].y, at[0].w);
+    } else {
+      uint4 low = part_of(at[0], part), high = part_of(at[1], part);
+      pair[0] = upper_halves(low.x, high.x);
+      pair[1] = upper_halves(low.y, high.y);
+      pair[2] = upper_halves(low.z, high.z);
+      pair[3] = upper_halves(low.w, high.w);
+    }
+  }
+
+ private:
+  /** In the upper half: what is left of x in eight digits after `part` times eight digits. */
+  MLX_FN static uint32_t part_of(uint32_t x, int part) {
+    uint32_t top = x & 0xffff0000u;
+    bool finite = (top & 0x7f800000u) != 0x7f800000u;
+    float rest = finite ? float_of(x) - float_of(top) : 0.0f;
+    uint32_t next = to_bits(rest) & 0xffff0000u;
+    float last = rest - float_of(next);
+    return part == 0   ? (is_nan(float_of(x)) ? to_bits(nan_f) : top)
+           : part == 1 ? next
+                       : to_bits(last);
+  }
+  MLX_FN static uint4 part_of(uint4 x, int part) {
+    return {part_of(x.x, part), part_of(x.y, part), part_of(x.z, part), part_of(x.w, part)};
+  }
+};
+
+/** A block makes 16 `tiles` results of each of 8 `column_tiles` columns. */
+template <typename T, typename F, int tiles, int column_tiles>
+struct QuantizedRows {
+  using Unit = CodeUnit<F::bits>;
+  using Inputs = EightInputs<T>;
+  using Factor = choose_type<is_same<T, Half>, Half, BFloat>;  // what tensor cores multiply
+  static constexpr int rows = 16 * tiles, columns = 8 * column_tiles, stages = 3;
+  static constexpr int most_rows = columns / Inputs::parts;
+  static constexpr int steps = Unit::k / 32, steps_at_once = steps < 4 ? steps : 4;
+  static constexpr int groups = Unit::k / F::group, held = (groups + 3) / 4;
+  // Parts of a step that have groups of their own, and steps of a group.
+  static constexpr int shares = F::group < 32 ? 32 / F::group : 1;
+  static constexpr int steps_of_group = F::group < 32 ? 1 : F::group / 32;
+  static constexpr int warps = quantized_rows_warps, stage_bytes = rows * Unit::pitch;
+
+  /** Of the groups of a unit, as they lie in memory, for the rows that the lane's sums belong to. A
+   *  lane holds each fourth group; the four of a row ask each other. */
+  struct Scales {
+    StoredScale<T, F> by[2 * tiles][held];
+    T add[F::affine ? 2 * tiles : 1][held];
+  };
+
+  const QuantizedProducts& p;
+  QuantizedTask task;
+  const char* packed;
+  char* shared;
+  int lane, warp, part[column_tiles];
+  const T* x[column_tiles];
+  float results[tiles][column_tiles][4] = {};
+  float sums[shares][tiles][column_tiles][4], totals[shares][column_tiles][4];
+
+  MLX_FN QuantizedRows(const QuantizedProducts& call, char* memory)
+      : p(call), shared(memory), lane(threadIdx.x % 32), warp(threadIdx.x / 32) {}
+
+  MLX_FN const uint32_t* stage(int i) const {
+    return reinterpret_cast<const uint32_t*>(shared + (warp * stages + i) * stage_bytes);
+  }
+
+  MLX_FN void copy_codes(int unit, int to) {
+    int64_t row_bytes = p.k * F::bits / 8;
+    if (int64_t{unit} * Unit::bytes < row_bytes) {
+      copy_packed<rows, Unit::bytes, Unit::pitch, 32>(shared_address(stage(to)), packed, row_bytes,
+                                                      task.column, p.n,
+                                                      int64_t{unit} * Unit::bytes);
+    }
+    close_copies();
+  }
+
+  MLX_FN void load_scales(Scales& scales, int unit) {
+    using Stored = StoredScale<T, F>;
+    int64_t count = p.k / F::group, matrix = task.matrix * p.scale_batch;
+#pragma unroll
+    for (int r = 0; r < 2 * tiles; r++) {
+      int64_t row = task.column + r * 8 + lane / 4;
+      int64_t begin = matrix + (row < p.n ? row : p.n - 1) * count;
+#pragma unroll
+      for (int h = 0; h < held; h++) {
+        int64_t group = int64_t{unit} * groups + h * 4 + lane % 4;
+        bool present = group < count;
+        int64_t at = begin + (present ? group : 0);
+        scales.by[r][h] = present ? static_cast<const Stored*>(p.scales)[at] : Stored{};
+        if constexpr (F::affine) {
+          scales.add[r][h] = present ? static_cast<const T*>(p.biases)[at] : T{};
+        }
+      }
+    }
+  }
+
+  MLX_FN void find_columns() {
+#pragma unroll
+    for (int c = 0; c < column_tiles; c++) {
+      int column = c * 8 + lane / 4, row = column / Inputs::parts;
+      part[c] = column % Inputs::parts;
+      x[c] = row < task.count ? find_x<T>(p, row_number(p, task, row)) : nullptr;
+    }
+  }
+
+  MLX_FN void load_inputs(Inputs (&inputs)[steps_at_once][column_tiles], int unit, int step) {
+#pragma unroll
+    for (int i = 0; i < steps_at_once; i++) {
+      int k = unit * Unit::k + (step + i) * 32 + lane % 4 * 8;
+#pragma unroll
+      for (int c = 0; c < column_tiles; c++) inputs[i][c].load(x[c], k, static_cast<int>(p.k));
+    }
+  }
+
+  MLX_FN void open_group() {
+#pragma unroll
+    for (int share = 0; share < shares; share++) {
+#pragma unroll
+      for (int c = 0; c < column_tiles; c++) {
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+          totals[share][c][i] = 0;
+#pragma unroll
+          for (int t = 0; t < tiles; t++) sums[share][t][c][i] = 0;
+        }
+      }
+    }
+  }
+
+  /** Adds the products of 32 codes of each row. */
+  MLX_FN void multiply(const uint32_t* codes, const Inputs (&inputs)[column_tiles], int step) {
+    uint32_t b[shares][column_tiles][4];
+#pragma unroll
+    for (int c = 0; c < column_tiles; c++) {
+      inputs[c].pairs(b[0][c], part[c]);
+      if constexpr (shares > 1) {  // what is of another share's lanes is zero
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+          uint32_t pair = b[0][c][i];
+#pragma unroll
+          for (int s = 0; s < shares; s++) b[s][c][i] = lane % 4 * shares / 4 == s ? pair : 0;
+        }
+      }
+    }
+    if constexpr (F::affine) {
+      constexpr uint32_t one = pair_of_ones<Factor>();
+      constexpr uint32_t ones[4] = {one, one, one, one};
+#pragma unroll
+      for (int s = 0; s < shares; s++) {
+#pragma unroll
+        for (int c = 0; c < column_tiles; c++) {
+          multiply_tile<Factor>(totals[s][c], ones, b[s][c][0], b[s][c][1]);
+          multiply_tile<Factor>(totals[s][c], ones, b[s][c][2], b[s][c][3]);
+        }
+      }
+    }
+#pragma unroll
+    for (int t = 0; t < tiles; t++) {
+      EightCodes own[2];
+#pragma unroll
+      for (int h = 0; h < 2; h++) {
+        const uint32_t* row = codes + (t * 16 + h * 8 + lane / 4) * (Unit::pitch / 4);
+        own[h] = load_codes<F::bits>(row, step * 4 + lane % 4);
+      }
+#pragma unroll
+      for (int i = 0; i < 4; i += 2) {
+        uint32_t a[4];
+#pragma unroll
+        for (int j = 0; j < 4; j++) {
+          a[j] = decoded_pair<Factor, F>(code_pair<F::bits>(own[j % 2], i + j / 2));
+        }
+#pragma unroll
+        for (int s = 0; s < shares; s++) {
+#pragma unroll
+          for (int c = 0; c < column_tiles; c++) {
+            multiply_tile<Factor>(sums[s][t][c], a, b[s][c][i], b[s][c][i + 1]);
+          }
+        }
+      }
+    }
+  }
+
+  /** Scales the sums of a group of the unit, and adds them to the results. */
+  MLX_FN void close_group(const Scales& scales, int group, int share) {
+#pragma unroll
+    for (int r = 0; r < 2 * tiles; r++) {
+      int from = (lane & ~3) | (group % 4);
+      float by = scale_of<T, F>(value_from(scales.by[r][group / 4], from)), add = 0;
+      if constexpr (F::affine) add = computed(value_from(scales.add[r][group / 4], from));
+#pragma unroll
+      for (int c = 0; c < column_tiles; c++) {
+#pragma unroll
+        for (int i = 0; i < 2; i++) {
+          float& result = results[r / 2][c][r % 2 * 2 + i];
+          result = __fmaf_rn(by, sums[share][r / 2][c][r % 2 * 2 + i], result);
+          if constexpr (F::affine) result = __fmaf_rn(add, totals[share][c][i], result);
+        }
+      }
+    }
+  }
+
+  MLX_FN void add_unit(const uint32_t* codes, const Scales& scales, int unit,
+                       Inputs (&inputs)[steps_at_once][column_tiles]) {
+#pragma unroll
+    for (int step = 0; step < steps; step++) {
+      if (step % steps_at_once == 0 && step > 0) load_inputs(inputs, unit, step);
+      if (step % steps_of_group == 0) open_group();
+      multiply(codes, inputs[step % steps_at_once], step);
+      if ((step + 1) % steps_of_group == 0) {
+#pragma unroll
+        for (int share = 0; share < shares; share++) {
+          close_group(scales, step / steps_of_group * shares + share, share);
+        }
+      }
+    }
+  }
+
+  /** Adds up what the warps have, and writes it. */
+  MLX_FN void finish() {
+    constexpr int pitch = columns + 1;
+    float* all = reinterpret_cast<float*>(shared);
+    wait_copies<0>();
+    __syncthreads();
+#pragma unroll
+    for (int t = 0; t < tiles; t++) {
+#pragma unroll
+      for (int c = 0; c < column_tiles; c++) {
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+          int row = t * 16 + i / 2 * 8 + lane / 4, column = c * 8 + lane % 4 * 2 + i % 2;
+          all[(warp * rows + row) * pitch + column] = results[t][c][i];
+        }
+      }
+    }
+    __syncthreads();
+    float factor = factor_of(p, task);
+    for (int i = threadIdx.x; i < rows * task.count; i += warps * 32) {
+      int row = i % rows, m = i / rows;
+      if (task.column + row >= p.n) continue;
+      float sum = 0;
+#pragma unroll
+      for (int w = 0; w < warps; w++) {
+#pragma unroll
+        for (int j = 0; j < Inputs::parts; j++) {
+          sum += all[(w * rows + row) * pitch + m * Inputs::parts + j];
+        }
+      }
+      store<T>(p.out, row_number(p, task, m) * p.n + task.column + row, rounded<T>(sum * factor));
+    }
+  }
+
+  MLX_FN void run() {
+    if (!find_task<most_rows, rows>(p, task)) return;
+    packed = static_cast<const char*>(p.w) + task.matrix * p.w_batch;
+#pragma unroll
+    for (int i = 0; i < stages - 1; i++) copy_codes(warp + i * warps, i);
+    find_columns();
+    Scales scales, next;
+    load_scales(next, warp);
+    int units = static_cast<int>((p.k + Unit::k - 1) / Unit::k), now = 0;
+    for (int unit = warp; unit < units; unit += warps) {
+      Inputs inputs[steps_at_once][column_tiles];
+      load_inputs(inputs, unit, 0);
+      scales = next;
+      wait_copies<stages - 2>();
+      __syncwarp();
+      copy_codes(unit + (stages - 1) * warps, (now + stages - 1) % stages);
+      load_scales(next, unit + warps);
+      add_unit(stage(now), scales, unit, inputs);
+      now = (now + 1) % stages;
+    }
+    finish();
+  }
+};
+
+template <typename T, typename F, int tiles, int column_tiles>
+MLX_FN void quantized_rows(const QuantizedProducts& p) {
+  extern __shared__ uint4 memory[];
+  QuantizedRows<T, F, tiles, column_tiles>(p, reinterpret_cast<char*>(memory)).run();
+}
+
+}  // namespace mlx::core::kernels
