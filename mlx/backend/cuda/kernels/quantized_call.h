@@ -34,6 +34,15 @@ struct QuantizedProducts {
   const int32_t* order;
 };
 
+/** A packed matrix and its numbers, of whole rows one after the other. */
+struct QuantizedMatrix {
+  const void *packed, *scales, *biases;
+  const float* global_scale;  // or null
+  void* numbers;
+  int64_t count, matrix;  // numbers, of all matrices and of each
+  int64_t global_batch;
+};
+
 /** Sorts the rows of all products by the matrix that they meet, into tiles of at most `most`. */
 struct RowSort {
   ProductPicks picks;

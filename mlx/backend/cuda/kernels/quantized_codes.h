@@ -6,6 +6,7 @@
 
 #include "mlx/backend/cuda/kernels/half_pairs.h"
 #include "mlx/backend/cuda/kernels/values.h"
+#include "mlx/kernels/convert.h"
 
 namespace mlx::core::kernels {
 
@@ -46,7 +47,8 @@ MLX_FN EightCodes load_codes(const uint32_t* row, int eight) {
     return {word, word >> 4};
   } else {
     int word = eight * bits / 4, shift = eight * bits % 4 * 8;
-    uint32_t low = row[word], high = row[word + 1];
+    bool ends = bits == 3 && eight % 4 == 3;  // what follows may not exist
+    uint32_t low = row[word], high = row[word + !ends];
     uint32_t codes = __funnelshift_r(low, high, shift);
     return {codes, __funnelshift_r(codes, high >> shift, 4 * bits)};
   }
@@ -126,12 +128,6 @@ MLX_FN uint32_t decoded_pair(uint32_t codes) {
 MLX_FN float power_of_code(uint32_t code) {
   return code == 255 ? nan_f : code == 0 ? float_of(0x00400000u) : float_of(code << 23);
 }
-/** A byte of e4m3. */
-MLX_FN float small_float(uint32_t code) {
-  if ((code & 0x7f) == 0x7f) return nan_f;
-  float size = float_of((code & 0x7f) << 20) * float_of(0x7b800000u);  // 2^120
-  return code & 0x80 ? -size : size;
-}
 
 /** How scales lie in memory: numbers of T for affine formats, else bytes. */
 template <typename T, typename F>
@@ -142,7 +138,7 @@ MLX_FN float scale_of(StoredScale<T, F> stored) {
   if constexpr (F::affine) {
     return computed(stored);
   } else if constexpr (F::mode == QuantizedMode::nvfp4) {
-    return small_float(stored);
+    return from_fp8(stored);
   } else {
     return power_of_code(stored);
   }
@@ -159,7 +155,7 @@ struct PairScale {
       add = twice(bias.bits);
     } else if constexpr (F::mode == QuantizedMode::nvfp4) {
       by = pair_of_powers<T>(small_float_exponent<T, F::bits>());
-      add = twice(rounded<T>(small_float(scale)).bits);
+      add = twice(rounded<T>(from_fp8(scale)).bits);
     } else if constexpr (is_same<T, Half>) {  // may need the powers of two normal numbers
       int exponent = int{scale} - 127 + small_float_exponent<T, F::bits>();
       int first = clamped(exponent);

@@ -1,0 +1,297 @@
+// Quantised matrices on the GPU: products that read the codes, and the matrix as numbers where a
+// library multiplies.
+#include "mlx/primitives/quantized.h"
+
+#include <algorithm>
+
+#include "mlx/backend/cuda/attention_operands.h"
+#include "mlx/backend/cuda/copy.h"
+#include "mlx/backend/cuda/kernels/quantized_call.h"
+#include "mlx/backend/cuda/matmul_plan.h"
+#include "mlx/backend/cuda/quantized_plan.h"
+#include "mlx/backend/cuda/registry.h"
+#include "mlx/backend/cuda/runtime/faults.h"
+#include "mlx/backend/cuda/runtime/operand.h"
+#include "mlx/core/layout.h"
+
+namespace mlx::core::cuda {
+
+namespace {
+
+using kernels::QuantizedMatrix;
+using kernels::QuantizedProducts;
+using kernels::RowSort;
+using kernels::RowTile;
+
+constexpr uint64_t piece = 16;
+
+/** Row contiguous, at an address that kernels read pieces from. */
+array in_pieces(const array& a, const Stream& s) {
+  array dense = contiguous(a, s);
+  if (a.size() == 0 || reinterpret_cast<uint64_t>(input_address(dense, s)) % piece == 0) {
+    return dense;
+  }
+  array moved(a.shape(), a.dtype(), nullptr, {});
+  copy(dense, moved, s);
+  return moved;
+}
+
+/** With these axes in front of the last ones, in memory where that is not so already. */
+array with_batch(const array& a, const Shape& batch, size_t last, const Stream& s) {
+  Shape shape = batch;
+  shape.insert(shape.end(), a.shape().end() - static_cast<int64_t>(std::min(last, a.ndim())),
+               a.shape().end());
+  if (a.shape() == shape) return in_pieces(a, s);
+  array view(shape, a.dtype(), nullptr, {});
+  share_view(a, view, broadcast_strides(a, shape));
+  return in_pieces(view, s);
+}
+
+int64_t elements(const Shape& shape) {
+  int64_t count = 1;
+  for (int extent : shape) count *= extent;
+  return count;
+}
+
+Shape batch_of(const array& a) {
+  return a.ndim() < 2 ? Shape{} : Shape(a.shape().begin(), a.shape().end() - 2);
+}
+
+/** A quantised matrix, or a batch of them, as kernels read it. */
+struct Weight {
+  array packed, scales, biases, global_scale;
+  bool biased, scaled;
+  int64_t matrices;
+
+  /** `batch`: what the axes in front are to be. */
+  Weight(const QuantizedWeight& w, const Shape& batch, const Stream& s)
+      : packed(with_batch(w.packed, batch, 2, s)),
+        scales(with_batch(w.scales, batch, 2, s)),
+        biases(w.biases ? with_batch(*w.biases, batch, 2, s) : scales),
+        global_scale(!w.global_scale               ? scales
+                     : w.global_scale->size() == 1 ? *w.global_scale
+                                                   : with_batch(*w.global_scale, batch, 0, s)),
+        biased(w.biases),
+        scaled(w.global_scale),
+        matrices(elements(batch)) {}
+
+  int64_t rows() const { return packed.ndim() < 2 ? 1 : packed.shape(-2); }
+  const float* global_address(const Stream& s) const {
+    return scaled ? static_cast<const float*>(input_address(global_scale, s)) : nullptr;
+  }
+  int64_t global_batch() const { return scaled && global_scale.size() > 1; }
+};
+
+/** The shape that a weight's batch has on its own, or that of the output if it has several. */
+Shape batch_for(const QuantizedWeight& w, const Shape& out_batch) {
+  Shape own = batch_of(w.packed);
+  return elements(own) == 1 ? own : out_batch;
+}
+
+QuantizedDevice device_of(const Stream& s) {
+  const DeviceFacts& facts = device_facts(s.device.index);
+  return {facts.major, facts.multiprocessors};
+}
+
+/** Writes the numbers of all matrices to `to`. */
+void unpack(const QuantizedFormat& format, const Weight& w, Dtype result, void* to,
+            const Stream& s) {
+  QuantizedMatrix call{};
+  call.packed = input_address(w.packed, s);
+  call.scales = input_address(w.scales, s);
+  call.biases = input_address(w.biases, s);
+  call.global_scale = w.global_address(s);
+  call.global_batch = w.global_batch();
+  call.numbers = to;
+  call.matrix = w.rows() * format.values(w.packed.shape(-1));
+  call.count = w.matrices * call.matrix;
+  Dtype scales = w.biased ? w.scales.dtype() : result;
+  constexpr int threads = 256, each = 8;
+  launch(kernel_of(quantized_unpack_call(format, result, scales), s),
+         blocks_for(call.count, int64_t{threads} * each), threads, s, call);
+}
+
+/** Multiplies with the numbers of the weight. */
+void multiply_numbers(const QuantizedFormat& format, bool transpose, const array& x,
+                      const Weight& w, array& out, const Stream& s) {
+  int64_t n = out.shape(-1), k = x.shape(-1), batch = w.matrices;
+  Scratch numbers(static_cast<size_t>(batch * n * k) * out.itemsize(), s);
+  unpack(format, w, out.dtype(), numbers.get(), s);
+  int64_t m = static_cast<int64_t>(out.size()) / (n * batch);
+  run_product({out.dtype(),
+               m,
+               n,
+               k,
+               batch,
+               {input_address(x, s), false, k, m * k},
+               {numbers.get(), transpose, transpose ? k : n, n * k},
+               1.0f,
+               0.0f,
+               nullptr,
+               output_address(out),
+               m * n},
+              s);
+}
+
+QuantizedProducts products_of(const QuantizedFormat& format, const array& x, const Weight& w,
+                              array& out, const Stream& s) {
+  QuantizedProducts call{};
+  call.x = input_address(x, s);
+  call.w = input_address(w.packed, s);
+  call.scales = input_address(w.scales, s);
+  call.biases = w.biased ? input_address(w.biases, s) : nullptr;
+  call.global_scale = w.global_address(s);
+  call.global_batch = w.global_batch();
+  call.out = output_address(out);
+  call.n = out.shape(-1);
+  call.k = x.shape(-1);
+  call.x_row = call.k;
+  if (w.matrices > 1) {
+    call.w_batch = call.n * w.packed.shape(-1) * static_cast<int64_t>(sizeof(uint32_t));
+    call.scale_batch = call.n * call.k / format.group_size;
+  }
+  return call;
+}
+
+void start(const QuantizedPlan& plan, const QuantizedProducts& call, int64_t tiles,
+           const Stream& s) {
+  Kernel kernel = kernel_of(plan.call, s);
+  ask_for_shared(kernel, plan.shared_bytes);
+  int64_t across = (call.n + plan.columns - 1) / plan.columns;
+  void* arguments[] = {const_cast<QuantizedProducts*>(&call)};
+  launch_words(kernel, blocks_for(tiles * across, 1), static_cast<unsigned>(plan.call.threads), s,
+               arguments, plan.shared_bytes);
+}
+
+void start_direct(const QuantizedPlan& plan, const QuantizedProducts& call, const Stream& s) {
+  int64_t down = (call.rows + plan.most_rows - 1) / plan.most_rows;
+  start(plan, call, call.products * down, s);
+}
+
+/** Sorts the rows by their matrices before. */
+void start_sorted(const QuantizedPlan& plan, QuantizedProducts& call, const Stream& s) {
+  int64_t rows = call.products * call.rows, matrices = call.picks.w_count;
+  int64_t tiles = std::min(rows, rows / plan.most_rows + matrices);
+  size_t tile_bytes = static_cast<size_t>(tiles) * sizeof(RowTile);
+  Scratch memory(tile_bytes + static_cast<size_t>(rows) * sizeof(int32_t), s);
+  auto* order = reinterpret_cast<int32_t*>(static_cast<char*>(memory.get()) + tile_bytes);
+  RowSort sort{call.picks,
+               call.products,
+               call.rows,
+               plan.most_rows,
+               static_cast<int32_t>(tiles),
+               static_cast<RowTile*>(memory.get()),
+               order};
+  KernelCall sorter = quantized_sort_call();
+  void* arguments[] = {&sort};
+  launch_words(kernel_of(sorter, s), 1, static_cast<unsigned>(sorter.threads), s, arguments,
+               static_cast<size_t>(3 * matrices) * sizeof(int32_t));
+  call.tiles = sort.tiles;
+  call.order = order;
+  start(plan, call, tiles, s);
+}
+
+bool has_kernels(const array& x, const Stream& s) {
+  Dtype dtype = x.dtype();
+  return (dtype == float32 || dtype == float16 || dtype == bfloat16) && device_of(s).major >= 8;
+}
+
+void eval_quantized_matmul(QuantizedMatmul& primitive, const std::vector<array>& inputs,
+                           std::vector<array>& outputs) {
+  const Stream& s = primitive.stream();
+  const QuantizedFormat& format = primitive.format();
+  array& out = outputs[0];
+  allocate_output(out, s);
+  if (out.size() == 0) {
+    return;
+  }
+  if (inputs[0].shape(-1) == 0) {
+    clear(output_address(out), out.nbytes(), s);
+    return;
+  }
+  QuantizedWeight given = quantized_weight(format, inputs, 1);
+  Weight w(given, batch_for(given, batch_of(out)), s);
+  array x = with_batch(inputs[0], batch_of(out), 2, s);
+  int64_t n = out.shape(-1), all = static_cast<int64_t>(out.size()) / n;
+  QuantizedShape shape{out.dtype(), format,      w.matrices, all / w.matrices,
+                       n,           x.shape(-1), w.matrices, false};
+  QuantizedPlan plan{};
+  if (primitive.transpose()) plan = plan_quantized(shape, device_of(s));
+  if (plan.way == QuantizedPlan::dense) {
+    multiply_numbers(format, primitive.transpose(), x, w, out, s);
+    return;
+  }
+  QuantizedProducts call = products_of(format, x, w, out, s);
+  call.products = shape.products;
+  call.rows = shape.rows;
+  call.x_batch = call.rows * call.k;
+  start_direct(plan, call, s);
+}
+
+void eval_gather_quantized_matmul(GatherQuantizedMatmul& primitive,
+                                  const std::vector<array>& inputs, std::vector<array>& outputs) {
+  const Stream& s = primitive.stream();
+  const QuantizedFormat& format = primitive.format();
+  array& out = outputs[0];
+  allocate_output(out, s);
+  if (out.size() == 0) {
+    return;
+  }
+  if (inputs[0].shape(-1) == 0) {
+    clear(output_address(out), out.nbytes(), s);
+    return;
+  }
+  QuantizedWeight given = quantized_weight(format, inputs, 3);
+  Weight w(given, batch_of(given.packed), s);
+  array x = in_pieces(inputs[0], s), x_picks = contiguous(inputs[1], s);
+  array w_picks = contiguous(inputs[2], s);
+  FaultReport report = open_report(s);
+  out.add_doubts({report.doubt});
+  QuantizedProducts call = products_of(format, x, w, out, s);
+  call.products = static_cast<int64_t>(w_picks.size());
+  call.rows = out.shape(-2);
+  call.x_batch = call.rows * call.k;
+  call.picks = {static_cast<const int64_t*>(input_address(x_picks, s)),
+                static_cast<const int64_t*>(input_address(w_picks, s)), elements(batch_of(x)),
+                w.matrices, report.slot};
+  QuantizedPlan plan = plan_quantized(
+      {out.dtype(), format, call.products, call.rows, call.n, call.k, w.matrices, true},
+      device_of(s));
+  if (plan.way == QuantizedPlan::sorted) {
+    start_sorted(plan, call, s);
+  } else {
+    start_direct(plan, call, s);
+  }
+}
+
+void eval_dequantize(Dequantize& primitive, const std::vector<array>& inputs,
+                     std::vector<array>& outputs) {
+  const Stream& s = primitive.stream();
+  QuantizedWeight given = quantized_weight(primitive.format(), inputs, 0);
+  allocate_output(outputs[0], s);
+  if (outputs[0].size() > 0) {
+    Weight w(given, batch_of(given.packed), s);
+    unpack(primitive.format(), w, primitive.dtype(), output_address(outputs[0]), s);
+  }
+}
+
+bool supports_matmul(const QuantizedMatmul& primitive, const std::vector<array>& inputs) {
+  return has_kernels(inputs[0], primitive.stream());
+}
+
+bool supports_gather(const GatherQuantizedMatmul& primitive, const std::vector<array>& inputs) {
+  return primitive.transpose() && has_kernels(inputs[0], primitive.stream());
+}
+
+bool supports_dequantize(const Dequantize& primitive, const std::vector<array>&) {
+  return primitive.dtype() != float64 && device_of(primitive.stream()).major >= 8;
+}
+
+const Register<QuantizedMatmul> quantized_matmul(eval_quantized_matmul, supports_matmul);
+const Register<GatherQuantizedMatmul> gather_quantized_matmul(eval_gather_quantized_matmul,
+                                                              supports_gather);
+const Register<Dequantize> dequantize(eval_dequantize, supports_dequantize);
+
+}  // namespace
+
+}  // namespace mlx::core::cuda

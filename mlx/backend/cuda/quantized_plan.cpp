@@ -1,0 +1,99 @@
+// Few rows are bound by reading the codes; more of them by tensor cores, and very many pay for
+// writing the matrix out as numbers and for a library's product.
+#include "mlx/backend/cuda/quantized_plan.h"
+
+#include <algorithm>
+
+#include "mlx/backend/cuda/types.h"
+
+namespace mlx::core::cuda {
+
+namespace {
+
+constexpr int64_t most_few_rows = 16;
+// Rows from which on a library's product with the numbers takes less time than tiles of codes.
+constexpr int64_t many_rows = 384;
+constexpr int warps = 8, stages = 3, tile_stages = 4;
+
+std::string format_text(const QuantizedFormat& f) {
+  constexpr const char* modes[] = {"affine", "mxfp4", "mxfp8", "nvfp4"};
+  return std::string("QuantizedFormat<QuantizedMode::") + modes[static_cast<int>(f.mode)] + ", " +
+         std::to_string(f.bits) + ", " + std::to_string(f.group_size) + ">";
+}
+
+/** As code_pitch of the kernels. */
+int64_t code_pitch(int64_t bits, int64_t bytes) {
+  return bits == 8 ? bytes + 32 : ((bytes + 15) / 16 | 1) * 16;
+}
+
+QuantizedPlan few_rows(const QuantizedShape& shape, int size) {
+  int64_t bits = shape.format.bits, bytes = (bits <= 4 ? 256 : 128) * bits / 8;
+  int parts = shape.dtype == float32 ? 3 : 1, columns = 16 * size;
+  auto shared = static_cast<size_t>(warps * stages * columns * code_pitch(bits, bytes));
+  size_t sums = size_t{4} * warps * columns * (8 * size + 1);
+  return {QuantizedPlan::direct, quantized_rows_call(shape.format, shape.dtype, size),
+          8 * size / parts, columns, std::max(shared, sums)};
+}
+
+QuantizedPlan tiles(const QuantizedShape& shape, int size) {
+  size_t rows = 64 * size, alignment = 1024, panel = rows * 128,
+         codes = rows * 8 * shape.format.bits;
+  return {QuantizedPlan::direct, quantized_tiles_call(shape.format, shape.dtype, size), 64 * size,
+          64 * size, alignment + 2 * panel + tile_stages * (panel + codes)};
+}
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/** Small tiles until large ones would fill the device. */
+int tile_size(const QuantizedShape& shape, int64_t rows, const QuantizedDevice& device) {
+  int64_t blocks = ceil_div(rows, 128) * ceil_div(shape.n, 128);
+  return rows > 64 && blocks >= device.multiprocessors ? 2 : 1;
+}
+
+}  // namespace
+
+QuantizedPlan plan_quantized(const QuantizedShape& shape, const QuantizedDevice& device) {
+  bool has_tiles = shape.dtype != float32 && device.major == 9;
+  int64_t all = shape.products * shape.rows;
+  bool sorts = shape.picked && shape.rows < most_few_rows && all > 32 &&
+               shape.matrices <= most_sorted_matrices;
+  int64_t rows = sorts ? ceil_div(all, shape.matrices) : shape.rows;
+  if (rows > most_few_rows && has_tiles && (shape.picked || rows < many_rows)) {
+    int64_t filled = shape.picked ? all : shape.products * rows;
+    QuantizedPlan plan = tiles(shape, rows > 64 ? tile_size(shape, filled, device) : 1);
+    if (sorts) plan.way = QuantizedPlan::sorted;
+    return plan;
+  }
+  if (rows > most_few_rows && !shape.picked) {
+    return {QuantizedPlan::dense, {}, 0, 0, 0};
+  }
+  int small = shape.dtype == float32 ? 2 : 8;
+  QuantizedPlan plan = few_rows(shape, rows > small ? 2 : 1);
+  if (sorts) plan.way = QuantizedPlan::sorted;
+  return plan;
+}
+
+KernelCall quantized_rows_call(const QuantizedFormat& format, Dtype dtype, int size) {
+  std::string sizes = std::to_string(size) + ", " + std::to_string(size);
+  return {"quantized_rows.h", "QuantizedProducts",
+          std::string("quantized_rows<") + type_name(dtype) + ", " + format_text(format) + ", " +
+              sizes + ">",
+          32 * warps, size == 1 ? 2 : 1};
+}
+
+KernelCall quantized_tiles_call(const QuantizedFormat& format, Dtype dtype, int size) {
+  return {"quantized_tiles.h", "QuantizedProducts",
+          std::string("quantized_tiles<") + type_name(dtype) + ", " + format_text(format) + ", " +
+              std::to_string(size) + ">",
+          128 * size, size == 1 ? 3 : 1};
+}
+
+KernelCall quantized_unpack_call(const QuantizedFormat& format, Dtype result, Dtype scales) {
+  return {"quantized_unpack.h", "QuantizedMatrix",
+          std::string("quantized_unpack<") + type_name(result) + ", " + type_name(scales) + ", " +
+              format_text(format) + ">"};
+}
+
+KernelCall quantized_sort_call() { return {"quantized_sort.h", "RowSort", "quantized_sort"}; }
+
+}  // namespace mlx::core::cuda

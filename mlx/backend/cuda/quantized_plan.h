@@ -1,0 +1,45 @@
+// Which kernel multiplies with a quantised matrix, as what it is called, and how many blocks it
+// takes. Nothing of a shape is compiled in.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "mlx/backend/cuda/kernel_call.h"
+#include "mlx/primitives/quantized.h"
+
+namespace mlx::core::cuda {
+
+/** Products of `rows` rows with one of `matrices` each. */
+struct QuantizedShape {
+  Dtype dtype;
+  QuantizedFormat format;
+  int64_t products, rows, n, k, matrices;
+  bool picked;  // by indices that are known when they run
+};
+
+struct QuantizedDevice {
+  int major, multiprocessors;
+};
+
+struct QuantizedPlan {
+  enum Way { dense, direct, sorted };
+  Way way;  // by the matrix as numbers, by the order of products, or by that of matrices
+  KernelCall call;
+  int most_rows, columns;  // rows of x, and of codes, of a block
+  size_t shared_bytes;
+};
+
+QuantizedPlan plan_quantized(const QuantizedShape& shape, const QuantizedDevice& device);
+
+/** The kernels for 8 or 16 rows of x (a third of that in float32), for 64 or 128, and the others.
+ */
+KernelCall quantized_rows_call(const QuantizedFormat& format, Dtype dtype, int size);
+KernelCall quantized_tiles_call(const QuantizedFormat& format, Dtype dtype, int size);
+KernelCall quantized_unpack_call(const QuantizedFormat& format, Dtype result, Dtype scales);
+KernelCall quantized_sort_call();
+
+/** Most matrices that rows are sorted by. */
+inline constexpr int64_t most_sorted_matrices = 4000;
+
+}  // namespace mlx::core::cuda
