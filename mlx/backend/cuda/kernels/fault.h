@@ -10,7 +10,8 @@ enum class FaultOp : int32_t {
   take_along_axis,
   scatter,
   scatter_axis,
-  gather_mm,    // of the matrices of a batch, not an axis
+  gather_mm,  // of the matrices of a batch, not an axis
+  gather_qmm,
   segmented_mm  // a bound of a part of the depth
 };
 
@@ -32,8 +33,8 @@ MLX_FN void report(Fault* slot, FaultOp op, int64_t index, int64_t axis, int64_t
 }
 #else
 inline const char* fault_op_name(FaultOp op) {
-  constexpr const char* names[] = {"gather",       "take_along_axis", "scatter",
-                                   "scatter_axis", "gather_mm",       "segmented_mm"};
+  constexpr const char* names[] = {"gather",    "take_along_axis", "scatter",     "scatter_axis",
+                                   "gather_mm", "gather_qmm",      "segmented_mm"};
   return names[static_cast<int>(op)];
 }
 #endif

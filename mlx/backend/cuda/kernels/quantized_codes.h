@@ -185,6 +185,6 @@ struct PairScale {
 };
 
 /** What a global scale multiplies with: the largest e2m1 and e4m3 numbers are 6 and 448. */
-MLX_FN float global_factor(float scale) { return __fdiv_rn(scale, 2688.0f); }
+MLX_FN float global_factor(float scale) { return scale / 2688.0f; }
 
 }  // namespace mlx::core::kernels

@@ -21,7 +21,7 @@ MLX_FN int64_t picked(const int64_t* picks, int64_t i, int64_t count, Fault* fau
   int64_t given = picks[i];
   int64_t pick = given < 0 ? given + count : given;
   if (pick >= 0 && pick < count) return pick;
-  report(fault, FaultOp::gather_mm, given, 0, count);
+  report(fault, FaultOp::gather_qmm, given, 0, count);
   return -1;
 }
 

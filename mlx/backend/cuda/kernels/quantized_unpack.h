@@ -45,17 +45,17 @@ MLX_FN void quantized_unpack(const QuantizedMatrix& p) {
   if constexpr (F::affine) {
     bias = computed(static_cast<const S*>(p.biases)[group]);
   } else if (p.global_scale) {
-    scale = __fmul_rn(scale, global_factor(p.global_scale[i * 8 / p.matrix * p.global_batch]));
+    scale = scale * global_factor(p.global_scale[i * 8 / p.matrix * p.global_batch]);
   }
   Pack<R, 8> numbers;
 #pragma unroll
   for (int j = 0; j < 8; j++) {
     uint32_t code = code_of<F::bits>(codes, j);
     if constexpr (F::affine) {
-      float scaled = computed(rounded<S>(__fmul_rn(static_cast<float>(code), scale)));
-      numbers.at[j] = rounded<R>(computed(rounded<S>(__fadd_rn(scaled, bias))));
+      float scaled = computed(rounded<S>(static_cast<float>(code) * scale));
+      numbers.at[j] = rounded<R>(computed(rounded<S>(scaled + bias)));
     } else {
-      numbers.at[j] = rounded<R>(__fmul_rn(small_float_of(code, F::bits), scale));
+      numbers.at[j] = rounded<R>(small_float_of(code, F::bits) * scale);
     }
   }
   store_eight<R>(p.numbers, i * 8, numbers);

@@ -24,6 +24,7 @@ std::string text_of(const Fault& fault) {
   const char* op = kernels::fault_op_name(fault.op);
   switch (fault.op) {
     case kernels::FaultOp::gather_mm:
+    case kernels::FaultOp::gather_qmm:
       return error_message(op, "Index ", fault.index, " is out of bounds for ", fault.extent,
                            " matrices.");
     case kernels::FaultOp::segmented_mm:
