@@ -19,6 +19,7 @@ namespace mlx::core::cuda {
 namespace {
 
 using kernels::QuantizedMatrix;
+using kernels::QuantizedPacking;
 using kernels::QuantizedProducts;
 using kernels::RowSort;
 using kernels::RowTile;
@@ -93,6 +94,13 @@ QuantizedDevice device_of(const Stream& s) {
   return {facts.major, facts.multiprocessors};
 }
 
+/** A kernel that does eight numbers per thread. */
+template <typename Call>
+void start_eights(const KernelCall& kernel, const Call& call, const Stream& s) {
+  launch(kernel_of(kernel, s), blocks_for(call.count, int64_t{8} * kernel.threads),
+         static_cast<unsigned>(kernel.threads), s, call);
+}
+
 /** Writes the numbers of all matrices to `to`. */
 void unpack(const QuantizedFormat& format, const Weight& w, Dtype result, void* to,
             const Stream& s) {
@@ -106,9 +114,7 @@ void unpack(const QuantizedFormat& format, const Weight& w, Dtype result, void* 
   call.matrix = w.rows() * format.values(w.packed.shape(-1));
   call.count = w.matrices * call.matrix;
   Dtype scales = w.biased ? w.scales.dtype() : result;
-  constexpr int threads = 256, each = 8;
-  launch(kernel_of(quantized_unpack_call(format, result, scales), s),
-         blocks_for(call.count, int64_t{threads} * each), threads, s, call);
+  start_eights(quantized_unpack_call(format, result, scales), call, s);
 }
 
 /** Multiplies with the numbers of the weight. */
@@ -275,12 +281,38 @@ void eval_dequantize(Dequantize& primitive, const std::vector<array>& inputs,
   }
 }
 
+void eval_quantize(Quantize& primitive, const std::vector<array>& inputs,
+                   std::vector<array>& outputs) {
+  const Stream& s = primitive.stream();
+  for (array& each : outputs) allocate_output(each, s);
+  if (inputs[0].size() == 0) {
+    return;
+  }
+  array w = in_pieces(inputs[0], s);
+  bool scaled = inputs.size() > 1;
+  array global_scale = scaled ? contiguous(inputs[1], s) : w;
+  QuantizedPacking call{};
+  call.numbers = input_address(w, s);
+  call.global_scale = scaled ? static_cast<const float*>(input_address(global_scale, s)) : nullptr;
+  call.packed = output_address(outputs[0]);
+  call.scales = output_address(outputs[1]);
+  call.biases = primitive.format().has_biases() ? output_address(outputs[2]) : nullptr;
+  call.count = static_cast<int64_t>(w.size());
+  call.matrix = call.count / elements(batch_of(w));
+  call.global_batch = scaled && global_scale.size() > 1;
+  start_eights(quantized_pack_call(primitive.format(), w.dtype()), call, s);
+}
+
 bool supports_matmul(const QuantizedMatmul& primitive, const std::vector<array>& inputs) {
   return has_kernels(inputs[0], primitive.stream());
 }
 
 bool supports_gather(const GatherQuantizedMatmul& primitive, const std::vector<array>& inputs) {
   return primitive.transpose() && has_kernels(inputs[0], primitive.stream());
+}
+
+bool supports_quantize(const Quantize& primitive, const std::vector<array>& inputs) {
+  return has_kernels(inputs[0], primitive.stream());
 }
 
 bool supports_dequantize(const Dequantize& primitive, const std::vector<array>&) {
@@ -290,6 +322,7 @@ bool supports_dequantize(const Dequantize& primitive, const std::vector<array>&)
 const Register<QuantizedMatmul> quantized_matmul(eval_quantized_matmul, supports_matmul);
 const Register<GatherQuantizedMatmul> gather_quantized_matmul(eval_gather_quantized_matmul,
                                                               supports_gather);
+const Register<Quantize> quantize(eval_quantize, supports_quantize);
 const Register<Dequantize> dequantize(eval_dequantize, supports_dequantize);
 
 }  // namespace

@@ -94,6 +94,11 @@ KernelCall quantized_unpack_call(const QuantizedFormat& format, Dtype result, Dt
               format_text(format) + ">"};
 }
 
+KernelCall quantized_pack_call(const QuantizedFormat& format, Dtype dtype) {
+  return {"quantized_pack.h", "QuantizedPacking",
+          std::string("quantized_pack<") + type_name(dtype) + ", " + format_text(format) + ">"};
+}
+
 KernelCall quantized_sort_call() { return {"quantized_sort.h", "RowSort", "quantized_sort"}; }
 
 }  // namespace mlx::core::cuda

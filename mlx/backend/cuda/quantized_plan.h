@@ -37,6 +37,7 @@ QuantizedPlan plan_quantized(const QuantizedShape& shape, const QuantizedDevice&
 KernelCall quantized_rows_call(const QuantizedFormat& format, Dtype dtype, int size);
 KernelCall quantized_tiles_call(const QuantizedFormat& format, Dtype dtype, int size);
 KernelCall quantized_unpack_call(const QuantizedFormat& format, Dtype result, Dtype scales);
+KernelCall quantized_pack_call(const QuantizedFormat& format, Dtype dtype);
 KernelCall quantized_sort_call();
 
 /** Most matrices that rows are sorted by. */

@@ -30,6 +30,8 @@ TEST_P(CudaQuantized, Compiles) {
   }
   expect_compiles({cuda::quantized_unpack_call(format, half, half),
                    cuda::quantized_unpack_call(format, float32, float32)});
+  expect_compiles(
+      {cuda::quantized_pack_call(format, half), cuda::quantized_pack_call(format, float32)});
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, CudaQuantized, testing::ValuesIn(formats), [](const auto& info) {

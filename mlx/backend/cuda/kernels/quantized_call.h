@@ -34,12 +34,21 @@ struct QuantizedProducts {
   const int32_t* order;
 };
 
-/** A packed matrix and its numbers, of whole rows one after the other. */
+/** A packed matrix that becomes numbers; whole rows lie one after the other. */
 struct QuantizedMatrix {
   const void *packed, *scales, *biases;
   const float* global_scale;  // or null
   void* numbers;
   int64_t count, matrix;  // numbers, of all matrices and of each
+  int64_t global_batch;
+};
+
+/** Numbers that become a packed matrix. */
+struct QuantizedPacking {
+  const void* numbers;
+  const float* global_scale;  // or null
+  void *packed, *scales, *biases;
+  int64_t count, matrix;
   int64_t global_batch;
 };
 

@@ -125,9 +125,7 @@ MLX_FN uint32_t decoded_pair(uint32_t codes) {
 }
 
 /** An unsigned byte of e8m0: a power of two. */
-MLX_FN float power_of_code(uint32_t code) {
-  return code == 255 ? nan_f : code == 0 ? float_of(0x00400000u) : float_of(code << 23);
-}
+MLX_FN float power_of_code(uint32_t code) { return float_of(code == 0 ? 0x00400000u : code << 23); }
 
 /** How scales lie in memory: numbers of T for affine formats, else bytes. */
 template <typename T, typename F>
@@ -160,10 +158,10 @@ struct PairScale {
       int exponent = int{scale} - 127 + small_float_exponent<T, F::bits>();
       int first = clamped(exponent);
       by = pair_of_powers<T>(first);
-      add = scale == 255 ? 0x7fff7fffu : pair_of_powers<T>(clamped(exponent - first));
+      add = scale == 255 ? 0x7c007c00u : pair_of_powers<T>(clamped(exponent - first));
     } else {
       by = pair_of_powers<T>(small_float_exponent<T, F::bits>());
-      add = twice(static_cast<uint16_t>(scale == 255 ? 0x7fff : scale == 0 ? 0x40 : scale << 7));
+      add = twice(static_cast<uint16_t>(scale == 0 ? 0x40 : scale << 7));
     }
   }
 
