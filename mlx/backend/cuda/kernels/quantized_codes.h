@@ -6,7 +6,7 @@
 
 #include "mlx/backend/cuda/kernels/half_pairs.h"
 #include "mlx/backend/cuda/kernels/values.h"
-#include "mlx/kernels/convert.h"
+#include "mlx/kernels/quantized.h"
 
 namespace mlx::core::kernels {
 
@@ -124,9 +124,6 @@ MLX_FN uint32_t decoded_pair(uint32_t codes) {
   }
 }
 
-/** An unsigned byte of e8m0: a power of two. */
-MLX_FN float power_of_code(uint32_t code) { return float_of(code == 0 ? 0x00400000u : code << 23); }
-
 /** How scales lie in memory: numbers of T for affine formats, else bytes. */
 template <typename T, typename F>
 using StoredScale = choose_type<F::affine, T, uint8_t>;
@@ -138,7 +135,7 @@ MLX_FN float scale_of(StoredScale<T, F> stored) {
   } else if constexpr (F::mode == QuantizedMode::nvfp4) {
     return from_fp8(stored);
   } else {
-    return power_of_code(stored);
+    return decode_e8m0(stored);
   }
 }
 
@@ -182,7 +179,7 @@ struct PairScale {
   }
 };
 
-/** What a global scale multiplies with: the largest e2m1 and e4m3 numbers are 6 and 448. */
-MLX_FN float global_factor(float scale) { return scale / 2688.0f; }
+/** What a global scale multiplies with. */
+MLX_FN float global_factor(float scale) { return scale / (largest_fp4 * largest_fp8); }
 
 }  // namespace mlx::core::kernels

@@ -13,10 +13,10 @@ MLX_FN uint32_t code_of(EightCodes codes, int i) {
   return (four >> (i % 4 * bits)) & ((1u << bits) - 1);
 }
 
-MLX_FN float small_float_of(uint32_t code, int bits) {
-  if (bits == 8) return from_fp8(static_cast<uint8_t>(code));
-  float size = float_of((code & 7) << 22) * float_of(0x7e800000u);  // 2^126
-  return code & 8 ? -size : size;
+/** A code of e2m1 or e4m3. */
+template <int bits>
+MLX_FN float small_float(uint32_t code) {
+  return bits == 4 ? decode_fp4(code) : from_fp8(static_cast<uint8_t>(code));
 }
 
 /** Eight neighbours, in accesses of 16 bytes. */
@@ -55,7 +55,7 @@ MLX_FN void quantized_unpack(const QuantizedMatrix& p) {
       float scaled = computed(rounded<S>(static_cast<float>(code) * scale));
       numbers.at[j] = rounded<R>(computed(rounded<S>(scaled + bias)));
     } else {
-      numbers.at[j] = rounded<R>(small_float_of(code, F::bits) * scale);
+      numbers.at[j] = rounded<R>(small_float<F::bits>(code) * scale);
     }
   }
   store_eight<R>(p.numbers, i * 8, numbers);
