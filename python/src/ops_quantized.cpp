@@ -24,26 +24,23 @@ std::string quantize_doc() {
     modes += std::string("  ") + row.name + ": bits " + listed(row.bits) + ", group sizes " +
              listed(row.group_sizes) + "\n";
   }
-  return "The rows of `w` (..., k) in a few bits per value. Gives packed words (..., k * bits / "
-         "32)\n"
-         "of uint32, the first value in the lowest bits, scales (..., k / group_size) and in mode\n"
-         "'affine' biases. `w` is float32, float16 or bfloat16; k is a multiple of the group "
-         "size,\n"
-         "and rows are whole words. Modes, with what they take if nothing is given in brackets:\n"
-         "\n" +
-         modes +
-         "\n"
-         "affine: scale * code + bias, within a scale of the value, not counting that scales and\n"
-         "biases are rounded to the dtype of `w`. With more than one bit, the value of a group "
-         "that\n"
-         "is farthest from zero is met exactly, and so is zero.\n"
-         "mxfp4, nvfp4: numbers of 4 bits (0, 0.5, 1, 1.5, 2, 3, 4, 6 and a sign), to the "
-         "nearest,\n"
-         "of two equally near ones to the smaller. mxfp8: numbers of 4 bits of exponent and 3 of\n"
-         "mantissa, to nearest even. Scales are bytes: in mx modes powers of two (e8m0) that keep\n"
-         "the largest value in range, in nvfp4 of the kind of mxfp8's numbers, where a\n"
-         "`global_scale`, the largest magnitude in `w`, extends their range. A group with an\n"
-         "infinity or NaN is NaN as a whole.";
+  constexpr const char* what =
+      R"(The rows of `w` (..., k) in a few bits per value. Gives packed words (..., k * bits / 32)
+of uint32, the first value in the lowest bits, scales (..., k / group_size) and in mode 'affine'
+biases. `w` is float32, float16 or bfloat16; k is a multiple of the group size, and rows are whole
+words. Modes, with what they take if nothing is given in brackets:
+
+)";
+  constexpr const char* how = R"(
+affine: scale * code + bias, within a scale of the value, not counting that scales and biases are
+rounded to the dtype of `w`. With more than one bit, the value of a group that is farthest from zero
+is met exactly, and so is zero.
+mxfp4, nvfp4: numbers of 4 bits (0, 0.5, 1, 1.5, 2, 3, 4, 6 and a sign), to the nearest, of two
+equally near ones to the smaller. mxfp8: numbers of 4 bits of exponent and 3 of mantissa, to nearest
+even. Scales are bytes: in mx modes powers of two (e8m0) that keep the largest value in range, in
+nvfp4 numbers like those of mxfp8, where a `global_scale`, the largest magnitude in `w`, extends
+their range. A group with an infinity or NaN is NaN as a whole.)";
+  return what + modes + how;
 }
 
 void bind_conversions(nb::module_& m) {
