@@ -60,7 +60,8 @@ class Matrices {
 
   /** Matrices in the batch, rows of each and values of a row. */
   int64_t count() const {
-    return static_cast<int64_t>(packed_.size()) / (rows() * packed_.shape(-1));
+    int inner = std::min(2, static_cast<int>(packed_.ndim()));
+    return num_elements(Shape(packed_.shape().begin(), packed_.shape().end() - inner));
   }
   int64_t rows() const { return packed_.ndim() < 2 ? 1 : packed_.shape(-2); }
   int64_t depth() const { return format_.values(packed_.shape(-1)); }
@@ -138,6 +139,10 @@ void multiply(const QuantizedFormat& format, bool transpose, const array& x,
   p.m = out.shape(-2);
   p.n = out.shape(-1);
   p.k = x.shape(-1);
+  if (p.k == 0) {
+    std::fill_n(out.data<char>(), out.nbytes(), 0);
+    return;
+  }
   p.code = code_of(format);
   p.transposed = transpose;
   std::vector<size_t> bounds;
@@ -232,34 +237,42 @@ void eval_gather(GatherQuantizedMatmul& primitive, const std::vector<array>& inp
   multiply(primitive.format(), primitive.transpose(), x, matrices, items, out);
 }
 
+/** The dtype that kernels dequantise to: affine values are rounded to the dtype of their scales
+ *  before they get that of the output. */
+Dtype dequantized_type(const Dequantize& primitive, const QuantizedWeight& weight) {
+  if (primitive.format().has_biases()) return weight.scales.dtype();
+  return primitive.dtype() == float64 ? float32 : primitive.dtype();
+}
+
 void eval_dequantize(Dequantize& primitive, const std::vector<array>& inputs,
                      std::vector<array>& outputs) {
   array& out = outputs[0];
   out.set_data(allocator::malloc(out.nbytes()));
   if (out.size() == 0) return;
-  Matrices matrices(primitive.format(), quantized_weight(primitive.format(), inputs, 0));
+  QuantizedWeight weight = quantized_weight(primitive.format(), inputs, 0);
+  Matrices matrices(primitive.format(), weight);
+  array values = out;
+  Dtype dtype = dequantized_type(primitive, weight);
+  if (dtype != out.dtype()) {
+    values = array(out.shape(), dtype, nullptr, {});
+    values.set_data(allocator::malloc(values.nbytes()));
+  }
   auto dequantize = quantized_kernels().dequantize[static_cast<int>(code_of(primitive.format()))];
   int64_t rows = matrices.rows(), depth = matrices.depth();
-  int64_t row_bytes = depth * static_cast<int64_t>(out.itemsize());
+  int64_t row_bytes = depth * static_cast<int64_t>(values.itemsize());
   parallel_for(matrices.count() * rows, kGrainValues / depth + 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; i++) {
       QuantizedRows w = matrices.matrix(i / rows);
-      dequantize(rows_from(w, i % rows), matrices.factor(i / rows), out.dtype().val(),
-                 out.data<char>() + i * row_bytes);
+      dequantize(rows_from(w, i % rows), matrices.factor(i / rows), dtype.val(),
+                 values.data<char>() + i * row_bytes);
     }
   });
-}
-
-/** Affine values are rounded to the dtype of their scales before they get that of the output. */
-bool supports_dequantize(const Dequantize& primitive, const std::vector<array>& inputs) {
-  Dtype dtype = primitive.dtype();
-  bool known = dtype == float32 || dtype == float16 || dtype == bfloat16;
-  return known && (!primitive.format().has_biases() || inputs[1].dtype() == dtype);
+  if (dtype != out.dtype()) copy(values, out);
 }
 
 const Register<QuantizedMatmul> quantized_matmul(eval_matmul);
 const Register<GatherQuantizedMatmul> gather_quantized_matmul(eval_gather);
-const Register<Dequantize> dequantize(eval_dequantize, supports_dequantize);
+const Register<Dequantize> dequantize(eval_dequantize);
 
 }  // namespace
 

@@ -1,9 +1,9 @@
-// Quantisation and its inverse on the CPU: groups over threads, a few at a time so that values and
-// codes stay in the first cache.
+// Quantisation on the CPU: groups over threads, a few at a time so that values and codes stay in
+// the first cache.
 #include <algorithm>
 
 #include "mlx/backend/cpu/copy.h"
-#include "mlx/backend/cpu/quantize_kernels.h"
+#include "mlx/backend/cpu/quantized/encode.h"
 #include "mlx/backend/cpu/registry.h"
 #include "mlx/backend/cpu/tile.h"
 #include "mlx/core/layout.h"
@@ -76,7 +76,7 @@ void eval_quantize(Quantize& primitive, const std::vector<array>& inputs,
   if (outputs[1].size() == 0) return;
   array w = contiguous(inputs[0]);
   GlobalFactors global(inputs.size() > 1 ? &inputs[1] : nullptr, w.shape());
-  auto& table = quantize_table();
+  auto& table = encode_table();
   auto load = tile_load(w.dtype()), store = tile_store(w.dtype());
   int size = format.group_size, row_groups = outputs[1].shape(-1);
   auto run = [&](int64_t first, int64_t count, int64_t row) {
@@ -97,43 +97,7 @@ void eval_quantize(Quantize& primitive, const std::vector<array>& inputs,
   for_runs(format, static_cast<int64_t>(outputs[1].size()) / row_groups, row_groups, run);
 }
 
-void eval_dequantize(Dequantize& primitive, const std::vector<array>& inputs,
-                     std::vector<array>& outputs) {
-  const QuantizedFormat& format = primitive.format();
-  array& out = outputs[0];
-  allocate(outputs);
-  if (out.size() == 0) return;
-  QuantizedWeight weight = quantized_weight(format, inputs, 0);
-  array packed = contiguous(weight.packed), scales = contiguous(weight.scales);
-  array biases = contiguous(weight.biases ? *weight.biases : weight.scales);
-  GlobalFactors global(weight.global_scale, out.shape());
-  auto& table = quantize_table();
-  auto load = tile_load(scales.dtype()), store = tile_store(out.dtype());
-  int size = format.group_size, row_groups = scales.shape(-1);
-  auto run = [&](int64_t first, int64_t count, int64_t row) {
-    float values[tile_size], scale[max_groups], bias[max_groups];
-    uint8_t codes[tile_size];
-    table.unpack[format.bits](packed.data<uint8_t>() + first * size * format.bits / 8, count * size,
-                              codes);
-    if (format.has_biases()) {
-      load(element(scales, first), 1, scale, 1, count);
-      load(element(biases, first), 1, bias, 1, count);
-      table.decode_affine[storage_of(scales.dtype())](codes, {count, size}, scale, bias, values);
-    } else {
-      table.decode_float[mode_of(format)](codes, {count, size}, scales.data<uint8_t>() + first,
-                                          global.at_row(row), values);
-    }
-    store(values, 1, element(out, first * size), 1, count * size);
-  };
-  for_runs(format, static_cast<int64_t>(scales.size()) / row_groups, row_groups, run);
-}
-
-bool supports_dequantize(const Dequantize& primitive, const std::vector<array>&) {
-  return primitive.dtype() != float64;
-}
-
 const Register<Quantize> quantize(eval_quantize);
-const Register<Dequantize> dequantize(eval_dequantize, supports_dequantize);
 
 }  // namespace
 

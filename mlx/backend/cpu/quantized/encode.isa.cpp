@@ -1,5 +1,5 @@
-// Codes of few bits from floats and back, a group at a time.
-#include "mlx/backend/cpu/quantize_kernels.h"
+// Codes of few bits from floats, a group at a time.
+#include "mlx/backend/cpu/quantized/encode.h"
 
 #include "mlx/kernels/quantized.h"
 
@@ -82,31 +82,6 @@ void encode_float(const float* x, ValueGroups groups, float global, uint8_t* cod
   }
 }
 
-template <typename T>
-void decode_affine(const uint8_t* codes, ValueGroups groups, const float* scales,
-                   const float* biases, float* out) {
-  int size = groups.size;
-  for (int64_t g = 0; g < groups.count; g++, codes += size, out += size) {
-    float scale = scales[g], bias = biases[g];
-    for (int i = 0; i < size; i++) {
-      float product = rounded<T>(static_cast<float>(static_cast<int32_t>(codes[i])) * scale);
-      out[i] = rounded<T>(product + bias);
-    }
-  }
-}
-
-template <int mode>
-void decode_float(const uint8_t* codes, ValueGroups groups, const uint8_t* scales, float global,
-                  float* out) {
-  int size = groups.size;
-  for (int64_t g = 0; g < groups.count; g++, codes += size, out += size) {
-    float scale = decode_scale<mode>(scales[g]) * global;
-    for (int i = 0; i < size; i++) {
-      out[i] = (mode == mxfp8 ? from_fp8(codes[i]) : decode_fp4(codes[i])) * scale;
-    }
-  }
-}
-
 /** Eight codes are `bits` bytes, the first code in the lowest bits. */
 template <int bits>
 void pack(const uint8_t* codes, int64_t count, uint8_t* bytes) {
@@ -117,30 +92,15 @@ void pack(const uint8_t* codes, int64_t count, uint8_t* bytes) {
   }
 }
 
-template <int bits>
-void unpack(const uint8_t* bytes, int64_t count, uint8_t* codes) {
-  for (int64_t i = 0; i < count; i += 8, codes += 8, bytes += bits) {
-    uint64_t word = 0;
-    for (int k = 0; k < bits; k++) word |= uint64_t{bytes[k]} << (8 * k);
-    for (int k = 0; k < 8; k++) {
-      codes[k] = static_cast<uint8_t>((word >> (k * bits)) & ((1u << bits) - 1));
-    }
-  }
-}
-
 }  // namespace
 
-const QuantizeTable& quantize_table() {
-  static constexpr QuantizeTable table = {
+const EncodeTable& encode_table() {
+  static constexpr EncodeTable table = {
       encode_affine,
       {{encode_float<mxfp4, float>, encode_float<mxfp4, Half>, encode_float<mxfp4, BFloat>},
        {encode_float<mxfp8, float>, encode_float<mxfp8, Half>, encode_float<mxfp8, BFloat>},
        {encode_float<nvfp4, float>, encode_float<nvfp4, Half>, encode_float<nvfp4, BFloat>}},
-      {decode_affine<float>, decode_affine<Half>, decode_affine<BFloat>},
-      {decode_float<mxfp4>, decode_float<mxfp8>, decode_float<nvfp4>},
       {nullptr, pack<1>, pack<2>, pack<3>, pack<4>, pack<5>, pack<6>, nullptr, pack<8>},
-      {nullptr, unpack<1>, unpack<2>, unpack<3>, unpack<4>, unpack<5>, unpack<6>, nullptr,
-       unpack<8>},
   };
   return table;
 }
