@@ -421,6 +421,26 @@ def test_vmap_of_global_scales():
     assert all(mx.array_equal(y[i], f(scales[i])) for i in range(3))
 
 
+def test_vmap_beside_global_scales_of_a_batch():
+    """Scales that belong to matrices, where more axes come in front of the matrices alone."""
+    scales = mx.array([1.0, 3.0, 0.25])
+    w, x = random(2, 3, 16, 64), random(2, 4, 1, 64)
+    settings = {"mode": "nvfp4", "global_scale": scales}
+    q = mx.vmap(lambda w: mx.quantize(w, **settings))(w)
+    values = mx.vmap(lambda *q: mx.dequantize(*q, **settings))(*q)
+    rhs = mx.array([2, 0, 1, 2])
+    y = mx.vmap(lambda x, *q: mx.gather_qmm(x, *q, rhs_indices=rhs, **settings))(x, *q)
+    for i in range(2):
+        alone = mx.quantize(w[i], **settings)
+        assert all(mx.array_equal(a[i], b) for a, b in zip(q, alone, strict=True))
+        assert mx.array_equal(values[i], mx.dequantize(*alone, **settings))
+        own = mx.gather_qmm(x[i], *alone, rhs_indices=rhs, **settings)
+        assert np.allclose(y[i], own, atol=1e-5)
+    g = lambda x, s, *q: mx.gather_qmm(x, *q, rhs_indices=rhs, mode="nvfp4", global_scale=s)
+    y = mx.vmap(g)(x, scales[:2], *q)
+    assert all(np.allclose(y[i], g(x[i], scales[i], *(a[i] for a in q)), atol=1e-5) for i in (0, 1))
+
+
 @each_float_kind
 def test_vmap_of_products_of_both(fmt):
     x, w = random(3, 4, 64), random(3, 16, 64)

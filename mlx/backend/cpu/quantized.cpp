@@ -60,8 +60,7 @@ class Matrices {
 
   /** Matrices in the batch, rows of each and values of a row. */
   int64_t count() const {
-    int inner = std::min(2, static_cast<int>(packed_.ndim()));
-    return num_elements(Shape(packed_.shape().begin(), packed_.shape().end() - inner));
+    return num_elements(Shape(packed_.shape().begin(), packed_.shape().end() - inner_axes()));
   }
   int64_t rows() const { return packed_.ndim() < 2 ? 1 : packed_.shape(-2); }
   int64_t depth() const { return format_.values(packed_.shape(-1)); }
@@ -81,9 +80,9 @@ class Matrices {
 
   float factor(int64_t index) const {
     if (global_.empty()) return 1;
-    const array& global = global_[0];
-    int64_t at = global.size() == 1 ? 0 : element_at(global, index, 0);
-    return global.data<float>()[at] / kGlobalUnit;
+    Shape batch(packed_.shape().begin(), packed_.shape().end() - inner_axes());
+    int64_t at = element_offset(index, batch, broadcast_strides(global_[0], batch));
+    return global_[0].data<float>()[at] / kGlobalUnit;
   }
 
  private:
@@ -93,6 +92,7 @@ class Matrices {
     biases_.push_back(alike ? biases : contiguous(biases));
     if (!alike) scales_ = contiguous(scales_);
   }
+  int inner_axes() const { return std::min(2, static_cast<int>(packed_.ndim())); }
   static int64_t row_stride(const array& in) { return in.ndim() < 2 ? 0 : in.strides(-2); }
   static const char* entries(const array& in, int64_t index) {
     return in.data<char>() + element_at(in, index, 2) * static_cast<int64_t>(in.itemsize());
