@@ -290,7 +290,9 @@ void eval_quantize(Quantize& primitive, const std::vector<array>& inputs,
   }
   array w = in_pieces(inputs[0], s);
   bool scaled = inputs.size() > 1;
-  array global_scale = scaled ? contiguous(inputs[1], s) : w;
+  array global_scale = !scaled                 ? w
+                       : inputs[1].size() == 1 ? inputs[1]
+                                               : with_batch(inputs[1], batch_of(w), 0, s);
   QuantizedPacking call{};
   call.numbers = input_address(w, s);
   call.global_scale = scaled ? static_cast<const float*>(input_address(global_scale, s)) : nullptr;
