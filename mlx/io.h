@@ -47,8 +47,16 @@ void save_safetensors(std::shared_ptr<io::Writer> in_stream, std::unordered_map<
 void save_safetensors(std::string file, std::unordered_map<std::string, array>,
                       std::unordered_map<std::string, std::string> metadata = {});
 
-/** Not supported: throw std::runtime_error. */
+/**
+ * Arrays by name, and the metadata: numbers and lists of numbers as arrays, texts, lists of texts,
+ * and nothing for lists of lists. Q4_0, Q4_1 and Q8_0 tensors `x.weight` give what
+ * quantized_matmul takes for groups of 32, `x.weight`, `x.scales` and `x.biases`; Q5_0, Q5_1, Q2_K
+ * to Q6_K, IQ4_NL, IQ4_XS and MXFP4 are decoded to float16.
+ */
 GGUFLoad load_gguf(const std::string& file, StreamOrDevice s = {});
+
+/** For float16, float32, float64, bfloat16 and signed integers. A file name gets the extension if
+ * it has none. */
 void save_gguf(std::string file, std::unordered_map<std::string, array> array_map,
                std::unordered_map<std::string, GGUFMetaData> meta_data = {});
 

@@ -65,6 +65,32 @@ nb::object load_safetensors_file(nb::handle file, const std::optional<std::strin
   return return_metadata ? nb::object(nb::make_tuple(arrays, metadata)) : nb::cast(arrays);
 }
 
+nb::object as_python(const GGUFMetaData& value) {
+  return std::visit(
+      [](const auto& v) -> nb::object {
+        if constexpr (std::is_same_v<std::decay_t<decltype(v)>, std::monostate>) {
+          return nb::none();
+        } else {
+          return nb::cast(v);
+        }
+      },
+      value);
+}
+
+nb::object load_gguf_file(const std::optional<std::string>& path, bool return_metadata,
+                          StreamOrDevice s) {
+  check(path.has_value(), "load", "A GGUF file is loaded from a path, not from a file object.");
+  auto [arrays, metadata] = load_gguf(*path, s);
+  if (!return_metadata) {
+    return nb::cast(arrays);
+  }
+  nb::dict named;
+  for (const auto& [key, value] : metadata) {
+    named[key.c_str()] = as_python(value);
+  }
+  return nb::make_tuple(arrays, named);
+}
+
 nb::object load_any(nb::object file, std::optional<std::string> format, bool return_metadata,
                     StreamOrDevice s) {
   auto path = as_path(file, "load");
@@ -77,7 +103,7 @@ nb::object load_any(nb::object file, std::optional<std::string> format, bool ret
     return load_safetensors_file(file, path, return_metadata, s);
   }
   if (kind == "gguf") {
-    load_gguf(path.value_or("a file object"), s);
+    return load_gguf_file(path, return_metadata, s);
   }
   if (kind == "npz") {
     if (path) {
@@ -146,6 +172,38 @@ void save_safetensors_file(nb::object file, const nb::dict& arrays,
   }
 }
 
+GGUFMetaData as_gguf_value(nb::handle value) {
+  const char* expected = "Metadata must be strings, lists of strings, numbers or arrays.";
+  if (nb::isinstance<nb::str>(value)) {
+    return as_text(value, "save_gguf", expected);
+  }
+  bool is_sequence = nb::isinstance<nb::list>(value) || nb::isinstance<nb::tuple>(value);
+  bool of_text = is_sequence && (nb::len(value) == 0 || nb::isinstance<nb::str>(value[0]));
+  if (!of_text) {
+    check(!value.is_none(), "save_gguf", expected);
+    return to_array(Operand{value.ptr()});
+  }
+  std::vector<std::string> texts;
+  for (auto text : value) {
+    texts.push_back(as_text(text, "save_gguf", expected));
+  }
+  return texts;
+}
+
+void save_gguf_file(nb::object file, const nb::dict& arrays,
+                    const std::optional<nb::dict>& metadata) {
+  auto path = as_path(file, "save_gguf");
+  check(path.has_value(), "save_gguf", "A GGUF file is saved to a path, not to a file object.");
+  auto named = named_arrays(arrays, "save_gguf");
+  std::unordered_map<std::string, GGUFMetaData> values;
+  for (auto [key, value] : metadata.value_or(nb::dict())) {
+    values.emplace(as_text(key, "save_gguf", "Metadata must have string keys."),
+                   as_gguf_value(value));
+  }
+  Unlocked unlocked;
+  save_gguf(*path, std::move(named), std::move(values));
+}
+
 void savez_any(const char* op, bool compressed, nb::object file, const nb::args& args,
                const nb::kwargs& kwargs) {
   std::vector<std::pair<std::string, array>> arrays;
@@ -169,12 +227,15 @@ void savez_any(const char* op, bool compressed, nb::object file, const nb::args&
 }  // namespace
 
 void bind_load(nb::module_& m) {
-  m.def("load", &load_any, "file"_a, "format"_a = nb::none(), "return_metadata"_a = false,
-        nb::kw_only(), "stream"_a = nb::none(),
-        "The array of an npy file, or a dict of the arrays of an npz or safetensors file.\n\n"
-        "`file` is a path or a binary file object; `format` defaults to its extension. Arrays of\n"
-        "a path to an npy or safetensors file are read when they are evaluated. With\n"
-        "`return_metadata`, safetensors files give a pair of the dict and their metadata.");
+  m.def(
+      "load", &load_any, "file"_a, "format"_a = nb::none(), "return_metadata"_a = false,
+      nb::kw_only(), "stream"_a = nb::none(),
+      "The array of an npy file, or a dict of the arrays of an npz, safetensors or GGUF file.\n\n"
+      "`file` is a path or, but for GGUF, a binary file object; `format` defaults to its\n"
+      "extension. Arrays of a path are read when they are evaluated, but for npz. With\n"
+      "`return_metadata`, safetensors and GGUF files give a pair of the dict and their metadata.\n"
+      "Q4_0, Q4_1 and Q8_0 weights of a GGUF file come packed, with scales and biases for\n"
+      "quantized_matmul in groups of 32; those of other block types in float16.");
   m.def("save", &save_array, "file"_a, "arr"_a,
         "Writes an array as an npy file to a path (`.npy` is added if missing) or file object.");
   m.def(
@@ -193,13 +254,10 @@ void bind_load(nb::module_& m) {
   m.def("save_safetensors", &save_safetensors_file, "file"_a, "arrays"_a, "metadata"_a = nb::none(),
         "Writes a dict of arrays, and of strings as metadata, as a safetensors file to a path\n"
         "(`.safetensors` is added if missing) or file object.");
-  m.def(
-      "save_gguf",
-      [](nb::object file, const nb::dict& arrays, const std::optional<nb::dict>&) {
-        save_gguf(as_path(file, "save_gguf").value_or("a file object"),
-                  named_arrays(arrays, "save_gguf"));
-      },
-      "file"_a, "arrays"_a, "metadata"_a = nb::none(), "Not supported: raises RuntimeError.");
+  m.def("save_gguf", &save_gguf_file, "file"_a, "arrays"_a, "metadata"_a = nb::none(),
+        "Writes a dict of arrays as a GGUF file to a path (`.gguf` is added if missing).\n\n"
+        "Arrays are float16, bfloat16, float32, float64 or signed integers; metadata are strings,\n"
+        "lists of strings, numbers, and arrays with at most one axis.");
 }
 
 }  // namespace mlx::python
