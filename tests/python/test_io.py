@@ -279,10 +279,8 @@ def test_paths_and_formats(tmp_path):
         mx.save(str(tmp_path / "no" / "folder.npy"), mx.array(1))
     with pytest.raises(TypeError):
         mx.load(3)
-    with pytest.raises(RuntimeError, match="GGUF"):
-        mx.load(str(tmp_path / "a.gguf"))
-    with pytest.raises(RuntimeError, match="GGUF"):
-        mx.save_gguf(str(tmp_path / "a.gguf"), {"a": mx.array(1)})
+    with pytest.raises(RuntimeError, match="missing"):
+        mx.load(str(tmp_path / "missing.gguf"))
     with pytest.raises(ValueError, match="strings"):
         mx.save_safetensors(str(tmp_path / "a"), {"a": 1})
     with pytest.raises(ValueError, match="string"):
