@@ -119,6 +119,7 @@ def test_asynchronous_errors_are_raised_at_use():
 
 @pytest.mark.parametrize("limit", [0, 1000])
 def test_a_relaxed_memory_limit_is_a_guideline(limit):
+    mx.clear_cache()
     old = mx.set_memory_limit(limit)
     try:
         for _ in range(3):
@@ -129,7 +130,7 @@ def test_a_relaxed_memory_limit_is_a_guideline(limit):
         assert np.array(wide).tolist() == [[0, 1, 2, 3]] * 3
         del x
         gc.collect()
-        assert mx.get_cache_memory() == 0
+        assert mx.get_cache_memory() < 1 << 20  # on a GPU, results that the host read
     finally:
         mx.set_memory_limit(old)
 

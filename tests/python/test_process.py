@@ -119,6 +119,7 @@ def test_rules_that_other_threads_drop_are_freed():
 FORK = """
     pid = os.fork()
     if pid == 0:
+        mx.set_default_device(mx.cpu)  # a GPU is the parent's alone
         os._exit(0 if mx.sum(mx.ones((10, 10)) * 2).item() == 200 else 1)
     print(os.waitpid(pid, 0)[1])
 """
@@ -155,6 +156,7 @@ def test_forking_while_other_threads_evaluate_and_drop():
         for _ in range(20):
             pid = os.fork()
             if pid == 0:
+                mx.set_default_device(mx.cpu)
                 os._exit(0 if mx.sum(mx.ones((10, 10)) * 2).item() == 200 else 1)
             assert os.waitpid(pid, 0)[1] == 0
         stop = True
