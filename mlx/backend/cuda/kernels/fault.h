@@ -1,4 +1,5 @@
-// What a kernel reports when it meets an index outside its array. Shared by host and device.
+// What a kernel reports when it meets an index outside its array, or a matrix that it cannot
+// decompose. Shared by host and device.
 #pragma once
 
 #include "mlx/kernels/base.h"
@@ -12,7 +13,15 @@ enum class FaultOp : int32_t {
   scatter_axis,
   gather_mm,  // of the matrices of a batch, not an axis
   gather_qmm,
-  segmented_mm  // a bound of a part of the depth
+  segmented_mm,  // a bound of a part of the depth
+  // The index is that of a matrix, the axis its info code, the extent the size of the batch:
+  cholesky,
+  solve_triangular,
+  solve,
+  inv,
+  svd,
+  eigh,
+  eig
 };
 
 struct Fault {
@@ -33,8 +42,11 @@ MLX_FN void report(Fault* slot, FaultOp op, int64_t index, int64_t axis, int64_t
 }
 #else
 inline const char* fault_op_name(FaultOp op) {
-  constexpr const char* names[] = {"gather",    "take_along_axis", "scatter",     "scatter_axis",
-                                   "gather_mm", "gather_qmm",      "segmented_mm"};
+  constexpr const char* names[] = {"gather",        "take_along_axis",  "scatter",
+                                   "scatter_axis",  "gather_mm",        "gather_qmm",
+                                   "segmented_mm",  "linalg::cholesky", "linalg::solve_triangular",
+                                   "linalg::solve", "linalg::inv",      "linalg::svd",
+                                   "linalg::eigh",  "linalg::eig"};
   return names[static_cast<int>(op)];
 }
 #endif

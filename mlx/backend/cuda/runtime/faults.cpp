@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <unordered_map>
 
+#include "mlx/backend/common/linalg.h"
 #include "mlx/backend/cuda/runtime/streams.h"
 #include "mlx/core/errors.h"
 
@@ -36,8 +37,33 @@ std::string text_of(const Fault& fault) {
   }
 }
 
+/** What the info code of a matrix says; nothing for faults of another sort. */
+std::string (*explanation_of(kernels::FaultOp op))(int) {
+  switch (op) {
+    case kernels::FaultOp::cholesky:
+      return not_positive;
+    case kernels::FaultOp::solve_triangular:
+      return zero_diagonal;
+    case kernels::FaultOp::solve:
+    case kernels::FaultOp::inv:
+      return zero_pivot;
+    case kernels::FaultOp::svd:
+    case kernels::FaultOp::eigh:
+    case kernels::FaultOp::eig:
+      return not_converged;
+    default:
+      return nullptr;
+  }
+}
+
 std::exception_ptr exception_of(const Fault& fault) {
-  return std::make_exception_ptr(std::out_of_range(text_of(fault)));
+  auto explain = explanation_of(fault.op);
+  if (!explain) {
+    return std::make_exception_ptr(std::out_of_range(text_of(fault)));
+  }
+  std::string why = explain(static_cast<int>(fault.axis));
+  return std::make_exception_ptr(std::runtime_error(
+      matrix_failure(kernels::fault_op_name(fault.op), fault.index, fault.extent, why)));
 }
 
 class FaultRing {

@@ -1,0 +1,298 @@
+// Singular values, eigenvalues and their vectors on the GPU. Matrices with elements that are not
+// finite are found first and replaced: the library's iterations might not end with them.
+#include "mlx/backend/common/linalg.h"
+#include "mlx/backend/cuda/kernels/linalg_call.h"
+#include "mlx/backend/cuda/linalg.h"
+#include "mlx/backend/cuda/registry.h"
+#include "mlx/core/layout.h"
+#include "mlx/primitives/linalg.h"
+
+namespace mlx::core::cuda {
+
+namespace {
+
+constexpr int largest_svd_of_batches = 32;  // that the library has a routine for
+constexpr int64_t smallest_eig = 256;       // below, the host is faster
+
+template <typename T>
+constexpr cudaDataType data_type() {
+  return std::is_same_v<T, float>    ? CUDA_R_32F
+         : std::is_same_v<T, double> ? CUDA_R_64F
+                                     : CUDA_C_32F;
+}
+
+/** Memory for one routine on the device and on the host, of the sizes that it asks for. */
+class Workspace {
+ public:
+  Workspace(size_t device_bytes, size_t host_bytes, const Stream& s)
+      : device_bytes(device_bytes),
+        host_(host_bytes),
+        device_(std::max<size_t>(device_bytes, 1), s) {}
+
+  const size_t device_bytes;
+  void* device() const { return device_.get(); }
+  void* host() { return host_.data(); }
+  size_t host_bytes() const { return host_.size(); }
+
+ private:
+  std::vector<char> host_;
+  Scratch device_;
+};
+
+/** Memory for U, S and V, all column major, as the routines fill it. */
+template <typename T>
+struct SvdResults {
+  T* u;
+  typename MatrixRoutines<T>::Real* s;
+  T* v;
+  int64_t u_columns, v_columns;
+};
+
+/** A batch of matrices no larger than the library's routine takes. V and U are square. */
+template <typename T>
+void decompose_batch(array& a, const SvdResults<T>& out, bool vectors, const Infos& infos,
+                     const Stream& s) {
+  const auto& routines = MatrixRoutines<T>::instance();
+  int m = a.shape(-2), n = a.shape(-1), count = static_cast<int>(matrix_count(a)), lwork = 0;
+  auto job = vectors ? CUSOLVER_EIG_MODE_VECTOR : CUSOLVER_EIG_MODE_NOVECTOR;
+  T* matrices = elements<T>(a);
+  call_library(s, [&](const MatrixLibrary& library) {
+    check_matrices(routines.gesvdj_batched_size(library.solver, job, m, n, matrices, m, out.s,
+                                                out.u, m, out.v, n, &lwork, library.jacobi, count));
+  });
+  Scratch work(static_cast<size_t>(std::max(lwork, 1)) * sizeof(T), s);
+  call_library(s, [&](const MatrixLibrary& library) {
+    check_matrices(routines.gesvdj_batched(library.solver, job, m, n, matrices, m, out.s, out.u, m,
+                                           out.v, n, static_cast<T*>(work.get()), lwork,
+                                           infos.get(), library.jacobi, count));
+  });
+}
+
+template <typename T>
+void decompose_each(array& a, const SvdResults<T>& out, SVD::Vectors vectors, const Infos& infos,
+                    const Stream& s) {
+  const auto& routines = MatrixRoutines<T>::instance();
+  int m = a.shape(-2), n = a.shape(-1), k = std::min(m, n), lwork = 0;
+  int economic = vectors == SVD::Vectors::full ? 0 : 1;
+  auto job = vectors == SVD::Vectors::none ? CUSOLVER_EIG_MODE_NOVECTOR : CUSOLVER_EIG_MODE_VECTOR;
+  T* matrices = elements<T>(a);
+  call_library(s, [&](const MatrixLibrary& library) {
+    check_matrices(routines.gesvdj_size(library.solver, job, economic, m, n, matrices, m, out.s,
+                                        out.u, m, out.v, n, &lwork, library.jacobi));
+  });
+  Scratch work(static_cast<size_t>(std::max(lwork, 1)) * sizeof(T), s);
+  call_library(s, [&](const MatrixLibrary& library) {
+    for (int64_t i = 0; i < matrix_count(a); i++) {
+      check_matrices(routines.gesvdj(library.solver, job, economic, m, n, matrices + i * m * n, m,
+                                     out.s + i * k, out.u + i * m * out.u_columns, m,
+                                     out.v + i * n * out.v_columns, n, static_cast<T*>(work.get()),
+                                     lwork, infos.get() + i, library.jacobi));
+    }
+  });
+}
+
+void conjugate_in_place(array& a, const Stream& s) {
+  if (a.dtype() == complex64) {
+    auto count = static_cast<int64_t>(a.size());
+    kernels::Conjugates call{count, output_address(a)};
+    launch(kernel_of(conjugate_numbers_call(), s), blocks_for(count, 256), 256, s, call);
+  }
+}
+
+array with_extents(const array& a, int rows, int columns) {
+  Shape shape = a.shape();
+  shape[shape.size() - 2] = rows;
+  shape[shape.size() - 1] = columns;
+  return array(shape, a.dtype(), nullptr, {});
+}
+
+/** U is column major, and V column by column is V^T row by row. What is not asked for, or is larger
+ *  than what is, goes to memory of its own. */
+void decompose(const array& in, SVD::Vectors vectors, std::vector<array>& outputs,
+               const Stream& s) {
+  array a = columns_copy(in, s);
+  int m = a.shape(-2), n = a.shape(-1), k = std::min(m, n);
+  int64_t count = matrix_count(a);
+  bool alone = vectors == SVD::Vectors::none;
+  bool batch = count > 1 && std::max(m, n) <= largest_svd_of_batches;
+  bool square = vectors == SVD::Vectors::full || batch;
+  array u = with_extents(a, m, square ? m : k), vt = with_extents(a, square ? n : k, n);
+  allocate_columns(u, s);
+  allocate_output(vt, s);
+  array& values = outputs[alone ? 0 : 1];
+  allocate_output(values, s);
+  Infos found(count, s), infos(count, s);
+  screen(a, found, s);
+  with_matrix_type(a.dtype(), [&](auto t) {
+    using T = decltype(t);
+    using Real = typename MatrixRoutines<T>::Real;
+    SvdResults<T> results{elements<T>(u), static_cast<Real*>(output_address(values)),
+                          elements<T>(vt), u.shape(-1), vt.shape(-2)};
+    if (batch) {
+      decompose_batch<T>(a, results, !alone, infos, s);
+    } else {
+      decompose_each<T>(a, results, vectors, infos, s);
+    }
+  });
+  infos.report(kernels::FaultOp::svd, outputs, &found);
+  if (!alone) {
+    conjugate_in_place(vt, s);
+    share_view(u, outputs[0], u.strides());
+    share_view(vt, outputs[2], vt.strides());
+  }
+}
+
+void eval_svd(SVD& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
+  const Stream& s = primitive.stream();
+  if (!MatrixLibrary::is_there()) {
+    eval_on_host(primitive, inputs, outputs);
+  } else if (inputs[0].size() > 0) {
+    decompose(inputs[0], primitive.vectors(), outputs, s);
+  } else {
+    for (array& out : outputs) {
+      allocate_output(out, s);
+      if (out.size() > 0) {
+        fill_identity(out, s);  // values there are none
+      }
+    }
+  }
+}
+
+template <typename T>
+void diagonalize_all(array& a, array& w, cublasFillMode_t fill, bool vectors, const Infos& infos,
+                     const Stream& s) {
+  using Real = typename MatrixRoutines<T>::Real;
+  auto job = vectors ? CUSOLVER_EIG_MODE_VECTOR : CUSOLVER_EIG_MODE_NOVECTOR;
+  constexpr auto type = data_type<T>(), real = data_type<Real>();
+  int64_t n = a.shape(-1), count = matrix_count(a);
+  T* matrices = elements<T>(a);
+  Real* values = static_cast<Real*>(output_address(w));
+  size_t device = 0, host = 0;
+  if (is_batch(count, n)) {
+    call_library(s, [&](const MatrixLibrary& library) {
+      check_matrices(library.syev_batched_size(library.solver, library.params, job, fill, n, type,
+                                               matrices, n, real, values, type, &device, &host,
+                                               count));
+    });
+    Workspace work(device, host, s);
+    call_library(s, [&](const MatrixLibrary& library) {
+      check_matrices(library.syev_batched(library.solver, library.params, job, fill, n, type,
+                                          matrices, n, real, values, type, work.device(), device,
+                                          work.host(), host, infos.get(), count));
+    });
+    return;
+  }
+  call_library(s, [&](const MatrixLibrary& library) {
+    check_matrices(library.syevd_size(library.solver, library.params, job, fill, n, type, matrices,
+                                      n, real, values, type, &device, &host));
+  });
+  Workspace work(device, host, s);
+  call_library(s, [&](const MatrixLibrary& library) {
+    for (int64_t i = 0; i < count; i++) {
+      check_matrices(library.syevd(library.solver, library.params, job, fill, n, type,
+                                   matrices + i * n * n, n, real, values + i * n, type,
+                                   work.device(), device, work.host(), host, infos.get() + i));
+    }
+  });
+}
+
+void eval_eigh(Eigh& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
+  const Stream& s = primitive.stream();
+  if (!MatrixLibrary::is_there()) {
+    eval_on_host(primitive, inputs, outputs);
+    return;
+  }
+  // Row-major memory holds A^T, which is A with its triangles exchanged; conjugated, if complex.
+  bool complex = inputs[0].dtype() == complex64;
+  array a = complex ? columns_copy(inputs[0], s) : rows_copy(inputs[0], s);
+  allocate_output(outputs[0], s);
+  if (a.size() > 0) {
+    int64_t count = matrix_count(a);
+    Infos found(count, s), infos(count, s);
+    screen(a, found, s);
+    auto fill = primitive.upper() == complex ? CUBLAS_FILL_MODE_UPPER : CUBLAS_FILL_MODE_LOWER;
+    with_matrix_type(a.dtype(), [&](auto t) {
+      diagonalize_all<decltype(t)>(a, outputs[0], fill, primitive.vectors(), infos, s);
+    });
+    infos.report(kernels::FaultOp::eigh, outputs);
+    spoil(a, count, found, s);
+    spoil(outputs[0], count, found, s);
+  }
+  if (primitive.vectors()) {
+    share_view(a, outputs[1], column_major_strides(a.shape()));
+  }
+}
+
+/** Where a routine leaves the results of one real matrix, packed. */
+template <typename T>
+struct PackedResults {
+  Scratch values, vectors;
+
+  PackedResults(int64_t n, bool with_vectors, const Stream& s)
+      : values(static_cast<size_t>(2 * n) * sizeof(T), s),
+        vectors(static_cast<size_t>(with_vectors ? n * n : 1) * sizeof(T), s) {}
+};
+
+/** The eigenvalues of one matrix, which is lost, and its vectors if `vectors` is not null. */
+template <typename T>
+void find_eigenvalues(T* matrix, int64_t n, cuComplex* values, cuComplex* vectors, int* info,
+                      const Stream& s) {
+  constexpr bool complex = std::is_same_v<T, cuComplex>;
+  constexpr auto type = data_type<T>();
+  auto job = vectors ? CUSOLVER_EIG_MODE_VECTOR : CUSOLVER_EIG_MODE_NOVECTOR;
+  PackedResults<T> packed(n, vectors != nullptr, s);
+  void *w = complex ? values : packed.values.get(), *v = complex ? vectors : packed.vectors.get();
+  size_t device = 0, host = 0;
+  call_library(s, [&](const MatrixLibrary& library) {
+    check_matrices(library.geev_size(library.solver, library.params, CUSOLVER_EIG_MODE_NOVECTOR,
+                                     job, n, type, matrix, n, type, w, type, nullptr, n, type, v, n,
+                                     type, &device, &host));
+  });
+  Workspace work(device, host, s);
+  call_library(s, [&](const MatrixLibrary& library) {
+    check_matrices(library.geev(library.solver, library.params, CUSOLVER_EIG_MODE_NOVECTOR, job, n,
+                                type, matrix, n, type, w, type, nullptr, n, type, v, n, type,
+                                work.device(), device, work.host(), host, info));
+  });
+  if (!complex) {
+    kernels::PackedVectors call{n, w, v, values, vectors};
+    Dtype dtype = std::is_same_v<T, float> ? float32 : float64;
+    launch(kernel_of(unpack_vectors_call(dtype), s), blocks_for(n * n, 256), 256, s, call);
+  }
+}
+
+void eval_eig(Eig& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
+  const Stream& s = primitive.stream();
+  if (!MatrixLibrary::is_there() || inputs[0].shape(-1) < smallest_eig) {
+    eval_on_host(primitive, inputs, outputs);
+    return;
+  }
+  array a = columns_copy(inputs[0], s);
+  int64_t n = a.shape(-1), count = matrix_count(a);
+  allocate_output(outputs[0], s);
+  if (primitive.vectors()) {
+    allocate_columns(outputs[1], s);
+  }
+  if (a.size() == 0) {
+    return;
+  }
+  Infos found(count, s), infos(count, s);
+  screen(a, found, s);
+  with_matrix_type(a.dtype(), [&](auto t) {
+    using T = decltype(t);
+    auto* vectors = primitive.vectors() ? elements<cuComplex>(outputs[1]) : nullptr;
+    for (int64_t i = 0; i < count; i++) {
+      find_eigenvalues<T>(elements<T>(a) + i * n * n, n, elements<cuComplex>(outputs[0]) + i * n,
+                          vectors ? vectors + i * n * n : nullptr, infos.get() + i, s);
+    }
+  });
+  infos.report(kernels::FaultOp::eig, outputs, &found);
+}
+
+const Register<SVD> svd(eval_svd);
+const Register<Eigh> eigh(eval_eigh);
+const Register<Eig> eig(eval_eig);
+
+}  // namespace
+
+}  // namespace mlx::core::cuda
