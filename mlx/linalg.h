@@ -1,6 +1,7 @@
-// Linear algebra over the last two axes; the axes before them are a batch. Errors are given for
-// float32 and float64 in multiples of n eps, n the larger extent: |x| is the Frobenius norm. Inputs
-// are float32, float64 or complex64, and std::invalid_argument is thrown for other dtypes and for
+// Linear algebra over the last two axes; the axes before them are a batch. Errors are multiples of
+// n eps, n the larger extent and eps that of the dtype (of float32 for complex64), where |x| is the
+// Frobenius norm; test_linalg_accuracy.py measures them on matrices of every condition. Inputs are
+// float32, float64 or complex64, and std::invalid_argument is thrown for other dtypes and for
 // shapes that do not fit. What turns up when it runs, such as a singular matrix, is a
 // std::runtime_error that says which matrix of the batch and why.
 //
@@ -62,7 +63,8 @@ std::pair<array, array> qr(const array& a, StreamOrDevice s = {});
 
 /**
  * A = U S V^H: U (…, m, m), S (…, k) descending and real, V^H (…, n, n); or {S} alone.
- * |A - USV^H| <= 5 n eps |A|, |U^H U - 1| <= 5 n eps. Throws for elements that are not finite.
+ * |A - USV^H| <= 20 n eps |A|, mostly 2 n eps; |U^H U - 1| <= 5 n eps, and the same for V. Throws
+ * for elements that are not finite.
  */
 std::vector<array> svd(const array& a, bool compute_uv, StreamOrDevice s);
 std::vector<array> svd(const array& a, StreamOrDevice s = {});
@@ -84,13 +86,14 @@ std::pair<array, array> lu_factor(const array& a, StreamOrDevice s = {});
 
 /** |A X - 1| <= 5 n eps |A| |X|. Throws where a pivot is zero. */
 array inv(const array& a, StreamOrDevice s = {});
-/** Of a triangular matrix, of which the other triangle is not read. */
+/** Of a triangular matrix, of which the other triangle is not read. The error is that of inv. */
 array tri_inv(const array& a, bool upper = false, StreamOrDevice s = {});
-/** The inverse of A from its Cholesky factor, lower or upper. */
+/** The inverse X of A from its Cholesky factor L, or U. |A X - 1| <= 5 n eps |A| |L^-1|^2. */
 array cholesky_inv(const array& a, bool upper = false, StreamOrDevice s = {});
 
 /** Eigenvalues (…, n) in no order and eigenvectors of length 1 in the columns of (…, n, n), all
- *  complex64. |A V - V W| <= 10 n eps |A|. Throws for elements that are not finite. */
+ *  complex64. |A V - V W| <= 5 n eps |A|, eps of float32. Throws for elements that are not finite.
+ */
 std::pair<array, array> eig(const array& a, StreamOrDevice s = {});
 array eigvals(const array& a, StreamOrDevice s = {});
 /** Of a Hermitian matrix, of which the triangle "L" or "U" is read: real eigenvalues, ascending,

@@ -26,13 +26,6 @@ from matrices import (
 L = mx.linalg
 
 
-@pytest.fixture(autouse=True)
-def on_cpu_by_default():
-    """float64 is for the CPU alone."""
-    with mx.stream(mx.cpu):
-        yield
-
-
 def wide(x):
     x = np.asarray(x)
     return x.astype(np.complex128 if x.dtype.kind == "c" else np.float64)

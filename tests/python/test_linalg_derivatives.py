@@ -11,13 +11,6 @@ from matrices import positive, random, to_mlx, with_singular_values
 L = mx.linalg
 
 
-@pytest.fixture(autouse=True)
-def on_cpu_by_default():
-    """float64 is for the CPU alone."""
-    with mx.stream(mx.cpu):
-        yield
-
-
 def symmetric(x):
     return (x + x.swapaxes(-1, -2)) / 2
 

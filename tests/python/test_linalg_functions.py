@@ -11,13 +11,6 @@ from matrices import check_close, positive, random, to_mlx, with_singular_values
 L = mx.linalg
 
 
-@pytest.fixture(autouse=True)
-def on_cpu_by_default():
-    """float64 is for the CPU alone."""
-    with mx.stream(mx.cpu):
-        yield
-
-
 @pytest.mark.parametrize("shape", [(1, 1), (4, 4), (6, 3), (3, 6), (2, 5, 3)])
 def test_pinv(shape):
     x = random(shape)
