@@ -1,5 +1,5 @@
-// exp and its relatives: expm1, sigmoid, tanh, sinh, cosh. The frequent ones stay in float; the
-// others go through the double core, which is exact to a few units of 2^-52.
+// exp and its relatives: expm1, sigmoid, tanh, sinh, cosh. Of floats the frequent ones stay in
+// float; the others and those of doubles go through the double core, exact to a few units of 2^-52.
 #pragma once
 
 #include "mlx/kernels/base.h"
@@ -53,22 +53,25 @@ MLX_FN float exp(float x) {
   return e.value * power_of_two(half) * power_of_two(e.n - half);
 }
 
+inline constexpr double shift_d = 6755399441055744.0;  // 1.5 * 2^52: adding it rounds
+
+/** 2^n for a whole n in [-1022, 1023]. */
+MLX_FN double power_of_two(double n) { return double_of(to_bits(n + (shift_d + 1023.0)) << 52); }
+
 struct ReducedD {
   double minus_one;  // exp(r) - 1, |r| <= ln(2)/2, relative error about 2^-51
-  double scale;      // exp(x) = (1 + minus_one) * scale, a power of two
+  double n;          // exp(x) = (1 + minus_one) * 2^n
 };
 
-/** The double core; |x| <= 700 or NaN. */
+/** The double core; |x| <= 1000 or NaN. */
 MLX_FN ReducedD exp_reduce(double x) {
-  constexpr double shift = 6755399441055744.0;  // 1.5 * 2^52
-  double t = madd(x, 1.4426950408889634, shift);
-  double n = t - shift;
+  double n = madd(x, 1.4426950408889634, shift_d) - shift_d;
   double r = madd(n, -0.693147180369123816490, x);
   r = madd(n, -1.90821492927058770002e-10, r);
   double q = polynomial(r, 0.5, 0.16666666666666669, 0.041666666666623477, 0.0083333333333300112,
                         0.0013888888917538296, 0.00019841269863303223, 2.4801520792572694e-05,
                         2.7557268072890098e-06, 2.7620327428268239e-07, 2.5100569275813683e-08);
-  return {madd(r * r, q, r), double_of((to_bits(t) - to_bits(shift) + 1023u) << 52)};
+  return {madd(r * r, q, r), n};
 }
 
 MLX_FN double clamp(double x, double low, double high) {
@@ -79,13 +82,15 @@ MLX_FN double clamp(double x, double low, double high) {
 /** exp of a double within [-700, 700], about 2 ULP of double. */
 MLX_FN double exp_core(double x) {
   ReducedD e = exp_reduce(x);
-  return madd(e.minus_one, e.scale, e.scale);
+  double scale = power_of_two(e.n);
+  return madd(e.minus_one, scale, scale);
 }
 
 /** exp(x) - 1 of a double within [-700, 700], about 2 ULP of double, also near zero. */
 MLX_FN double expm1_core(double x) {
   ReducedD e = exp_reduce(x);
-  return madd(e.minus_one, e.scale, e.scale - 1.0);
+  double scale = power_of_two(e.n);
+  return madd(e.minus_one, scale, scale - 1.0);
 }
 
 /** exp(x) - 1, at most 1 ULP: the double core rounded once. */
@@ -124,16 +129,49 @@ MLX_FN float cosh(float x) {
   return static_cast<float>(0.5 * (e + 1.0 / e));
 }
 
-// double: the C library, below 1 ULP (sigmoid below 3).
-MLX_FN double exp(double x) { return MLX_F64(exp)(x); }
-MLX_FN double expm1(double x) { return MLX_F64(expm1)(x); }
+/** exp(x) 2^-down, at most 1.1 ULP, the whole range with subnormal results. */
+template <int down>
+MLX_FN double exp_scaled(double x) {
+  ReducedD e = exp_reduce(clamp(x, -760.0, 760.0));
+  double half = madd(e.n, 0.5, shift_d) - shift_d;
+  return (1.0 + e.minus_one) * power_of_two(half) * power_of_two(e.n - half - down);
+}
+
+MLX_FN double exp(double x) { return exp_scaled<0>(x); }
+
+/** At most 2 ULP. */
+MLX_FN double expm1(double x) {
+  ReducedD e = exp_reduce(clamp(x, -60.0, 720.0));
+  // Half of it, since 2^1024 is past the range where the result is not.
+  double scale = power_of_two(e.n > 1024.0 ? 1023.0 : e.n - 1.0);
+  double r = 2.0 * madd(e.minus_one, scale, scale - 0.5);
+  r = fabs(x) < 0x1p-1000 ? x : r;
+  return copysign(e.n > 1024.0 ? inf_d : r, x);
+}
+
+/** At most 2.5 ULP. */
 MLX_FN double sigmoid(double x) {
-  double e = MLX_F64(exp)(-fabs(x));
+  double e = exp(-fabs(x));
   return (x < 0.0 ? e : 1.0) / (1.0 + e);
 }
-MLX_FN double tanh(double x) { return MLX_F64(tanh)(x); }
-MLX_FN double sinh(double x) { return MLX_F64(sinh)(x); }
-MLX_FN double cosh(double x) { return MLX_F64(cosh)(x); }
+
+/** At most 3 ULP. */
+MLX_FN double tanh(double x) {
+  double a = fabs(x);
+  double e = expm1_core(2.0 * (a > 20.0 ? 20.0 : a));
+  return copysign(e / (e + 2.0), x);
+}
+
+/** At most 3 and 2 ULP. */
+MLX_FN double sinh(double x) {
+  double a = fabs(x);
+  double e = expm1_core(a > 30.0 ? 30.0 : a);
+  return copysign(a < 20.0 ? 0.5 * (e + e / (e + 1.0)) : exp_scaled<1>(a), x);
+}
+MLX_FN double cosh(double x) {
+  double half = exp_scaled<1>(fabs(x));
+  return half + 0.25 / half;
+}
 
 }  // namespace math
 }  // namespace MLX_ISA

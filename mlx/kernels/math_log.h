@@ -38,8 +38,12 @@ MLX_FN float log2_quotient(float f) {
                     -0.250092f, 0.236802056f, -0.145578846f);
 }
 
-/** Natural logarithm of a positive normal double, about 2 ULP of double. */
-MLX_FN double log_core(double x) {
+struct LogParts {
+  double e, f, rest;  // log(x) = e log(2) + f - rest
+};
+
+/** Of a positive normal double: 2^e (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)). */
+MLX_FN LogParts log_parts(double x) {
   constexpr uint64_t root_half = 0x3fe6a09e667f3bcdull;
   uint64_t shifted = to_bits(x) - root_half + (1023ull << 52);
   double e = double_of((shifted >> 52) | 0x4330000000000000ull) - (4503599627370496.0 + 1023.0);
@@ -51,9 +55,16 @@ MLX_FN double log_core(double x) {
                         0.13268638369266825, 0.13088034850927555);
   // log(1+f) = f - f^2/2 + s (f^2/2 + z p), which keeps the leading term exact.
   double h = 0.5 * f * f;
-  double y = madd(s, madd(z, p, h), e * 1.90821492927058770002e-10);
-  return madd(e, 0.693147180369123816490, f - (h - y));
+  return {e, f, h - s * madd(z, p, h)};
 }
+
+MLX_FN double log_of(const LogParts& parts) {
+  double low = madd(-parts.e, 1.90821492927058770002e-10, parts.rest);
+  return madd(parts.e, 0.693147180369123816490, parts.f - low);
+}
+
+/** Natural logarithm of a positive normal double, about 2 ULP of double. */
+MLX_FN double log_core(double x) { return log_of(log_parts(x)); }
 
 /** log(1 + x) for a double x in (-1, 1e300), about 2 ULP of double. */
 MLX_FN double log1p_core(double x) {
@@ -144,19 +155,71 @@ MLX_FN float arctanh(float x) {
   return a <= 1.0 ? copysign(static_cast<float>(y), x) : nan_f;
 }
 
-// double: the C library, below 2 ULP.
-MLX_FN double log(double x) { return MLX_F64(log)(x); }
-MLX_FN double log2(double x) { return MLX_F64(log2)(x); }
+/** log_parts of any positive double. */
+MLX_FN LogParts log_parts_of_any(double x) {
+  bool tiny = x < 2.2250738585072014e-308;
+  LogParts parts = log_parts(tiny ? x * 18014398509481984.0 : x);
+  parts.e -= tiny ? 54.0 : 0.0;
+  return parts;
+}
+
+MLX_FN double log_edges_d(double x, double interior) {
+  double r = x == inf_d ? inf_d : interior;
+  r = x == 0.0 ? -inf_d : r;
+  return x < 0.0 || is_nan(x) ? nan_d : r;
+}
+
+/** Logarithms of doubles, at most 2 ULP; log2 is exact for powers of two, and log10, which is the C
+ *  library's, for those of ten. */
+MLX_FN double log(double x) { return log_edges_d(x, log_of(log_parts_of_any(x))); }
+MLX_FN double log2(double x) {
+  LogParts parts = log_parts_of_any(x);
+  // 1 / log(2) in two parts: what is added to e has to be as good as e.
+  double value = parts.f - parts.rest;
+  double interior = madd(value, 2.0355273740931033e-17, value * 1.4426950408889634) + parts.e;
+  return log_edges_d(x, interior);
+}
 MLX_FN double log10(double x) { return MLX_F64(log10)(x); }
-MLX_FN double log1p(double x) { return MLX_F64(log1p)(x); }
-MLX_FN double arcsinh(double x) { return MLX_F64(asinh)(x); }
-MLX_FN double arccosh(double x) { return MLX_F64(acosh)(x); }
-MLX_FN double arctanh(double x) { return MLX_F64(atanh)(x); }
+
+/** At most 3 ULP. */
+MLX_FN double log1p(double x) {
+  double u = 1.0 + x;
+  double lost = fabs(x) < 1.0 ? x - (u - 1.0) : 1.0 - (u - x);
+  double r = log_core(u) + lost / u;
+  return copysign(log_edges_d(u, is_inf(u) ? inf_d : r), x);
+}
+
+/** Inverse hyperbolic functions of doubles, at most 4 ULP. Squares of large ones leave the range.
+ */
+MLX_FN double arcsinh(double x) {
+  double a = fabs(x);
+  double b = a > 1e9 ? 1e9 : a;
+  double near = log1p_core(b + b * b / (1.0 + sqrt(madd(b, b, 1.0))));
+  double r = a > 1e9 ? log(a) + 0.69314718055994531 : near;
+  return copysign(r, x);
+}
+MLX_FN double arccosh(double x) {
+  double t = (x > 1e9 ? 1e9 : x) - 1.0;
+  double near = log1p_core(t + sqrt(t * (t + 2.0)));
+  double r = x > 1e9 ? log(x) + 0.69314718055994531 : near;
+  return x >= 1.0 ? r : nan_d;
+}
+MLX_FN double arctanh(double x) {
+  double a = fabs(x);
+  double y = 0.5 * log1p_core(2.0 * a / (1.0 - a));
+  y = a == 1.0 ? inf_d : y;
+  return a <= 1.0 ? copysign(y, x) : nan_d;
+}
+
+/** The C library's, below 1 ULP. */
 MLX_FN double power(double x, double y) { return MLX_F64(pow)(x, y); }
+
+/** As that of floats, rounded to double. */
 MLX_FN double logaddexp(double a, double b) {
   double high = a > b ? a : b;
   double low = a > b ? b : a;
-  double r = is_inf(high) ? high : high + MLX_F64(log1p)(MLX_F64(exp)(low - high));
+  double r = high + log1p_core(exp(low - high));
+  r = is_inf(high) ? high : r;
   return is_nan(a) || is_nan(b) ? nan_d : r;
 }
 

@@ -82,10 +82,83 @@ MLX_FN Pack<T> scan_lanes(Pack<T> v, Pack<T> identity) {
   }
 }
 
+/** A stretch of a row of which log sums are made at once: exponentials relative to the largest
+ * value are added up in double, without a chain of logarithms. */
+class LogStretch {
+ public:
+  static constexpr int64_t most = 64;
+
+  template <typename T>
+  LogStretch(const T* from, int64_t count, bool backward, T carry)
+      : count_(count), carry_(carry), top_(carry_) {
+    for (int64_t i = 0; i < count; i++) x_[i] = from[backward ? count - 1 - i : i];
+    for (int64_t i = count; i < most; i++) x_[i] = -inf_d;
+    for (int64_t i = 0; i < most; i++) top_ = x_[i] > top_ ? x_[i] : top_;
+  }
+
+  /** Whether all sums, or the last one alone, are numbers well within the range. */
+  bool has_total() const { return is_finite(top_); }
+  bool has_sums() const { return has_total() && (carry_ > x_[0] ? carry_ : x_[0]) > top_ - 600.0; }
+
+  /** Each sum to `sums`, and the last one. */
+  double scan(double* sums) {
+    double sum = exponentials();
+    for (int64_t i = 0; i < count_; i++) {
+      sum += x_[i];
+      sums[i] = sum;
+    }
+    for (int64_t i = 0; i < most; i++) sums[i] = top_ + math::log_core(sums[i]);
+    return top_ + math::log_core(sum);
+  }
+
+  double total() {
+    constexpr int64_t width = 8;
+    double parts[width] = {exponentials()};
+    for (int64_t i = 0; i < most; i += width) {
+      for (int64_t k = 0; k < width; k++) parts[k] += x_[i + k];
+    }
+    for (int64_t k = 1; k < width; k++) parts[0] += parts[k];
+    return top_ + math::log_core(parts[0]);
+  }
+
+ private:
+  /** Of all values, in place; returns that of the carry. */
+  double exponentials() {
+    for (int64_t i = 0; i < most; i++) x_[i] = exponential(x_[i]);
+    return exponential(carry_);
+  }
+  double exponential(double x) const { return math::exp_core(math::clamp(x - top_, -700.0, 0.0)); }
+
+  int64_t count_;
+  double carry_, top_, x_[most];
+};
+
+template <typename T, bool backward>
+void log_scan_row(const T* from, T* to, int64_t n, T& carry) {
+  for (int64_t done = 0; done < n; done += LogStretch::most) {
+    int64_t count = n - done < LogStretch::most ? n - done : LogStretch::most;
+    int64_t at = backward ? n - done - count : done;
+    LogStretch stretch(from + at, count, backward, carry);
+    double sums[LogStretch::most] = {};
+    bool plain = stretch.has_sums();
+    double last = plain ? stretch.scan(sums) : 0.0;
+    for (int64_t i = 0; i < count; i++) {
+      int64_t place = at + (backward ? count - 1 - i : i);
+      carry = plain ? static_cast<T>(sums[i]) : math::logaddexp(carry, from[place]);
+      to[place] = carry;
+    }
+    carry = plain ? static_cast<T>(last) : carry;
+  }
+}
+
 template <typename Op, typename T, bool backward>
 void scan_row(const void* in, void* out, int64_t n, void* carry) {
   const T* from = static_cast<const T*>(in);
   T* to = static_cast<T*>(out);
+  if constexpr (is_same<Op, LogAddExpOp> && !is_complex<T>) {
+    log_scan_row<T, backward>(from, to, n, *static_cast<T*>(carry));
+    return;
+  }
   Op op;
   T acc = *static_cast<T*>(carry);
   int64_t done = 0;
@@ -139,7 +212,17 @@ struct ScanKernelOf {
   static void total(const void* in, int64_t n, void* carry) {
     T& acc = *static_cast<T*>(carry);
     const T* from = static_cast<const T*>(in);
-    if constexpr (is_same<Op, LogAddExpOp>) {
+    if constexpr (is_same<Op, LogAddExpOp> && !is_complex<T>) {
+      for (int64_t b = 0; b < n; b += LogStretch::most) {
+        int64_t count = n - b < LogStretch::most ? n - b : LogStretch::most;
+        LogStretch stretch(from + b, count, false, acc);
+        if (stretch.has_total()) {
+          acc = static_cast<T>(stretch.total());
+        } else {
+          for (int64_t i = b; i < b + count; i++) acc = Op().apply(acc, from[i]);
+        }
+      }
+    } else if constexpr (is_same<Op, LogAddExpOp>) {
       for (int64_t i = 0; i < n; i++) acc = Op().apply(acc, from[i]);
     } else {
       for (int64_t b = 0; b < n; b += fold_block) {
