@@ -2,6 +2,9 @@
 // batches, failures that say which matrix of a batch, and the kernels around the libraries' calls.
 #pragma once
 
+#include <algorithm>
+#include <vector>
+
 #include "mlx/array.h"
 #include "mlx/backend/cuda/kernel_call.h"
 #include "mlx/backend/cuda/kernels/fault.h"
@@ -24,6 +27,27 @@ void with_matrix_type(Dtype dtype, F&& f) {
     f(cuComplex{});
   }
 }
+
+template <typename T>
+constexpr cudaDataType data_type() {
+  return std::is_same_v<T, float>    ? CUDA_R_32F
+         : std::is_same_v<T, double> ? CUDA_R_64F
+                                     : CUDA_C_32F;
+}
+
+/** Memory for one routine on the device and on the host, of the sizes that it asks for. */
+class Workspace {
+ public:
+  Workspace(size_t device_bytes, size_t host_bytes, const Stream& s)
+      : host_(host_bytes), device_(std::max<size_t>(device_bytes, 1), s) {}
+
+  void* device() const { return device_.get(); }
+  void* host() { return host_.data(); }
+
+ private:
+  std::vector<char> host_;
+  Scratch device_;
+};
 
 /** f(library), which asks it for sizes or queues work on `s`: it may do both while nothing is being
  *  recorded only. It must not allocate device memory. */

@@ -1,5 +1,5 @@
-// Cholesky and triangular systems on the GPU, in row-major memory as on the CPU: A = L L^H becomes
-// conj(A) = U^H U with U = L^T.
+// Cholesky and triangular systems on the GPU. The library is at its best with lower triangles;
+// systems are solved in row-major memory as on the CPU.
 #include "mlx/backend/common/linalg.h"
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/kernels/linalg_call.h"
@@ -14,28 +14,31 @@ namespace {
 
 template <typename T>
 void factor_all(array& a, const Infos& infos, const Stream& s) {
-  const auto& routines = MatrixRoutines<T>::instance();
-  constexpr auto triangle = CUBLAS_FILL_MODE_UPPER;
-  int n = a.shape(-1);
-  int64_t count = matrix_count(a), size = int64_t{n} * n;
+  constexpr auto triangle = CUBLAS_FILL_MODE_LOWER;
+  constexpr auto type = data_type<T>();
+  int64_t n = a.shape(-1), count = matrix_count(a), size = n * n;
   T* matrices = elements<T>(a);
   if (is_batch(count, n)) {
     Addresses<T> addresses(matrices, size, count, s);
     call_library(s, [&](const MatrixLibrary& library) {
-      check_matrices(routines.potrf_batched(library.solver, triangle, n, addresses.get(), n,
-                                            infos.get(), static_cast<int>(count)));
+      int rows = static_cast<int>(n);
+      check_matrices(MatrixRoutines<T>::instance().potrf_batched(library.solver, triangle, rows,
+                                                                 addresses.get(), rows, infos.get(),
+                                                                 static_cast<int>(count)));
     });
     return;
   }
-  int lwork = 0;
+  size_t device = 0, host = 0;
   call_library(s, [&](const MatrixLibrary& library) {
-    check_matrices(routines.potrf_size(library.solver, triangle, n, matrices, n, &lwork));
+    check_matrices(library.potrf_size(library.solver, library.params, triangle, n, type, matrices,
+                                      n, type, &device, &host));
   });
-  Scratch work(static_cast<size_t>(lwork) * sizeof(T), s);
+  Workspace work(device, host, s);
   call_library(s, [&](const MatrixLibrary& library) {
     for (int64_t i = 0; i < count; i++) {
-      check_matrices(routines.potrf(library.solver, triangle, n, matrices + i * size, n,
-                                    static_cast<T*>(work.get()), lwork, infos.get() + i));
+      check_matrices(library.potrf(library.solver, library.params, triangle, n, type,
+                                   matrices + i * size, n, type, work.device(), device, work.host(),
+                                   host, infos.get() + i));
     }
   });
 }
@@ -47,13 +50,13 @@ void eval_cholesky(Cholesky& primitive, const std::vector<array>& inputs,
     eval_on_host(primitive, inputs, outputs);
     return;
   }
-  // The upper triangle of A^T, column by column, is the lower one of A, row by row.
-  array a = primitive.upper() ? columns_copy(inputs[0], s) : rows_copy(inputs[0], s);
+  // Row-major memory holds A^T, whose lower triangle is the upper one of A: U = L^T of conj(A).
+  array a = primitive.upper() ? rows_copy(inputs[0], s) : columns_copy(inputs[0], s);
   if (a.size() > 0) {
     Infos infos(matrix_count(a), s);
     with_matrix_type(a.dtype(), [&](auto t) { factor_all<decltype(t)>(a, infos, s); });
     infos.report(kernels::FaultOp::cholesky, outputs);
-    take_triangles(a, a, true, s);
+    take_triangles(a, a, false, s);
   }
   share_view(a, outputs[0], a.strides());
 }

@@ -34,6 +34,8 @@ struct Files {
     solver.find(make_params, "cusolverDnCreateParams");
     solver.find(make_jacobi, "cusolverDnCreateGesvdjInfo");
     solver.find(set_solver_stream, "cusolverDnSetStream");
+    solver.find(library.potrf_size, "cusolverDnXpotrf_bufferSize");
+    solver.find(library.potrf, "cusolverDnXpotrf");
     solver.find(library.syevd_size, "cusolverDnXsyevd_bufferSize");
     solver.find(library.syevd, "cusolverDnXsyevd");
     solver.find(library.syev_batched_size, "cusolverDnXsyevBatched_bufferSize");
@@ -66,8 +68,6 @@ MatrixRoutines<T> find_routines() {
     blas.find(routine, (std::string("cublas") + letter<T>() + name).c_str());
   };
   constexpr bool complex = std::is_same_v<T, cuComplex>;
-  from_solver(r.potrf_size, "potrf_bufferSize");
-  from_solver(r.potrf, "potrf");
   from_solver(r.potrf_batched, "potrfBatched");
   from_solver(r.getrf_size, "getrf_bufferSize");
   from_solver(r.getrf, "getrf");

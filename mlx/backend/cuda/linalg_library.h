@@ -22,8 +22,6 @@ struct MatrixRoutines {
   using Fill = cublasFillMode_t;
   using Vectors = cusolverEigMode_t;
 
-  cusolverStatus_t (*potrf_size)(Solver, Fill, int n, T* a, int lda, int* lwork);
-  cusolverStatus_t (*potrf)(Solver, Fill, int n, T* a, int lda, T* work, int lwork, int* info);
   cusolverStatus_t (*potrf_batched)(Solver, Fill, int n, T** a, int lda, int* infos, int batch);
   cusolverStatus_t (*getrf_size)(Solver, int m, int n, T* a, int lda, int* lwork);
   cusolverStatus_t (*getrf)(Solver, int m, int n, T* a, int lda, T* work, int* pivots, int* info);
@@ -70,6 +68,8 @@ struct MatrixLibrary {
   gesvdjInfo_t jacobi;
   cublasHandle_t blas;
 
+  decltype(&cusolverDnXpotrf_bufferSize) potrf_size;
+  decltype(&cusolverDnXpotrf) potrf;
   decltype(&cusolverDnXsyevd_bufferSize) syevd_size;
   decltype(&cusolverDnXsyevd) syevd;
   decltype(&cusolverDnXsyevBatched_bufferSize) syev_batched_size;

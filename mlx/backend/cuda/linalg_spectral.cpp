@@ -14,31 +14,6 @@ namespace {
 constexpr int largest_svd_of_batches = 32;  // that the library has a routine for
 constexpr int64_t smallest_eig = 256;       // below, the host is faster
 
-template <typename T>
-constexpr cudaDataType data_type() {
-  return std::is_same_v<T, float>    ? CUDA_R_32F
-         : std::is_same_v<T, double> ? CUDA_R_64F
-                                     : CUDA_C_32F;
-}
-
-/** Memory for one routine on the device and on the host, of the sizes that it asks for. */
-class Workspace {
- public:
-  Workspace(size_t device_bytes, size_t host_bytes, const Stream& s)
-      : device_bytes(device_bytes),
-        host_(host_bytes),
-        device_(std::max<size_t>(device_bytes, 1), s) {}
-
-  const size_t device_bytes;
-  void* device() const { return device_.get(); }
-  void* host() { return host_.data(); }
-  size_t host_bytes() const { return host_.size(); }
-
- private:
-  std::vector<char> host_;
-  Scratch device_;
-};
-
 /** Memory for U, S and V, all column major, as the routines fill it. */
 template <typename T>
 struct SvdResults {

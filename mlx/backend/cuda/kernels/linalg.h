@@ -89,7 +89,7 @@ MLX_FN void make_identities(const Identities& p) {
   int64_t i = thread_number<int64_t>(), size = p.rows * p.columns;
   if (i >= p.count * size) return;
   int64_t within = i % size;
-  static_cast<T*>(p.to)[i] = T{static_cast<float>(within / p.columns == within % p.columns)};
+  static_cast<T*>(p.to)[i] = number<T>(within / p.columns == within % p.columns);
 }
 
 MLX_FN void conjugate_numbers(const Conjugates& p) {

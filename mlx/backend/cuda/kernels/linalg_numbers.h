@@ -58,7 +58,7 @@ MLX_FN RealOf<T> imaginary_part(T x) {
 }
 
 template <typename T>
-MLX_FN T number(RealOf<T> re, RealOf<T> im) {
+MLX_FN T number(RealOf<T> re, RealOf<T> im = 0) {
   if constexpr (is_complex<T>) {
     return {re, im};
   } else {
@@ -117,9 +117,9 @@ MLX_FN T total(T a, T b) {
 template <typename T>
 MLX_FN T less_product(T a, T b, T c) {
   if constexpr (is_complex<T>) {
-    return {a.re - b.re * c.re + b.im * c.im, a.im - b.re * c.im - b.im * c.re};
+    return {madd(b.im, c.im, madd(-b.re, c.re, a.re)), madd(-b.im, c.re, madd(-b.re, c.im, a.im))};
   } else {
-    return a - b * c;
+    return madd(-b, c, a);
   }
 }
 

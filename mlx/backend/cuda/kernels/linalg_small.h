@@ -114,7 +114,7 @@ struct PivotedTile {
     for (int i = 0; i < down; i++) {
       bool below = tile.row(i) < rows && place[i] >= k && tile.row(i) != pivot_row;
       if (below && !is_zero(pivot)) column[i] = quotient(column[i], pivot);
-      multipliers[tile.row(i)] = below && !is_zero(pivot) ? column[i] : T{};
+      multipliers[tile.row(i)] = below && !is_zero(pivot) ? column[i] : number<T>(0);
     }
     return pivot;
   }
@@ -208,7 +208,7 @@ MLX_FN void solve_small(const SmallSystems& p) {
   b.fill_zero();
   b.each(width, p.n, [&](T& x, int q, int c) {
     x = p.right ? static_cast<const T*>(p.right)[(matrix * p.n + c) * width + q]
-                : T{static_cast<float>(q == c)};
+                : number<T>(q == c);
   });
   for (int k = 0; k < n; k++) {
     int turn = k % 2;

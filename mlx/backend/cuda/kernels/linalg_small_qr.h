@@ -39,8 +39,8 @@ MLX_FN T make_reflector(T (&column)[down], int k, T* v) {
   for (int i = 0; i < down; i++) {
     int r = lane + 32 * i;
     if (r > k && !is_zero(scale)) column[i] = quotient(column[i], scale);
-    v[r] = r > k ? column[i] : T{static_cast<Real>(r == k)};
-    if (r == k) column[i] = T{diagonal};
+    v[r] = r > k ? column[i] : number<T>(r == k);
+    if (r == k) column[i] = number<T>(diagonal);
   }
   return t;
 }
@@ -71,7 +71,7 @@ MLX_FN void factor_small_qr(const SmallQR& p) {
   q.fill_zero();
   a.each(rows, columns,
          [&](T& x, int r, int c) { x = from[r * p.row_stride + c * p.column_stride]; });
-  q.each(rows, k_end, [&](T& x, int r, int c) { x = T{static_cast<RealOf<T>>(r == c)}; });
+  q.each(rows, k_end, [&](T& x, int r, int c) { x = number<T>(r == c); });
   auto load = [&](T(&v)[down], int turn) {
 #pragma unroll
     for (int i = 0; i < down; i++) v[i] = vectors[turn][Tile::row(i)];
@@ -103,7 +103,7 @@ MLX_FN void factor_small_qr(const SmallQR& p) {
 #pragma unroll
       for (int i = 0; i < down; i++) {
         int r = Tile::row(i);
-        vectors[turn][r] = r > k ? column[i] : T{static_cast<RealOf<T>>(r == k)};
+        vectors[turn][r] = r > k ? column[i] : number<T>(r == k);
       }
     }
     __syncthreads();
@@ -117,7 +117,8 @@ MLX_FN void factor_small_qr(const SmallQR& p) {
   T* out_q = static_cast<T*>(p.q) + matrix * rows * k_end;
   T* out_r = static_cast<T*>(p.r) + matrix * k_end * columns;
   q.each(rows, k_end, [&](T& x, int r, int c) { out_q[c * rows + r] = x; });
-  a.each(k_end, columns, [&](T& x, int r, int c) { out_r[c * k_end + r] = r <= c ? x : T{}; });
+  a.each(k_end, columns,
+         [&](T& x, int r, int c) { out_r[c * k_end + r] = r <= c ? x : number<T>(0); });
 }
 
 }  // namespace mlx::core::kernels
