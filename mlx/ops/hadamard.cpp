@@ -1,6 +1,5 @@
 // The Hadamard transform, by products with the small matrices whose Kronecker product is the whole.
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <string_view>
 #include <vector>
@@ -16,13 +15,17 @@ using Signs = std::vector<float>;
 
 float sign(char c) { return c == '+' ? 1.0f : -1.0f; }
 
-/** Sylvester's matrix of order 2^k: minus where the numbers of row and column share an odd number
- *  of bits. */
+/** Sylvester's matrix of order 2^k: four times the one of half the order, the last negated. */
 Signs sylvester(int order) {
-  Signs h;
-  for (int i = 0; i < order; i++) {
-    for (int j = 0; j < order; j++)
-      h.push_back(std::popcount(static_cast<unsigned>(i & j)) % 2 ? -1.0f : 1.0f);
+  Signs h(static_cast<size_t>(order) * order, 1.0f);
+  for (int half = 1; half < order; half *= 2) {
+    for (int i = 0; i < half; i++) {
+      float *upper = &h[static_cast<size_t>(i) * order], *lower = upper + half * order;
+      for (int j = 0; j < half; j++) {
+        upper[half + j] = lower[j] = upper[j];
+        lower[half + j] = -upper[j];
+      }
+    }
   }
   return h;
 }
@@ -58,35 +61,57 @@ Signs williamson(const std::string_view (&rows)[4]) {
   return h;
 }
 
-Signs odd_factor(int order) {
-  return order == 12   ? paley()
-         : order == 20 ? williamson({"+----", "+----", "++--+", "+-++-"})
-                       : williamson({"+------", "++----+", "+-+--+-", "+--++--"});
+/** The part of an order that is no power of two: 12, 20, 28, or 1. */
+int odd_part(int order) {
+  int odd = order / (order & -order);
+  return odd == 1 ? 1 : 4 * odd;
 }
 
-/** Orders of the factors of n, from the slowest to the fastest axis. */
+Signs odd_matrix(int order) {
+  return order == 12   ? paley()
+         : order == 20 ? williamson({"+----", "+----", "++--+", "+-++-"})
+         : order == 28 ? williamson({"+------", "++----+", "+-+--+-", "+--++--"})
+                       : Signs{1.0f};
+}
+
+/** The matrix of any order: the Kronecker product of its two parts. */
+array matrix_of(int order) {
+  int outer = odd_part(order), inner = order / outer;
+  Signs signs = odd_matrix(outer), block = sylvester(inner), h;
+  h.reserve(static_cast<size_t>(order) * order);
+  for (int i = 0; i < order; i++) {
+    const float* row = &block[static_cast<size_t>(i % inner) * inner];
+    for (int j = 0; j < outer; j++) {
+      float factor = signs[static_cast<size_t>(i / inner) * outer + j];
+      for (int k = 0; k < inner; k++) h.push_back(factor * row[k]);
+    }
+  }
+  return array(h.begin(), {order, order});
+}
+
+/** Orders of the factors of n, from the slowest to the fastest axis. Small products cost more than
+ *  their arithmetic, so there are few factors, and what lies behind all but the last is wide. */
 std::vector<int> factors(int n) {
-  constexpr int most = 64;  // large enough to keep the cost low, small enough for caches
-  std::vector<int> orders;
+  constexpr int whole = 256, part = 128;
   int power = n & -n, odd = n > 0 ? n / power : 0;
   bool known = odd == 1 || ((odd == 3 || odd == 5 || odd == 7) && power >= 4);
   check(known, "hadamard_transform", "The last dimension must be m * 2^k with m in 1, 12, 20 and ",
         "28, but is ", n, ".");
-  if (odd > 1) {
-    orders.push_back(4 * odd);
-    power /= 4;
-  }
-  while (power > 1) {
-    orders.push_back(std::min(power, most));
+  std::vector<int> orders;
+  power = n / odd_part(n);
+  while (n > whole && power > 1) {
+    orders.push_back(std::min(power, part));
     power /= orders.back();
+    n /= orders.back();
   }
+  if (n > 1) orders.push_back(n);
+  std::reverse(orders.begin(), orders.end());
   return orders;
 }
 
 /** x (..., order, inner) with the matrix of that order applied to the axis before the last. */
 array transformed(const array& x, int order, StreamOrDevice s) {
-  Signs h = (order & (order - 1)) == 0 ? sylvester(order) : odd_factor(order);
-  array matrix = astype(array(h.begin(), {order, order}), x.dtype(), s);
+  array matrix = astype(matrix_of(order), x.dtype(), s);
   // Rows alone are multiplied from the right: one product instead of one for each row.
   return x.shape(-1) == 1 ? expand_dims(matmul(squeeze(x, -1, s), transpose(matrix, s), s), -1, s)
                           : matmul(matrix, x, s);

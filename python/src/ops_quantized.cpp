@@ -85,10 +85,9 @@ void bind_products(nb::module_& m) {
       "x (..., m, k) times a quantized matrix, given as `quantize` made it: n rows of k values, "
       "or\n"
       "without `transpose` k rows of n. Leading axes broadcast. The dtype is what x, scales and\n"
-      "biases promote to. A result is within (e + k * 2^-23) * sum |x| (|w| + 2 |bias|) of the "
-      "one\n"
-      "with the values in real arithmetic; e is 2^-22 for float32, 2^-10 for float16 and 2^-7 for\n"
-      "bfloat16.");
+      "biases promote to. A result that is a normal number of it is within\n"
+      "(e + k * 2^-23) * sum |x| (|w| + 2 |bias|) of the one with the values in real arithmetic;\n"
+      "e is 2^-22 for float32, 2^-10 for float16 and 2^-7 for bfloat16.");
   m.def(
       "gather_qmm",
       [](const array& x, const array& w, const array& scales, const MaybeArray& biases,
