@@ -1,5 +1,6 @@
 // Products of two operands that are both quantised. Derivatives pass through the rounding as if
 // there were none: they are those of the product of what quantisation leaves.
+#include <algorithm>
 #include <functional>
 
 #include "mlx/ops.h"
@@ -63,32 +64,45 @@ struct Rounded {
   }
 };
 
-/** Gradients of `product` at `values`, for x and a weight that is not packed. */
-Arrays straight_gradients(const Product& product, const Arrays& values, const Arrays& primals,
-                          const Arrays& cotangents, const std::vector<int>& argnums, int weight,
-                          bool packed, Stream s) {
-  Arrays both = vjp(product, values, cotangents).second;
-  Arrays result;
-  for (int i : argnums) {
-    const array& like = primals[i];
-    result.push_back(i == 0                   ? both[0]
-                     : i == weight && !packed ? astype(both[1], like.dtype(), s)
-                                              : zeros_like(like, s));
-  }
-  return result;
-}
+/** Derivatives of a product at the rounded operands, with respect to those that were given. */
+class StraightThrough {
+ public:
+  /** `inputs` as of the node, the weight from `first` on. */
+  StraightThrough(const QuantizedFormat& format, const Arrays& inputs, int first, bool packed,
+                  Product product, Stream s)
+      : values_(Rounded(format, Operands(inputs, first, packed), packed, s).dense(format, s)),
+        product_(std::move(product)),
+        weight_(packed ? -1 : first),
+        stream_(s) {}
 
-Arrays straight_tangent(const Product& product, const Arrays& values, const Arrays& tangents,
-                        const std::vector<int>& argnums, int weight, bool packed, Stream s) {
-  Arrays directions = {zeros_like(values[0], s), zeros_like(values[1], s)};
-  for (size_t i = 0; i < argnums.size(); i++) {
-    if (argnums[i] == 0) directions[0] = tangents[i];
-    if (argnums[i] == weight && !packed) {
-      directions[1] = astype(tangents[i], values[1].dtype(), s);
+  Arrays gradients(const Arrays& primals, const Arrays& cotangents,
+                   const std::vector<int>& argnums) const {
+    Arrays both = vjp(product_, values_, cotangents).second;
+    Arrays result;
+    for (int i : argnums) {
+      const array& like = primals[i];
+      result.push_back(i == 0         ? both[0]
+                       : i == weight_ ? astype(both[1], like.dtype(), stream_)
+                                      : zeros_like(like, stream_));
     }
+    return result;
   }
-  return jvp(product, values, directions).second;
-}
+
+  Arrays tangent(const Arrays& tangents, const std::vector<int>& argnums) const {
+    Arrays directions = {zeros_like(values_[0], stream_), zeros_like(values_[1], stream_)};
+    for (size_t i = 0; i < argnums.size(); i++) {
+      if (argnums[i] == 0) directions[0] = tangents[i];
+      if (argnums[i] == weight_) directions[1] = astype(tangents[i], values_[1].dtype(), stream_);
+    }
+    return jvp(product_, values_, directions).second;
+  }
+
+ private:
+  Arrays values_;  // x and the weight
+  Product product_;
+  int weight_;  // its input, if a derivative passes through it
+  Stream stream_;
+};
 
 /** The operands with their mapped axes first and `x_ndim`, `w_ndim` axes of their own. */
 Operands<array> mapped(const Arrays& inputs, const std::vector<int>& axes, size_t first,
@@ -130,16 +144,14 @@ std::vector<array> QQMatmul::fallback(const Arrays& inputs) const {
 
 std::vector<array> QQMatmul::vjp(const Arrays& primals, const Arrays& cotangents,
                                  const std::vector<int>& argnums, const Arrays&) {
-  Rounded rounded(format_, Operands(primals, 1, packed_), packed_, stream());
-  return straight_gradients(plain_product(stream()), rounded.dense(format_, stream()), primals,
-                            cotangents, argnums, 1, packed_, stream());
+  StraightThrough rule(format_, primals, 1, packed_, plain_product(stream()), stream());
+  return rule.gradients(primals, cotangents, argnums);
 }
 
 std::vector<array> QQMatmul::jvp(const Arrays& primals, const Arrays& tangents,
                                  const std::vector<int>& argnums) {
-  Rounded rounded(format_, Operands(primals, 1, packed_), packed_, stream());
-  return straight_tangent(plain_product(stream()), rounded.dense(format_, stream()), tangents,
-                          argnums, 1, packed_, stream());
+  StraightThrough rule(format_, primals, 1, packed_, plain_product(stream()), stream());
+  return rule.tangent(tangents, argnums);
 }
 
 std::pair<std::vector<array>, std::vector<int>> QQMatmul::vmap(const Arrays& inputs,
@@ -168,18 +180,16 @@ std::vector<array> GatherQQMatmul::fallback(const Arrays& inputs) const {
 
 std::vector<array> GatherQQMatmul::vjp(const Arrays& primals, const Arrays& cotangents,
                                        const std::vector<int>& argnums, const Arrays&) {
-  Rounded rounded(format_, Operands(primals, 3, packed_), packed_, stream());
-  return straight_gradients(plain_picked_product(primals[1], primals[2], sorted_, stream()),
-                            rounded.dense(format_, stream()), primals, cotangents, argnums, 3,
-                            packed_, stream());
+  auto product = plain_picked_product(primals[1], primals[2], sorted_, stream());
+  StraightThrough rule(format_, primals, 3, packed_, product, stream());
+  return rule.gradients(primals, cotangents, argnums);
 }
 
 std::vector<array> GatherQQMatmul::jvp(const Arrays& primals, const Arrays& tangents,
                                        const std::vector<int>& argnums) {
-  Rounded rounded(format_, Operands(primals, 3, packed_), packed_, stream());
-  return straight_tangent(plain_picked_product(primals[1], primals[2], sorted_, stream()),
-                          rounded.dense(format_, stream()), tangents, argnums, 3, packed_,
-                          stream());
+  auto product = plain_picked_product(primals[1], primals[2], sorted_, stream());
+  StraightThrough rule(format_, primals, 3, packed_, product, stream());
+  return rule.tangent(tangents, argnums);
 }
 
 std::pair<std::vector<array>, std::vector<int>> GatherQQMatmul::vmap(const Arrays& inputs,

@@ -63,12 +63,11 @@ void bind_conversions(nb::module_& m) {
       "w"_a, "scales"_a, "biases"_a = nb::none(), "group_size"_a = nb::none(),
       "bits"_a = nb::none(), "mode"_a = "affine", "global_scale"_a = nb::none(),
       "dtype"_a = nb::none(), nb::kw_only(), "stream"_a = nb::none(),
-      "The values (..., k) that `quantize` packed, given its arrays and settings. In mode "
-      "'affine'\n"
-      "the product of scale and code is rounded to the dtype of scales and biases, and so is the\n"
-      "sum with the bias; in other modes values are exact in float32 but for a global scale. They\n"
-      "are then rounded to `dtype`: without one they stay as they are in mode 'affine' and with a\n"
-      "global scale, and become bfloat16 otherwise.");
+      "The values (..., k) that `quantize` packed, given its arrays and settings. In mode\n"
+      "'affine' the product of scale and code is rounded to the dtype of scales and biases,\n"
+      "and so is the sum with the bias; in other modes values are exact in float32 but for a\n"
+      "global scale. They are then rounded to `dtype`: without one they stay as they are in\n"
+      "mode 'affine' and with a global scale, and become bfloat16 otherwise.");
 }
 
 void bind_products(nb::module_& m) {
@@ -82,12 +81,11 @@ void bind_products(nb::module_& m) {
       "x"_a, "w"_a, "scales"_a, "biases"_a = nb::none(), "transpose"_a = true,
       "group_size"_a = nb::none(), "bits"_a = nb::none(), "mode"_a = "affine", nb::kw_only(),
       "stream"_a = nb::none(),
-      "x (..., m, k) times a quantized matrix, given as `quantize` made it: n rows of k values, "
-      "or\n"
-      "without `transpose` k rows of n. Leading axes broadcast. The dtype is what x, scales and\n"
-      "biases promote to. A result that is a normal number of it is within\n"
-      "(e + k * 2^-23) * sum |x| (|w| + 2 |bias|) of the one with the values in real arithmetic;\n"
-      "e is 2^-22 for float32, 2^-10 for float16 and 2^-7 for bfloat16.");
+      "x (..., m, k) times a quantized matrix, given as `quantize` made it: n rows of k\n"
+      "values, or without `transpose` k rows of n. Leading axes broadcast. The dtype is what\n"
+      "x, scales and biases promote to. A result that is a normal number of it is within (e +\n"
+      "k * 2^-23) * sum |x| (|w| + 2 |bias|) of the one with the values in real arithmetic; e\n"
+      "is 2^-22 for float32, 2^-10 for float16 and 2^-7 for bfloat16.");
   m.def(
       "gather_qmm",
       [](const array& x, const array& w, const array& scales, const MaybeArray& biases,
@@ -101,12 +99,10 @@ void bind_products(nb::module_& m) {
       "rhs_indices"_a = nb::none(), "transpose"_a = true, "group_size"_a = nb::none(),
       "bits"_a = nb::none(), "mode"_a = "affine", "global_scale"_a = nb::none(), nb::kw_only(),
       "sorted_indices"_a = false, "stream"_a = nb::none(),
-      "`quantized_matmul` of matrices that indices pick from the flattened batches of `x` and "
-      "`w`,\n"
-      "as in `gather_mm`, with the same error. `global_scale` is one number, or one for each "
-      "matrix\n"
-      "of `w`. `sorted_indices` promises that `rhs_indices` never fall. A wrong index raises\n"
-      "IndexError when the result is evaluated.");
+      "`quantized_matmul` of matrices that indices pick from the flattened batches of `x` and\n"
+      "`w`, as in `gather_mm`, with the same error. `global_scale` is one number, or one for\n"
+      "each matrix of `w`. `sorted_indices` promises that `rhs_indices` never fall. A wrong\n"
+      "index raises IndexError when the result is evaluated.");
 }
 
 void bind_products_of_both(nb::module_& m) {
@@ -121,10 +117,10 @@ void bind_products_of_both(nb::module_& m) {
       "mode"_a = "nvfp4", "global_scale_x"_a = nb::none(), "global_scale_w"_a = nb::none(),
       nb::kw_only(), "stream"_a = nb::none(),
       "The product of x (..., m, k) and the transposed w (..., n, k), both rounded to what\n"
-      "`quantize` leaves of them in one of the modes of small floats; with `scales`, w is packed\n"
-      "already. The result has the dtype of x, and the error of `quantized_matmul` from the "
-      "product\n"
-      "of what is left. Gradients pass through the rounding of x and of a w that is not packed.");
+      "`quantize` leaves of them in one of the modes of small floats; with `scales`, w is\n"
+      "packed already. The result has the dtype of x, and the error of `quantized_matmul`\n"
+      "from the product of what is left. Gradients pass through the rounding of x and of a w\n"
+      "that is not packed.");
   m.def(
       "gather_qqmm",
       [](const array& x, const array& w, const MaybeArray& scales, const MaybeArray& lhs_indices,
