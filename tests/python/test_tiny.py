@@ -70,6 +70,18 @@ def test_products_and_softmax():
     close(mx.softmax(mx.array(a), axis=-1), e / e.sum(-1, keepdims=True))
 
 
+def test_quantized_products():
+    x, w = normal(3, 128), normal(4, 40, 128)
+    for mode in ("affine", "mxfp4", "mxfp8", "nvfp4"):
+        q = mx.quantize(mx.array(w), mode=mode)
+        values = np.array(mx.dequantize(*q, mode=mode, dtype=mx.float32))
+        assert np.abs(values - w).max() < 1
+        expected = x @ values.swapaxes(-1, -2)
+        close(mx.quantized_matmul(mx.array(x), *q, mode=mode), expected, 1e-4)
+        picked = mx.gather_qmm(mx.array(x), *q, rhs_indices=mx.array([2, 0]), mode=mode)
+        close(picked, expected[[2, 0]], 1e-4)
+
+
 def test_convolution_and_pooling():
     x, w = normal(2, 9, 8, 3), normal(4, 3, 3, 3)
     want = np.zeros((2, 7, 6, 4), np.float32)
