@@ -1,4 +1,6 @@
 // Reading and writing parts of arrays: `x[key]`, `x[key] = value` and `x.at[key].add(value)`.
+#include <algorithm>
+
 #include "mlx/core/errors.h"
 #include "mlx/ops.h"
 #include "python/src/convert.h"
@@ -59,7 +61,34 @@ std::vector<int> move_leading(size_t ndim, size_t count, size_t position) {
   return order;
 }
 
+/** The shape of what the index arrays pick. */
+Shape picked_shape(const array& block, const IndexKey& key) {
+  Shape common, result;
+  for (auto& a : key.arrays) {
+    common = broadcast_shapes(common, a.index.shape());
+  }
+  size_t next = 0;
+  for (size_t i = 0; i < block.ndim(); i++) {
+    if (next < key.arrays.size() && key.arrays[next].axis == static_cast<int>(i)) {
+      next++;
+    } else {
+      result.push_back(block.shape()[i]);
+    }
+  }
+  result.insert(result.begin() + placement(key).position, common.begin(), common.end());
+  return result;
+}
+
+/** Whether there is nothing to pick from and nothing is: gather and scatter ask for a slice. */
+bool picks_nothing(const array& block, const IndexKey& key) {
+  auto is_empty = [](const auto& a) { return a.index.size() == 0; };
+  return block.size() == 0 && std::any_of(key.arrays.begin(), key.arrays.end(), is_empty);
+}
+
 array gather_block(const array& block, const IndexKey& key) {
+  if (picks_nothing(block, key)) {
+    return zeros(picked_shape(block, key), block.dtype());
+  }
   if (key.arrays.size() == 1) {
     return take(block, key.arrays[0].index, key.arrays[0].axis);
   }
@@ -131,21 +160,7 @@ array write_block(const array& a, const IndexKey& key, const array& value, const
  */
 array scatter_values(const array& block, const IndexKey& key, const array& value) {
   Placement p = placement(key);
-  Shape common;
-  for (auto& a : key.arrays) {
-    common = broadcast_shapes(common, a.index.shape());
-  }
-  Shape rest;
-  size_t next = 0;
-  for (size_t i = 0; i < block.ndim(); i++) {
-    if (next < key.arrays.size() && key.arrays[next].axis == static_cast<int>(i)) {
-      next++;
-    } else {
-      rest.push_back(block.shape()[i]);
-    }
-  }
-  Shape result = rest;
-  result.insert(result.begin() + p.position, common.begin(), common.end());
+  Shape result = picked_shape(block, key);
   array full = broadcast_to(drop_leading_ones(value, result.size()), result);
   if (p.position > 0) {
     std::vector<int> order = move_leading(result.size(), p.index_ndim, p.position);
@@ -166,8 +181,10 @@ array update_item(const array& a, nb::handle index, const array& value, const Up
     out = write_block(whole, key, value, update);
   } else {
     array block = cut_block(whole, key);
-    out = update.indices(block, index_arrays(key), scatter_values(block, key, value),
-                         index_axes(key), {});
+    array values = scatter_values(block, key, value);
+    out = picks_nothing(block, key)
+              ? block
+              : update.indices(block, index_arrays(key), values, index_axes(key), {});
     out = key.whole ? out : slice_update(whole, out, key.start, key.stop, key.step);
   }
   return key.new_axes.empty() ? out : squeeze(out, key.new_axes);

@@ -302,3 +302,14 @@ def test_iteration():
         with pytest.raises(TypeError):
             f(mx.array(1))
     assert 4 in mx.arange(5) and 7 not in mx.arange(5)
+
+
+@pytest.mark.parametrize("shape", [(0,), (3, 0), (0, 3), (2, 0, 3)])
+def test_masks_of_empty_arrays(shape):
+    x, mask = np.zeros(shape, np.float32), np.zeros(shape, bool)
+    a, m = mx.array(x), mx.array(mask)
+    assert a[m].shape == x[mask].shape
+    a[m] = mx.zeros((0,))
+    a[m] = 1.0
+    a[mx.zeros((0,), mx.int32)] += 1.0
+    assert a.shape == shape
