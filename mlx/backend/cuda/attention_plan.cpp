@@ -104,6 +104,21 @@ Choice few_rows(const AttentionShape& shape) {
           .arguments = type_argument(shape) + list_of({d, e, rows, lanes, warps, step})};
 }
 
+/** The same for half types, whose products are the tensor cores': 8 or 16 rows. */
+Choice few_half_rows(const AttentionShape& shape, int64_t count) {
+  int64_t d = shape.d > 64 ? 128 : 64, e = shape.e > 64 ? 128 : 64, warps = 4;
+  int64_t halves = count > 8 ? 2 : 1, blocks = 2;
+  return {.name = "few_mma",
+          .rows = 8 * halves,
+          .threads = 32 * warps,
+          .least_blocks = blocks,
+          .shared_bytes = 0,
+          .step = 16 * warps,
+          .least_keys = 64,
+          .wanted = blocks,
+          .arguments = type_argument(shape) + list_of({d, e, halves, warps})};
+}
+
 /** Products of float32 in plain float arithmetic. */
 Choice float_tiles(const AttentionShape& shape, int64_t most_shared) {
   int64_t d = width_class(shape.d), e = width_class(shape.e), wide = std::max(d, e);
@@ -167,6 +182,9 @@ Choice float_panels(const AttentionShape& shape) {
 Choice choose(const AttentionShape& shape, const AttentionDevice& device) {
   int64_t rows = shape.query_heads / shape.key_heads * shape.length;
   int64_t widest = std::max(shape.d, shape.e);
+  if (shape.dtype != float32 && rows <= 16 && widest <= 128) {
+    return few_half_rows(shape, rows);
+  }
   if (rows <= (shape.dtype == float32 ? 8 : 4)) {
     return few_rows(shape);
   }

@@ -196,6 +196,20 @@ MLX_FN RowEnd end_row(const AttentionCall& p, int64_t row, float highest, float 
   return {weight / total, log};
 }
 
+/** Writes one sum of a row that a block has brought together: the result, or a part of it. */
+template <typename T, Hiding hiding, bool split>
+MLX_FN void put_sum(const AttentionCall& p, int64_t row, int column, float sum,
+                    const PartFacts& facts) {
+  if constexpr (split) {
+    part_sums(p, blockIdx.y, row)[column] = sum;
+    if (column == 0) *part_facts(p, blockIdx.y, row) = facts;
+  } else {
+    RowEnd end = end_row<T, hiding>(p, row, facts.highest, facts.total);
+    if (column == 0) p.logsumexp[row] = end.logsumexp;
+    static_cast<T*>(p.out)[row * p.e + column] = rounded<T>(sum * end.scale);
+  }
+}
+
 constexpr int most_splits = 128;
 
 /** out = the parts' sums over their totals, each part in the measure of the highest score. */

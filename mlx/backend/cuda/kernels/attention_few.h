@@ -221,20 +221,8 @@ struct FewAttention {
           total = madd(weight, all_facts[w][r].total, total);
           sum = madd(weight, all_sums[w][r][column], sum);
         }
-        put(r, column, sum, high, total);
+        put_sum<T, hiding, split>(p, row_number(task, task.first + r), column, sum, {high, total});
       }
-    }
-  }
-
-  MLX_FN void put(int r, int column, float sum, float high, float total) const {
-    int64_t number = row_number(task, task.first + r);
-    if constexpr (split) {
-      part_sums(p, blockIdx.y, number)[column] = sum;
-      if (column == 0) *part_facts(p, blockIdx.y, number) = {high, total};
-    } else {
-      RowEnd end = end_row<T, hiding>(p, number, high, total);
-      if (column == 0) p.logsumexp[number] = end.logsumexp;
-      static_cast<T*>(p.out)[number * p.e + column] = rounded<T>(sum * end.scale);
     }
   }
 
