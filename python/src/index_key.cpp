@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "mlx/core/errors.h"
-#include "mlx/core/true_positions.h"
 #include "mlx/ops.h"
+#include "mlx/ops/mask.h"
 #include "python/src/convert.h"
 
 namespace mlx::python {
@@ -194,9 +194,7 @@ class Resolver {
             "A mask of shape ", mask.shape(), " does not fit axes from ", source_axis_,
             " on of an array of shape ", array_.shape(), ".");
     }
-    array rows = contiguous(mask);
-    eval_unlocked(rows);
-    for (auto& positions : true_positions(op, rows)) {
+    for (auto& positions : detail::true_positions(mask, count_true(mask))) {
       key_.arrays.push_back({axis(), positions});
       push_whole_axis();
     }
@@ -214,6 +212,12 @@ class Resolver {
 IndexKey resolve_key(const array& a, nb::handle key) {
   auto full_slice = nb::steal(PySlice_New(nullptr, nullptr, nullptr));
   return Resolver(a, list_items(a, key, full_slice)).resolve();
+}
+
+int64_t count_true(const array& mask) {
+  array number = detail::count_true(mask);
+  eval_unlocked(number);
+  return number.item<int64_t>();
 }
 
 std::optional<array> as_mask(nb::handle key) {

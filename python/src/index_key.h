@@ -33,10 +33,14 @@ struct IndexKey {
 };
 
 /**
- * Resolves a Python key. Boolean masks are evaluated and become index arrays. Throws IndexError for
+ * Resolves a Python key. Boolean masks are evaluated, for the number
+ * of their true elements, and become index arrays. Throws IndexError for
  * ints out of range, ValueError for too many indices, mismatched masks and other types.
  */
 IndexKey resolve_key(const array& a, nb::handle key);
+
+/** The number of true elements of a mask, which is evaluated without the GIL. */
+int64_t count_true(const array& mask);
 
 /** The mask that a key is, if it is one boolean array and nothing else. */
 std::optional<array> as_mask(nb::handle key);

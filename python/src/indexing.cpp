@@ -3,6 +3,7 @@
 
 #include "mlx/core/errors.h"
 #include "mlx/ops.h"
+#include "mlx/ops/mask.h"
 #include "python/src/convert.h"
 #include "python/src/index_key.h"
 
@@ -102,11 +103,19 @@ array gather_block(const array& block, const IndexKey& key) {
   return p.position == 0 ? out : transpose(out, move_leading(out.ndim(), p.index_ndim, p.position));
 }
 
+array read_masked(const array& a, const array& mask) {
+  detail::check_mask("index", a, mask);
+  return detail::select_true(a, mask, count_true(mask));
+}
+
 array get_item(const array& a, nb::handle index) {
   int64_t i;
   if (PyLong_CheckExact(index.ptr()) && a.ndim() > 0 && load_int(index.ptr(), i) && i >= 0 &&
       i < a.shape(0)) {
     return take(a, static_cast<int>(i), 0);
+  }
+  if (auto* mask = as_array(index); mask && mask->dtype() == bool_ && mask->ndim() > 0) {
+    return read_masked(a, *mask);
   }
   IndexKey key = resolve_key(a, index);
   array block = cut_block(with_new_axes(a, key), key);
@@ -190,12 +199,10 @@ array update_item(const array& a, nb::handle index, const array& value, const Up
   return key.new_axes.empty() ? out : squeeze(out, key.new_axes);
 }
 
-/** One mask over the leading axes and a value for each of its rows: no need to know the mask. */
-std::optional<array> write_masked(const array& a, const array& mask, const array& value) {
-  check(mask.ndim() <= a.ndim() &&
-            std::equal(mask.shape().begin(), mask.shape().end(), a.shape().begin()),
-        "index", "A mask of shape ", mask.shape(), " does not fit an array of shape ", a.shape(),
-        ".");
+/** One mask over the leading axes. Its true elements are counted only where the value has a row for
+ *  each of them, and not in a traced function, where the number of rows is checked as it runs. */
+array write_masked(const array& a, const array& mask, const array& value) {
+  detail::check_mask("index", a, mask);
   size_t trailing = a.ndim() - mask.ndim();
   array fitting = drop_leading_ones(value, trailing);
   if (fitting.ndim() <= trailing) {
@@ -211,7 +218,10 @@ std::optional<array> write_masked(const array& a, const array& mask, const array
   if (mask.is_tracer()) {
     return masked_scatter(a, mask, fitting);
   }
-  return std::nullopt;
+  Shape rows = a.shape();
+  rows.erase(rows.begin(), rows.begin() + static_cast<int64_t>(mask.ndim()));
+  rows.insert(rows.begin(), static_cast<ShapeElem>(count_true(mask)));
+  return detail::scatter_true(a, mask, broadcast_to(fitting, rows));
 }
 
 array value_for(const array& a, nb::handle value) { return make_array(value, a.dtype()); }
@@ -219,10 +229,8 @@ array value_for(const array& a, nb::handle value) { return make_array(value, a.d
 void set_item(array& a, nb::handle index, nb::handle value) {
   array v = value_for(a, value);
   if (auto mask = as_mask(index)) {
-    if (auto written = write_masked(a, *mask, v)) {
-      a.overwrite_descriptor(*written);
-      return;
-    }
+    a.overwrite_descriptor(write_masked(a, *mask, v));
+    return;
   }
   a.overwrite_descriptor(update_item(a, index, v, replace));
 }

@@ -1,8 +1,9 @@
-// What the run-time compiler may be given for sorting, selection, search and scans compiles. Needs
-// the compiler alone, no GPU.
+// What the run-time compiler may be given for sorting, selection, search, masks and scans compiles.
+// Needs the compiler alone, no GPU.
 #include <algorithm>
 
 #include "compiles.h"
+#include "mlx/backend/cuda/mask.h"
 #include "mlx/backend/cuda/partition.h"
 #include "mlx/backend/cuda/scan.h"
 #include "mlx/backend/cuda/search.h"
@@ -46,6 +47,15 @@ TEST_P(CudaScans, Compile) {
 
 INSTANTIATE_TEST_SUITE_P(Dtypes, CudaOrder, testing::ValuesIn(order_dtypes), dtype_label);
 INSTANTIATE_TEST_SUITE_P(Dtypes, CudaScans, testing::ValuesIn(scan_dtypes), dtype_label);
+
+TEST(CudaMasks, Compile) {
+  std::vector<cuda::KernelCall> calls = {cuda::count_true_call(), cuda::sum_counts_call()};
+  for (size_t word : {1, 4, 16}) {
+    calls.push_back(cuda::select_rows_call(word, word == 4));
+    calls.push_back(cuda::scatter_rows_call(word, word == 4));
+  }
+  expect_compiles(calls);
+}
 
 TEST(CudaOrderCalls, Compile) {
   expect_compiles({cuda::number_elements_call(), cuda::count_elements_call()});

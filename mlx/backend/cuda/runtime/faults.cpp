@@ -31,6 +31,9 @@ std::string text_of(const Fault& fault) {
     case kernels::FaultOp::segmented_mm:
       return error_message(op, "Segment bound ", fault.index, " is out of range for a depth of ",
                            fault.extent, ".");
+    case kernels::FaultOp::masked_scatter:
+      return error_message(op, "The mask has ", fault.index, " true elements, but there are ",
+                           "values for ", fault.extent, " only.");
     default:
       return error_message(op, "Index ", fault.index, " is out of range for axis ", fault.axis,
                            " with size ", fault.extent, ".");
