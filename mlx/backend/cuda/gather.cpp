@@ -1,8 +1,14 @@
 // Gather on the GPU.
 #include "mlx/primitives/gather.h"
 
+#include <algorithm>
+#include <bit>
+#include <optional>
+
 #include "mlx/backend/cuda/index.h"
+#include "mlx/backend/cuda/kernels/gather_rows_call.h"
 #include "mlx/backend/cuda/registry.h"
+#include "mlx/backend/cuda/runtime/faults.h"
 #include "mlx/backend/cuda/runtime/operand.h"
 #include "mlx/backend/cuda/types.h"
 #include "mlx/core/layout.h"
@@ -10,6 +16,8 @@
 namespace mlx::core::cuda {
 
 namespace {
+
+constexpr int threads = 256;
 
 /** Counts a dense slice in words of up to 16 bytes where everything is aligned to them. */
 size_t widen(IndexWork& work, const array& a) {
@@ -38,7 +46,47 @@ size_t widen(IndexWork& work, const array& a) {
   return itemsize;
 }
 
+/** How indices step from row to row where the work is rows of neighbours: one index for each, and
+ *  nothing else that moves. */
+std::optional<int64_t> row_step(const IndexWork& work) {
+  auto slice = collapse_dims(work.slice_shape, {work.array_slice_strides});
+  bool dense = slice.shape.size() == 1 && (slice.shape[0] == 1 || slice.strides[0][0] == 1);
+  if (work.sources.size() != 1 || !dense) {
+    return std::nullopt;
+  }
+  auto index = collapse_dims(work.index_shape, {work.sources[0].strides, work.array_index_strides});
+  bool in_row = index.shape.size() == 1 && index.strides[1][0] == 0;
+  return in_row ? std::optional(index.strides[0][0]) : std::nullopt;
+}
+
+void start_rows(const IndexWork& work, int64_t step, size_t word, const Stream& s) {
+  const IndexSource& source = work.sources[0];
+  FaultReport report = open_report(s);
+  work.result->add_doubts({report.doubt});
+  kernels::GatherRows call{};
+  call.rows = work.positions();
+  call.words = work.slice_elements();
+  call.step = step;
+  call.source = {input_address(*source.indices, s),
+                 index_kind(source.indices->dtype()),
+                 source.axis,
+                 source.extent,
+                 source.slice,
+                 source.stride};
+  call.in = work.in;
+  call.out = work.out;
+  call.fault = report.slot;
+  auto wanted = static_cast<uint64_t>(call.words <= 32 ? call.words : (call.words + 3) / 4);
+  int lanes = static_cast<int>(std::bit_ceil(std::min<uint64_t>(wanted, threads)));
+  launch(kernel_of(gather_rows_call(work.fault_op, word, lanes), s),
+         blocks_for(call.rows, threads / lanes), threads, s, call);
+}
+
 void start_gather(IndexWork& work, size_t word, const Stream& s) {
+  if (auto step = row_step(work)) {
+    start_rows(work, *step, word, s);
+    return;
+  }
   start_indexed(work, s, [&](const IndexVariant& variant) { return gather_call(variant, word); });
 }
 
@@ -81,6 +129,13 @@ const Register<Gather> gather(eval_gather);
 const Register<GatherAxis> gather_axis(eval_gather_axis);
 
 }  // namespace
+
+KernelCall gather_rows_call(kernels::FaultOp op, size_t word, int lanes) {
+  return {"gather.h", "GatherRows",
+          std::string("gather_rows<FaultOp::") + kernels::fault_op_name(op) + ", " +
+              word_name(word) + ", " + std::to_string(lanes) + ">",
+          threads};
+}
 
 KernelCall gather_call(const IndexVariant& variant, size_t word) {
   return indexed_call("gather.h", "gather", variant, word_name(word));

@@ -13,11 +13,6 @@ namespace {
 
 constexpr int threads = 256;
 
-int64_t kind_of(Dtype dtype) {
-  auto size = static_cast<int64_t>(dtype.size());
-  return issubdtype(dtype, signedinteger) ? -size : size;
-}
-
 void add_numbers(Parameters& parameters, std::initializer_list<int64_t> numbers) {
   for (int64_t x : numbers) {
     parameters.add(x);
@@ -48,6 +43,11 @@ Walks collapse(const IndexWork& work) {
 }
 
 }  // namespace
+
+int64_t index_kind(Dtype dtype) {
+  auto size = static_cast<int64_t>(dtype.size());
+  return issubdtype(dtype, signedinteger) ? -size : size;
+}
 
 IndexWork slice_work(kernels::FaultOp op, const array& a, const array* indices,
                      const std::vector<int>& axes, Shape index_shape, Shape slice_shape) {
@@ -109,7 +109,7 @@ void start_indexed(const IndexWork& work, const Stream& s,
   }
   for (auto& source : work.sources) {
     parameters.add(input_address(*source.indices, s));
-    add_numbers(parameters, {kind_of(source.indices->dtype()), source.axis, source.extent,
+    add_numbers(parameters, {index_kind(source.indices->dtype()), source.axis, source.extent,
                              source.slice, source.stride});
   }
   if (work.sources.empty()) {

@@ -65,4 +65,10 @@ KernelCall indexed_call(const char* header, const char* name, const IndexVariant
 
 KernelCall gather_call(const IndexVariant& variant, size_t word);
 
+/** Of rows, each by so many lanes. */
+KernelCall gather_rows_call(kernels::FaultOp op, size_t word, int lanes);
+
+/** The type of indices as kernels know it. */
+int64_t index_kind(Dtype dtype);
+
 }  // namespace mlx::core::cuda

@@ -17,17 +17,13 @@ namespace {
 
 using kernels::NormCall;
 
-constexpr int threads = 256, columns = 32;
-constexpr int64_t piece = 16;
-constexpr int most_packs = 4;
+constexpr int threads = row_threads, columns = 32;
 constexpr int64_t most_strips = 256;  // about what a GPU runs at a time; the same on all of them
 
-KernelCall call_of(const char* name, NormSpec::Kind kind, Dtype dtype, NormVariant v) {
+KernelCall call_of(const char* name, NormSpec::Kind kind, Dtype dtype, RowVariant v) {
   const char* is_layer = kind == NormSpec::Layer ? ", true, " : ", false, ";
   return {"norm.h", "NormCall",
-          std::string(name) + "<" + type_name(dtype) + is_layer + std::to_string(v.lanes) + ", " +
-              std::to_string(v.width) + ", " + std::to_string(v.packs) + ">",
-          threads};
+          std::string(name) + "<" + type_name(dtype) + is_layer + to_string(v) + ">", threads};
 }
 
 NormCall rows_of(const array& x, const NormSpec& spec, const Stream& s) {
@@ -39,15 +35,10 @@ NormCall rows_of(const array& x, const NormSpec& spec, const Stream& s) {
   return call;
 }
 
-NormVariant variant_of(const NormCall& call, Dtype dtype) {
-  auto itemsize = static_cast<int64_t>(dtype.size());
-  uint64_t addresses = 0;
-  for (const void* p : {call.x, call.residual, call.weight, call.bias, call.cotangent,
-                        static_cast<const void*>(call.out), static_cast<const void*>(call.sum)}) {
-    addresses |= reinterpret_cast<uint64_t>(p);
-  }
-  bool wide = addresses % piece == 0 && call.length * itemsize % piece == 0;
-  return norm_variant(dtype, call.length, wide);
+RowVariant variant_of(const NormCall& call, Dtype dtype) {
+  return row_variant(
+      dtype, call.length,
+      {call.x, call.residual, call.weight, call.bias, call.cotangent, call.out, call.sum});
 }
 
 void eval_norm(Norm& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
@@ -68,7 +59,7 @@ void eval_norm(Norm& primitive, const std::vector<array>& inputs, std::vector<ar
 
 /** The kernel for x, and that for the parameters behind it. */
 void run_backward(NormCall& call, const NormSpec& spec, Dtype dtype, const Stream& s) {
-  NormVariant variant = variant_of(call, dtype);
+  RowVariant variant = variant_of(call, dtype);
   int64_t groups = threads / variant.lanes;
   bool has_parameters = call.weight_out || call.bias_out;
   int64_t least = (call.rows + most_strips - 1) / most_strips;
@@ -122,7 +113,7 @@ void run_norm(const NormSpec& spec, const NormOperands& operands, const Stream& 
   call.out = output_address(operands.out);
   call.sum = operands.sum ? output_address(*operands.sum) : nullptr;
   Dtype dtype = operands.x.dtype();
-  NormVariant variant = variant_of(call, dtype);
+  RowVariant variant = variant_of(call, dtype);
   launch(kernel_of(norm_call(spec.kind, dtype, variant), s),
          blocks_for(call.rows, threads / variant.lanes), threads, s, call);
 }
@@ -152,22 +143,11 @@ void run_residual_norm(Fused& fused, const std::vector<array>& inputs,
            s);
 }
 
-NormVariant norm_variant(Dtype dtype, int64_t length, bool wide) {
-  int width = wide ? static_cast<int>(piece) / static_cast<int>(dtype.size()) : 1;
-  for (int lanes : {32, threads}) {
-    int64_t packs = (length + lanes * width - 1) / (lanes * width);
-    if (packs <= most_packs) {
-      return {lanes, width, static_cast<int>(packs)};
-    }
-  }
-  return {threads, width, 0};
-}
-
-KernelCall norm_call(NormSpec::Kind kind, Dtype dtype, NormVariant variant) {
+KernelCall norm_call(NormSpec::Kind kind, Dtype dtype, RowVariant variant) {
   return call_of("norm_forward", kind, dtype, variant);
 }
 
-KernelCall norm_backward_call(NormSpec::Kind kind, Dtype dtype, NormVariant variant) {
+KernelCall norm_backward_call(NormSpec::Kind kind, Dtype dtype, RowVariant variant) {
   return call_of("norm_backward", kind, dtype, variant);
 }
 

@@ -12,7 +12,7 @@ namespace mlx::core::cuda {
 
 namespace {
 
-constexpr int threads = 256;
+constexpr int threads = row_threads;
 constexpr int64_t long_row = 1024;
 
 struct Extents {
@@ -47,12 +47,16 @@ void eval_softmax(Softmax& primitive, const std::vector<array>& inputs,
   for (int i = 0; i < static_cast<int>(in.ndim()); i++) {
     (i < primitive.first() ? outer : i <= primitive.last() ? length : inner) *= in.shape(i);
   }
-  int lanes = length > long_row ? threads : 32;
-  KernelCall call =
-      inner > 1 ? column_softmax_call(in.dtype()) : row_softmax_call(in.dtype(), lanes);
-  unsigned blocks =
-      inner > 1 ? blocks_for(outer * inner, threads) : blocks_for(outer, threads / lanes);
-  start(call, blocks, {outer, length, inner}, in, nullptr, out, s);
+  Extents extents{outer, length, inner};
+  if (inner > 1) {
+    start(column_softmax_call(in.dtype()), blocks_for(outer * inner, threads), extents, in, nullptr,
+          out, s);
+    return;
+  }
+  RowVariant variant = row_variant(in.dtype(), length, {input_address(in, s), output_address(out)});
+  KernelCall call = variant.packs > 0 ? held_softmax_call(in.dtype(), variant)
+                                      : row_softmax_call(in.dtype(), variant.lanes);
+  start(call, blocks_for(outer, threads / variant.lanes), extents, in, nullptr, out, s);
 }
 
 void eval_jacobian(SoftmaxJacobian& primitive, const std::vector<array>& inputs,
@@ -78,6 +82,11 @@ const Register<Softmax> softmax(eval_softmax);
 const Register<SoftmaxJacobian> softmax_jacobian(eval_jacobian);
 
 }  // namespace
+
+KernelCall held_softmax_call(Dtype dtype, RowVariant variant) {
+  return call_of(std::string("softmax_held_rows<") + type_name(dtype) + ", " + to_string(variant) +
+                 ">");
+}
 
 KernelCall row_softmax_call(Dtype dtype, int lanes) {
   return call_of(std::string("softmax_rows<") + type_name(dtype) + ", " + std::to_string(lanes) +

@@ -135,7 +135,9 @@ class CudaFloatKernels : public testing::TestWithParam<Dtype> {};
 TEST_P(CudaFloatKernels, SoftmaxesCompile) {
   Dtype dtype = GetParam();
   expect_compiles({cuda::row_softmax_call(dtype, 32), cuda::row_softmax_call(dtype, 256),
-                   cuda::column_softmax_call(dtype), cuda::softmax_jacobian_call(dtype, 32)});
+                   cuda::held_softmax_call(dtype, {32, 1, 3}),
+                   cuda::held_softmax_call(dtype, {256, 2, 4}), cuda::column_softmax_call(dtype),
+                   cuda::softmax_jacobian_call(dtype, 32)});
 }
 
 TEST(CudaProducts, ProductsOfFewRowsCompile) {
@@ -153,8 +155,8 @@ TEST_P(CudaFloatKernels, NormsCompile) {
   Dtype dtype = GetParam();
   std::vector<cuda::KernelCall> calls = {cuda::norm_parameters_call(dtype)};
   for (auto kind : {NormSpec::Rms, NormSpec::Layer}) {
-    for (int64_t length : {100, 768, 4096, 100000}) {
-      auto variant = cuda::norm_variant(dtype, length, length > 100);
+    for (int64_t length : {99, 768, 4096, 100000}) {
+      auto variant = cuda::row_variant(dtype, length, {nullptr});
       calls.push_back(cuda::norm_call(kind, dtype, variant));
       calls.push_back(cuda::norm_backward_call(kind, dtype, variant));
     }
@@ -189,6 +191,7 @@ TEST(CudaMoves, Compile) {
     if (word <= 8) copies.push_back(cuda::tiled_copy_call(word, 2));
     for (auto op : {kernels::FaultOp::gather, kernels::FaultOp::take_along_axis}) {
       gathers.push_back(cuda::gather_call({op, 1, 1, 1}, word));
+      gathers.push_back(cuda::gather_rows_call(op, word, 4));
     }
     if (word <= 8) {
       cuda::IndexVariant variant{kernels::FaultOp::scatter_axis, 1, 2, 1};

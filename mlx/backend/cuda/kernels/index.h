@@ -2,17 +2,10 @@
 // one outside its array is reported, and its element left alone.
 #pragma once
 
-#include "mlx/backend/cuda/kernels/fault.h"
+#include "mlx/backend/cuda/kernels/gather_rows_call.h"
 #include "mlx/backend/cuda/kernels/walk.h"
 
 namespace mlx::core::kernels {
-
-/** Indices along one axis. `kind` is their type: its size in bytes, negative if signed; 0 for no
- *  indices, which means the first place. */
-struct IndexSource {
-  const void* data;
-  int64_t kind, axis, extent, slice, stride;
-};
 
 MLX_FN int64_t load_index(const IndexSource& source, int64_t at) {
   switch (source.kind) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "mlx/backend/cuda/kernels/fold.h"
+#include "mlx/backend/cuda/kernels/held_row.h"
 #include "mlx/backend/cuda/kernels/softmax_call.h"
 #include "mlx/kernels/softmax.h"
 
@@ -20,6 +21,39 @@ struct SumFold {
 
 constexpr int softmax_threads = 256;
 
+/** Rows that registers hold. */
+template <typename T, int lanes, int width, int packs>
+MLX_FN void softmax_held_rows(const SoftmaxRows& p) {
+  using C = Computed<T>;
+  __shared__ C shared[softmax_threads];
+  int64_t row = static_cast<int64_t>(blockIdx.x) * (softmax_threads / lanes) + threadIdx.x / lanes;
+  int64_t n = row < p.outer ? p.length : 0;
+  HeldRow<T, lanes, width, packs> x;
+  x.read(static_cast<const T*>(p.in) + row * p.length, n);
+  C shift = -inf_f, sum = 0;
+  x.each(n, [&](int, int64_t, C(&v)[width]) {
+#pragma unroll
+    for (int j = 0; j < width; j++) shift = MaxOp().apply(shift, v[j]);
+  });
+  shift = merge_lanes<MaxFold<C>, lanes>(shift, shared);
+  __syncthreads();
+  x.each(n, [&](int, int64_t, C(&v)[width]) {
+#pragma unroll
+    for (int j = 0; j < width; j++) {
+      v[j] = exp_nonpositive(v[j] - shift);
+      sum += v[j];
+    }
+  });
+  C scale = C(1) / merge_lanes<SumFold<C>, lanes>(sum, shared);
+  T* out = static_cast<T*>(p.out) + row * p.length;
+  x.each(n, [&](int, int64_t at, C(&v)[width]) {
+#pragma unroll
+    for (int j = 0; j < width; j++) v[j] *= scale;
+    write_values<T>(out, at, v);
+  });
+}
+
+/** Longer ones, which the caches may hold. */
 template <typename T, int lanes>
 MLX_FN void softmax_rows(const SoftmaxRows& p) {
   using C = Computed<T>;
