@@ -111,8 +111,8 @@ array Reduce::derivative(const array& x, const array& out) const {
       array centred = subtract(x, mean(x, axes_, true, s), s);
       return multiply(centred, scalar(2.0 / std::max(count_of(x, axes_) - ddof_, 0.0)), s);
     }
-    case ReduceOp::LogSumExp:
-      return exp(subtract(x, with_axes(out), s), s);
+    case ReduceOp::LogSumExp:  // exp(x - out) would lose digits where both are large
+      return softmax(x, axes_, true, s);
     case ReduceOp::All:
     case ReduceOp::Any:
       return zeros_like(x, s);

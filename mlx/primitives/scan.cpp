@@ -3,6 +3,7 @@
 #include "mlx/primitives/scan.h"
 
 #include "mlx/ops.h"
+#include "mlx/primitives/exp_sum.h"
 
 namespace mlx::core {
 
@@ -60,18 +61,6 @@ array Scan::prod_jvp(const array& x, const array& y, const array& tangent) const
   return add(at_nonzero, at_zero, s);
 }
 
-/** exp(outside) * running sum of d * exp(inside), by sign and in logarithms against overflow. */
-array Scan::exp_sum_derivative(const array& d, const array& inside, const array& outside,
-                               bool reverse) const {
-  auto s = stream();
-  array zero = array(0, d.dtype());
-  auto part = [&](const array& positive) {
-    array logs = add(log(positive, s), inside, s);
-    return exp(add(scan(ScanOp::LogAddExp, logs, reverse), outside, s), s);
-  };
-  return subtract(part(maximum(d, zero, s)), part(maximum(negative(d, s), zero, s)), s);
-}
-
 /** For each result of a running extremum, the position it came from; the later of ties. */
 array Scan::sources(const array& x, const array& y) const {
   auto s = stream();
@@ -90,13 +79,15 @@ std::vector<array> Scan::vjp(const std::vector<array>& primals,
                              const std::vector<array>& outputs) {
   const array &x = primals[0], &y = outputs[0], &cotangent = cotangents[0];
   auto s = stream();
+  auto adjoint = [&](const array& a) { return a.dtype() == complex64 ? conjugate(a, s) : a; };
   switch (op_) {
     case ScanOp::Sum:
       return {scan(ScanOp::Sum, cotangent, !reverse_)};
     case ScanOp::Prod:
       return {prod_vjp(x, y, cotangent)};
     case ScanOp::LogAddExp:
-      return {exp_sum_derivative(cotangent, negative(y, s), x, !reverse_)};
+      return {running_exp_sum(cotangent, adjoint(negative(y, s)), adjoint(x), axis_, !reverse_,
+                              inclusive_, s)};
     case ScanOp::Max:
     case ScanOp::Min:
       return {scatter_add_axis(zeros_like(x, s), sources(x, y), cotangent, axis_, s)};
@@ -114,7 +105,7 @@ std::vector<array> Scan::jvp(const std::vector<array>& primals, const std::vecto
     case ScanOp::Prod:
       return {prod_jvp(x, run(x), tangent)};
     case ScanOp::LogAddExp:
-      return {exp_sum_derivative(tangent, x, negative(run(x), s), reverse_)};
+      return {running_exp_sum(tangent, x, negative(run(x), s), axis_, reverse_, inclusive_, s)};
     case ScanOp::Max:
     case ScanOp::Min:
       return {take_along_axis(tangent, sources(x, run(x)), axis_, s)};

@@ -40,8 +40,6 @@ class Scan : public Described<Scan> {
   array run(const array& x) const { return scan(op_, x, reverse_); }
   array prod_vjp(const array& x, const array& y, const array& cotangent) const;
   array prod_jvp(const array& x, const array& y, const array& tangent) const;
-  array exp_sum_derivative(const array& d, const array& inside, const array& outside,
-                           bool reverse) const;
   array sources(const array& x, const array& y) const;
 
   ScanOp op_;

@@ -297,3 +297,10 @@ def test_values_that_are_needed_elsewhere():
 def test_scalar():
     assert mx.sum(mx.array(2.0)).item() == 2 and mx.argmax(mx.array(2.0)).item() == 0
     assert to_mlx(np.array(3), "int8").sum().item() == 3
+
+
+def test_gradient_of_logsumexp_keeps_its_digits():
+    x = np.random.default_rng(3).normal(size=1000).astype("f4") + 1000
+    gradient = np.array(mx.grad(lambda a: mx.logsumexp(a))(mx.array(x)))
+    e = np.exp(x.astype("f8") - 1000)
+    np.testing.assert_allclose(gradient, e / e.sum(), rtol=5e-7)

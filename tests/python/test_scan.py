@@ -185,3 +185,26 @@ def test_diff(name, n):
         assert_close(got, np.diff(x, n=n, axis=axis), name, 8)
     with pytest.raises(ValueError):
         mx.diff(a, n=-1)
+
+
+@pytest.mark.parametrize("reverse, inclusive", FLAGS)
+def test_second_derivatives_of_logcumsumexp(reverse, inclusive):
+    x = mx.array(np.random.default_rng(5).normal(size=(2, 6)), mx.float64)
+
+    def first(a):
+        running = mx.logcumsumexp(a, 1, reverse=reverse, inclusive=inclusive)
+        weights = mx.arange(12, dtype=mx.float64).reshape(2, 6) - 5
+        return mx.where(mx.isinf(running), 0, running * weights).sum()
+
+    check_derivatives(mx.grad(first), [x])
+    check_derivatives(mx.grad(lambda a: mx.square(mx.grad(first)(a)).sum()), [x])
+    batched = mx.vmap(mx.grad(lambda row: mx.grad(first)(mx.stack([row, row])).sum()))(x)
+    rows = [mx.grad(lambda row: mx.grad(first)(mx.stack([row, row])).sum())(r) for r in x]
+    np.testing.assert_allclose(np.array(batched), np.array(mx.stack(rows)), rtol=1e-12)
+
+
+def test_hessian_of_logcumsumexp_is_finite():
+    x = mx.array([1000.0, 0.0, 1001.0])
+    jacobian = mx.grad(lambda a: mx.grad(lambda b: mx.logcumsumexp(b)[2])(a)[0])(x)
+    p = 1 / (1 + np.e)
+    np.testing.assert_allclose(np.array(jacobian), [p * (1 - p), 0, -p * (1 - p)], rtol=1e-3)
