@@ -79,7 +79,7 @@ std::vector<array> Elementwise::jvp(const std::vector<array>& primals,
     auto part = elementwise_rule(op_, Direction::forward, argnums[k], tangents[k], primals, out);
     if (part) total = total ? add(*total, *part) : *part;
   }
-  if (!total) return {zeros(out.shape(), result_)};
+  if (!total) return {zeros(out.shape(), result_ == bool_ ? float32 : result_)};
   return {total->shape() == out.shape() ? *total : broadcast_to(*total, out.shape())};
 }
 

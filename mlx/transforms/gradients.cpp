@@ -32,7 +32,11 @@ std::vector<array> values_or_zeros(const Substitution& known, const std::vector<
   std::vector<array> values;
   for (auto& key : keys) {
     auto it = known.find(key.id());
-    values.push_back(it == known.end() ? zeros_like(key) : it->second);
+    if (it != known.end()) {
+      values.push_back(it->second);
+    } else {  // what is bool has tangents, too: zeros one can compute with
+      values.push_back(key.dtype() == bool_ ? zeros(key.shape(), float32) : zeros_like(key));
+    }
   }
   return values;
 }

@@ -531,3 +531,61 @@ def test_random_programs_fused_and_stepwise_agree():
         for other in (fused, compiled):
             same = mx.array_equal(other, run(True), equal_nan=True)
             assert same.item(), f"trial {trial}"
+
+
+CORNERS = [0.0, -0.0, 1.0, -1.0, 2.5, -0.3, np.inf, -np.inf, np.nan]
+# Where C's Annex G leaves a sign open, or NumPy gives NaN where it has a value.
+OPEN = {
+    "sin": lambda z: not np.isfinite(z.real) & np.isfinite(z.imag),
+    "sinh": lambda z: not np.isfinite(z.imag) & np.isfinite(z.real),
+    "expm1": lambda z: not np.isfinite(z.imag) & np.isfinite(z.real),
+    "reciprocal": lambda z: z == 0 or not np.isfinite(z),
+}
+
+
+@pytest.mark.parametrize("name", [r.function for r in COMPLEX if r.rule == "Float"])
+def test_complex_corners(name):
+    if name in ("degrees", "radians", "rsqrt"):
+        pytest.skip("a factor, or made of others")
+    z = np.array([complex(a, b) for a in CORNERS for b in CORNERS], np.complex64)
+    z = np.array([v for v in z if not OPEN.get(name, lambda _: False)(v)])
+    wide = z.astype(np.complex128)
+    with np.errstate(all="ignore"):
+        want = (1 / wide if name == "reciprocal" else getattr(np, name)(wide)).astype(np.complex64)
+    got = np.array(getattr(mx, name)(mx.array(z)))
+    np.testing.assert_allclose(got.real, want.real, rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(got.imag, want.imag, rtol=1e-6, atol=1e-12)
+
+
+def test_complex_quotients_at_zero_and_infinity():
+    inf, nan = np.inf, np.nan
+    for a, b, want in [
+        (1, 0, complex(inf, nan)),
+        (1 + 1j, 0, complex(inf, inf)),
+        (1 + 1j, complex(-0.0, 0), complex(-inf, -inf)),
+        (complex(inf, 1), 2 + 2j, complex(inf, -inf)),
+        (3 + 4j, complex(inf, 0), complex(0, 0)),
+        (3 + 4j, complex(0, -inf), complex(-0.0, 0)),
+        (complex(nan, 0), 1, complex(nan, nan)),
+    ]:
+        got = (mx.array(a, mx.complex64) / mx.array(b, mx.complex64)).item()
+        np.testing.assert_array_equal([got.real, got.imag], [want.real, want.imag])
+    assert mx.reciprocal(mx.array(0j)).item().real == inf
+    assert mx.expm1(mx.array(complex(-inf, inf))).item() == -1
+
+
+def test_angle_of_complex_logaddexp_is_principal():
+    z = mx.array([1 + 4j, 1 - 9j, 2 + 3j])
+    got = np.array(mx.logaddexp(z, z))
+    exact = np.log(2 * np.exp(np.array(z).astype(np.complex128)))
+    np.testing.assert_allclose(got, exact, rtol=1e-6)
+
+
+def test_tangents_through_comparisons_are_float_zeros():
+    x = mx.array([1.0, 2.0])
+    for f in (lambda a: a > 1, mx.isnan, lambda a: mx.logical_and(a, a < 2)):
+        (out,), (tangent,) = mx.jvp(f, [x], [mx.ones_like(x)])
+        assert out.dtype == mx.bool_
+        assert tangent.dtype == mx.float32 and tangent.tolist() == [0, 0]
+    _, (tangent,) = mx.jvp(lambda a: (a > 1) * a, [x], [mx.ones_like(x)])
+    assert tangent.tolist() == [0, 1]
