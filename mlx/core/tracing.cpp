@@ -10,6 +10,12 @@ std::atomic<uint64_t> traces_begun{0};
 
 TracingPtr current_trace() { return innermost ? innermost->trace_ : nullptr; }
 
+void note_shape_read() {
+  for (auto* scope = innermost; scope; scope = scope->outer_) {
+    scope->trace_->reads_shapes = true;
+  }
+}
+
 TracingPtr last_to_end(const TracingPtr& a, const TracingPtr& b) {
   bool a_lasts = a && a->under_way, b_lasts = b->under_way;
   if (a_lasts && b_lasts) {

@@ -14,12 +14,17 @@ struct Tracing {
   /** Counts traces as they begin: of two nested ones, the outer has the lower number. */
   const uint64_t number;
   mutable std::atomic<bool> under_way{true};
+  /** Whether the function asked for an extent, which it may have decided something by. */
+  mutable std::atomic<bool> reads_shapes{false};
 };
 
 using TracingPtr = std::shared_ptr<const Tracing>;
 
 /** The calling thread's innermost trace, or nullptr. */
 TracingPtr current_trace();
+
+/** To be called where a traced array's extents are given to the user's function. */
+void note_shape_read();
 
 /** Of two traces that an array is part of, the one that ends last, or nullptr if both have ended.
  *  `a` may be nullptr. */
@@ -37,6 +42,7 @@ class TracingScope {
   TracingPtr trace_;
   TracingScope* outer_;
   friend TracingPtr current_trace();
+  friend void note_shape_read();
 };
 
 }  // namespace mlx::core::detail

@@ -41,12 +41,14 @@ array checked_start(const char* op, const array& start, const std::vector<int>& 
 
 array slice(const array& a, Shape start, Shape stop, Shape strides, StreamOrDevice s) {
   auto spec = checked_spec("slice", a, std::move(start), std::move(stop), std::move(strides));
-  Shape shape = spec.resolve(a.shape()).second;
-  bool forward =
-      std::all_of(spec.step.begin(), spec.step.end(), [](int step) { return step == 1; });
-  if (forward && shape == a.shape()) {
+  // Only bounds that mean the whole of any array: with others the graph may run on larger ones.
+  auto all = [](const Shape& entries, int value) {
+    return std::all_of(entries.begin(), entries.end(), [value](int n) { return n == value; });
+  };
+  if (all(spec.start, 0) && all(spec.stop, INT32_MAX) && all(spec.step, 1)) {
     return a;
   }
+  Shape shape = spec.resolve(a.shape()).second;
   return rearranged<Slice>(a, std::move(shape), to_stream(s), std::move(spec));
 }
 

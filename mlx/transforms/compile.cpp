@@ -1,7 +1,9 @@
 // compile: traces are cached by function, dtypes, shapes and constants; a call replays the trace on
-// new inputs, and evaluation fuses what it replays.
+// new inputs, and evaluation fuses what it replays. A shapeless function is traced at a second
+// shape: if the graph is the same, it serves all that differ in these extents.
 #include "mlx/compile.h"
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 
@@ -28,6 +30,30 @@ std::atomic<CompileMode> mode{env::get_var("MLX_DISABLE_COMPILE", 0) ? CompileMo
 struct Trace {
   Recording recording;
   TraceNote note;
+  std::vector<ShapeElem> extents;  // of all inputs in a row
+  /** Of a shapeless function: whether its graph differs from shape to shape. */
+  mutable std::atomic<bool> is_bound;
+  /** The extents, by bits, that have been seen to leave the graph as it is. */
+  mutable std::atomic<uint64_t> free_extents{0};
+
+  Trace(Recording recording, TraceNote note, const std::vector<array>& inputs, bool is_bound)
+      : recording(std::move(recording)), note(std::move(note)), is_bound(is_bound) {
+    for (auto& in : inputs) extents.insert(extents.end(), in.shape().begin(), in.shape().end());
+  }
+
+  /** The extents in which the inputs differ from the trace's; the last bit stands for all far ones.
+   */
+  uint64_t differences(const std::vector<array>& inputs) const {
+    uint64_t bits = 0;
+    size_t i = 0;
+    for (auto& in : inputs) {
+      for (ShapeElem n : in.shape()) {
+        bits |= n != extents[i] ? uint64_t(1) << std::min(i, size_t(63)) : 0;
+        i++;
+      }
+    }
+    return bits;
+  }
 };
 
 using TracePtr = std::shared_ptr<const Trace>;
@@ -38,11 +64,29 @@ TraceCache<Trace>& cache() {
   return *traces;
 }
 
+void add_shapes(Words& key, const std::vector<array>& inputs) {
+  for (auto& a : inputs) {
+    key.insert(key.end(), a.shape().begin(), a.shape().end());
+  }
+}
+
+/** Which extents are equal, and which are 0 or 1: ops build other graphs where these differ. */
+void add_pattern(Words& key, const std::vector<array>& inputs) {
+  SmallVector<ShapeElem> seen = {0, 1};
+  for (auto& a : inputs) {
+    for (ShapeElem n : a.shape()) {
+      auto it = std::find(seen.begin(), seen.end(), n);
+      key.push_back(it - seen.begin());
+      if (it == seen.end()) seen.push_back(n);
+    }
+  }
+}
+
 /** Adds to the constants what a trace depends on in arrays and streams. */
 void complete_key(Words& key, const std::vector<array>& inputs, bool shapeless, const Stream& s) {
   size_t constants = key.size(), words = 3;
   for (auto& a : inputs) {
-    words += 1 + (shapeless ? 0 : a.ndim());
+    words += 1 + a.ndim();
   }
   key.reserve(key.size() + words);
   key.push_back(shapeless);
@@ -50,14 +94,12 @@ void complete_key(Words& key, const std::vector<array>& inputs, bool shapeless, 
                 static_cast<uint64_t>(s.device.index));
   for (auto& a : inputs) {
     key.push_back(static_cast<uint64_t>(a.dtype().val()) << 32 | a.ndim());
-    if (!shapeless) {
-      key.insert(key.end(), a.shape().begin(), a.shape().end());
-    }
   }
+  shapeless ? add_pattern(key, inputs) : add_shapes(key, inputs);
   key.push_back(constants);  // tells where they end
 }
 
-TracePtr make_trace(TracedFunction fun, const std::vector<array>& inputs, bool shapeless) {
+TracePtr make_trace(TracedFunction fun, const std::vector<array>& inputs) {
   TracingScope scope;
   std::vector<array> arguments;
   for (auto& in : inputs) {
@@ -69,13 +111,49 @@ TracePtr make_trace(TracedFunction fun, const std::vector<array>& inputs, bool s
   if (mode == CompileMode::enabled || mode == CompileMode::no_fuse) {
     simplify(tape, outputs);
   }
-  if (shapeless) {
-    for (auto& node : tape.nodes) {
-      node.primitive().output_shapes(
-          node.inputs());  // raises here, at the first call, if it cannot
-    }
+  return std::make_shared<Trace>(Recording(tape, arguments, outputs), std::move(note), inputs,
+                                 current_trace()->reads_shapes);
+}
+
+TracePtr find_or_make(TracedFunction fun, std::uintptr_t fun_id, Words key,
+                      const std::vector<array>& inputs) {
+  auto trace = cache().find(fun_id, key);
+  if (!trace) {
+    trace = make_trace(fun, inputs);
+    cache().add(fun_id, std::move(key), trace);
   }
-  return std::make_shared<Trace>(Trace{Recording(tape, arguments, outputs), std::move(note)});
+  return trace;
+}
+
+/** Whether a trace at one shape gives the graph of a trace at another. */
+bool serves(const Trace& first, const Trace& second, const std::vector<array>& inputs) {
+  if (second.is_bound) return false;
+  try {
+    return first.recording.gives(second.recording, inputs);
+  } catch (const std::invalid_argument&) {
+    return false;  // a node whose shape does not follow from its inputs'
+  }
+}
+
+CompiledCall call_shapeless(TracedFunction fun, std::uintptr_t fun_id, Words key,
+                            const std::vector<array>& inputs) {
+  constexpr uint64_t far = uint64_t(1) << 63;
+  auto trace = find_or_make(fun, fun_id, key, inputs);
+  uint64_t differences = trace->differences(inputs);
+  if (differences != 0 && (differences & ~trace->free_extents) == 0) {
+    return {trace->recording.replay(inputs, true), trace->note};
+  }
+  if (differences != 0) {
+    add_shapes(key, inputs);
+    auto other = find_or_make(fun, fun_id, std::move(key), inputs);
+    if (!trace->is_bound && serves(*trace, *other, inputs)) {
+      trace->free_extents |= differences & ~far;
+    } else {
+      trace->is_bound = true;
+    }
+    trace = other;
+  }
+  return {trace->recording.replay(inputs, false), trace->note};
 }
 
 }  // namespace
@@ -90,12 +168,11 @@ CompiledCall call_compiled(TracedFunction fun, std::uintptr_t fun_id, bool shape
     return call;
   }
   complete_key(constants, inputs, shapeless, to_stream({}));
-  auto trace = cache().find(fun_id, constants);
-  if (!trace) {
-    trace = make_trace(fun, inputs, shapeless);
-    cache().add(fun_id, std::move(constants), trace);
+  if (shapeless) {
+    return call_shapeless(fun, fun_id, std::move(constants), inputs);
   }
-  return {trace->recording.replay(inputs, shapeless), trace->note};
+  auto trace = find_or_make(fun, fun_id, std::move(constants), inputs);
+  return {trace->recording.replay(inputs, false), trace->note};
 }
 
 void visit_notes(std::uintptr_t fun_id, FunctionRef<void(void*)> visit) {

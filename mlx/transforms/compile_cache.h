@@ -26,9 +26,11 @@ struct CompiledCall {
 };
 
 /**
- * Calls `fun` compiled: it is traced only if no trace for these constants, dtypes, shapes (ranks if
- * `shapeless`) and default stream is kept under `fun_id`. `constants` are all further values that
- * a trace depends on. Each function keeps its most recently used traces, at most
+ * Calls `fun` compiled: it is traced only if no trace for these constants, dtypes, shapes and
+ * default stream is kept under `fun_id`. With `shapeless` one trace serves all shapes in which the
+ * same extents are equal, 0 or 1, unless `fun` asked for an extent; an extent that varies for the
+ * first time costs one more trace, which has to be the same graph. `constants` are all further
+ * values that a trace depends on. Each function keeps its most recently used traces, at most
  * `most_traces_per_function`, until it is erased.
  */
 CompiledCall call_compiled(TracedFunction fun, std::uintptr_t fun_id, bool shapeless,

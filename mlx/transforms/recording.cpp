@@ -1,9 +1,26 @@
 // Numbering of a tape's arrays, and building nodes from numbers.
 #include "mlx/transforms/recording.h"
 
+#include <algorithm>
+#include <cstring>
 #include <unordered_map>
 
 namespace mlx::core::detail {
+
+namespace {
+
+/** The same array, or scalars of one value. */
+bool same_constant(const array& a, const array& b) {
+  if (a.id() == b.id()) return true;
+  auto is_scalar = [](const array& x) {
+    return x.ndim() == 0 && !x.has_primitive() && !x.is_tracer() && x.is_available() &&
+           x.data_shared_ptr();
+  };
+  return a.dtype() == b.dtype() && is_scalar(a) && is_scalar(b) &&
+         std::memcmp(a.data<char>(), b.data<char>(), a.itemsize()) == 0;
+}
+
+}  // namespace
 
 // Numbers by id. Constants come before the outputs of nodes, so they are found first.
 class Recording::Numbering {
@@ -69,16 +86,40 @@ void Recording::replay(const Node& node, bool shapeless, std::vector<array>& val
   }
 }
 
-std::vector<array> Recording::replay(const std::vector<array>& inputs, bool shapeless) const {
+std::vector<array> Recording::replay_all(const std::vector<array>& inputs, bool shapeless) const {
   std::vector<array> values;
   values.reserve(values_);
   values = inputs;
   values.insert(values.end(), constants_.begin(), constants_.end());
   for (auto& node : nodes_) replay(node, shapeless, values);
+  return values;
+}
+
+std::vector<array> Recording::replay(const std::vector<array>& inputs, bool shapeless) const {
+  auto values = replay_all(inputs, shapeless);
   std::vector<array> outputs;
   outputs.reserve(outputs_.size());
   for (uint32_t i : outputs_) outputs.push_back(values[i]);
   return outputs;
+}
+
+bool Recording::gives(const Recording& other, const std::vector<array>& inputs) const {
+  bool alike = arguments_ == other.arguments_ && outputs_ == other.outputs_ &&
+               std::ranges::equal(constants_, other.constants_, same_constant) &&
+               std::ranges::equal(nodes_, other.nodes_, [](const Node& a, const Node& b) {
+                 return a.inputs == b.inputs && a.dtypes == b.dtypes &&
+                        a.primitive->stream() == b.primitive->stream() &&
+                        a.primitive->is_equivalent(*b.primitive);
+               });
+  if (!alike) return false;
+  auto values = replay_all(inputs, /* shapeless */ true);
+  size_t next = arguments_ + constants_.size();
+  for (auto& node : other.nodes_) {
+    for (auto& shape : node.shapes) {
+      if (values[next++].shape() != shape) return false;
+    }
+  }
+  return true;
 }
 
 }  // namespace mlx::core::detail

@@ -22,6 +22,10 @@ class Recording {
    *  ranks and dtypes are the same, and shapes follow from the inputs'. */
   std::vector<array> replay(const std::vector<array>& inputs, bool shapeless) const;
 
+  /** Whether this recording replayed on `inputs`, of other shapes than its own, is the graph that
+   *  `other` recorded at these. */
+  bool gives(const Recording& other, const std::vector<array>& inputs) const;
+
  private:
   struct Node {
     std::shared_ptr<Primitive> primitive;
@@ -32,6 +36,7 @@ class Recording {
   class Numbering;
 
   void replay(const Node& node, bool shapeless, std::vector<array>& values) const;
+  std::vector<array> replay_all(const std::vector<array>& inputs, bool shapeless) const;
 
   // Values are numbered: arguments, constants, then the outputs of each node.
   size_t arguments_;

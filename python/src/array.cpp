@@ -6,6 +6,7 @@
 #include <cstring>
 #include <sstream>
 
+#include "mlx/core/tracing.h"
 #include "mlx/ops.h"
 #include "python/src/convert.h"
 #include "python/src/foreign.h"
@@ -125,13 +126,23 @@ struct ArrayLike {
   nb::object value;
 };
 
+/** The array whose extents Python gets to know. */
+const array& exposed(const array& a) {
+  if (a.is_tracer()) {
+    mlx::core::detail::note_shape_read();
+  }
+  return a;
+}
+
 void bind_facts(nb::class_<array>& cls) {
   cls.def_prop_ro(
-         "shape", [](const array& a) { return a.shape(); }, "Extents as a tuple of ints.")
+         "shape", [](const array& a) { return exposed(a).shape(); }, "Extents as a tuple of ints.")
       .def_prop_ro("ndim", &array::ndim, "Number of axes.")
-      .def_prop_ro("size", &array::size, "Number of elements.")
+      .def_prop_ro(
+          "size", [](const array& a) { return exposed(a).size(); }, "Number of elements.")
       .def_prop_ro("itemsize", &array::itemsize, "Bytes of one element.")
-      .def_prop_ro("nbytes", &array::nbytes, "Bytes of all elements.")
+      .def_prop_ro(
+          "nbytes", [](const array& a) { return exposed(a).nbytes(); }, "Bytes of all elements.")
       .def_prop_ro("dtype", &array::dtype, "The element type.")
       .def_prop_ro(
           "T", [](const array& a) { return transpose(a); }, "All axes reversed.")
@@ -177,14 +188,14 @@ void bind_protocols(nb::class_<array>& cls) {
             if (a.ndim() == 0) {
               throw nb::type_error("len() 0-dimensional array.");
             }
-            return a.shape(0);
+            return exposed(a).shape(0);
           })
       .def("__iter__",
            [](const array& a) {
              if (a.ndim() == 0) {
                throw nb::type_error("iter() 0-dimensional array.");
              }
-             return SliceIterator(a);
+             return SliceIterator(exposed(a));
            })
       .def("__hash__", [](const array& a) { return a.id(); })
       .def("__copy__", [](const array& a) { return a; })

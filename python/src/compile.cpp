@@ -379,7 +379,9 @@ void bind_compile(nb::module_& m) {
       "A function that traces `fun` on its first call for given shapes, dtypes and constants, and\n"
       "afterwards replays the simplified graph. `inputs` and `outputs` are containers (lists,\n"
       "dicts, modules, `random.state`) with arrays that `fun` reads or changes beside its\n"
-      "arguments. With `shapeless` a change of shapes does not trace again.");
+      "arguments. With `shapeless` a trace serves other shapes, too, if `fun` is traced to the "
+      "same\n"
+      "graph at the second one and never asks for an extent; otherwise each shape has its own.");
   nb::class_<CompileMode>(m, "CompileMode", "Whether compiled functions are traced.")
       .def("__enter__", [](nb::handle self) { return nb::borrow(self); })
       .def(

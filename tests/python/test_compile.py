@@ -219,3 +219,87 @@ def test_nothing_of_compiled_functions_is_left_at_the_end():
         [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True
     )
     assert done.stderr == ""
+
+
+def count_calls(f):
+    calls = []
+
+    def body(*args):
+        calls.append(1)
+        return f(*args)
+
+    return mx.compile(body, shapeless=True), calls
+
+
+def grid(*shape):
+    return mx.arange(math.prod(shape), dtype=mx.float32).reshape(shape) + 1
+
+
+SHAPED = {
+    "length": lambda x: x / x.shape[0],
+    "size": lambda x: x / x.size,
+    "len": lambda x: x * len(x),
+    "rows": lambda x: mx.stack(list(x)[::-1]),
+    "threshold": lambda x: x if x.shape[0] > 4 else -x,
+    "full_like": lambda x: mx.full_like(x, 2) + x,
+    "ones_like": mx.ones_like,
+    "tril": mx.tril,
+    "fft": mx.fft.fft,
+    "cut": lambda x: x[:4],
+    "repeat": lambda x: mx.repeat(x, 2, 0),
+    "unflatten": lambda x: mx.unflatten(x, 1, (2, -1)),
+    "flatten": lambda x: x.reshape(-1),
+    "median": lambda x: mx.median(x, 0),
+    "gradient of mean": mx.grad(lambda x: mx.square(x).mean()),
+    "gradient of var": mx.grad(lambda x: x.var()),
+    "gradient of max": mx.grad(lambda x: x.max()),
+    "matmul": lambda x: x @ x.T,
+    "broadcast": lambda x: x + mx.broadcast_to(x[:1], x.shape),
+    "vmap": mx.vmap(lambda x: x / x.sum()),
+}
+
+
+@pytest.mark.parametrize("name", SHAPED)
+def test_shapeless_functions_are_right_at_every_shape(name):
+    f = SHAPED[name]
+    compiled, _ = count_calls(f)
+    for shape in [(3, 2), (4, 2), (6, 2), (3, 2), (5, 8), (1, 2), (6, 6), (12, 4)]:
+        x = grid(*shape)
+        np.testing.assert_allclose(np.array(compiled(x)), np.array(f(x)), rtol=2e-6)
+
+
+def test_shapeless_traces_are_shared_where_graphs_are():
+    compiled, calls = count_calls(lambda x, y: mx.exp(x) @ y + 1)
+    for n in range(2, 9):
+        mx.eval(compiled(grid(n, 20), grid(20, 10)))
+    assert len(calls) == 2
+    np.testing.assert_array_equal(compiled(grid(1, 20), grid(20, 10)).shape, (1, 10))
+    assert len(calls) == 3
+    compiled, calls = count_calls(lambda x: x / x.shape[0])
+    for n in (2, 3, 4, 2, 3, 4):
+        mx.eval(compiled(grid(n, 9)))
+    assert len(calls) == 3
+
+
+def test_broadcasts_of_shapeless_functions():
+    compiled, _ = count_calls(lambda x, y: mx.grad(lambda a: (a * y).sum())(x))
+    for a, b in [
+        ((4,), (4,)),
+        ((5,), (5,)),
+        ((5,), (1,)),
+        ((1,), (5,)),
+        ((1,), (7,)),
+        ((6,), (6,)),
+    ]:
+        x, y = grid(*a), grid(*b)
+        got = compiled(x, y)
+        assert got.shape == a
+        np.testing.assert_allclose(
+            np.array(got), np.array(mx.grad(lambda v, y=y: (v * y).sum())(x))
+        )
+
+
+def test_shapeless_random_numbers_have_the_shape_asked_for():
+    compiled, _ = count_calls(lambda x: mx.random.uniform(shape=x.shape) + x)
+    for n in (3, 5, 8):
+        assert compiled(grid(n)).shape == (n,)
