@@ -64,6 +64,10 @@ void bind_transformed_function(nb::module_& m) {
                    "The function is no more.");
              return self.body->call(args, kwargs);
            })
+      .def_prop_ro("__doc__",
+                   [](const TransformedFunction& self) {
+                     return self.body->fun().attr("__doc__").operator nb::object();
+                   })
       .def_prop_ro("__wrapped__", [](const TransformedFunction& self) { return self.body->fun(); })
       .def("__getattr__", [](const TransformedFunction& self, const char* name) {
         return self.body->fun().attr(name).operator nb::object();

@@ -9,23 +9,40 @@ namespace mlx::python {
 
 namespace {
 
-/** A tuple of the same type: named tuples take their fields one by one. */
+/** A tuple of the same type, named ones included, without calling what a subclass may define. */
 nb::object tuple_like(nb::handle original, nb::tuple items) {
-  if (!PyTuple_CheckExact(original.ptr()) && nb::hasattr(original, "_fields")) {
-    return original.type()(*items);
+  if (PyTuple_CheckExact(original.ptr())) {
+    return items;
   }
-  return items;
+  PyObject* made =
+      PyTuple_Type.tp_new(Py_TYPE(original.ptr()), nb::make_tuple(items).ptr(), nullptr);
+  if (!made) {
+    throw nb::python_error();
+  }
+  return nb::steal(made);
 }
 
-/** An empty dict of the same type; of a subclass such as nn.Module with its other attributes. */
+/** An empty container of the same type, a subclass's with its other attributes. */
+nb::object empty_like(nb::handle original) {
+  nb::object type = nb::borrow(original.type());
+  nb::object out = type.attr("__new__")(type);
+  if (nb::hasattr(original, "__dict__")) {
+    out.attr("__dict__").attr("update")(original.attr("__dict__"));
+  }
+  return out;
+}
+
+nb::object list_like(nb::handle original) {
+  return PyList_CheckExact(original.ptr()) ? nb::list() : empty_like(original);
+}
+
 nb::object dict_like(nb::handle original) {
   if (PyDict_CheckExact(original.ptr())) {
     return nb::dict();
   }
-  nb::handle type = original.type();
-  nb::object out = type.attr("__new__")(type);
-  if (nb::hasattr(original, "__dict__")) {
-    out.attr("__dict__").attr("update")(original.attr("__dict__"));
+  nb::object out = empty_like(original);
+  if (nb::hasattr(original, "default_factory")) {
+    out.attr("default_factory") = original.attr("default_factory");
   }
   return out;
 }
@@ -73,9 +90,12 @@ nb::object tree_map(nb::handle tree, const std::function<nb::object(nb::handle)>
   TreeDepth guard;
   PyObject* p = tree.ptr();
   if (PyList_Check(p)) {
-    nb::list out;
+    nb::object out = list_like(tree);
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(p); i++) {
-      out.append(tree_map(nb::borrow(PyList_GET_ITEM(p, i)), map));
+      nb::object item = tree_map(nb::borrow(PyList_GET_ITEM(p, i)), map);
+      if (PyList_Append(out.ptr(), item.ptr()) != 0) {
+        throw nb::python_error();
+      }
     }
     return out;
   }
