@@ -30,16 +30,51 @@ std::optional<array> from_protocol(nb::handle value) {
   fail_type(made);
 }
 
+bool fits(int64_t v, Dtype t) {
+  return dispatch_dtype(t, [v](auto tag) {
+    using T = typename decltype(tag)::type;
+    if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+      return std::in_range<T>(v);
+    } else {
+      return true;
+    }
+  });
+}
+
+/** Whether an integer dtype holds a Python int. */
+bool int_fits(PyObject* value, Dtype t) {
+  int overflow = 0;
+  int64_t v = PyLong_AsLongLongAndOverflow(value, &overflow);
+  if (overflow == 0) {
+    return fits(v, t);
+  }
+  if (overflow < 0 || t != uint64) {
+    return false;
+  }
+  PyLong_AsUnsignedLongLong(value);
+  bool is_in_range = !PyErr_Occurred();
+  PyErr_Clear();
+  return is_in_range;
+}
+
+[[noreturn]] void fail_overflow(nb::handle value, Dtype dtype) {
+  throw std::invalid_argument("Converting " + std::string(nb::repr(value).c_str()) + " to " +
+                              dtype_name(dtype) + " would result in overflow.");
+}
+
 /** Leaves of a nested sequence, checked for a regular shape and with the dtype they need. */
 class NestedReader {
  public:
-  explicit NestedReader(nb::handle root) {
+  explicit NestedReader(nb::handle root, bool wraps = true) : wraps_(wraps) {
     measure(root);
     scan(root, 0);
   }
 
   array read(std::optional<Dtype> wanted) {
     Dtype dtype = wanted.value_or(found_.value_or(float32));
+    if (!wraps_ && issubdtype(dtype, integer)) {
+      check_range(dtype);
+    }
     if (has_arrays_) {
       return stack_arrays(dtype);
     }
@@ -156,6 +191,14 @@ class NestedReader {
     return v < INT32_MIN || v > INT32_MAX ? int64 : int32;
   }
 
+  void check_range(Dtype dtype) const {
+    for (auto h : leaves_) {
+      if (PyLong_Check(h.ptr()) && !int_fits(h.ptr(), dtype)) {
+        fail_overflow(h, dtype);
+      }
+    }
+  }
+
   template <typename T>
   static T value_of(nb::handle h) {
     if constexpr (std::is_same_v<T, complex64_t>) {
@@ -198,6 +241,7 @@ class NestedReader {
   Shape shape_;
   std::optional<size_t> depth_;
   std::optional<Dtype> found_;
+  bool wraps_;
   bool has_arrays_ = false;
   bool integers_only_ = true;
   std::vector<nb::handle> leaves_;
@@ -223,17 +267,6 @@ int rank(Dtype t) {
 }
 
 constexpr int float_rank = 2;
-
-bool fits(int64_t v, Dtype t) {
-  return dispatch_dtype(t, [v](auto tag) {
-    using T = typename decltype(tag)::type;
-    if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
-      return std::in_range<T>(v);
-    } else {
-      return true;
-    }
-  });
-}
 
 /**
  * Constants that loops use again and again (`x + 1.0`) as shared nodes: no memory, no work. The
@@ -283,15 +316,26 @@ array weak_int(PyObject* value, Dtype other) {
     }
     return array(wide, dtype);
   }
-  if (dtype == uint64 && overflow > 0) {
-    uint64_t large = PyLong_AsUnsignedLongLong(value);
-    if (!PyErr_Occurred()) {
-      return array(large, dtype);
-    }
-    PyErr_Clear();
+  if (int_fits(value, dtype)) {
+    return array(static_cast<uint64_t>(PyLong_AsUnsignedLongLong(value)), dtype);
   }
-  throw std::invalid_argument("Converting " + std::string(nb::repr(value).c_str()) + " to " +
-                              dtype_name(dtype) + " would result in overflow.");
+  fail_overflow(value, dtype);
+}
+
+/** Whether a number beside integers of dtype `other` is an int that none of them can equal. */
+bool is_beyond(nb::handle value, Dtype other) {
+  return PyLong_Check(value.ptr()) && !PyBool_Check(value.ptr()) && rank(other) < float_rank &&
+         !int_fits(value.ptr(), other == bool_ ? int32 : other);
+}
+
+/** Operands that compare with each other as `a` does with an int beyond its dtype: zeros in the
+ *  shape of `a`, and a number on the int's side of them. */
+std::pair<array, array> beside_beyond(const array& a, nb::handle value) {
+  array zeros = logical_and(a, array(false));
+  int overflow = 0;
+  int64_t v = PyLong_AsLongLongAndOverflow(value.ptr(), &overflow);
+  bool is_negative = overflow < 0 || (overflow == 0 && v < 0);
+  return {astype(zeros, int32), array(is_negative ? -1 : 1)};
 }
 
 array weak_foreign(nb::handle value, Dtype other) {
@@ -367,6 +411,17 @@ array make_array(nb::handle value, std::optional<Dtype> dtype) {
   fail_type(value);
 }
 
+array make_value(nb::handle value, Dtype dtype) {
+  PyObject* p = value.ptr();
+  if (PyList_Check(p) || PyTuple_Check(p)) {
+    return NestedReader(value, /* wraps */ false).read(dtype);
+  }
+  if (PyLong_Check(p) && !PyBool_Check(p) && issubdtype(dtype, integer) && !int_fits(p, dtype)) {
+    fail_overflow(value, dtype);
+  }
+  return make_array(value, dtype);
+}
+
 std::optional<array> try_operand(nb::handle value, Dtype other) {
   PyObject* p = value.ptr();
   if (auto* a = as_array(value)) {
@@ -416,6 +471,18 @@ array to_array(Operand value) {
     fail_operand(value);
   }
   return make_array(p);
+}
+
+std::pair<array, array> to_comparable(Operand a, Operand b) {
+  auto *first = as_array(a.object), *second = as_array(b.object);
+  if (first && is_beyond(b.object, first->dtype())) {
+    return beside_beyond(*first, b.object);
+  }
+  if (second && is_beyond(a.object, second->dtype())) {
+    auto [zeros, side] = beside_beyond(*second, a.object);
+    return {side, zeros};
+  }
+  return to_arrays(a, b);
 }
 
 std::pair<array, array> to_arrays(Operand a, Operand b) {

@@ -16,6 +16,10 @@ namespace mlx::python {
  */
 array make_array(nb::handle value, std::optional<Dtype> dtype = std::nullopt);
 
+/** A value for a place of `dtype`, as in `x[i] = value`. As make_array, but ints that the dtype
+ *  does not hold raise ValueError instead of wrapping. */
+array make_value(nb::handle value, Dtype dtype);
+
 [[noreturn]] void fail_uninitialized();
 
 /** An operand without a partner. Throws TypeError if nothing can be made of it. */
@@ -33,6 +37,10 @@ array to_array(Operand value, Dtype other);
 
 /** Both operands of a binary op; weakness as above when just one of them is an array. */
 std::pair<array, array> to_arrays(Operand a, Operand b);
+
+/** Operands of a comparison: as to_arrays, but an int that the other's dtype does not hold is
+ *  larger or smaller than all its values, not an error. */
+std::pair<array, array> to_comparable(Operand a, Operand b);
 
 /** The array inside a Python object, or nullptr. Throws ValueError for an object of the class whose
  *  `__init__` never ran, as in subclasses that forget to call it. */

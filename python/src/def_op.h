@@ -30,6 +30,13 @@ array call_binary(Operand a, Operand b, StreamOrDevice s) {
   return op(x, y, s);
 }
 
+/** As call_binary, for ops that also order an array and an int beyond its dtype. */
+template <BinaryOp op>
+array call_comparison(Operand a, Operand b, StreamOrDevice s) {
+  auto [x, y] = to_comparable(a, b);
+  return op(x, y, s);
+}
+
 /** `op(a, *, stream=None)` over arrays and numbers. */
 template <UnaryOp op>
 void def_unary(nb::module_& m, const char* name, const char* doc, bool method = false,
@@ -38,12 +45,6 @@ void def_unary(nb::module_& m, const char* name, const char* doc, bool method = 
   if (method) {
     array_class().def(name, &call_unary<op>, nb::kw_only(), "stream"_a = nb::none(), doc);
   }
-}
-
-/** `op(a, b, stream=None)` over arrays and numbers. */
-template <BinaryOp op>
-void def_binary(nb::module_& m, const char* name, const char* doc) {
-  m.def(name, &call_binary<op>, "a"_a, "b"_a, "stream"_a = nb::none(), doc);
 }
 
 /** Another name for a function that is already bound. */

@@ -224,7 +224,7 @@ array write_masked(const array& a, const array& mask, const array& value) {
   return detail::scatter_true(a, mask, broadcast_to(fitting, rows));
 }
 
-array value_for(const array& a, nb::handle value) { return make_array(value, a.dtype()); }
+array value_for(const array& a, nb::handle value) { return make_value(value, a.dtype()); }
 
 void set_item(array& a, nb::handle index, nb::handle value) {
   array v = value_for(a, value);

@@ -27,6 +27,22 @@ void bind_binary(nb::class_<array>& cls, const char* name) {
       name, [](const array& a, Operand b) { return op(a, partner(a, b), {}); }, nb::is_operator());
 }
 
+/** Comparisons know the ints beyond the array's dtype, too. */
+template <BinaryOp op>
+void bind_comparison(nb::class_<array>& cls, const char* name) {
+  cls.def(
+      name,
+      [](nb::handle self, Operand other) {
+        if (PyLong_CheckExact(other.object)) {
+          auto [a, b] = to_comparable({self.ptr()}, other);
+          return op(a, b, {});
+        }
+        const array& a = *as_array(self);
+        return op(a, partner(a, other), {});
+      },
+      nb::is_operator());
+}
+
 template <BinaryOp op>
 void bind_reflected(nb::class_<array>& cls, const char* name) {
   cls.def(
@@ -63,12 +79,12 @@ void bind_bitwise(nb::class_<array>& cls) {
 }
 
 void bind_comparisons(nb::class_<array>& cls) {
-  bind_binary<equal>(cls, "__eq__");
-  bind_binary<not_equal>(cls, "__ne__");
-  bind_binary<less>(cls, "__lt__");
-  bind_binary<less_equal>(cls, "__le__");
-  bind_binary<greater>(cls, "__gt__");
-  bind_binary<greater_equal>(cls, "__ge__");
+  bind_comparison<equal>(cls, "__eq__");
+  bind_comparison<not_equal>(cls, "__ne__");
+  bind_comparison<less>(cls, "__lt__");
+  bind_comparison<less_equal>(cls, "__le__");
+  bind_comparison<greater>(cls, "__gt__");
+  bind_comparison<greater_equal>(cls, "__ge__");
 }
 
 nb::object divmod_pair(const array& a, const array& b) {

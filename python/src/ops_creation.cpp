@@ -112,7 +112,7 @@ void bind_filled(nb::module_& m) {
   m.def(
       "full",
       [](const Ints& shape, Operand vals, std::optional<Dtype> dtype, StreamOrDevice s) {
-        array value = make_array(vals.object, dtype);
+        array value = dtype ? make_value(vals.object, *dtype) : make_array(vals.object);
         return full(shape.shape(), value, value.dtype(), s);
       },
       "shape"_a, "vals"_a, "dtype"_a = nb::none(), nb::kw_only(), "stream"_a = nb::none(),
@@ -121,7 +121,7 @@ void bind_filled(nb::module_& m) {
       "full_like",
       [](const array& a, Operand vals, std::optional<Dtype> dtype, StreamOrDevice s) {
         Dtype t = dtype.value_or(a.dtype());
-        return full_like(a, make_array(vals.object, t), t, s);
+        return full_like(a, make_value(vals.object, t), t, s);
       },
       "a"_a, "vals"_a, "dtype"_a = nb::none(), nb::kw_only(), "stream"_a = nb::none(),
       "`vals` broadcast to the shape of `a`, in its dtype by default.");

@@ -59,10 +59,16 @@ void bind_unary(nb::module_& m) {
   bind_unary<op, UnaryOp(by_reference<function>)>(m);
 }
 
+constexpr bool is_comparison(ElementwiseOp op) {
+  return op >= ElementwiseOp::Equal && op <= ElementwiseOp::GreaterEqual;
+}
+
 template <ElementwiseOp op, BinaryOp function>
 void bind_binary(nb::module_& m) {
   auto& info = elementwise_info(op);
-  def_binary<function>(m, info.function, compose_doc(info.function, 2, info.rule).c_str());
+  constexpr auto call = is_comparison(op) ? call_comparison<function> : call_binary<function>;
+  m.def(info.function, call, "a"_a, "b"_a, "stream"_a = nb::none(),
+        compose_doc(info.function, 2, info.rule).c_str());
 }
 
 void bind_table(nb::module_& m) {

@@ -155,3 +155,20 @@ def test_windows(name):
         got = to_numpy(getattr(mx, name)(m))
         np.testing.assert_allclose(got, getattr(np, name)(m), rtol=1e-6, atol=1e-7)
         assert got.dtype == np.float32
+
+
+def test_fill_values_that_do_not_fit():
+    for make in (
+        lambda v, t: mx.full((2,), v, t),
+        lambda v, t: mx.full_like(mx.zeros((2,), t), v),
+        lambda v, t: mx.full_like(mx.zeros((2,)), v, t),
+    ):
+        for value, dtype in [
+            (300, mx.uint8),
+            (-1, mx.uint64),
+            (2**31, mx.int32),
+            (2**64, mx.uint64),
+        ]:
+            with pytest.raises(ValueError, match="would result in overflow"):
+                make(value, dtype)
+        assert make(2**63, mx.uint64).tolist() == [2**63] * 2

@@ -313,3 +313,16 @@ def test_masks_of_empty_arrays(shape):
     a[m] = 1.0
     a[mx.zeros((0,), mx.int32)] += 1.0
     assert a.shape == shape
+
+
+def test_ints_that_do_not_fit_are_not_stored():
+    x = mx.zeros((3,), mx.uint8)
+    for index, value in [(0, 300), (slice(None), -1), (slice(None), [300, 1, 2])]:
+        with pytest.raises(ValueError, match="uint8 would result in overflow"):
+            x[index] = value
+    for update in ("add", "subtract", "multiply", "divide", "maximum", "minimum"):
+        with pytest.raises(ValueError, match="uint8 would result in overflow"):
+            getattr(x.at[0], update)(256)
+    assert x.tolist() == [0, 0, 0]
+    x[1:] = [255, True]
+    assert x.tolist() == [0, 255, 1]

@@ -61,7 +61,7 @@ def test_ints_that_do_not_fit(dtype, number):
     for f in (
         lambda: x + number,
         lambda: number + x,
-        lambda: x == number,
+        lambda: x - number,
         lambda: mx.maximum(x, number),
     ):
         with pytest.raises(ValueError):
@@ -200,3 +200,20 @@ def test_chain_of_constants_is_right():
     assert x.item() == sum(k % 7 - k % 3 for k in range(300))
     assert (mx.array([0.0]) * -0.0).tolist() == [0.0]
     assert str(mx.array([1.0]) * -0.0) == "array([-0], dtype=float32)"
+
+
+@pytest.mark.parametrize("number", [300, -1, 2**40, -(2**70), 2**70])
+@pytest.mark.parametrize("name", COMPARE)
+def test_comparisons_with_ints_beyond_the_dtype(name, number):
+    op = getattr(operator, name)
+    for values in ([0, 7, 255], []):
+        x, exact = mx.array(values, mx.uint8), np.array(values, object)
+        want = [bool(op(v, number)) for v in exact]
+        assert op(x, number).tolist() == want
+        assert op(number, x).tolist() == [bool(op(number, v)) for v in exact]
+    function = {"eq": "equal", "ne": "not_equal", "lt": "less", "gt": "greater"}.get(name)
+    if function:
+        got = getattr(mx, function)(number, x)
+        assert got.dtype == mx.bool_ and got.shape == x.shape
+    grid = mx.zeros((2, 3), mx.int64)
+    assert mx.vmap(lambda row: op(row, 2**70))(grid).tolist() == [[bool(op(0, 1))] * 3] * 2
