@@ -200,6 +200,45 @@ TEST_P(QuantizedProducts, match) {
   expect_product(kind, {40, group, 1030, false}, true);
 }
 
+TEST(QuantizedActivations, keep_what_is_not_finite_in_its_row) {
+  Kind kind = {Code::u4, 32, bfloat16};
+  for (int64_t m : {3, 20}) {
+    Matrix w(kind, 40, 96);
+    Stored x, out;
+    std::vector<int64_t> x_rows, out_rows;
+    for (int64_t i = 0; i < m; ++i) {
+      x_rows.push_back(i * 96);
+      out_rows.push_back(i * 40);
+    }
+    for (int64_t i = 0; i < m * 96; ++i) x.push(bfloat16, 1);
+    for (int64_t i = 0; i < m * 40; ++i) out.push(bfloat16, 0);
+    auto values = reinterpret_cast<bfloat16_t*>(x.bytes.data());
+    values[5] = bfloat16_t(std::numeric_limits<float>::infinity());
+    values[2 * 96 + 90] = bfloat16_t(std::numeric_limits<float>::quiet_NaN());
+    QuantizedProduct p;
+    p.dtype = bfloat16;
+    p.x = x.bytes.data();
+    p.x_rows = x_rows.data();
+    p.out = out.bytes.data();
+    p.out_rows = out_rows.data();
+    p.m = m;
+    p.n = 40;
+    p.k = 96;
+    p.w = w.view;
+    p.code = kind.code;
+    multiply_quantized(p);
+    auto results = reinterpret_cast<const bfloat16_t*>(out.bytes.data());
+    for (int64_t i = 0; i < m * 40; ++i) {
+      float got = results[i];
+      if (i / 40 == 2) {
+        EXPECT_TRUE(std::isnan(got));
+      } else {
+        EXPECT_EQ(std::isfinite(got), i / 40 != 0);
+      }
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Kinds, QuantizedProducts,
                          testing::Combine(testing::Values(Code::u1, Code::u2, Code::u3, Code::u4,
                                                           Code::u5, Code::u6, Code::u8, Code::e2m1,

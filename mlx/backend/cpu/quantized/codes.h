@@ -188,7 +188,7 @@ struct E2m1 {
   }
 };
 
-// Floats of four exponent and three mantissa bits, times 2^-120 until they are scaled.
+// Floats of four exponent and three mantissa bits: those of half floats, but for 2^8.
 struct E4m3 {
   static constexpr bool kIntegers = false;
   static constexpr bool kPaired = false;
@@ -208,16 +208,47 @@ struct E4m3 {
     return reinterpret_cast<Vec<int32_t>>(_mm_cvtepu8_epi32(_mm_cvtsi32_si128(bytes)));
 #endif
   }
+  // Of the exponent and mantissa: those below 8 are multiples of the smallest number, others have
+  // their exponent moved.
   static inline Vec<float> values(Vec<int32_t> codes) {
-    Vec<int32_t> bits = ((codes << 24) >> 4) & static_cast<int32_t>(0x87f00000);
-    Vec<float> value = reinterpret_cast<Vec<float>>(bits) * 0x1p120f;
-    Vec<int32_t> none = ((codes & 0x7f) == 0x7f) & 0x7fc00000;
-    return reinterpret_cast<Vec<float>>(reinterpret_cast<Vec<int32_t>>(value) | none);
+    Vec<int32_t> size = codes & 0x7f;
+    Vec<float> small = __builtin_convertvector(size, Vec<float>) * 0x1p-9f;
+    Vec<int32_t> bits = (size << 20) + (120 << 23);
+    bits = size < 8 ? reinterpret_cast<Vec<int32_t>>(small) : bits;
+    Vec<int32_t> none = (size == 0x7f) & 0x7fc00000;
+    return reinterpret_cast<Vec<float>>(bits | ((codes & 0x80) << 24) | none);
   }
   static inline void unpack_floats(const uint8_t* p, Vec<float> (&to)[kFloatParts]) {
+#if defined(__F16C__)
+#pragma GCC unroll 2
+    for (int i = 0; i < kParts; ++i) {
+      Shorts codes = widen_bytes(p + i * kShorts);
+      Shorts halves = ((codes << 8) >> 1) & static_cast<int16_t>(0xbf80);
+      Shorts none = ((codes & 0x7f) == 0x7f) & 0x7e00;
+      widen_halves(halves | none, to[2 * i], to[2 * i + 1]);
+    }
+#else
 #pragma GCC unroll 8
     for (int i = 0; i < kFloatParts; ++i) to[i] = values(widen(p + i * kLanes<float>));
+#endif
   }
+
+ private:
+#if defined(__F16C__)
+  static inline void widen_halves(Shorts v, Vec<float>& first, Vec<float>& second) {
+#if defined(__AVX512F__)
+    auto wide = reinterpret_cast<__m512i>(v);
+    first = _mm512_cvtph_ps(_mm512_castsi512_si256(wide));
+    second = _mm512_cvtph_ps(_mm512_extracti64x4_epi64(wide, 1));
+#else
+    auto wide = reinterpret_cast<__m256i>(v);
+    first = _mm256_cvtph_ps(_mm256_castsi256_si128(wide));
+    second = _mm256_cvtph_ps(_mm256_extracti128_si256(wide, 1));
+#endif
+    first *= 0x1p8f;
+    second *= 0x1p8f;
+  }
+#endif
 };
 
 // Two vectors of floats from one of shorts.

@@ -78,6 +78,11 @@ static void rounded_micro(int64_t steps, const void* a_panel, const void* b_pane
   auto a = static_cast<const int32_t*>(a_panel);
   auto b = static_cast<const int32_t*>(b_panel);
   auto c = static_cast<float*>(c_tile);
+  if (!accumulate) {
+    for (int r = 0; r < Rows; ++r) {
+      for (int v = 0; v < Vectors; ++v) store<float>(c + r * ldc + v * lanes, Vec<float>{});
+    }
+  }
   for (int64_t step = 0; step < steps; ++step) {
     Vec<int32_t> sums[Rows][Vectors] = {};
     for (int k = 0; k < Group / 2; ++k) {
@@ -97,15 +102,13 @@ static void rounded_micro(int64_t steps, const void* a_panel, const void* b_pane
     }
     auto a_factors = reinterpret_cast<const float*>(a);
     auto b_factors = reinterpret_cast<const float*>(b);
-    bool add = accumulate || step > 0;
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; ++r) {
       Vec<float> scale = splat(a_factors[r]), sum = splat(a_factors[Rows + r]);
 #pragma GCC unroll 2
       for (int v = 0; v < Vectors; ++v) {
         float* to = c + r * ldc + v * lanes;
-        Vec<float> value = add ? load(to) : Vec<float>{};
-        value = fma<float>(sum, load(b_factors + width + v * lanes), value);
+        Vec<float> value = fma<float>(sum, load(b_factors + width + v * lanes), load(to));
         Vec<float> factor = scale * load(b_factors + v * lanes);
         store<float>(to,
                      fma<float>(__builtin_convertvector(sums[r][v], Vec<float>), factor, value));
