@@ -111,7 +111,7 @@ class CustomFunction {
       }
       nb::object made =
           rule(flat->primals(primals), flat->primals_like([&](size_t i) { return directions[i]; }));
-      Arrays like = tree_arrays(flat->last_result());
+      Arrays like = tree_arrays(flat->first_result());
       Arrays out = rule_result(made, like, "jvp");
       check(out.size() == like.size(), "custom_function", "The jvp rule returned ", out.size(),
             " arrays for ", like.size(), " outputs.");

@@ -33,7 +33,9 @@ std::vector<array> FlatCall::operator()(const std::vector<array>& arrays) {
   nb::object args = tree_fill(args_, arrays, position);
   nb::object kwargs = tree_fill(kwargs_, arrays, position);
   nb::object result = fun_(*nb::borrow<nb::tuple>(args), **nb::borrow<nb::dict>(kwargs));
-  result_ = result;
+  if (!result_.is_valid()) {
+    result_ = result;  // a later one may come from a graph that holds this call: a circle
+  }
   return tree_arrays(result);
 }
 

@@ -93,10 +93,10 @@ class FlatCall {
   nb::object primals(const std::vector<array>& arrays) const;
   /** The same containers with any leaves, as tangents or axes. */
   nb::object primals_like(const std::function<nb::object(size_t)>& leaf) const;
-  /** Arrays in the containers of the last result. */
+  /** Arrays in the containers of the first call's result. */
   nb::object result(const std::vector<array>& arrays) const;
-  /** The last result with its own arrays. */
-  const nb::object& last_result() const { return result_; }
+  /** The first call's result with its own arrays. */
+  const nb::object& first_result() const { return result_; }
 
  private:
   nb::object fun_;

@@ -343,6 +343,19 @@ def test_modules_as_arguments_of_compiled_functions():
             assert f(model, mx.ones((1, 2))).item() == 2 * value
 
 
+def test_compiled_gradients_of_checkpoints_are_freed():
+    def run():
+        model = nn.Linear(2, 2)
+        layer = mx.checkpoint(lambda x: mx.tanh(model(x)))
+        step = mx.compile(mx.grad(lambda x: layer(layer(x)).sum()))
+        mx.eval(step(mx.ones((2, 2))))
+        return weakref.ref(model)
+
+    model = run()
+    gc.collect()
+    assert model() is None
+
+
 def test_random_state_as_state():
     mx.random.seed(0)
     draw = mx.compile(
