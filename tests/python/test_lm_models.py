@@ -5,8 +5,6 @@ import copy
 import mlx.core as mx
 import numpy as np
 import pytest
-
-pytest.importorskip("transformers")  # mlx-lm is looked for in a list of files, without its imports
 from lm_models import make, model_names
 
 TOKENS = [[1, 5, 9, 3, 7, 2, 4, 8, 6, 11]]
