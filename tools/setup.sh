@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 python=${PYTHON:-python3}
-packages=(g++ cmake ninja-build ccache libgtest-dev nlohmann-json3-dev clang-format clang-tidy binutils)
+packages=(g++ cmake ninja-build ccache libgtest-dev nlohmann-json3-dev clang-format clang-tidy binutils bible-kjv)
 if ! command -v "$python" >/dev/null; then
   packages+=(python3 python3-dev python3-venv)
 elif [ "$("$python" -c 'import sys; print(sys.base_prefix)')" = /usr ]; then
