@@ -3,6 +3,9 @@
 #include "mlx/primitives/quantized.h"
 
 #include <algorithm>
+#include <array>
+#include <map>
+#include <mutex>
 
 #include "mlx/backend/cuda/attention_operands.h"
 #include "mlx/backend/cuda/copy.h"
@@ -159,23 +162,47 @@ QuantizedProducts products_of(const QuantizedFormat& format, const array& x, con
   return call;
 }
 
-void start(const QuantizedPlan& plan, const QuantizedProducts& call, int64_t tiles,
+/** The plan's kernel, found without making its name, allowed what it needs of shared memory. */
+Kernel kernel_of(const QuantizedPlan& plan, const QuantizedFormat& format, Dtype dtype,
+                 const Stream& s) {
+  using Key = std::array<int, 7>;
+  static auto* mutex = new std::mutex;
+  static auto* kernels = new std::map<Key, Kernel>;
+  Key key{static_cast<int>(format.mode),
+          format.bits,
+          format.group_size,
+          static_cast<int>(dtype.val()),
+          plan.kind,
+          plan.size,
+          s.device.index};
+  std::lock_guard lock(*mutex);
+  auto known = kernels->find(key);
+  if (known == kernels->end()) {
+    Kernel made = kernel_of(quantized_call(plan, format, dtype), s);
+    use_device(s.device.index);
+    ask_for_shared(made, plan.shared_bytes);
+    known = kernels->emplace(key, made).first;
+  }
+  return known->second;
+}
+
+void start(const QuantizedPlan& plan, Kernel kernel, const QuantizedProducts& call, int64_t tiles,
            const Stream& s) {
-  Kernel kernel = kernel_of(plan.call, s);
-  ask_for_shared(kernel, plan.shared_bytes);
   int64_t across = (call.n + plan.columns - 1) / plan.columns;
   void* arguments[] = {const_cast<QuantizedProducts*>(&call)};
-  launch_words(kernel, blocks_for(tiles * across, 1), static_cast<unsigned>(plan.call.threads), s,
+  launch_words(kernel, blocks_for(tiles * across, 1), static_cast<unsigned>(plan.threads), s,
                arguments, plan.shared_bytes);
 }
 
-void start_direct(const QuantizedPlan& plan, const QuantizedProducts& call, const Stream& s) {
+void start_direct(const QuantizedPlan& plan, Kernel kernel, const QuantizedProducts& call,
+                  const Stream& s) {
   int64_t down = (call.rows + plan.most_rows - 1) / plan.most_rows;
-  start(plan, call, call.products * down, s);
+  start(plan, kernel, call, call.products * down, s);
 }
 
 /** Sorts the rows by their matrices before. */
-void start_sorted(const QuantizedPlan& plan, QuantizedProducts& call, const Stream& s) {
+void start_sorted(const QuantizedPlan& plan, Kernel kernel, QuantizedProducts& call,
+                  const Stream& s) {
   int64_t rows = call.products * call.rows, matrices = call.picks.w_count;
   int64_t tiles = std::min(rows, rows / plan.most_rows + matrices);
   size_t tile_bytes = static_cast<size_t>(tiles) * sizeof(RowTile);
@@ -194,7 +221,7 @@ void start_sorted(const QuantizedPlan& plan, QuantizedProducts& call, const Stre
                static_cast<size_t>(3 * matrices) * sizeof(int32_t));
   call.tiles = sort.tiles;
   call.order = order;
-  start(plan, call, tiles, s);
+  start(plan, kernel, call, tiles, s);
 }
 
 bool has_kernels(const array& x, const Stream& s) {
@@ -231,7 +258,7 @@ void eval_quantized_matmul(QuantizedMatmul& primitive, const std::vector<array>&
   call.products = shape.products;
   call.rows = shape.rows;
   call.x_batch = call.rows * call.k;
-  start_direct(plan, call, s);
+  start_direct(plan, kernel_of(plan, format, out.dtype(), s), call, s);
 }
 
 void eval_gather_quantized_matmul(GatherQuantizedMatmul& primitive,
@@ -263,10 +290,11 @@ void eval_gather_quantized_matmul(GatherQuantizedMatmul& primitive,
   QuantizedPlan plan = plan_quantized(
       {out.dtype(), format, call.products, call.rows, call.n, call.k, w.matrices, true},
       device_of(s));
+  Kernel kernel = kernel_of(plan, format, out.dtype(), s);
   if (plan.way == QuantizedPlan::sorted) {
-    start_sorted(plan, call, s);
+    start_sorted(plan, kernel, call, s);
   } else {
-    start_direct(plan, call, s);
+    start_direct(plan, kernel, call, s);
   }
 }
 

@@ -13,7 +13,7 @@ namespace {
 constexpr int64_t most_few_rows = 16;
 // Rows from which on a library's product with the numbers takes less time than tiles of codes.
 constexpr int64_t many_rows = 384;
-constexpr int warps = 8, stages = 3, tile_stages = 4;
+constexpr int warps = 8, stages = 3, teams = 2, tile_stages = 4;
 
 std::string format_text(const QuantizedFormat& f) {
   constexpr const char* modes[] = {"affine", "mxfp4", "mxfp8", "nvfp4"};
@@ -31,23 +31,29 @@ QuantizedPlan few_rows(const QuantizedShape& shape, int size) {
   int parts = shape.dtype == float32 ? 3 : 1, columns = 16 * size;
   auto shared = static_cast<size_t>(warps * stages * columns * code_pitch(bits, bytes));
   size_t sums = size_t{4} * warps * columns * (8 * size + 1);
-  return {QuantizedPlan::direct, quantized_rows_call(shape.format, shape.dtype, size),
-          8 * size / parts, columns, std::max(shared, sums)};
+  return {QuantizedPlan::direct, QuantizedPlan::rows, size, 8 * size / parts, columns, 32 * warps,
+          std::max(shared, sums)};
 }
 
 QuantizedPlan tiles(const QuantizedShape& shape, int size) {
-  size_t rows = 64 * size, alignment = 1024, panel = rows * 128,
-         codes = rows * 8 * shape.format.bits;
-  return {QuantizedPlan::direct, quantized_tiles_call(shape.format, shape.dtype, size), 64 * size,
-          64 * size, alignment + 2 * panel + tile_stages * (panel + codes)};
+  int rows = 64 * size, columns = 64, row_bytes = 128, alignment = 1024;
+  int stage = rows * row_bytes + columns * 8 * shape.format.bits;
+  int team = 2 * columns * row_bytes + tile_stages * stage;
+  return {QuantizedPlan::direct,
+          QuantizedPlan::tiles,
+          size,
+          rows,
+          columns,
+          128 * size * teams,
+          static_cast<size_t>(alignment + teams * team)};
 }
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-/** Small tiles until large ones would fill the device. */
+/** Tall tiles decode less, if there are enough of them. */
 int tile_size(const QuantizedShape& shape, int64_t rows, const QuantizedDevice& device) {
-  int64_t blocks = ceil_div(rows, 128) * ceil_div(shape.n, 128);
-  return rows > 64 && blocks >= device.multiprocessors ? 2 : 1;
+  int64_t blocks = ceil_div(rows, 128) * ceil_div(shape.n, 64);
+  return rows > 64 && blocks * 4 >= device.multiprocessors * 3 ? 2 : 1;
 }
 
 }  // namespace
@@ -65,12 +71,17 @@ QuantizedPlan plan_quantized(const QuantizedShape& shape, const QuantizedDevice&
     return plan;
   }
   if (rows > most_few_rows && !shape.picked) {
-    return {QuantizedPlan::dense, {}, 0, 0, 0};
+    return {.way = QuantizedPlan::dense};
   }
   int small = shape.dtype == float32 ? 2 : 8;
   QuantizedPlan plan = few_rows(shape, rows > small ? 2 : 1);
   if (sorts) plan.way = QuantizedPlan::sorted;
   return plan;
+}
+
+KernelCall quantized_call(const QuantizedPlan& plan, const QuantizedFormat& format, Dtype dtype) {
+  return plan.kind == QuantizedPlan::rows ? quantized_rows_call(format, dtype, plan.size)
+                                          : quantized_tiles_call(format, dtype, plan.size);
 }
 
 KernelCall quantized_rows_call(const QuantizedFormat& format, Dtype dtype, int size) {
@@ -84,8 +95,8 @@ KernelCall quantized_rows_call(const QuantizedFormat& format, Dtype dtype, int s
 KernelCall quantized_tiles_call(const QuantizedFormat& format, Dtype dtype, int size) {
   return {"quantized_tiles.h", "QuantizedProducts",
           std::string("quantized_tiles<") + type_name(dtype) + ", " + format_text(format) + ", " +
-              std::to_string(size) + ">",
-          128 * size, size == 1 ? 3 : 1};
+              std::to_string(size) + ", " + std::to_string(teams) + ">",
+          128 * size * teams, size == 1 ? 2 : 1};
 }
 
 KernelCall quantized_unpack_call(const QuantizedFormat& format, Dtype result, Dtype scales) {

@@ -24,13 +24,19 @@ struct QuantizedDevice {
 
 struct QuantizedPlan {
   enum Way { dense, direct, sorted };
+  enum Kind { rows, tiles };
   Way way;  // by the matrix as numbers, by the order of products, or by that of matrices
-  KernelCall call;
+  Kind kind;
+  int size;                // of the kernel, as below
   int most_rows, columns;  // rows of x, and of codes, of a block
+  int threads;
   size_t shared_bytes;
 };
 
 QuantizedPlan plan_quantized(const QuantizedShape& shape, const QuantizedDevice& device);
+
+/** The kernel of a plan that is not dense. */
+KernelCall quantized_call(const QuantizedPlan& plan, const QuantizedFormat& format, Dtype dtype);
 
 /** The kernels for 8 or 16 rows of x (a third of that in float32), for 64 or 128, and the others.
  */

@@ -38,11 +38,10 @@ struct EightInputs {
   static constexpr int words = sizeof(T) / 2;
   uint4 at[words];
 
-  MLX_FN void load(const T* row, int k, int limit) {
-    bool present = row && k < limit;
+  MLX_FN void load(const T* from, bool present) {
 #pragma unroll
     for (int i = 0; i < words; i++) {
-      at[i] = present ? reinterpret_cast<const uint4*>(row + k)[i] : uint4{};
+      at[i] = present ? reinterpret_cast<const uint4*>(from)[i] : uint4{};
     }
   }
 
@@ -103,65 +102,73 @@ struct QuantizedRows {
 
   const QuantizedProducts& p;
   QuantizedTask task;
-  const char* packed;
   char* shared;
-  int lane, warp, part[column_tiles];
+  int lane, warp, units, part[column_tiles];
+  CodeCopy<rows, Unit::bytes, Unit::pitch, 32> copy;
+  const StoredScale<T, F>* scales_at[2 * tiles];
+  const T* biases_at[F::affine ? 2 * tiles : 1];
   const T* x[column_tiles];
   float results[tiles][column_tiles][4] = {};
   float sums[shares][tiles][column_tiles][4], totals[shares][column_tiles][4];
 
   MLX_FN QuantizedRows(const QuantizedProducts& call, char* memory)
-      : p(call), shared(memory), lane(threadIdx.x % 32), warp(threadIdx.x / 32) {}
+      : p(call),
+        shared(memory),
+        lane(threadIdx.x % 32),
+        warp(threadIdx.x / 32),
+        units(static_cast<int>((call.k + Unit::k - 1) / Unit::k)) {}
 
   MLX_FN const uint32_t* stage(int i) const {
     return reinterpret_cast<const uint32_t*>(shared + (warp * stages + i) * stage_bytes);
   }
 
   MLX_FN void copy_codes(int unit, int to) {
-    int64_t row_bytes = p.k * F::bits / 8;
-    if (int64_t{unit} * Unit::bytes < row_bytes) {
-      copy_packed<rows, Unit::bytes, Unit::pitch, 32>(shared_address(stage(to)), packed, row_bytes,
-                                                      task.column, p.n,
-                                                      int64_t{unit} * Unit::bytes);
-    }
+    if (unit < units) copy.run(shared_address(stage(to)), unit * Unit::bytes);
     close_copies();
   }
 
-  MLX_FN void load_scales(Scales& scales, int unit) {
-    using Stored = StoredScale<T, F>;
+  MLX_FN void find_scales() {
     int64_t count = p.k / F::group, matrix = task.matrix * p.scale_batch;
 #pragma unroll
     for (int r = 0; r < 2 * tiles; r++) {
       int64_t row = task.column + r * 8 + lane / 4;
-      int64_t begin = matrix + (row < p.n ? row : p.n - 1) * count;
+      int64_t at = matrix + (row < p.n ? row : p.n - 1) * count + lane % 4;
+      scales_at[r] = static_cast<const StoredScale<T, F>*>(p.scales) + at;
+      if constexpr (F::affine) biases_at[r] = static_cast<const T*>(p.biases) + at;
+    }
+  }
+
+  MLX_FN void load_scales(Scales& scales, int unit) {
+    int group = unit * groups, left = static_cast<int>(p.k / F::group) - group - lane % 4;
 #pragma unroll
-      for (int h = 0; h < held; h++) {
-        int64_t group = int64_t{unit} * groups + h * 4 + lane % 4;
-        bool present = group < count;
-        int64_t at = begin + (present ? group : 0);
-        scales.by[r][h] = present ? static_cast<const Stored*>(p.scales)[at] : Stored{};
-        if constexpr (F::affine) {
-          scales.add[r][h] = present ? static_cast<const T*>(p.biases)[at] : T{};
-        }
+    for (int h = 0; h < held; h++) {
+      bool present = h * 4 < left;
+#pragma unroll
+      for (int r = 0; r < 2 * tiles; r++) {
+        scales.by[r][h] = present ? scales_at[r][group + h * 4] : StoredScale<T, F>{};
+        if constexpr (F::affine) scales.add[r][h] = present ? biases_at[r][group + h * 4] : T{};
       }
     }
   }
 
+  /** Columns past the last row repeat it; nobody reads their sums. */
   MLX_FN void find_columns() {
 #pragma unroll
     for (int c = 0; c < column_tiles; c++) {
       int column = c * 8 + lane / 4, row = column / Inputs::parts;
       part[c] = column % Inputs::parts;
-      x[c] = row < task.count ? find_x<T>(p, row_number(p, task, row)) : nullptr;
+      const T* found = find_x<T>(p, row_number(p, task, row < task.count ? row : task.count - 1));
+      x[c] = (found ? found : static_cast<const T*>(p.x)) + lane % 4 * 8;
     }
   }
 
   MLX_FN void load_inputs(Inputs (&inputs)[steps_at_once][column_tiles], int unit, int step) {
+    int first = unit * Unit::k + step * 32, left = static_cast<int>(p.k) - first - lane % 4 * 8;
 #pragma unroll
     for (int i = 0; i < steps_at_once; i++) {
-      int k = unit * Unit::k + (step + i) * 32 + lane % 4 * 8;
 #pragma unroll
-      for (int c = 0; c < column_tiles; c++) inputs[i][c].load(x[c], k, static_cast<int>(p.k));
+      for (int c = 0; c < column_tiles; c++)
+        inputs[i][c].load(x[c] + first + i * 32, i * 32 < left);
     }
   }
 
@@ -304,13 +311,15 @@ struct QuantizedRows {
 
   MLX_FN void run() {
     if (!find_task<most_rows, rows>(p, task)) return;
-    packed = static_cast<const char*>(p.w) + task.matrix * p.w_batch;
+    copy = {static_cast<const char*>(p.w) + task.matrix * p.w_batch,
+            static_cast<int>(p.k * F::bits / 8), task.column, p.n};
 #pragma unroll
     for (int i = 0; i < stages - 1; i++) copy_codes(warp + i * warps, i);
     find_columns();
+    find_scales();
     Scales scales, next;
     load_scales(next, warp);
-    int units = static_cast<int>((p.k + Unit::k - 1) / Unit::k), now = 0;
+    int now = 0;
     for (int unit = warp; unit < units; unit += warps) {
       Inputs inputs[steps_at_once][column_tiles];
       load_inputs(inputs, unit, 0);

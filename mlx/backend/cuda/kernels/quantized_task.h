@@ -64,26 +64,55 @@ MLX_FN float factor_of(const QuantizedProducts& p, const QuantizedTask& task) {
   return p.global_scale ? global_factor(p.global_scale[task.matrix * p.global_batch]) : 1.0f;
 }
 
-/** Copies row after row of `bytes` from `offset` on to shared memory, zeros past the ends of the
- *  rows, by `threads` that are a block or a warp. Rows from `limit` on repeat the last. */
+/** Copies so many `bytes` of each of some rows of codes to shared memory, by `threads` that are a
+ *  block or a warp: zeros past the ends of the rows, and the last row again from `limit` on. */
 template <int rows, int bytes, int pitch, int threads>
-MLX_FN void copy_packed(uint32_t to, const char* matrix, int64_t row_bytes, int64_t first,
-                        int64_t limit, int64_t offset) {
-  auto copy_pieces = [&](auto piece_type, auto copy) {
-    constexpr int piece = sizeof(piece_type), across = bytes / piece;
-#pragma unroll 8
-    for (int i = threadIdx.x % threads; i < rows * across; i += threads) {
-      int row = i / across, at = i % across * piece;
-      int64_t from = first + row < limit ? first + row : limit - 1;
-      bool present = offset + at < row_bytes;
-      copy(to + row * pitch + at, matrix + from * row_bytes + (present ? offset + at : 0), present);
-    }
-  };
-  if (bytes % 16 == 0 && (row_bytes | reinterpret_cast<uint64_t>(matrix)) % 16 == 0) {
-    copy_pieces(uint4{}, [](uint32_t a, const void* b, bool c) { copy_async(a, b, c); });
-  } else {
-    copy_pieces(uint32_t{}, [](uint32_t a, const void* b, bool c) { copy_word_async(a, b, c); });
+class CodeCopy {
+ public:
+  MLX_FN CodeCopy() = default;
+  MLX_FN CodeCopy(const char* matrix, int row_bytes, int64_t first, int64_t limit)
+      : matrix_(matrix), first_(first), limit_(limit), row_bytes_(row_bytes) {
+    whole_ = bytes % 16 == 0 && (row_bytes | reinterpret_cast<uint64_t>(matrix)) % 16 == 0;
+#pragma unroll
+    for (int i = 0; i < passes; i++) source_[i] = address(row() + i * step) + column();
   }
-}
+
+  /** From byte `offset` of the rows on. */
+  MLX_FN void run(uint32_t to, int offset) const {
+    if (whole_) {
+      if (row() >= rows || column() >= bytes) return;
+      bool present = offset + column() < row_bytes_;
+#pragma unroll
+      for (int i = 0; i < passes; i++) {
+        copy_async(to + (row() + i * step) * pitch + column(), source_[i] + offset, present);
+      }
+    } else {
+      constexpr int words = bytes / 4;
+      for (int i = threadIdx.x % threads; i < rows * words; i += threads) {
+        int at = offset + i % words * 4;
+        bool present = at < row_bytes_;
+        copy_word_async(to + i / words * pitch + i % words * 4,
+                        address(i / words) + (present ? at : 0), present);
+      }
+    }
+  }
+
+ private:
+  static constexpr int pieces = (bytes + 15) / 16;
+  static constexpr int across = pieces > 4 ? 8 : pieces > 2 ? 4 : pieces;  // threads of a row
+  static constexpr int step = threads / across, passes = step < rows ? rows / step : 1;
+  static_assert(pieces <= 8);
+
+  MLX_FN static int row() { return threadIdx.x % threads / across; }
+  MLX_FN static int column() { return threadIdx.x % across * 16; }
+  MLX_FN const char* address(int row) const {
+    return matrix_ + (first_ + row < limit_ ? first_ + row : limit_ - 1) * row_bytes_;
+  }
+
+  const char *matrix_, *source_[passes];
+  int64_t first_, limit_;
+  int row_bytes_;
+  bool whole_;
+};
 
 }  // namespace mlx::core::kernels
