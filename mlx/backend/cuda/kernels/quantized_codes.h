@@ -54,15 +54,14 @@ MLX_FN EightCodes load_codes(const uint32_t* row, int eight) {
   }
 }
 
-/** Codes i and i + 4, each in a half. */
+/** Codes i and i + 4, each in the lowest bits of a half. */
 template <int bits>
 MLX_FN uint32_t code_pair(EightCodes codes, int i) {
   constexpr int each = 16 / bits;  // of a half
-  constexpr uint32_t mask = (1u << bits) - 1;
   int skipped = i / each * each * bits;
   uint32_t both = codes.first;  // of four bits each, all eight
   if constexpr (bits != 4) both = lower_halves(codes.first >> skipped, codes.last >> skipped);
-  return (both >> (i % each * bits)) & (mask | mask << 16);
+  return both >> (i % each * bits);
 }
 
 template <typename T>
@@ -70,30 +69,40 @@ MLX_FN constexpr uint32_t pair_of_ones() {
   return is_same<T, Half> ? 0x3c003c00u : 0x3f803f80u;
 }
 
+template <int bits>
+inline constexpr uint32_t code_masks = ((1u << bits) - 1) * 0x10001u;
+
+/** Unsigned integers of up to seven bits as the last digits of bfloats: digit_offset more. */
+constexpr float digit_offset = 128;
+template <int bits>
+MLX_FN uint32_t digit_pair(uint32_t codes) {
+  return masked_with(codes, code_masks<bits>, 0x43004300u);
+}
+
 /** Unsigned integers of `bits` bits, exactly: as digits behind a power of two that then goes. */
 template <typename T, int bits>
 MLX_FN uint32_t integer_pair(uint32_t codes) {
   constexpr uint32_t ones = pair_of_ones<T>();
   if constexpr (is_same<T, Half>) {
-    return fma_pair<T>(codes | 0x64006400u, ones, 0xe400e400u);  // 1024
+    return fma_pair<T>(masked_with(codes, code_masks<bits>, 0x64006400u), ones, 0xe400e400u);
   } else if constexpr (bits < 8) {
-    return fma_pair<T>(codes | 0x43004300u, ones, 0xc300c300u);  // 128
+    return fma_pair<T>(digit_pair<bits>(codes), ones, 0xc300c300u);
   } else {  // seven digits are too few: 2048 + the upper half, 128 + the lower half
-    uint32_t low = (codes & 0x000f000fu) | 0x43004300u;
-    uint32_t high = ((codes >> 4) & 0x000f000fu) | 0x45004500u;
+    uint32_t low = masked_with(codes, 0x000f000fu, 0x43004300u);
+    uint32_t high = masked_with(codes >> 4, 0x000f000fu, 0x45004500u);
     return fma_pair<T>(low, ones, fma_pair<T>(high, ones, 0xc508c508u));  // 2176
   }
 }
 
-/** Bits of small floats at the place that they have in T: the numbers over small_float_unit. */
+/** Bits of small floats at the place that they have in T, times 2^-small_float_exponent. */
 template <typename T, int bits>
 MLX_FN uint32_t small_float_pair(uint32_t codes) {
   constexpr int digits = is_same<T, Half> ? 10 : 7, own_digits = bits == 4 ? 1 : 3;
-  constexpr uint32_t sign = 1u << (bits - 1), signs = sign | sign << 16;
-  uint32_t pair = (codes & signs) << (16 - bits);
-  pair |= (codes & ~signs) << (digits - own_digits);
+  constexpr uint32_t signs = 0x80008000u, sizes = code_masks<bits - 1>;
+  uint32_t pair =
+      masked_with(codes << (16 - bits), signs, (codes & sizes) << (digits - own_digits));
   if constexpr (bits == 8) {  // all ones are no number
-    uint32_t none = ((codes & 0x007f007fu) + 0x00010001u) & 0x00800080u;
+    uint32_t none = ((codes & sizes) + 0x00010001u) & 0x00800080u;
     pair |= none * 0xffu;
   }
   return pair;

@@ -91,6 +91,9 @@ struct QuantizedRows {
   // Parts of a step that have groups of their own, and steps of a group.
   static constexpr int shares = F::group < 32 ? 32 / F::group : 1;
   static constexpr int steps_of_group = F::group < 32 ? 1 : F::group / 32;
+  // Integers may keep the offset of their digits where T is so coarse that the error, of float sums
+  // 128 times as large, is out of sight.
+  static constexpr bool offset = F::affine && is_same<T, BFloat> && F::bits <= 4;
   static constexpr int warps = quantized_rows_warps, stage_bytes = rows * Unit::pitch;
 
   /** Of the groups of a unit, as they lie in memory, for the rows that the lane's sums belong to. A
@@ -227,7 +230,8 @@ struct QuantizedRows {
         uint32_t a[4];
 #pragma unroll
         for (int j = 0; j < 4; j++) {
-          a[j] = decoded_pair<Factor, F>(code_pair<F::bits>(own[j % 2], i + j / 2));
+          uint32_t pair = code_pair<F::bits>(own[j % 2], i + j / 2);
+          a[j] = offset ? digit_pair<F::bits>(pair) : decoded_pair<Factor, F>(pair);
         }
 #pragma unroll
         for (int s = 0; s < shares; s++) {
@@ -247,6 +251,7 @@ struct QuantizedRows {
       int from = (lane & ~3) | (group % 4);
       float by = scale_of<T, F>(value_from(scales.by[r][group / 4], from)), add = 0;
       if constexpr (F::affine) add = computed(value_from(scales.add[r][group / 4], from));
+      if constexpr (offset) add = __fmaf_rn(-digit_offset, by, add);
 #pragma unroll
       for (int c = 0; c < column_tiles; c++) {
 #pragma unroll
