@@ -17,6 +17,15 @@ MLX_FN void store_shared(uint32_t address, uint4 value) {
                : "memory");
 }
 
+/** An address of global memory that stays in registers: the compiler would rather make it anew at
+ *  every use. */
+template <typename T>
+MLX_FN const T* kept(const T* address) {
+  size_t place = __cvta_generic_to_global(address);
+  asm volatile("" : "+l"(place));
+  return static_cast<const T*>(__cvta_global_to_generic(place));
+}
+
 /** Sixteen bytes, or zeros. */
 MLX_FN void copy_async(uint32_t to, const void* from, bool present) {
   int bytes = present ? 16 : 0;

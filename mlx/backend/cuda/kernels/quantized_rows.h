@@ -136,8 +136,8 @@ struct QuantizedRows {
     for (int r = 0; r < 2 * tiles; r++) {
       int64_t row = task.column + r * 8 + lane / 4;
       int64_t at = matrix + (row < p.n ? row : p.n - 1) * count + lane % 4;
-      scales_at[r] = static_cast<const StoredScale<T, F>*>(p.scales) + at;
-      if constexpr (F::affine) biases_at[r] = static_cast<const T*>(p.biases) + at;
+      scales_at[r] = kept(static_cast<const StoredScale<T, F>*>(p.scales) + at);
+      if constexpr (F::affine) biases_at[r] = kept(static_cast<const T*>(p.biases) + at);
     }
   }
 
@@ -161,7 +161,7 @@ struct QuantizedRows {
       int column = c * 8 + lane / 4, row = column / Inputs::parts;
       part[c] = column % Inputs::parts;
       const T* found = find_x<T>(p, row_number(p, task, row < task.count ? row : task.count - 1));
-      x[c] = (found ? found : static_cast<const T*>(p.x)) + lane % 4 * 8;
+      x[c] = kept((found ? found : static_cast<const T*>(p.x)) + lane % 4 * 8);
     }
   }
 

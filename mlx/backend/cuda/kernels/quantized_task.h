@@ -74,7 +74,7 @@ class CodeCopy {
       : matrix_(matrix), first_(first), limit_(limit), row_bytes_(row_bytes) {
     whole_ = bytes % 16 == 0 && (row_bytes | reinterpret_cast<uint64_t>(matrix)) % 16 == 0;
 #pragma unroll
-    for (int i = 0; i < passes; i++) source_[i] = address(row() + i * step) + column();
+    for (int i = 0; i < passes; i++) source_[i] = kept(address(row() + i * step) + column());
   }
 
   /** From byte `offset` of the rows on. */
@@ -88,6 +88,7 @@ class CodeCopy {
       }
     } else {
       constexpr int words = bytes / 4;
+#pragma unroll 1
       for (int i = threadIdx.x % threads; i < rows * words; i += threads) {
         int at = offset + i % words * 4;
         bool present = at < row_bytes_;

@@ -119,7 +119,7 @@ struct QuantizedTiles {
     for (int i = 0; i < own_inputs; i++) {
       int at = row + i * row_step;
       const T* found = find_x<T>(p, row_number(p, task, at < task.count ? at : task.count - 1));
-      x[i] = (found ? found : static_cast<const T*>(p.x)) + eight * 8;
+      x[i] = kept((found ? found : static_cast<const T*>(p.x)) + eight * 8);
     }
   }
 
@@ -128,8 +128,8 @@ struct QuantizedTiles {
     for (int i = 0; i < own; i++) {
       int64_t n = task.column + row + i * row_step;
       int64_t at = task.matrix * p.scale_batch + (n < p.n ? n : p.n - 1) * (p.k / F::group);
-      scales_at[i] = static_cast<const StoredScale<T, F>*>(p.scales) + at;
-      if constexpr (F::affine) biases_at[i] = static_cast<const T*>(p.biases) + at;
+      scales_at[i] = kept(static_cast<const StoredScale<T, F>*>(p.scales) + at);
+      if constexpr (F::affine) biases_at[i] = kept(static_cast<const T*>(p.biases) + at);
     }
   }
 
