@@ -97,10 +97,10 @@ QuantizedDevice device_of(const Stream& s) {
   return {facts.major, facts.multiprocessors};
 }
 
-/** A kernel that does eight numbers per thread. */
+/** A kernel that does so many times eight numbers per thread. */
 template <typename Call>
-void start_eights(const KernelCall& kernel, const Call& call, const Stream& s) {
-  launch(kernel_of(kernel, s), blocks_for(call.count, int64_t{8} * kernel.threads),
+void start_eights(const KernelCall& kernel, const Call& call, int each, const Stream& s) {
+  launch(kernel_of(kernel, s), blocks_for(call.count, int64_t{8} * each * kernel.threads),
          static_cast<unsigned>(kernel.threads), s, call);
 }
 
@@ -117,7 +117,8 @@ void unpack(const QuantizedFormat& format, const Weight& w, Dtype result, void* 
   call.matrix = w.rows() * format.values(w.packed.shape(-1));
   call.count = w.matrices * call.matrix;
   Dtype scales = w.biased ? w.scales.dtype() : result;
-  start_eights(quantized_unpack_call(format, result, scales), call, s);
+  start_eights(quantized_unpack_call(format, result, scales), call, kernels::quantized_unpack_each,
+               s);
 }
 
 /** Multiplies with the numbers of the weight. */
@@ -330,7 +331,7 @@ void eval_quantize(Quantize& primitive, const std::vector<array>& inputs,
   call.count = static_cast<int64_t>(w.size());
   call.matrix = call.count / elements(batch_of(w));
   call.global_batch = scaled && global_scale.size() > 1;
-  start_eights(quantized_pack_call(primitive.format(), w.dtype()), call, s);
+  start_eights(quantized_pack_call(primitive.format(), w.dtype()), call, 1, s);
 }
 
 bool supports_matmul(const QuantizedMatmul& primitive, const std::vector<array>& inputs) {

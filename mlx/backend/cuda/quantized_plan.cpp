@@ -10,10 +10,9 @@ namespace mlx::core::cuda {
 
 namespace {
 
-constexpr int64_t most_few_rows = 16;
-// Rows from which on a library's product with the numbers takes less time than tiles of codes.
-constexpr int64_t many_rows = 384;
-constexpr int warps = 8, stages = 3, teams = 2, tile_stages = 4;
+// Few rows are those that meet codes which are read once; a few times as many are read again.
+constexpr int64_t most_few_rows = 16, most_repeated_rows = 40;
+constexpr int warps = 8, stages = 3, tile_stages = 4;
 
 std::string format_text(const QuantizedFormat& f) {
   constexpr const char* modes[] = {"affine", "mxfp4", "mxfp8", "nvfp4"};
@@ -35,10 +34,15 @@ QuantizedPlan few_rows(const QuantizedShape& shape, int size) {
           std::max(shared, sums)};
 }
 
+/** As many as shared memory holds. */
+int tile_teams(const QuantizedFormat& format, int size) {
+  return size == 1 && format.bits <= 4 ? 4 : 2;
+}
+
 QuantizedPlan tiles(const QuantizedShape& shape, int size) {
   int rows = 64 * size, columns = 64, row_bytes = 128, alignment = 1024;
   int stage = rows * row_bytes + columns * 8 * shape.format.bits;
-  int team = 2 * columns * row_bytes + tile_stages * stage;
+  int teams = tile_teams(shape.format, size), team = 2 * columns * row_bytes + tile_stages * stage;
   return {QuantizedPlan::direct,
           QuantizedPlan::tiles,
           size,
@@ -47,6 +51,9 @@ QuantizedPlan tiles(const QuantizedShape& shape, int size) {
           128 * size * teams,
           static_cast<size_t>(alignment + teams * team)};
 }
+
+/** Rows from which on a library's product with the numbers takes less time than tiles of codes. */
+int64_t many_rows(const QuantizedFormat& format) { return format.has_biases() ? 64 : 160; }
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -64,13 +71,14 @@ QuantizedPlan plan_quantized(const QuantizedShape& shape, const QuantizedDevice&
   bool sorts = shape.picked && shape.rows < most_few_rows && all > 32 &&
                shape.matrices <= most_sorted_matrices;
   int64_t rows = sorts ? ceil_div(all, shape.matrices) : shape.rows;
-  if (rows > most_few_rows && has_tiles && (shape.picked || rows < many_rows)) {
+  int64_t most = shape.picked || shape.dtype == float32 ? most_few_rows : most_repeated_rows;
+  if (rows > most && has_tiles && (shape.picked || rows < many_rows(shape.format))) {
     int64_t filled = shape.picked ? all : shape.products * rows;
     QuantizedPlan plan = tiles(shape, rows > 64 ? tile_size(shape, filled, device) : 1);
     if (sorts) plan.way = QuantizedPlan::sorted;
     return plan;
   }
-  if (rows > most_few_rows && !shape.picked) {
+  if (rows > most && !shape.picked) {
     return {.way = QuantizedPlan::dense};
   }
   int small = shape.dtype == float32 ? 2 : 8;
@@ -93,10 +101,11 @@ KernelCall quantized_rows_call(const QuantizedFormat& format, Dtype dtype, int s
 }
 
 KernelCall quantized_tiles_call(const QuantizedFormat& format, Dtype dtype, int size) {
+  int teams = tile_teams(format, size);
   return {"quantized_tiles.h", "QuantizedProducts",
           std::string("quantized_tiles<") + type_name(dtype) + ", " + format_text(format) + ", " +
               std::to_string(size) + ", " + std::to_string(teams) + ">",
-          128 * size * teams, size == 1 ? 2 : 1};
+          128 * size * teams, size * teams == 2 ? 2 : 1};
 }
 
 KernelCall quantized_unpack_call(const QuantizedFormat& format, Dtype result, Dtype scales) {

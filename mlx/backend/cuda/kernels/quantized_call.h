@@ -34,6 +34,9 @@ struct QuantizedProducts {
   const int32_t* order;
 };
 
+/** Eights of codes that a thread unpacks. */
+constexpr int quantized_unpack_each = 4;
+
 /** A packed matrix that becomes numbers; whole rows lie one after the other. */
 struct QuantizedMatrix {
   const void *packed, *scales, *biases;
