@@ -64,8 +64,29 @@ MLX_FN float erfinv_any(float x) {
   return a <= 1.0f ? copysign(r, x) : nan_f;
 }
 
-/** double erf: the C library. */
-MLX_FN double erf(double x) { return MLX_F64(erf)(x); }
+/** erf of a double, at most 2 ULP: x + x P(x^2) up to 1, above 1 - exp(-x^2) Q((x - c) / (x + c)),
+ *  c = 5/2; both fitted at Chebyshev nodes. */
+MLX_FN double erf(double x) {
+  double a = fabs(x);
+  double z = a * a;
+  double small =
+      madd(a,
+           polynomial(z, 0.12837916709551257, -0.37612638903183748, 0.11283791670954879,
+                      -0.026866170645076793, 0.0052239776248180145, -0.00085483269808337899,
+                      0.00012055331111642711, -1.4925595266831182e-5, 1.6461000484121368e-6,
+                      -1.6350312701054695e-7, 1.4659775274047436e-8, -1.1372848856791674e-9,
+                      5.9571761477489114e-11),
+           a);
+  double b = a > 6.0 ? 6.0 : a;
+  double tail = polynomial((b - 2.5) / (b + 2.5), 0.21080636406114358, -0.37173673394897296,
+                           0.25171319321744877, -0.12503305237891781, 0.039922539075465232,
+                           -0.0039937011601230292, -0.0026423659518134549, 0.00087591528757743275,
+                           0.0002283799633257643, -0.00012887483134837842, -3.4175718896856293e-5,
+                           1.8596747731144529e-5, 7.4997350507632987e-6, -2.2328516517555214e-6,
+                           -1.587633893127344e-6);
+  double large = 1.0 - exp_core(-b * b) * tail;
+  return copysign(a < 1.0 ? small : large, x);
+}
 
 /** double inverse error function, below 4 ULP: an initial estimate by Giles' form, then three
  *  steps of Halley's method on erfc, which keeps its relative accuracy in the tail. */
