@@ -14,6 +14,14 @@ nb::object find_attribute(const std::string& name) {
       return nb::module_::import_(("mlx." + name).c_str());
     }
   }
+  // What begins with two underscores is mostly asked for by machinery, which should load nothing.
+  if (!name.starts_with("__") || name.starts_with("__array_")) {
+    nb::object functions = nb::module_::import_("mlx.functions");
+    nb::object listed = functions.attr("__all__");
+    if (PySequence_Contains(listed.ptr(), nb::str(name.c_str()).ptr()) == 1) {
+      return functions.attr(name.c_str());
+    }
+  }
   // Activations are functions of arrays, too: mx.relu(x) is nn.relu(x).
   if (!name.empty() && std::islower(static_cast<unsigned char>(name[0]))) {
     nb::object activations = nb::module_::import_("mlx.nn.layers.activations");
