@@ -6,6 +6,7 @@
 
 #include "mlx/ops.h"
 #include "mlx/primitives/broadcast.h"
+#include "mlx/primitives/transpose.h"
 
 namespace mlx::core {
 
@@ -46,14 +47,33 @@ bool is_one_product(const array& a, const array& b) {
          num_elements(Shape(a.shape().begin(), a.shape().end() - 1)) <= most;
 }
 
+/** Whether a matrix is the transpose of one with rows of neighbours, as in `x @ w.T`. */
+bool is_transpose(const array& x) {
+  if (!x.has_primitive() || typeid(x.primitive()) != typeid(Transpose)) {
+    return false;
+  }
+  auto& axes = static_cast<const Transpose&>(x.primitive()).axes();
+  int last = static_cast<int>(axes.size()) - 1;
+  return last >= 1 && axes[last] == last - 1 && axes[last - 1] == last;
+}
+
+/** The gradient of a product for its right operand, in the order in which that lies in memory. */
+array right_gradient(const array& a, const array& b, const array& cotangent, Stream s) {
+  if (!is_transpose(b)) {
+    return matmul(adjoint(a, s), cotangent, s);
+  }
+  array plain = a.dtype() == complex64 ? conjugate(a, s) : a;
+  return swapaxes(matmul(swapaxes(cotangent, -1, -2, s), plain, s), -1, -2, s);
+}
+
 /** The gradient of a product for operand `argnum` (0 or 1). */
 array operand_gradient(const array& a, const array& b, const array& cotangent, int argnum,
                        Stream s) {
   if (argnum == 1 && is_one_product(a, b)) {  // the sum over the batch is part of the product
-    return matmul(adjoint(flatten(a, 0, -2, s), s), flatten(cotangent, 0, -2, s), s);
+    return right_gradient(flatten(a, 0, -2, s), b, flatten(cotangent, 0, -2, s), s);
   }
   array gradient =
-      argnum == 0 ? matmul(cotangent, adjoint(b, s), s) : matmul(adjoint(a, s), cotangent, s);
+      argnum == 0 ? matmul(cotangent, adjoint(b, s), s) : right_gradient(a, b, cotangent, s);
   return sum_to_shape(gradient, argnum == 0 ? a.shape() : b.shape(), s);
 }
 

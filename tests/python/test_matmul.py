@@ -377,3 +377,16 @@ def test_few_rows_times_a_transposed_matrix(dtype, rows, columns, length):
     assert_product(x[:, 1:] @ tail.T, x[:, 1:], tail.T, EPS[dtype])
     batch = random((rows, 1, length), dtype)
     assert_product(batch @ w.T, batch, w.T, EPS[dtype])
+
+
+@pytest.mark.parametrize("batch", [(), (3,), (2, 3)])
+@pytest.mark.parametrize("kind", [np.float32, np.complex64])
+def test_gradient_of_a_transposed_operand(batch, kind):
+    rng = np.random.default_rng(4)
+    x, w, c = (rng.standard_normal(s).astype(np.float32) for s in ((*batch, 6, 5), (7, 5), (7,)))
+    x, w = (a.astype(kind) * kind(1 - 0.5j if kind is np.complex64 else 1) for a in (x, w))
+    cotangent = mx.array(np.broadcast_to(c, (*batch, 6, 7)).astype(kind))
+    got = mx.vjp(lambda v: mx.array(x) @ v.T, [mx.array(w)], [cotangent])[1][0]
+    rows = x.reshape(-1, 5)
+    want = np.broadcast_to(c, (len(rows), 7)).T.astype(kind) @ np.conj(rows)
+    np.testing.assert_allclose(np.array(got), want, rtol=1e-4, atol=1e-4)
