@@ -91,6 +91,9 @@ static inline void add_groups(const FewRowsProduct& p, const uint8_t* codes,
   int64_t row_bytes = p.w.row_bytes, x_stride = p.x.stride;
   int blocks = p.w.group / kCodeBlock;
   for (int j = 0; j < n; ++j) {
+    // Rows are short streams, which end before the processor sees where they lead.
+#pragma GCC unroll 4
+    for (int c = 0; c < Cols; ++c) __builtin_prefetch(codes + (Cols + c) * row_bytes);
     SumOf<Dot> sums[Rows][Cols];
     add_block<Dot, true>(codes, row_bytes, x, x_stride, sums);
     codes += kCodeBlock / 8 * Dot::Codes::kBits;
