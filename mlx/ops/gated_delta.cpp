@@ -59,7 +59,7 @@ std::vector<array> gated_delta_update(const array& queries, const array& keys, c
   inputs.push_back(initial_state ? astype(*initial_state, float32, stream)
                                  : zeros(state_shape, float32, stream));
   if (mask) inputs.push_back(astype(*mask, bool_, stream));
-  auto outputs = GatedDelta::apply(std::move(inputs), stream);
+  auto outputs = GatedDelta::apply(inputs, stream);
   return {astype(outputs[0], dtype, stream), outputs[1]};
 }
 

@@ -43,10 +43,10 @@ std::vector<array> merged(const std::vector<array>& inputs, const std::vector<in
 
 }  // namespace
 
-std::vector<array> GatedDelta::apply(std::vector<array> inputs, Stream s) {
+std::vector<array> GatedDelta::apply(const std::vector<array>& inputs, Stream s) {
   auto node = std::make_shared<GatedDelta>(s);
   auto shapes = node->output_shapes(inputs);
-  return array::make_arrays(std::move(shapes), {float32, float32}, node, std::move(inputs));
+  return array::make_arrays(std::move(shapes), {float32, float32}, node, inputs);
 }
 
 std::vector<array> GatedDelta::fallback(const std::vector<array>& inputs) const {

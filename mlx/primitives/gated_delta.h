@@ -16,7 +16,7 @@ class GatedDelta : public Described<GatedDelta, FallbackPrimitive> {
   using Described::Described;
 
   /** The outputs of a node on stream `s`. */
-  static std::vector<array> apply(std::vector<array> inputs, Stream s);
+  static std::vector<array> apply(const std::vector<array>& inputs, Stream s);
 
   std::vector<array> fallback(const std::vector<array>& inputs) const override;
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
