@@ -102,7 +102,7 @@ void bind_matmul(nb::module_& m) {
         "Each element of `a` times each element of `b`, both flattened.");
   m.def("inner", &inner, "a"_a, "b"_a, nb::kw_only(), "stream"_a = nb::none(),
         "Products summed over the last axes.");
-  m.def("vecdot", &vecdot, "a"_a, "b"_a, nb::kw_only(), "axis"_a = -1, "stream"_a = nb::none(),
+  m.def("vecdot", &vecdot, "a"_a, "b"_a, "axis"_a = -1, nb::kw_only(), "stream"_a = nb::none(),
         "Products summed over one axis, the first input conjugated.");
   m.def(
       "hadamard_transform",

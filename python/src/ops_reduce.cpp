@@ -52,8 +52,8 @@ void bind_irregular(nb::module_& m) {
   m.def("median", &reduce<median, median>, "a"_a, "axis"_a = nb::none(), "keepdims"_a = false,
         nb::kw_only(), "stream"_a = nb::none(),
         "The middle value over the axes, the mean of the two middle ones for even counts.");
-  m.def("count_nonzero", &reduce<count_nonzero, count_nonzero>, "a"_a, nb::kw_only(),
-        "axis"_a = nb::none(), "keepdims"_a = false, "stream"_a = nb::none(),
+  m.def("count_nonzero", &reduce<count_nonzero, count_nonzero>, "a"_a, "axis"_a = nb::none(),
+        "keepdims"_a = false, nb::kw_only(), "stream"_a = nb::none(),
         "How many elements are not zero, as int32.");
   m.def(
       "minmax",

@@ -304,3 +304,10 @@ def test_gradient_of_logsumexp_keeps_its_digits():
     gradient = np.array(mx.grad(lambda a: mx.logsumexp(a))(mx.array(x)))
     e = np.exp(x.astype("f8") - 1000)
     np.testing.assert_allclose(gradient, e / e.sum(), rtol=5e-7)
+
+
+def test_axes_by_position():
+    x = mx.array([[1.0, 0.0, 2.0], [0.0, 0.0, 3.0]])
+    assert mx.count_nonzero(x, 1).tolist() == [2, 1]
+    assert mx.count_nonzero(x, 0, True).tolist() == [[1, 0, 2]]
+    assert mx.vecdot(x, x, 0).tolist() == [1, 0, 13]
