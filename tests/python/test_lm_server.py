@@ -60,7 +60,13 @@ class Server:
             return error.code, error.read().decode()
 
     def complete(self, prompt=PROMPT, **settings):
-        status, text = self.post({"prompt": prompt, "max_tokens": 12, **settings})
+        body = {"prompt": prompt, "max_tokens": 12, **settings}
+        for _ in range(10):
+            try:
+                status, text = self.post(body)
+                break
+            except (ConnectionError, urllib.error.URLError):
+                time.sleep(0.2)  # the queue of Python's server is five long; clients come again
         assert status == 200, text
         return json.loads(text)["choices"][0]["text"]
 
