@@ -59,15 +59,14 @@ void add_mask(AttentionCall& call, const array& mask, const Stream& s) {
 }
 
 void start(const AttentionPlan& plan, AttentionCall& call, const Stream& s) {
-  void* arguments[] = {&call};
   Kernel kernel = kernel_of(plan.function, "attention", s, [&] { return plan.source(); });
   ask_for_shared(kernel, plan.shared_bytes);
   dim3 grid(blocks_for(plan.blocks, 1), static_cast<unsigned>(plan.splits));
-  launch_words(kernel, grid, static_cast<unsigned>(plan.threads), s, arguments, plan.shared_bytes);
+  launch(kernel, grid, static_cast<unsigned>(plan.threads), s, call, plan.shared_bytes);
   if (plan.splits > 1) {
     int64_t rows = call.batches * call.heads * call.pack * call.length;
     Kernel merge = kernel_of(plan.merge, "attention", s, [&] { return plan.merge_source(); });
-    launch_words(merge, blocks_for(rows, 1), merge_threads, s, arguments);
+    launch(merge, blocks_for(rows, 1), merge_threads, s, call);
   }
 }
 

@@ -73,10 +73,8 @@ void start(const AttentionPass& pass, AttentionBackwardCall& call, const Stream&
   call.section = pass.section;
   Kernel kernel = kernel_of(pass.call, s);
   ask_for_shared(kernel, pass.shared_bytes);
-  void* arguments[] = {&call};
   dim3 grid(blocks_for(pass.blocks, 1), static_cast<unsigned>(pass.slices));
-  launch_words(kernel, grid, static_cast<unsigned>(pass.call.threads), s, arguments,
-               pass.shared_bytes);
+  launch(kernel, grid, static_cast<unsigned>(pass.call.threads), s, call, pass.shared_bytes);
 }
 
 void run_kernels(const AttentionShape& shape, AttentionBackwardCall& call, const Stream& s) {

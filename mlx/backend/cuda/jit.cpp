@@ -125,18 +125,10 @@ Kernel kernel_of(const std::string& key, const char* name, const Stream& s,
   return kernels->emplace(key, kernel).first->second;
 }
 
-void launch_words(Kernel kernel, dim3 grid, dim3 block, const Stream& s, void** arguments,
-                  size_t shared_bytes, unsigned cluster) {
-  if (grid.x == 0 || grid.y == 0 || grid.z == 0) {
-    return;
+void launch(const KernelLaunch& launch, const Stream& s) {
+  if (launch.grid.x > 0 && launch.grid.y > 0 && launch.grid.z > 0) {
+    enqueue(s, launch);
   }
-  cudaLaunchAttribute attribute{};
-  attribute.id = cudaLaunchAttributeClusterDimension;
-  attribute.val.clusterDim = {cluster, 1, 1};
-  enqueue(s, [&](cudaStream_t stream) {
-    cudaLaunchConfig_t config{grid, block, shared_bytes, stream, &attribute, cluster > 0};
-    check_cuda(cudaLaunchKernelExC(&config, kernel, arguments), "starting a kernel");
-  });
 }
 
 unsigned blocks_for(int64_t count, int64_t each) {

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <string>
+#include <type_traits>
 
 #include "mlx/backend/cuda/runtime/streams.h"
 
@@ -22,15 +23,16 @@ Kernel kernel_of(const std::string& key, const char* name, const Stream& s,
  *  compiler's log. Needs no GPU. */
 std::string compile_source(const std::string& source, const std::string& architecture);
 
-/** Starts a kernel on the stream with these arguments; a grid of no blocks is no work. `cluster`
- *  neighbours along x form a cluster, if it is not 0. */
-void launch_words(Kernel kernel, dim3 grid, dim3 block, const Stream& s, void** arguments,
-                  size_t shared_bytes = 0, unsigned cluster = 0);
+/** Queues a kernel on the stream; a grid of no blocks is no work. */
+void launch(const KernelLaunch& launch, const Stream& s);
 
-template <typename... Args>
-void launch(Kernel kernel, dim3 grid, dim3 block, const Stream& s, const Args&... args) {
-  void* pointers[] = {const_cast<void*>(static_cast<const void*>(&args))...};
-  launch_words(kernel, grid, block, s, pointers);
+/** The same for a kernel that takes `call`. `cluster` neighbours along x form a cluster, if it is
+ *  not 0. */
+template <typename Call>
+void launch(Kernel kernel, dim3 grid, dim3 block, const Stream& s, const Call& call,
+            size_t shared_bytes = 0, unsigned cluster = 0) {
+  static_assert(std::is_trivially_copyable_v<Call>, "arguments are copied as bytes");
+  launch({kernel, grid, block, &call, sizeof(Call), shared_bytes, cluster}, s);
 }
 
 /** Blocks that cover `count` items, `each` per block. Throws past what a grid holds. */

@@ -31,8 +31,7 @@ class Parameters {
   }
 
   void launch(Kernel kernel, dim3 grid, dim3 block, const Stream& s) {
-    void* arguments[] = {words_.data()};
-    launch_words(kernel, grid, block, s, arguments);
+    cuda::launch({kernel, grid, block, words_.data(), words_.size() * sizeof(uint64_t)}, s);
   }
 
  private:

@@ -190,9 +190,8 @@ Kernel kernel_of(const QuantizedPlan& plan, const QuantizedFormat& format, Dtype
 void start(const QuantizedPlan& plan, Kernel kernel, const QuantizedProducts& call, int64_t tiles,
            const Stream& s) {
   int64_t across = (call.n + plan.columns - 1) / plan.columns;
-  void* arguments[] = {const_cast<QuantizedProducts*>(&call)};
-  launch_words(kernel, blocks_for(tiles * across, 1), static_cast<unsigned>(plan.threads), s,
-               arguments, plan.shared_bytes);
+  launch(kernel, blocks_for(tiles * across, 1), static_cast<unsigned>(plan.threads), s, call,
+         plan.shared_bytes);
 }
 
 void start_direct(const QuantizedPlan& plan, Kernel kernel, const QuantizedProducts& call,
@@ -217,9 +216,8 @@ void start_sorted(const QuantizedPlan& plan, Kernel kernel, QuantizedProducts& c
                static_cast<RowTile*>(memory.get()),
                order};
   KernelCall sorter = quantized_sort_call();
-  void* arguments[] = {&sort};
-  launch_words(kernel_of(sorter, s), 1, static_cast<unsigned>(sorter.threads), s, arguments,
-               static_cast<size_t>(3 * matrices) * sizeof(int32_t));
+  launch(kernel_of(sorter, s), 1, static_cast<unsigned>(sorter.threads), s, sort,
+         static_cast<size_t>(3 * matrices) * sizeof(int32_t));
   call.tiles = sort.tiles;
   call.order = order;
   start(plan, kernel, call, tiles, s);

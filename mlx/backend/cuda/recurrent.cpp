@@ -52,9 +52,8 @@ class Runner {
     call.units_per_block = plan_.units_per_block;
     call.stride = plan_.stride;
     dim3 grid(plan_.blocks, blocks_for(call.rows, plan_.rows));
-    void* arguments[] = {&call};
-    launch_words(kernel_, grid, threads, s_, arguments, plan_.shared_bytes,
-                 plan_.clustered ? plan_.blocks : 0);
+    launch(kernel_, grid, threads, s_, call, plan_.shared_bytes,
+           plan_.clustered ? plan_.blocks : 0);
   }
 
  private:

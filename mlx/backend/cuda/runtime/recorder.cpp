@@ -1,6 +1,6 @@
-// Recording is stream capture, so that libraries' kernels are part of it. Executable graphs are
-// made once for each sequence of nodes of a sort and take over new functions and arguments after
-// that, which is far cheaper; work that was started with the old ones is not affected.
+// Work of libraries is recorded by stream capture. Its executable graphs are made once for each
+// sequence of nodes of a sort and take over new functions and arguments after that, which is far
+// cheaper; work that was started with the old ones is not affected.
 #include "mlx/backend/cuda/runtime/recorder.h"
 
 #include <algorithm>
@@ -14,7 +14,9 @@ namespace {
 
 constexpr size_t fewest_primitives = 4;
 // The first graphs of a batch are short, so that the device starts early.
-constexpr int first_graph = 8, longest_graph = 64;
+constexpr size_t first_graph = 8, longest_graph = 64;
+// So few kernels are started one by one.
+constexpr size_t few_kernels = 2;
 constexpr size_t most_executables = 128;
 
 /** What a node of an executable graph keeps when it is updated: its type, and the clusters of its
@@ -47,6 +49,7 @@ void Recorder::expect(size_t primitives) {
   failure_ = nullptr;
   worthwhile_ = primitives >= fewest_primitives;
   most_ = first_graph;
+  graphs_ = 0;
 }
 
 cudaStream_t Recorder::plain() {
@@ -67,16 +70,38 @@ cudaStream_t Recorder::begin() {
     std::rethrow_exception(failure_);
   }
   if (worthwhile_ && !capturing_) {
-    // Relaxed: allocations and library loading may happen meanwhile.
-    check_cuda(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeRelaxed), "recording work");
-    capturing_ = true;
-    recorded_ = 0;
+    begin_capture();
   }
   return stream_;
 }
 
-void Recorder::end() {
-  if (capturing_ && ++recorded_ >= most_) {
+void Recorder::end() { count_recorded(); }
+
+void Recorder::launch(const KernelLaunch& launch) {
+  if (failure_) {
+    std::rethrow_exception(failure_);
+  }
+  if (worthwhile_ && !capturing_) {
+    listed_.add(launch);
+  } else {
+    cuda::start(launch, stream_);
+  }
+  count_recorded();
+}
+
+/** What was listed comes first in the capture. */
+void Recorder::begin_capture() {
+  // Relaxed: allocations and library loading may happen meanwhile.
+  check_cuda(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeRelaxed), "recording work");
+  capturing_ = true;
+  for (size_t i = 0; i < listed_.size(); i++) {
+    cuda::start(listed_[i], stream_);
+  }
+  listed_.clear();
+}
+
+void Recorder::count_recorded() {
+  if (worthwhile_ && ++recorded_ >= most_) {
     submit();
     most_ = std::min(2 * most_, longest_graph);
   }
@@ -86,19 +111,33 @@ void Recorder::submit() {
   if (failure_) {
     std::rethrow_exception(failure_);
   }
-  if (!capturing_) {
-    return;
-  }
-  capturing_ = false;
+  recorded_ = 0;
   try {
-    start_recorded();
+    if (capturing_) {
+      start_captured();
+    } else if (!listed_.empty()) {
+      start_listed();
+    }
   } catch (...) {
+    listed_.clear();
     failure_ = std::current_exception();
     throw;
   }
 }
 
-void Recorder::start_recorded() {
+void Recorder::start_listed() {
+  if (listed_.size() > few_kernels) {
+    replays_.start(listed_, graphs_++, stream_);
+    return;
+  }
+  for (size_t i = 0; i < listed_.size(); i++) {
+    cuda::start(listed_[i], stream_);
+  }
+  listed_.clear();
+}
+
+void Recorder::start_captured() {
+  capturing_ = false;
   cudaGraph_t graph = nullptr;
   check_cuda(cudaStreamEndCapture(stream_, &graph), "recording work");
   try {

@@ -1,5 +1,6 @@
 // One CUDA stream whose work goes out in graphs: a launch costs the host five times less when it is
-// recorded with its neighbours, and the device starts it sooner after the one before.
+// recorded with its neighbours, and the device starts it sooner after the one before. Kernels of
+// our own are listed and replayed; only among work of libraries are they captured.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -9,6 +10,8 @@
 #include <map>
 #include <mutex>
 #include <string>
+
+#include "mlx/backend/cuda/runtime/replay.h"
 
 namespace mlx::core::cuda {
 
@@ -32,10 +35,13 @@ class Recorder {
   /** Starts what was recorded. A failure is thrown by the next call that may throw. */
   void flush() noexcept;
 
-  /** Around one piece of work that can be recorded, on the stream that begin returns. Throw as
-   *  `plain` does. */
+  /** Around one piece of a library's work that can be recorded, on the stream that begin returns.
+   *  Throw as `plain` does. */
   cudaStream_t begin();
   void end();
+
+  /** A kernel of our own. Throws as `plain` does. */
+  void launch(const KernelLaunch& launch);
 
  private:
   struct Executable {
@@ -44,7 +50,10 @@ class Recorder {
   };
 
   void submit();
-  void start_recorded();
+  void start_listed();
+  void start_captured();
+  void begin_capture();
+  void count_recorded();
   void start(cudaGraph_t graph);
   static std::string key_of(cudaGraph_t graph);
   cudaGraphExec_t executable_for(cudaGraph_t graph);
@@ -54,7 +63,9 @@ class Recorder {
   cudaStream_t stream_;
   bool worthwhile_ = false, capturing_ = false;
   std::exception_ptr failure_;
-  int recorded_ = 0, most_ = 0;
+  size_t recorded_ = 0, most_ = 0, graphs_ = 0;
+  LaunchList listed_;
+  Replays replays_;
   std::list<Executable> executables_;  // the one used last in front
   std::map<std::string, std::list<Executable>::iterator> by_key_;
 };

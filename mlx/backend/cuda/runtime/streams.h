@@ -13,14 +13,21 @@ namespace mlx::core::cuda {
 /** What records the work of `s`, made at the first call; makes its device the thread's device. */
 Recorder& recorder_of(const Stream& s);
 
-/** Queues work on `s`: queue(stream) starts kernels, copies within the device or library calls that
- *  can be recorded. It must not allocate device memory. */
+/** Queues work on `s` that is no kernel of our own: queue(stream) starts copies within the device
+ * or library calls that can be recorded. It must not allocate device memory. */
 template <typename F>
 void enqueue(const Stream& s, F&& queue) {
   Recorder& recorder = recorder_of(s);
   std::lock_guard lock(recorder.mutex());
   queue(recorder.begin());
   recorder.end();
+}
+
+/** Queues a kernel on `s`. */
+inline void enqueue(const Stream& s, const KernelLaunch& launch) {
+  Recorder& recorder = recorder_of(s);
+  std::lock_guard lock(recorder.mutex());
+  recorder.launch(launch);
 }
 
 /** The same for everything else, such as events: call(stream) comes after all that was enqueued. */

@@ -1,0 +1,212 @@
+// Chains of kernel nodes, and which of them a list of launches is given to.
+#include "mlx/backend/cuda/runtime/replay.h"
+
+#include <cstring>
+#include <utility>
+
+#include "mlx/backend/cuda/runtime/device.h"
+#include "mlx/core/hash.h"
+
+namespace mlx::core::cuda {
+
+namespace {
+
+constexpr size_t most_executables = 256;
+// Lists of equal kernels in the same place: arguments may come in turns, as from two models.
+constexpr size_t most_alike = 4;
+
+cudaLaunchAttributeValue cluster_value(unsigned cluster) {
+  cudaLaunchAttributeValue value{};
+  value.clusterDim = {cluster, 1, 1};
+  return value;
+}
+
+bool equal(const dim3& a, const dim3& b) { return a.x == b.x && a.y == b.y && a.z == b.z; }
+
+size_t count_changes(const LaunchList& a, const LaunchList& b) {
+  size_t changes = 0;
+  for (size_t i = 0; i < a.size(); i++) {
+    changes += !a.is_same_call(i, b);
+  }
+  return changes;
+}
+
+/** Parameters of a node; the launch has to outlive them. */
+class NodeParameters {
+ public:
+  explicit NodeParameters(const KernelLaunch& launch)
+      : argument_(const_cast<void*>(launch.argument)) {
+    parameters_.func = const_cast<void*>(launch.kernel);
+    parameters_.gridDim = launch.grid;
+    parameters_.blockDim = launch.block;
+    parameters_.sharedMemBytes = static_cast<unsigned>(launch.shared_bytes);
+    parameters_.kernelParams = &argument_;
+  }
+  NodeParameters(const NodeParameters&) = delete;
+  NodeParameters& operator=(const NodeParameters&) = delete;
+  const cudaKernelNodeParams* get() const { return &parameters_; }
+
+ private:
+  void* argument_;
+  cudaKernelNodeParams parameters_{};
+};
+
+void add_chain(const LaunchList& list, cudaGraph_t graph, std::vector<cudaGraphNode_t>& nodes) {
+  for (size_t i = 0; i < list.size(); i++) {
+    KernelLaunch launch = list[i];
+    const cudaGraphNode_t* before = nodes.empty() ? nullptr : &nodes.back();
+    cudaGraphNode_t node = nullptr;
+    check_cuda(cudaGraphAddKernelNode(&node, graph, before, nodes.size() ? 1 : 0,
+                                      NodeParameters(launch).get()),
+               "recording a kernel");
+    if (launch.cluster) {
+      auto value = cluster_value(launch.cluster);
+      check_cuda(cudaGraphKernelNodeSetAttribute(node, cudaLaunchAttributeClusterDimension, &value),
+                 "recording a kernel");
+    }
+    nodes.push_back(node);
+  }
+}
+
+}  // namespace
+
+void start(const KernelLaunch& launch, cudaStream_t stream) {
+  cudaLaunchAttribute attribute{};
+  attribute.id = cudaLaunchAttributeClusterDimension;
+  attribute.val = cluster_value(launch.cluster);
+  cudaLaunchConfig_t config{launch.grid, launch.block, launch.shared_bytes,
+                            stream,      &attribute,   launch.cluster > 0};
+  void* arguments[] = {const_cast<void*>(launch.argument)};
+  check_cuda(cudaLaunchKernelExC(&config, launch.kernel, arguments), "starting a kernel");
+}
+
+// ------------------------------------------------------------------ lists
+
+void LaunchList::add(const KernelLaunch& launch) {
+  constexpr size_t alignment = 16;
+  launches_.push_back(launch);
+  offsets_.push_back(bytes_.size());
+  auto* argument = static_cast<const std::byte*>(launch.argument);
+  bytes_.insert(bytes_.end(), argument, argument + launch.bytes);
+  bytes_.resize((bytes_.size() + alignment - 1) / alignment * alignment);
+  hash_ = hash_combine(hash_, reinterpret_cast<uintptr_t>(launch.kernel));
+  hash_ = hash_combine(hash_, launch.cluster);
+}
+
+void LaunchList::clear() {
+  launches_.clear();
+  offsets_.clear();
+  bytes_.clear();
+  hash_ = 0;
+}
+
+KernelLaunch LaunchList::operator[](size_t i) const {
+  KernelLaunch launch = launches_[i];
+  launch.argument = bytes_.data() + offsets_[i];
+  return launch;
+}
+
+bool LaunchList::has_kernels_of(const LaunchList& other) const {
+  if (size() != other.size() || hash_ != other.hash_) {
+    return false;
+  }
+  for (size_t i = 0; i < size(); i++) {
+    const KernelLaunch &a = launches_[i], &b = other.launches_[i];
+    if (a.kernel != b.kernel || a.cluster != b.cluster) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool LaunchList::is_same_call(size_t i, const LaunchList& other) const {
+  KernelLaunch a = (*this)[i], b = other[i];
+  return equal(a.grid, b.grid) && equal(a.block, b.block) && a.shared_bytes == b.shared_bytes &&
+         a.bytes == b.bytes && std::memcmp(a.argument, b.argument, a.bytes) == 0;
+}
+
+// ------------------------------------------------------------------ graphs
+
+void Replays::start(LaunchList& list, size_t place, cudaStream_t stream) {
+  uint64_t key = hash_combine(list.hash(), place);
+  auto chosen = closest(list, key);
+  if (chosen != executables_.end() && !update(*chosen, list)) {
+    drop(chosen, stream);
+    chosen = executables_.end();
+  }
+  if (chosen == executables_.end()) {
+    chosen = make(list, key);
+    if (executables_.size() > most_executables) {
+      drop(std::prev(executables_.end()), stream);
+    }
+  }
+  list.clear();
+  check_cuda(cudaGraphLaunch(chosen->executable, stream), "starting work");
+}
+
+/** Of those with the same kernels, the one that least has to be changed in; none if it pays to make
+ *  another. */
+Replays::Executables::iterator Replays::closest(const LaunchList& list, uint64_t key) {
+  auto best = executables_.end();
+  size_t fewest = list.size() + 1, alike = 0;
+  for (auto [it, end] = by_key_.equal_range(key); it != end; ++it) {
+    if (!it->second->list.has_kernels_of(list)) continue;
+    alike++;
+    size_t changes = count_changes(it->second->list, list);
+    if (changes < fewest) {
+      fewest = changes;
+      best = it->second;
+    }
+  }
+  if (alike < most_alike && fewest > list.size() / 2) {
+    return executables_.end();
+  }
+  executables_.splice(executables_.begin(), executables_, best);
+  return best;
+}
+
+Replays::Executables::iterator Replays::make(LaunchList& list, uint64_t key) {
+  Executable made{key, {}, nullptr, {}, nullptr};
+  check_cuda(cudaGraphCreate(&made.graph, 0), "recording work");
+  try {
+    add_chain(list, made.graph, made.nodes);
+    check_cuda(cudaGraphInstantiate(&made.executable, made.graph, 0), "preparing work");
+  } catch (...) {
+    cudaGraphDestroy(made.graph);
+    throw;
+  }
+  std::swap(made.list, list);
+  executables_.push_front(std::move(made));
+  by_key_.emplace(key, executables_.begin());
+  return executables_.begin();
+}
+
+/** False if it cannot take over a change: then it is of no use any more. */
+bool Replays::update(Executable& executable, LaunchList& list) {
+  for (size_t i = 0; i < list.size(); i++) {
+    if (executable.list.is_same_call(i, list)) continue;
+    KernelLaunch launch = list[i];
+    if (cudaGraphExecKernelNodeSetParams(executable.executable, executable.nodes[i],
+                                         NodeParameters(launch).get()) != cudaSuccess) {
+      cudaGetLastError();
+      return false;
+    }
+  }
+  std::swap(executable.list, list);
+  return true;
+}
+
+void Replays::drop(Executables::iterator executable, cudaStream_t stream) {
+  cudaStreamSynchronize(stream);  // it may still run
+  cudaGraphExecDestroy(executable->executable);
+  cudaGraphDestroy(executable->graph);
+  for (auto [it, end] = by_key_.equal_range(executable->key); it != end; ++it) {
+    if (it->second == executable) {
+      by_key_.erase(it);
+      break;
+    }
+  }
+  executables_.erase(executable);
+}
+
+}  // namespace mlx::core::cuda

@@ -1,0 +1,77 @@
+// Kernels that go out together, and the executable graphs by which they do. A graph that ran the
+// same kernels before takes over only the arguments that have changed since, which costs the
+// driver nothing for the others; and memory that is reused in one order keeps most of them equal.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <unordered_map>
+#include <vector>
+
+namespace mlx::core::cuda {
+
+/** A kernel with its argument, one struct. */
+struct KernelLaunch {
+  const void* kernel;
+  dim3 grid, block;
+  const void* argument;
+  size_t bytes;
+  size_t shared_bytes = 0;
+  unsigned cluster = 0;  // neighbours along x that form a cluster, if not 0
+};
+
+void start(const KernelLaunch& launch, cudaStream_t stream);
+
+/** Launches in their order, with copies of their arguments. */
+class LaunchList {
+ public:
+  void add(const KernelLaunch& launch);
+  void clear();
+
+  size_t size() const { return launches_.size(); }
+  bool empty() const { return launches_.empty(); }
+  KernelLaunch operator[](size_t i) const;
+
+  /** Of the kernels and their clusters: what a graph keeps when it is updated. */
+  uint64_t hash() const { return hash_; }
+  bool has_kernels_of(const LaunchList& other) const;
+  /** Whether grid, block and argument of number `i` are equal in both. */
+  bool is_same_call(size_t i, const LaunchList& other) const;
+
+ private:
+  std::vector<KernelLaunch> launches_;  // whose arguments are elsewhere, since bytes_ moves
+  std::vector<size_t> offsets_;
+  std::vector<std::byte> bytes_;
+  uint64_t hash_ = 0;
+};
+
+/** The executable graphs of one stream. Bounded: those not used for longest go first. */
+class Replays {
+ public:
+  /** Starts the kernels as one graph and leaves the list empty. `place` tells lists of equal
+   *  kernels apart, such as those of the layers of a model. */
+  void start(LaunchList& list, size_t place, cudaStream_t stream);
+
+ private:
+  struct Executable {
+    uint64_t key;
+    LaunchList list;  // what it runs
+    cudaGraph_t graph;
+    std::vector<cudaGraphNode_t> nodes;
+    cudaGraphExec_t executable;
+  };
+  using Executables = std::list<Executable>;
+
+  Executables::iterator closest(const LaunchList& list, uint64_t key);
+  Executables::iterator make(LaunchList& list, uint64_t key);
+  bool update(Executable& executable, LaunchList& list);
+  void drop(Executables::iterator executable, cudaStream_t stream);
+
+  Executables executables_;  // the one used last in front
+  std::unordered_multimap<uint64_t, Executables::iterator> by_key_;
+};
+
+}  // namespace mlx::core::cuda
