@@ -44,6 +44,7 @@ class Run {
               [](const auto& a, const auto& b) { return a.out_stride > b.out_stride; });
     by_columns_ = axes_.kept.back().in_stride == 1 && axes_.reduced.back().in_stride != 1 &&
                   axes_.kept.back().size >= 8;
+    if (by_columns_) width_ = column_width();
     deal_out();
     std::unique_ptr<Scratch> totals;
     if (chunks_ > 1) {
@@ -52,8 +53,8 @@ class Run {
       totals_ = totals->get();
     }
     if (by_columns_) {
-      start(reduce_columns_call(folding_, ranks_),
-            dim3(blocks_for(outputs_, column_threads), static_cast<unsigned>(chunks_)),
+      start(reduce_columns_call(folding_, width_, ranks_),
+            dim3(blocks_for(outputs_, column_threads * width_), static_cast<unsigned>(chunks_)),
             dim3(column_threads, threads / column_threads));
     } else {
       bool dense = axes_.reduced.size() == 1 && axes_.reduced[0].in_stride == 1;
@@ -66,10 +67,26 @@ class Run {
   }
 
  private:
+  /** Columns that a thread reads at a time: several where all rows of them start at a multiple. */
+  int64_t column_width() const {
+    constexpr int64_t several = 4;
+    auto itemsize = static_cast<int64_t>(in_.itemsize());
+    auto is_multiple = [](const ReduceAxis& axis) { return axis.in_stride % several == 0; };
+    const auto& kept = axes_.kept;
+    bool fits = itemsize <= 4 && outputs_ >= column_threads * several && in_.size() > 0 &&
+                kept.back().size % several == 0 &&
+                std::all_of(kept.begin(), kept.end() - 1, is_multiple) &&
+                std::all_of(axes_.reduced.begin(), axes_.reduced.end(), is_multiple) &&
+                reinterpret_cast<uint64_t>(input_address(in_, stream_)) %
+                        static_cast<uint64_t>(several * itemsize) ==
+                    0;
+    return fits ? several : 1;
+  }
+
   /** Cuts long reductions into chunks where there are too few results to fill the device. */
   void deal_out() {
     lanes_ = length_ > 1024 ? threads : 32;
-    int64_t per_block = by_columns_ ? column_threads : threads / lanes_;
+    int64_t per_block = by_columns_ ? column_threads * width_ : threads / lanes_;
     int64_t blocks = (outputs_ + per_block - 1) / per_block;
     int64_t wanted = 4 * device_facts(stream_.device.index).multiprocessors;
     int64_t least = by_columns_ ? 64 : 8192;
@@ -114,6 +131,7 @@ class Run {
   int64_t outputs_ = 1, length_ = 1, chunks_ = 1, chunk_length_ = 1;
   ReduceRanks ranks_{};
   int lanes_ = 32;
+  int64_t width_ = 1;
   bool by_columns_ = false;
   double divisor_ = 1, ddof_ = 0;
   void* totals_ = nullptr;
@@ -189,9 +207,9 @@ KernelCall reduce_rows_call(const Folding& folding, int lanes, bool dense, Reduc
                  ranks);
 }
 
-KernelCall reduce_columns_call(const Folding& folding, ReduceRanks ranks) {
+KernelCall reduce_columns_call(const Folding& folding, int64_t width, ReduceRanks ranks) {
   return call_of("reduce_columns<" + folding.name + ", " + type_name(folding.in) + ", " +
-                     type_name(folding.out),
+                     type_name(folding.out) + ", " + std::to_string(width),
                  ranks);
 }
 

@@ -24,7 +24,8 @@ struct ReduceRanks {
 
 /** Neighbouring lanes share a row; with `dense` its elements are neighbours. */
 KernelCall reduce_rows_call(const Folding& folding, int lanes, bool dense, ReduceRanks ranks);
-KernelCall reduce_columns_call(const Folding& folding, ReduceRanks ranks);
+/** Neighbouring lanes take `width` neighbouring columns each. */
+KernelCall reduce_columns_call(const Folding& folding, int64_t width, ReduceRanks ranks);
 /** Results from the totals of chunks. */
 KernelCall merge_chunks_call(const Folding& folding, ReduceRanks ranks);
 

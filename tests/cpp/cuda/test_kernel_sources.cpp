@@ -47,7 +47,8 @@ TEST_P(CudaKernels, ReductionsCompile) {
         cuda::reduce_rows_call(cuda::position_folding(largest, dtype), 256, false, {2, 2}));
   }
   auto sum = cuda::reduce_folding(ReduceOp::Sum, dtype, reduce_result_type(ReduceOp::Sum, dtype));
-  calls.push_back(cuda::reduce_columns_call(sum, {2, 1}));
+  calls.push_back(cuda::reduce_columns_call(sum, 1, {2, 1}));
+  if (dtype.size() <= 4) calls.push_back(cuda::reduce_columns_call(sum, 4, {1, 1}));
   calls.push_back(cuda::merge_chunks_call(sum, {1, 1}));
   expect_compiles(calls);
 }

@@ -83,11 +83,11 @@ MLX_FN void reduce_rows(const Reduction<kept, reduced>& p) {
 
 constexpr int column_threads = 32, strips = reduce_threads / column_threads;
 
-/** Neighbouring threads take neighbouring results; threadIdx.y is the strip. */
-template <typename F, typename T, typename Out, int kept, int reduced>
+/** Neighbouring threads take `width` neighbouring results each; threadIdx.y is the strip. */
+template <typename F, typename T, typename Out, int width, int kept, int reduced>
 MLX_FN void reduce_columns(const Reduction<kept, reduced>& p) {
-  __shared__ typename F::Total shared[strips][column_threads];
-  int64_t output = static_cast<int64_t>(blockIdx.x) * column_threads + threadIdx.x;
+  __shared__ typename F::Total shared[strips][width][column_threads];
+  int64_t output = (static_cast<int64_t>(blockIdx.x) * column_threads + threadIdx.x) * width;
   int64_t chunk = blockIdx.y;
   int64_t begin = chunk * p.chunk_length;
   int64_t end = begin + p.chunk_length < p.length ? begin + p.chunk_length : p.length;
@@ -95,21 +95,26 @@ MLX_FN void reduce_columns(const Reduction<kept, reduced>& p) {
   int64_t at[1];
   find_places<int64_t>(active ? output : 0, p.kept_shape, p.kept_strides, at);
   const T* column = static_cast<const T*>(p.in) + at[0];
-  auto part = F::start();
+  typename F::Part parts[width];
+#pragma unroll
+  for (int j = 0; j < width; j++) parts[j] = F::start();
   if (active) {
 #pragma unroll 4
     for (int64_t i = begin + threadIdx.y; i < end; i += strips) {
       int64_t place[1];
       find_places<int64_t>(i, p.reduced_shape, p.reduced_strides, place);
-      F::add(part, load<T>(column, place[0]), i);
+      auto pack = load_pack<T, width>(column, place[0]);
+#pragma unroll
+      for (int j = 0; j < width; j++) F::add(parts[j], from_stored<T>(pack.at[j]), i);
     }
   }
-  shared[threadIdx.y][threadIdx.x] = F::total(part);
+#pragma unroll
+  for (int j = 0; j < width; j++) shared[threadIdx.y][j][threadIdx.x] = F::total(parts[j]);
   __syncthreads();
-  if (threadIdx.y == 0 && active) {
-    auto total = shared[0][threadIdx.x];
-    for (int k = 1; k < strips; k++) total = F::merge(total, shared[k][threadIdx.x]);
-    put_total<F, Out>(p, total, output, chunk);
+  for (int j = threadIdx.y; active && j < width; j += strips) {
+    auto total = shared[0][j][threadIdx.x];
+    for (int k = 1; k < strips; k++) total = F::merge(total, shared[k][j][threadIdx.x]);
+    put_total<F, Out>(p, total, output + j, chunk);
   }
 }
 
