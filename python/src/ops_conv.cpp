@@ -98,6 +98,17 @@ array convolve_general(const array& input, const array& weight, const Ints& stri
                       input_dilation.expanded(n), groups, flip, s);
 }
 
+/** The exact convolution of types that convolutions of nets do not have: each window of the longer
+ *  one times the kernel. */
+array convolve_exactly(const array& longer, const array& kernel, int low, int high,
+                       StreamOrDevice s) {
+  int n = kernel.shape(0);
+  array padded =
+      contiguous(pad(longer, {low, high}, array(0, longer.dtype()), "constant", s), false, s);
+  array windows = as_strided(padded, {padded.shape(0) - n + 1, n}, {1, 1}, 0, s);
+  return matmul(windows, slice(kernel, {n - 1}, {-n - 1}, {-1}, s), s);
+}
+
 /** NumPy's 1-d convolution. */
 array convolve(const array& a, const array& v, const std::string& mode, StreamOrDevice s) {
   check(a.ndim() == 1 && v.ndim() == 1, "convolve", "Expected 1-d inputs, got shapes ", a.shape(),
@@ -116,7 +127,15 @@ array convolve(const array& a, const array& v, const std::string& mode, StreamOr
   } else {
     check(mode == "valid", "convolve", "Unknown mode '", mode, "'.");
   }
-  Dtype t = promote_types(result_type(a, v), float16);
+  Dtype t = result_type(a, v);
+  if (t == bool_) {
+    return astype(
+        convolve_exactly(astype(longer, int32, s), astype(kernel, int32, s), low, high, s), bool_,
+        s);
+  }
+  if (!issubdtype(t, floating)) {
+    return convolve_exactly(astype(longer, t, s), astype(kernel, t, s), low, high, s);
+  }
   array out = conv_general(reshape(astype(longer, t, s), {1, -1, 1}, s),
                            reshape(astype(kernel, t, s), {1, -1, 1}, s), std::vector<int>{1},
                            std::vector<int>{low}, std::vector<int>{high}, std::vector<int>{1},
@@ -136,7 +155,8 @@ void bind_conv(nb::module_& m) {
         "may be a pair of lists: for the low and for the high ends.");
   m.def("convolve", &convolve, "a"_a, "v"_a, "mode"_a = "full", nb::kw_only(),
         "stream"_a = nb::none(),
-        "The discrete convolution of two 1-d arrays: 'full', 'same' or 'valid'.");
+        "The discrete convolution of two 1-d arrays: 'full', 'same' or 'valid'. It is exact for\n"
+        "integers, which wrap as in products.");
 }
 
 }  // namespace mlx::python

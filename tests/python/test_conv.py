@@ -347,3 +347,16 @@ def test_empty_batch():
 def test_errors_are_raised_by_the_call(call):
     with pytest.raises(ValueError, match=r"\[conv"):
         call()
+
+
+@pytest.mark.parametrize("mode", ["full", "same", "valid"])
+@pytest.mark.parametrize("dtype", ["bool_", "uint8", "int8", "int32", "int64", "complex64"])
+@pytest.mark.parametrize("sizes", [(7, 3), (3, 7), (4, 4), (1, 1), (6, 1)])
+def test_convolve_is_exact_for_integers(mode, dtype, sizes):
+    rng = np.random.default_rng(0)
+    a, v = (rng.integers(0, 2 if dtype == "bool_" else 1000, n).astype(dtype) for n in sizes)
+    with np.errstate(over="ignore"):
+        expected = np.convolve(a, v, mode)
+    found = mx.convolve(mx.array(a), mx.array(v), mode=mode)
+    assert found.dtype == getattr(mx, dtype)
+    assert np.array(found).tolist() == expected.tolist()

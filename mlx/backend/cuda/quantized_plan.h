@@ -26,11 +26,11 @@ struct QuantizedPlan {
   enum Way { dense, direct, sorted };
   enum Kind { rows, tiles };
   Way way;  // by the matrix as numbers, by the order of products, or by that of matrices
-  Kind kind;
-  int size;                // of the kernel, as below
-  int most_rows, columns;  // rows of x, and of codes, of a block
-  int threads;
-  size_t shared_bytes;
+  Kind kind = rows;
+  int size = 0;                    // of the kernel, as below
+  int most_rows = 0, columns = 0;  // rows of x, and of codes, of a block
+  int threads = 0;
+  size_t shared_bytes = 0;
 };
 
 QuantizedPlan plan_quantized(const QuantizedShape& shape, const QuantizedDevice& device);
