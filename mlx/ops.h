@@ -755,6 +755,11 @@ std::vector<array> unique(const array& a, int size, bool return_index = false,
 
 // ------------ Matrix products
 
+/**
+ * The last axis, of n = m * 2^k values with m in 1, 12, 20 and 28, times a Hadamard matrix, times
+ * `scale` or 1 / sqrt(n). Half types compute in float32; the error is within n * 2^-23 of the sum
+ * of magnitudes before scaling. Throws for other n.
+ */
 array hadamard_transform(const array& a, std::optional<float> scale = std::nullopt,
                          StreamOrDevice s = {});
 
@@ -827,19 +832,39 @@ array conv_transpose3d(const array& input, const array& weight,
                        StreamOrDevice s = {});
 
 // ------------ Quantization
+//
+// Modes, with their bits and group sizes, stand in mlx/optable/quantized.h. All of these throw
+// where arrays, mode, bits and group size do not belong together.
 
+/**
+ * x (..., m, k) times a quantized matrix: n rows of k values, or without `transpose` k rows of n.
+ * Leading axes broadcast; the dtype is what x, scales and biases promote to. A result that is a
+ * normal number of it is within (e + k * 2^-23) * sum |x| (|w| + 2 |bias|) of the one with the
+ * values in real arithmetic; e is 2^-22 for float32, 2^-10 for float16 and 2^-7 for bfloat16.
+ */
 array quantized_matmul(const array& x, const array& w, const array& scales,
                        const std::optional<array>& biases = std::nullopt, bool transpose = true,
                        std::optional<int> group_size = std::nullopt,
                        std::optional<int> bits = std::nullopt, const std::string& mode = "affine",
                        StreamOrDevice s = {});
 
+/**
+ * Packed words (..., k * bits / 32) of uint32, scales (..., k / group_size) and in affine mode
+ * biases for w (..., k) of float32, float16 or bfloat16. k is a multiple of the group size, and
+ * rows are whole words. The global scale of nvfp4 is the largest magnitude in w: one, or one per
+ * matrix.
+ */
 std::vector<array> quantize(const array& w, std::optional<int> group_size = std::nullopt,
                             std::optional<int> bits = std::nullopt,
                             const std::string& mode = "affine",
                             const std::optional<array>& global_scale = std::nullopt,
                             StreamOrDevice s = {});
 
+/**
+ * The values that `quantize` packed. In affine mode product and sum are rounded to the dtype of
+ * scales and biases; other values are exact but for a global scale. Then they are rounded to
+ * `dtype`.
+ */
 array dequantize(const array& w, const array& scales,
                  const std::optional<array>& biases = std::nullopt,
                  std::optional<int> group_size = std::nullopt,
@@ -847,6 +872,11 @@ array dequantize(const array& w, const array& scales,
                  const std::optional<array>& global_scale = std::nullopt,
                  std::optional<Dtype> dtype = std::nullopt, StreamOrDevice s = {});
 
+/**
+ * x (..., m, k) times the transposed w (..., n, k), both as `quantize` leaves them; with scales w
+ * is packed already. Dtype of x. Derivatives pass through the rounding of x and of a w that is not
+ * packed.
+ */
 array qqmm(const array& x, const array& w, const std::optional<array>& w_scales = std::nullopt,
            std::optional<int> group_size = std::nullopt, std::optional<int> bits = std::nullopt,
            const std::string& mode = "nvfp4",
@@ -857,6 +887,10 @@ array from_fp8(array x, Dtype dtype, StreamOrDevice s = {});
 
 array to_fp8(array x, StreamOrDevice s = {});
 
+/**
+ * quantized_matmul of matrices that indices pick from the flattened batches of x and w. A wrong
+ * index raises std::out_of_range when the result is evaluated.
+ */
 array gather_qmm(const array& x, const array& w, const array& scales,
                  const std::optional<array>& biases = std::nullopt,
                  std::optional<array> lhs_indices = std::nullopt,
@@ -866,6 +900,7 @@ array gather_qmm(const array& x, const array& w, const array& scales,
                  const std::optional<array>& global_scale = std::nullopt,
                  bool sorted_indices = false, StreamOrDevice s = {});
 
+/** qqmm of matrices that indices pick, as in gather_qmm. */
 array gather_qqmm(const array& x, const array& w,
                   const std::optional<array>& scales_w = std::nullopt,
                   const std::optional<array>& lhs_indices = std::nullopt,
