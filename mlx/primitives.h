@@ -97,6 +97,10 @@ class UnaryPrimitive : public Primitive {
 class BuiltinPrimitive : public Primitive {
  public:
   using Primitive::Primitive;
+  using Arrays = std::vector<array>;
+  using Ints = std::vector<int>;
+  using Mapped = std::pair<Arrays, Ints>;  // outputs and their batch axes
+
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override;
   void eval_gpu(const std::vector<array>& inputs, std::vector<array>& outputs) final;
 

@@ -45,6 +45,17 @@ void check_inner(const char* op, const QuantizedFormat& format, const array& x, 
         " and transpose=", transpose ? "true" : "false", ".");
 }
 
+/** Checks the operands of a product with a packed matrix; its dtype. */
+Dtype check_product(const char* op, const QuantizedFormat& format, const array& x, const array& w,
+                    const array& scales, const MaybeArray& biases, bool transpose) {
+  check_quantized(op, format, w, scales, biases);
+  check_matrix(op, w);
+  check(x.ndim() >= 1, op, "x must have at least one dimension.");
+  Dtype dtype = product_type(op, x, scales, biases);
+  check_inner(op, format, x, w, transpose);
+  return dtype;
+}
+
 array as_row(const array& x, StreamOrDevice s) { return x.ndim() == 1 ? expand_dims(x, 0, s) : x; }
 
 array as_given(const array& product, const array& x, StreamOrDevice s) {
@@ -127,11 +138,7 @@ array quantized_matmul(const array& x, const array& w, const array& scales,
                        std::optional<int> bits, const std::string& mode, StreamOrDevice s) {
   const char* op = "quantized_matmul";
   QuantizedFormat format = quantized_format(op, group_size, bits, mode);
-  check_quantized(op, format, w, scales, biases);
-  check_matrix(op, w);
-  check(x.ndim() >= 1, op, "x must have at least one dimension.");
-  Dtype dtype = product_type(op, x, scales, biases);
-  check_inner(op, format, x, w, transpose);
+  Dtype dtype = check_product(op, format, x, w, scales, biases, transpose);
   auto node = std::make_shared<QuantizedMatmul>(to_stream(s), format, transpose);
   array product = make_node(
       node, dtype,
@@ -145,11 +152,7 @@ array gather_qmm(const array& x, const array& w, const array& scales, const Mayb
                  const MaybeArray& global_scale, bool sorted_indices, StreamOrDevice s) {
   const char* op = "gather_qmm";
   QuantizedFormat format = quantized_format(op, group_size, bits, mode);
-  check_quantized(op, format, w, scales, biases);
-  check_matrix(op, w);
-  check(x.ndim() >= 1, op, "x must have at least one dimension.");
-  Dtype dtype = product_type(op, x, scales, biases);
-  check_inner(op, format, x, w, transpose);
+  Dtype dtype = check_product(op, format, x, w, scales, biases, transpose);
   array rows = astype(as_row(x, s), dtype, s);
   auto indices = both_indices(op, lhs_indices, rhs_indices, rows, w, s);
   auto weight = weight_inputs(w, scales, biases, dtype, s);

@@ -41,14 +41,12 @@ class Attention : public Described<Attention, FallbackPrimitive> {
   static std::vector<array> outputs_of(const std::vector<array>& inputs, AttentionSpec spec,
                                        Stream s);
 
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
-  std::vector<array> fallback(const std::vector<array>& inputs) const override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
+  Arrays fallback(const Arrays& inputs) const override;
   const char* name() const override { return "Attention"; }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  std::vector<Shape> output_shapes(const Arrays& inputs) override;
   auto fields() const { return std::tie(spec_); }
   const AttentionSpec& spec() const { return spec_; }
 
@@ -72,12 +70,11 @@ class AttentionBackward : public Described<AttentionBackward, FallbackPrimitive>
                                        bool mask_gradient, Stream s);
 
   auto fields() const { return std::tie(spec_, mask_gradient_); }
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
-  std::vector<array> fallback(const std::vector<array>& inputs) const override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
+  Arrays fallback(const Arrays& inputs) const override;
   const char* name() const override { return "AttentionBackward"; }
   size_t differentiable_inputs(size_t inputs) const override { return inputs - 2; }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  std::vector<Shape> output_shapes(const Arrays& inputs) override;
   const AttentionSpec& spec() const { return spec_; }
   bool mask_gradient() const { return mask_gradient_; }
 

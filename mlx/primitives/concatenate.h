@@ -13,15 +13,12 @@ class Concatenate : public Described<Concatenate> {
  public:
   Concatenate(Stream s, int axis) : Described(s), axis_(axis) {}
   const char* name() const override { return "Concatenate"; }
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
-                         const std::vector<int>& argnums) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
   auto fields() const { return std::tie(axis_); }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
+  std::vector<Shape> output_shapes(const Arrays& inputs) override {
     return {joined(inputs, axis_)};
   }
   int axis() const { return axis_; }

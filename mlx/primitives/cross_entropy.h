@@ -26,15 +26,13 @@ class CrossEntropy : public Described<CrossEntropy, FallbackPrimitive> {
   /** Both outputs for inputs as above. */
   static std::vector<array> outputs_of(const std::vector<array>& inputs, Stream s);
 
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
-  std::vector<array> fallback(const std::vector<array>& inputs) const override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
+  Arrays fallback(const Arrays& inputs) const override;
   const char* name() const override { return "CrossEntropy"; }
   size_t differentiable_inputs(size_t) const override { return 1; }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  std::vector<Shape> output_shapes(const Arrays& inputs) override;
 };
 
 /** (softmax(logits) - onehot(target)) * cotangent, of the dtype of the logits. Inputs: logits, the
@@ -46,14 +44,11 @@ class CrossEntropyBackward : public Described<CrossEntropyBackward, FallbackPrim
 
   auto fields() const { return std::tuple<>(); }
 
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
-  std::vector<array> fallback(const std::vector<array>& inputs) const override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
+  Arrays fallback(const Arrays& inputs) const override;
   const char* name() const override { return "CrossEntropyBackward"; }
   size_t differentiable_inputs(size_t) const override { return 2; }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
-    return {inputs[0].shape()};
-  }
+  std::vector<Shape> output_shapes(const Arrays& inputs) override { return {inputs[0].shape()}; }
 };
 
 }  // namespace mlx::core

@@ -40,14 +40,22 @@ std::pair<std::vector<array>, std::vector<int>> AllReduce::vmap(const std::vecto
   return {{apply(inputs[0], spec_, stream())}, axes};
 }
 
+std::vector<array> RowExchange::jvp(const std::vector<array>&, const std::vector<array>& tangents,
+                                    const std::vector<int>&) {
+  return {again(tangents[0])};
+}
+
+std::pair<std::vector<array>, std::vector<int>> RowExchange::vmap(const std::vector<array>& inputs,
+                                                                  const std::vector<int>& axes) {
+  if (axes[0] == 0) {  // rows are the first axis of an example
+    return {{again(moveaxis(inputs[0], 0, 1, stream()))}, {1}};
+  }
+  return {{again(inputs[0])}, axes};
+}
+
 array AllGather::apply(const array& x, GroupPointer group, Stream s) {
   auto node = std::make_shared<AllGather>(s, std::move(group));
   return array(node->output_shapes({x})[0], x.dtype(), node, {x});
-}
-
-std::vector<array> AllGather::jvp(const std::vector<array>&, const std::vector<array>& tangents,
-                                  const std::vector<int>&) {
-  return {apply(tangents[0], group_, stream())};
 }
 
 std::vector<array> AllGather::vjp(const std::vector<array>& primals,
@@ -58,13 +66,6 @@ std::vector<array> AllGather::vjp(const std::vector<array>& primals,
   start[0] = group_->rank() * shape[0];
   stop[0] += start[0];
   return {slice(cotangents[0], start, stop, stream())};
-}
-
-std::pair<std::vector<array>, std::vector<int>> AllGather::vmap(const std::vector<array>& inputs,
-                                                                const std::vector<int>& axes) {
-  bool first = axes[0] == 0;
-  array x = first ? moveaxis(inputs[0], 0, 1, stream()) : inputs[0];
-  return {{apply(x, group_, stream())}, {first ? 1 : axes[0]}};
 }
 
 std::vector<Shape> AllGather::output_shapes(const std::vector<array>& inputs) {
@@ -78,21 +79,9 @@ array SumScatter::apply(const array& x, GroupPointer group, Stream s) {
   return array(node->output_shapes({x})[0], x.dtype(), node, {x});
 }
 
-std::vector<array> SumScatter::jvp(const std::vector<array>&, const std::vector<array>& tangents,
-                                   const std::vector<int>&) {
-  return {apply(tangents[0], group_, stream())};
-}
-
 std::vector<array> SumScatter::vjp(const std::vector<array>&, const std::vector<array>& cotangents,
                                    const std::vector<int>&, const std::vector<array>&) {
   return {AllGather::apply(cotangents[0], group_, stream())};
-}
-
-std::pair<std::vector<array>, std::vector<int>> SumScatter::vmap(const std::vector<array>& inputs,
-                                                                 const std::vector<int>& axes) {
-  bool first = axes[0] == 0;
-  array x = first ? moveaxis(inputs[0], 0, 1, stream()) : inputs[0];
-  return {{apply(x, group_, stream())}, {first ? 1 : axes[0]}};
 }
 
 std::vector<Shape> SumScatter::output_shapes(const std::vector<array>& inputs) {

@@ -24,16 +24,11 @@ class AllReduce : public Described<AllReduce> {
   AllReduce(Stream stream, ReduceSpec spec) : Described(stream), spec_(std::move(spec)) {}
   static array apply(const array& x, ReduceSpec spec, Stream s);
 
-  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
-                         const std::vector<int>& argnums) override;
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
-    return {inputs[0].shape()};
-  }
+  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
+  std::vector<Shape> output_shapes(const Arrays& inputs) override { return {inputs[0].shape()}; }
   const char* name() const override { return "AllReduce"; }
   auto fields() const { return std::tie(spec_); }
   const ReduceSpec& spec() const { return spec_; }
@@ -45,48 +40,52 @@ class AllReduce : public Described<AllReduce> {
   ReduceSpec spec_;
 };
 
-/** One input of at least one axis; the output has as many times its rows as there are members. */
-class AllGather : public Described<AllGather> {
+/** What exchanges the rows of one input of at least one axis; rows of examples stay apart. */
+class RowExchange : public BuiltinPrimitive {
  public:
-  AllGather(Stream stream, GroupPointer group) : Described(stream), group_(std::move(group)) {}
-  static array apply(const array& x, GroupPointer group, Stream s);
+  RowExchange(Stream stream, GroupPointer group)
+      : BuiltinPrimitive(stream), group_(std::move(group)) {}
 
-  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
-                         const std::vector<int>& argnums) override;
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
-  const char* name() const override { return "AllGather"; }
+  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
   auto fields() const { return std::tie(group_); }
   detail::GroupImpl& group() const { return *group_; }
 
- private:
+ protected:
+  /** The same exchange of other rows. */
+  virtual array again(const array& x) const = 0;
+
   GroupPointer group_;
 };
 
-/** One input whose rows the members divide; the output has this member's rows of the sum. */
-class SumScatter : public Described<SumScatter> {
+/** The output has as many times the input's rows as there are members. */
+class AllGather : public Described<AllGather, RowExchange> {
  public:
-  SumScatter(Stream stream, GroupPointer group) : Described(stream), group_(std::move(group)) {}
+  using Described::Described;
   static array apply(const array& x, GroupPointer group, Stream s);
 
-  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
-                         const std::vector<int>& argnums) override;
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
-  const char* name() const override { return "SumScatter"; }
-  auto fields() const { return std::tie(group_); }
-  detail::GroupImpl& group() const { return *group_; }
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  std::vector<Shape> output_shapes(const Arrays& inputs) override;
+  const char* name() const override { return "AllGather"; }
 
- private:
-  GroupPointer group_;
+ protected:
+  array again(const array& x) const override { return apply(x, group_, stream()); }
+};
+
+/** The members divide the input's rows; the output has this member's rows of the sum. */
+class SumScatter : public Described<SumScatter, RowExchange> {
+ public:
+  using Described::Described;
+  static array apply(const array& x, GroupPointer group, Stream s);
+
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  std::vector<Shape> output_shapes(const Arrays& inputs) override;
+  const char* name() const override { return "SumScatter"; }
+
+ protected:
+  array again(const array& x) const override { return apply(x, group_, stream()); }
 };
 
 /** A message: no two of them are equivalent, since each has to be sent and received. */
@@ -109,16 +108,11 @@ class Message : public BuiltinPrimitive {
 class Send : public Message {
  public:
   using Message::Message;
-  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
-                         const std::vector<int>& argnums) override;
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
-    return {inputs[0].shape()};
-  }
+  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
+  std::vector<Shape> output_shapes(const Arrays& inputs) override { return {inputs[0].shape()}; }
   const char* name() const override { return "Send"; }
 };
 

@@ -17,19 +17,14 @@ class RunningExpSum : public Described<RunningExpSum, FallbackPrimitive> {
   RunningExpSum(Stream stream, int axis, bool reverse, bool inclusive)
       : Described(stream), axis_(axis), reverse_(reverse), inclusive_(inclusive) {}
 
-  std::vector<array> fallback(const std::vector<array>& inputs) const override;
-  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
-                         const std::vector<int>& argnums) override;
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
+  Arrays fallback(const Arrays& inputs) const override;
+  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
   const char* name() const override { return "RunningExpSum"; }
   auto fields() const { return std::tie(axis_, reverse_, inclusive_); }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
-    return {inputs[0].shape()};
-  }
+  std::vector<Shape> output_shapes(const Arrays& inputs) override { return {inputs[0].shape()}; }
 
  private:
   int axis_;

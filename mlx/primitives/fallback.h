@@ -15,13 +15,10 @@ class FallbackPrimitive : public BuiltinPrimitive {
 
   const FallbackPrimitive* plain_form() const final { return this; }
 
-  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
-                         const std::vector<int>& argnums) override;
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
+  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
 
  private:
   /** The fallback as a function of the inputs in `argnums` alone. */

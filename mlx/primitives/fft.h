@@ -24,16 +24,13 @@ class FFT : public Described<FFT> {
   explicit FFT(Stream stream, Kind kind, int axis, int n, bool inverse, double scale)
       : Described(stream), kind_(kind), axis_(axis), n_(n), inverse_(inverse), scale_(scale) {}
 
-  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
-                         const std::vector<int>& argnums) override;
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
+  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
   const char* name() const override { return "FFT"; }
   auto fields() const { return std::tie(kind_, axis_, n_, inverse_, scale_); }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  std::vector<Shape> output_shapes(const Arrays& inputs) override;
 
   /** The node; `a` is real (float32, float64; not for from_half) or complex64. */
   static array apply(const array& a, Kind kind, int axis, int n, bool inverse, double scale,

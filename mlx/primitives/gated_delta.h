@@ -18,10 +18,9 @@ class GatedDelta : public Described<GatedDelta, FallbackPrimitive> {
   /** The outputs of a node on stream `s`. */
   static std::vector<array> apply(const std::vector<array>& inputs, Stream s);
 
-  std::vector<array> fallback(const std::vector<array>& inputs) const override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
+  Arrays fallback(const Arrays& inputs) const override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
+  std::vector<Shape> output_shapes(const Arrays& inputs) override {
     return {inputs[2].shape(), inputs[5].shape()};
   }
   const char* name() const override { return "GatedDelta"; }

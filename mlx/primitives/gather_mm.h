@@ -16,16 +16,13 @@ class GatherMM : public Described<GatherMM> {
  public:
   using Described::Described;
 
-  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
-                         const std::vector<int>& argnums) override;
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
+  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
   const char* name() const override { return "GatherMM"; }
   auto fields() const { return std::tie(); }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  std::vector<Shape> output_shapes(const Arrays& inputs) override;
 };
 
 /**
@@ -36,16 +33,13 @@ class SegmentedMM : public Described<SegmentedMM> {
  public:
   using Described::Described;
 
-  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
-                         const std::vector<int>& argnums) override;
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
+  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
   const char* name() const override { return "SegmentedMM"; }
   auto fields() const { return std::tie(); }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  std::vector<Shape> output_shapes(const Arrays& inputs) override;
 };
 
 /** 0, 1, … in the shape of `indices`: each product's own place. */

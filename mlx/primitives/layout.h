@@ -67,15 +67,12 @@ class View : public Described<View> {
  public:
   View(Stream s, Dtype dtype) : Described(s), dtype_(dtype) {}
   const char* name() const override { return "View"; }
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
-                         const std::vector<int>& argnums) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
   auto fields() const { return std::tie(dtype_); }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  std::vector<Shape> output_shapes(const Arrays& inputs) override;
   Dtype dtype() const { return dtype_; }
 
   static Shape shape_as(const array& a, Dtype dtype);
@@ -90,17 +87,12 @@ class StopGradient : public Described<StopGradient> {
   using Described::Described;
   const char* name() const override { return "StopGradient"; }
   bool is_view() const override { return true; }
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
-                         const std::vector<int>& argnums) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
   auto fields() const { return std::tie(); }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
-    return {inputs[0].shape()};
-  }
+  std::vector<Shape> output_shapes(const Arrays& inputs) override { return {inputs[0].shape()}; }
 };
 
 /** The first inputs, one for each output, not before the remaining ones have been computed. */
@@ -110,14 +102,11 @@ class Depends : public Described<Depends> {
   const char* name() const override { return "Depends"; }
   auto fields() const { return std::tie(outputs_); }
   bool is_view() const override { return true; }
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
-                         const std::vector<int>& argnums) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
+  std::vector<Shape> output_shapes(const Arrays& inputs) override;
 
  private:
   size_t outputs_;
@@ -130,13 +119,10 @@ class NumberOfElements : public Described<NumberOfElements> {
   NumberOfElements(Stream s, std::vector<int> axes, bool inverted, Dtype dtype)
       : Described(s), axes_(std::move(axes)), inverted_(inverted), dtype_(dtype) {}
   const char* name() const override { return "NumberOfElements"; }
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
-                         const std::vector<int>& argnums) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
   auto fields() const { return std::tie(axes_, inverted_, dtype_); }
   const std::vector<int>& axes() const { return axes_; }
   bool inverted() const { return inverted_; }

@@ -14,14 +14,12 @@ namespace mlx::core {
 class MatrixPrimitive : public BuiltinPrimitive {
  public:
   using BuiltinPrimitive::BuiltinPrimitive;
-  using Arrays = std::vector<array>;
   using Outputs = std::vector<std::pair<Shape, Dtype>>;
-  using Mapped = std::pair<Arrays, std::vector<int>>;
 
   /** Where a node is differentiated: inputs and outputs, and how the inputs `argnums` change. */
   struct Differential {
     const Arrays &primals, &outputs, &tangents;
-    const std::vector<int>& argnums;
+    const Ints& argnums;
   };
 
   /** Shapes and dtypes of the outputs. */
@@ -37,11 +35,10 @@ class MatrixPrimitive : public BuiltinPrimitive {
 
   static Arrays make(const std::shared_ptr<MatrixPrimitive>& node, const Arrays& inputs);
 
-  Arrays jvp(const Arrays& primals, const Arrays& tangents,
-             const std::vector<int>& argnums) override;
-  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const std::vector<int>& argnums,
+  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
              const Arrays& outputs) override;
-  Mapped vmap(const Arrays& inputs, const std::vector<int>& axes) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
   std::vector<Shape> output_shapes(const Arrays& inputs) override;
 };
 
@@ -81,9 +78,9 @@ class TriangularSolve : public MatrixNode<TriangularSolve> {
       : MatrixNode(stream), upper_(upper), unit_(unit) {}
   Outputs outputs_for(const Arrays& inputs) const override;
   Arrays push(const Differential& d) const override;
-  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const std::vector<int>& argnums,
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
              const Arrays& outputs) override;
-  Mapped vmap(const Arrays& inputs, const std::vector<int>& axes) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
   const char* name() const override { return "TriangularSolve"; }
   auto fields() const { return std::tie(upper_, unit_); }
   bool upper() const { return upper_; }
@@ -103,9 +100,9 @@ class Solve : public MatrixNode<Solve> {
   using MatrixNode::MatrixNode;
   Outputs outputs_for(const Arrays& inputs) const override;
   Arrays push(const Differential& d) const override;
-  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const std::vector<int>& argnums,
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
              const Arrays& outputs) override;
-  Mapped vmap(const Arrays& inputs, const std::vector<int>& axes) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
   const char* name() const override { return "Solve"; }
   auto fields() const { return std::tie(); }
 };

@@ -15,17 +15,14 @@ class MaskedSelect : public Described<MaskedSelect> {
   MaskedSelect(Stream stream, int count) : Described(stream), count_(count) {}
 
   auto fields() const { return std::tie(count_); }
-  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
-                         const std::vector<int>& argnums) override;
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
+  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
   /** Throws std::invalid_argument where the mask is mapped: the results would differ in shape. */
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
   const char* name() const override { return "MaskedSelect"; }
   size_t differentiable_inputs(size_t) const override { return 1; }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  std::vector<Shape> output_shapes(const Arrays& inputs) override;
 
   /** The node on these inputs. */
   array apply(const array& a, const array& mask) const;
@@ -41,11 +38,9 @@ class MaskedScatter : public Described<MaskedScatter, FallbackPrimitive> {
   using Described::Described;
 
   auto fields() const { return std::tuple<>(); }
-  std::vector<array> fallback(const std::vector<array>& inputs) const override;
+  Arrays fallback(const Arrays& inputs) const override;
   const char* name() const override { return "MaskedScatter"; }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
-    return {inputs[0].shape()};
-  }
+  std::vector<Shape> output_shapes(const Arrays& inputs) override { return {inputs[0].shape()}; }
 };
 
 }  // namespace mlx::core

@@ -15,16 +15,13 @@ class Matmul : public Described<Matmul> {
  public:
   using Described::Described;
 
-  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
-                         const std::vector<int>& argnums) override;
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
+  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
   const char* name() const override { return "Matmul"; }
   auto fields() const { return std::tie(); }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  std::vector<Shape> output_shapes(const Arrays& inputs) override;
 };
 
 /** alpha * a b + beta * c for inputs (a, b, c); c broadcasts to the shape of the product. */
@@ -33,18 +30,15 @@ class AddMM : public Described<AddMM> {
   explicit AddMM(Stream stream, float alpha, float beta)
       : Described(stream), alpha_(alpha), beta_(beta) {}
 
-  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
-                         const std::vector<int>& argnums) override;
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
+  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
   const char* name() const override { return "AddMM"; }
   auto fields() const { return std::tie(alpha_, beta_); }
   float alpha() const { return alpha_; }
   float beta() const { return beta_; }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  std::vector<Shape> output_shapes(const Arrays& inputs) override;
 
  private:
   float alpha_;

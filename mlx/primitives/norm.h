@@ -21,19 +21,15 @@ class Norm : public Described<Norm, FallbackPrimitive> {
  public:
   Norm(Stream stream, NormSpec spec) : Described(stream), spec_(spec) {}
 
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
-  std::vector<array> fallback(const std::vector<array>& inputs) const override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
+  Arrays fallback(const Arrays& inputs) const override;
   const char* name() const override {
     return spec_.kind == NormSpec::Rms ? "RMSNorm" : "LayerNorm";
   }
   auto fields() const { return std::tie(spec_); }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
-    return {inputs[0].shape()};
-  }
+  std::vector<Shape> output_shapes(const Arrays& inputs) override { return {inputs[0].shape()}; }
   const NormSpec& spec() const { return spec_; }
 
  private:
@@ -46,12 +42,12 @@ class NormBackward : public Described<NormBackward, FallbackPrimitive> {
  public:
   NormBackward(Stream stream, NormSpec spec) : Described(stream), spec_(spec) {}
 
-  std::vector<array> fallback(const std::vector<array>& inputs) const override;
+  Arrays fallback(const Arrays& inputs) const override;
   const char* name() const override {
     return spec_.kind == NormSpec::Rms ? "RMSNormBackward" : "LayerNormBackward";
   }
   auto fields() const { return std::tie(spec_); }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  std::vector<Shape> output_shapes(const Arrays& inputs) override;
   const NormSpec& spec() const { return spec_; }
 
  private:

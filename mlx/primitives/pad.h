@@ -15,15 +15,12 @@ class Pad : public Described<Pad> {
   Pad(Stream s, Shape low, Shape high)
       : Described(s), low_(std::move(low)), high_(std::move(high)) {}
   const char* name() const override { return "Pad"; }
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
-                         const std::vector<int>& argnums) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
   auto fields() const { return std::tie(low_, high_); }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
+  std::vector<Shape> output_shapes(const Arrays& inputs) override {
     return {padded(inputs[0].shape(), low_, high_)};
   }
 

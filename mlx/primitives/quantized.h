@@ -48,12 +48,11 @@ class Quantize : public Described<Quantize, FallbackPrimitive> {
  public:
   Quantize(Stream stream, QuantizedFormat format) : Described(stream), format_(format) {}
 
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
-  std::vector<array> fallback(const std::vector<array>& inputs) const override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
+  Arrays fallback(const Arrays& inputs) const override;
   const char* name() const override { return "Quantize"; }
   auto fields() const { return std::tie(format_); }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  std::vector<Shape> output_shapes(const Arrays& inputs) override;
   const QuantizedFormat& format() const { return format_; }
 
  private:
@@ -66,12 +65,11 @@ class Dequantize : public Described<Dequantize, FallbackPrimitive> {
   Dequantize(Stream stream, QuantizedFormat format, Dtype dtype)
       : Described(stream), format_(format), dtype_(dtype) {}
 
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
-  std::vector<array> fallback(const std::vector<array>& inputs) const override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
+  Arrays fallback(const Arrays& inputs) const override;
   const char* name() const override { return "Dequantize"; }
   auto fields() const { return std::tie(format_, dtype_); }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  std::vector<Shape> output_shapes(const Arrays& inputs) override;
   const QuantizedFormat& format() const { return format_; }
   Dtype dtype() const { return dtype_; }
 
@@ -89,17 +87,14 @@ class QuantizedMatmul : public Described<QuantizedMatmul, FallbackPrimitive> {
   QuantizedMatmul(Stream stream, QuantizedFormat format, bool transpose)
       : Described(stream), format_(format), transpose_(transpose) {}
 
-  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
-                         const std::vector<int>& argnums) override;
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
-  std::vector<array> fallback(const std::vector<array>& inputs) const override;
+  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
+  Arrays fallback(const Arrays& inputs) const override;
   const char* name() const override { return "QuantizedMatmul"; }
   auto fields() const { return std::tie(format_, transpose_); }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  std::vector<Shape> output_shapes(const Arrays& inputs) override;
   const QuantizedFormat& format() const { return format_; }
   bool transpose() const { return transpose_; }
 
@@ -118,17 +113,14 @@ class GatherQuantizedMatmul : public Described<GatherQuantizedMatmul, FallbackPr
   GatherQuantizedMatmul(Stream stream, QuantizedFormat format, bool transpose, bool sorted)
       : Described(stream), format_(format), transpose_(transpose), sorted_(sorted) {}
 
-  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
-                         const std::vector<int>& argnums) override;
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
-  std::vector<array> fallback(const std::vector<array>& inputs) const override;
+  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
+  Arrays fallback(const Arrays& inputs) const override;
   const char* name() const override { return "GatherQuantizedMatmul"; }
   auto fields() const { return std::tie(format_, transpose_, sorted_); }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  std::vector<Shape> output_shapes(const Arrays& inputs) override;
   const QuantizedFormat& format() const { return format_; }
   bool transpose() const { return transpose_; }
   bool sorted() const { return sorted_; }
@@ -149,17 +141,14 @@ class QQMatmul : public Described<QQMatmul, FallbackPrimitive> {
   QQMatmul(Stream stream, QuantizedFormat format, bool packed)
       : Described(stream), format_(format), packed_(packed) {}
 
-  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
-                         const std::vector<int>& argnums) override;
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
-  std::vector<array> fallback(const std::vector<array>& inputs) const override;
+  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
+  Arrays fallback(const Arrays& inputs) const override;
   const char* name() const override { return "QQMatmul"; }
   auto fields() const { return std::tie(format_, packed_); }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  std::vector<Shape> output_shapes(const Arrays& inputs) override;
   const QuantizedFormat& format() const { return format_; }
   bool packed() const { return packed_; }
 
@@ -175,17 +164,14 @@ class GatherQQMatmul : public Described<GatherQQMatmul, FallbackPrimitive> {
   GatherQQMatmul(Stream stream, QuantizedFormat format, bool packed, bool sorted)
       : Described(stream), format_(format), packed_(packed), sorted_(sorted) {}
 
-  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
-                         const std::vector<int>& argnums) override;
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
-  std::vector<array> fallback(const std::vector<array>& inputs) const override;
+  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
+  Arrays fallback(const Arrays& inputs) const override;
   const char* name() const override { return "GatherQQMatmul"; }
   auto fields() const { return std::tie(format_, packed_, sorted_); }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  std::vector<Shape> output_shapes(const Arrays& inputs) override;
   const QuantizedFormat& format() const { return format_; }
   bool packed() const { return packed_; }
   bool sorted() const { return sorted_; }

@@ -18,17 +18,14 @@ class RandomBits : public Described<RandomBits> {
       : Described(stream), shape_(std::move(shape)), width_(width) {}
 
   /** Bits are constants to derivatives. */
-  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
-                         const std::vector<int>& argnums) override;
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
+  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
 
   const char* name() const override { return "RandomBits"; }
   auto fields() const { return std::tie(shape_, width_); }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  std::vector<Shape> output_shapes(const Arrays& inputs) override;
 
   /** The dtype of bits `width` bytes wide: uint8, uint16 or uint32. */
   static Dtype dtype_of(int width);

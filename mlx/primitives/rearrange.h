@@ -21,14 +21,11 @@ class Rearrangement : public BuiltinPrimitive {
   virtual array transposed(const array& cotangent, const array& primal) = 0;
   virtual Shape output_shape(const array& in) const = 0;
 
-  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
-                         const std::vector<int>& argnums) override;
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
+  std::vector<Shape> output_shapes(const Arrays& inputs) override;
 };
 
 /** The batch axis of `a` moved to the front; with axis -1 (no batch) a new one of extent 1. */

@@ -40,15 +40,13 @@ class Recurrent : public Described<Recurrent, FallbackPrimitive> {
  public:
   Recurrent(Stream stream, RecurrentSpec spec) : Described(stream), spec_(spec) {}
 
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
-  std::vector<array> fallback(const std::vector<array>& inputs) const override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
+  Arrays fallback(const Arrays& inputs) const override;
   const char* name() const override { return "Recurrent"; }
   auto fields() const { return std::tie(spec_); }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  std::vector<Shape> output_shapes(const Arrays& inputs) override;
   const RecurrentSpec& spec() const { return spec_; }
 
   /** For backends: whether the last output is what the backward needs and nobody holds it. It is
@@ -78,13 +76,12 @@ class RecurrentBackward : public Described<RecurrentBackward, FallbackPrimitive>
   };
   static Inputs inputs_of(const RecurrentSpec& spec);
 
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
-  std::vector<array> fallback(const std::vector<array>& inputs) const override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
+  Arrays fallback(const Arrays& inputs) const override;
   const char* name() const override { return "RecurrentBackward"; }
   auto fields() const { return std::tie(spec_); }
   size_t differentiable_inputs(size_t) const override;
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  std::vector<Shape> output_shapes(const Arrays& inputs) override;
   const RecurrentSpec& spec() const { return spec_; }
 
  private:

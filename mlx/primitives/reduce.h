@@ -25,16 +25,13 @@ class Reduce : public Described<Reduce> {
   Reduce(Stream stream, ReduceOp op, std::vector<int> axes, bool keepdims, int ddof = 0)
       : Described(stream), op_(op), axes_(std::move(axes)), keepdims_(keepdims), ddof_(ddof) {}
 
-  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
-                         const std::vector<int>& argnums) override;
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
+  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
   const char* name() const override;
   auto fields() const { return std::tie(op_, axes_, keepdims_, ddof_); }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  std::vector<Shape> output_shapes(const Arrays& inputs) override;
 
   ReduceOp op() const { return op_; }
   const std::vector<int>& axes() const { return axes_; }
@@ -60,16 +57,13 @@ class ArgReduce : public Described<ArgReduce> {
   ArgReduce(Stream stream, Kind kind, int axis, bool keepdims)
       : Described(stream), kind_(kind), axis_(axis), keepdims_(keepdims) {}
 
-  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
-                         const std::vector<int>& argnums) override;
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
+  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
   const char* name() const override { return kind_ == ArgMax ? "ArgMax" : "ArgMin"; }
   auto fields() const { return std::tie(kind_, axis_, keepdims_); }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  std::vector<Shape> output_shapes(const Arrays& inputs) override;
 
   Kind kind() const { return kind_; }
   int axis() const { return axis_; }

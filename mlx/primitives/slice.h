@@ -52,15 +52,12 @@ class SliceUpdate : public Described<SliceUpdate> {
   SliceUpdate(Stream s, UpdateMode mode, SliceSpec spec)
       : Described(s), mode_(mode), spec_(std::move(spec)) {}
   const char* name() const override { return "SliceUpdate"; }
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
-                         const std::vector<int>& argnums) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
   auto fields() const { return std::tie(mode_, spec_); }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  std::vector<Shape> output_shapes(const Arrays& inputs) override;
   UpdateMode mode() const { return mode_; }
   const SliceSpec& spec() const { return spec_; }
 
@@ -82,13 +79,10 @@ class DynamicSlice : public Described<DynamicSlice> {
   DynamicSlice(Stream s, std::vector<int> axes, Shape size)
       : Described(s), axes_(std::move(axes)), size_(std::move(size)) {}
   const char* name() const override { return "DynamicSlice"; }
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
-                         const std::vector<int>& argnums) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
   auto fields() const { return std::tie(axes_, size_); }
   const Shape& size() const { return size_; }
   std::vector<Shape> output_shapes(const std::vector<array>&) override { return {size_}; }
@@ -104,17 +98,12 @@ class DynamicSliceUpdate : public Described<DynamicSliceUpdate> {
  public:
   DynamicSliceUpdate(Stream s, std::vector<int> axes) : Described(s), axes_(std::move(axes)) {}
   const char* name() const override { return "DynamicSliceUpdate"; }
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
-                         const std::vector<int>& argnums) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
   auto fields() const { return std::tie(axes_); }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
-    return {inputs[0].shape()};
-  }
+  std::vector<Shape> output_shapes(const Arrays& inputs) override { return {inputs[0].shape()}; }
   const std::vector<int>& axes() const { return axes_; }
 
  private:
@@ -129,16 +118,13 @@ class Split : public Described<Split> {
       : Described(s), axis_(axis), indices_(std::move(indices)), parts_(parts) {}
   const char* name() const override { return "Split"; }
   bool is_view() const override { return true; }
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
-                         const std::vector<int>& argnums) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
   auto fields() const { return std::tie(axis_, indices_, parts_); }
   int axis() const { return axis_; }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  std::vector<Shape> output_shapes(const Arrays& inputs) override;
 
   /** [begin, end) of each part along the axis of a shape. */
   std::vector<std::pair<int, int>> ranges(const Shape& in) const;

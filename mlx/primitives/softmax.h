@@ -14,18 +14,13 @@ class Softmax : public Described<Softmax> {
  public:
   Softmax(Stream stream, int first, int last) : Described(stream), first_(first), last_(last) {}
 
-  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
-                         const std::vector<int>& argnums) override;
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
+  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
   const char* name() const override { return "Softmax"; }
   auto fields() const { return std::tie(first_, last_); }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
-    return {inputs[0].shape()};
-  }
+  std::vector<Shape> output_shapes(const Arrays& inputs) override { return {inputs[0].shape()}; }
 
   int first() const { return first_; }
   int last() const { return last_; }
@@ -40,12 +35,10 @@ class SoftmaxJacobian : public Described<SoftmaxJacobian, FallbackPrimitive> {
  public:
   SoftmaxJacobian(Stream stream, int count) : Described(stream), count_(count) {}
 
-  std::vector<array> fallback(const std::vector<array>& inputs) const override;
+  Arrays fallback(const Arrays& inputs) const override;
   const char* name() const override { return "SoftmaxJacobian"; }
   auto fields() const { return std::tie(count_); }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override {
-    return {inputs[0].shape()};
-  }
+  std::vector<Shape> output_shapes(const Arrays& inputs) override { return {inputs[0].shape()}; }
   int count() const { return count_; }
 
  private:

@@ -15,17 +15,14 @@ class Identity : public Described<Identity> {
  public:
   using Described::Described;
 
-  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
-                         const std::vector<int>& argnums) override;
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
+  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
   const char* name() const override { return "Identity"; }
   auto fields() const { return std::tie(); }
   bool is_view() const override { return true; }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  std::vector<Shape> output_shapes(const Arrays& inputs) override;
 };
 
 using ArraysFn = std::function<std::vector<array>(const std::vector<array>&)>;
@@ -62,18 +59,15 @@ class CustomTransforms : public BuiltinPrimitive {
   static std::vector<array> apply(const ArraysFn& fun, const CustomRules& rules,
                                   const std::vector<array>& arguments);
 
-  std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
-                         const std::vector<int>& argnums) override;
-  std::vector<array> vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
-                         const std::vector<int>& argnums,
-                         const std::vector<array>& outputs) override;
-  std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
-                                                       const std::vector<int>& axes) override;
+  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
   const char* name() const override { return "CustomTransforms"; }
   bool is_view() const override { return true; }
   size_t differentiable_inputs(size_t) const override { return arguments_; }
   size_t arguments() const { return arguments_; }
-  std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
+  std::vector<Shape> output_shapes(const Arrays& inputs) override;
 
  private:
   std::vector<array> arguments_of(const std::vector<array>& inputs) const {

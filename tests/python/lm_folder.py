@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 import mlx.core as mx
+import pytest
 
+needs_mlx_lm = pytest.mark.skipif(sys.version_info < (3, 11), reason="mlx-lm needs Python 3.11")
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "examples" / "llm"))
 

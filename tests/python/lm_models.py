@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import importlib.util
+import sys
 from pathlib import Path
 
 COMMON: dict = {
@@ -334,9 +335,10 @@ SPECIAL: dict[str, dict] = {
 
 def model_names() -> list[str]:
     """All modules of mlx-lm that define a model, found without importing any."""
-    package = importlib.util.find_spec("mlx_lm")
-    if package is None or package.origin is None:
+    if sys.version_info < (3, 11):  # mlx-lm is not for these
         return []
+    package = importlib.util.find_spec("mlx_lm")
+    assert package is not None and package.origin is not None, "mlx-lm is not installed"
     files = sorted((Path(package.origin).parent / "models").glob("*.py"))
     return [f.stem for f in files if "class ModelArgs" in f.read_text()]
 

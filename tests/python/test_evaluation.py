@@ -130,7 +130,9 @@ def test_a_relaxed_memory_limit_is_a_guideline(limit):
         assert np.array(wide).tolist() == [[0, 1, 2, 3]] * 3
         del x
         gc.collect()
-        assert mx.get_cache_memory() < 1 << 20  # on a GPU, results that the host read
+        # On a GPU the host's own pool, which has another limit, keeps the sums that were read.
+        read = 1 << 20 if mx.default_device() == mx.Device(mx.gpu) else 0
+        assert mx.get_cache_memory() <= read
     finally:
         mx.set_memory_limit(old)
 

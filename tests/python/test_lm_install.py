@@ -1,22 +1,20 @@
 """Installing mlx-lm keeps this package: it is a version of mlx with the extras that are asked for."""
 
-from importlib.metadata import PackageNotFoundError, requires
+from importlib.metadata import requires
 from pathlib import Path
 
-import pytest
+from lm_folder import needs_mlx_lm
 from packaging.requirements import Requirement
 
 PYPROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
 
 
+@needs_mlx_lm
 def test_this_package_is_what_mlx_lm_requires():
-    tomllib = pytest.importorskip("tomllib")  # Python 3.11, as mlx-lm itself
+    import tomllib
+
     project = tomllib.loads(PYPROJECT.read_text())["project"]
-    try:
-        lines = requires("mlx-lm") or []
-    except PackageNotFoundError:
-        pytest.skip("mlx-lm is not installed")
-    wanted = [r for r in map(Requirement, lines) if r.name == "mlx"]
+    wanted = [r for r in map(Requirement, requires("mlx-lm") or []) if r.name == "mlx"]
     assert len(wanted) >= 3
     for requirement in wanted:
         assert requirement.specifier.contains(project["version"]), requirement

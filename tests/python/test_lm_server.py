@@ -9,15 +9,12 @@ import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
 
 import mlx.core as mx
 import pytest
-from lm_folder import write_tiny_model
+from lm_folder import needs_mlx_lm, write_tiny_model
 
-pytestmark = pytest.mark.skipif(
-    find_spec("mlx_lm") is None or find_spec("openai") is None, reason="needs mlx-lm and openai"
-)
+pytestmark = needs_mlx_lm
 PROMPT = "A graph of nodes"
 
 

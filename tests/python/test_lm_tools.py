@@ -5,14 +5,13 @@ import math
 import re
 import sys
 import types
-from importlib.util import find_spec
 
 import mlx.core as mx
 import numpy as np
 import pytest
-from lm_folder import texts, write_data, write_tiny_model
+from lm_folder import needs_mlx_lm, texts, write_data, write_tiny_model
 
-pytestmark = pytest.mark.skipif(find_spec("mlx_lm") is None, reason="mlx-lm needs Python 3.11")
+pytestmark = needs_mlx_lm
 
 PROMPT = "A primitive is what a node of the graph does"
 
@@ -218,11 +217,11 @@ def train_losses(printed):
     return [float(x) for x in re.findall(r"(\d+\.\d+) [▼▲]", printed)]
 
 
-@pytest.mark.parametrize("kind", ["lora", "dora", "full"])
-@pytest.mark.parametrize("quantized", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "quantized"),  # quantised weights themselves are not trained
+    [("lora", False), ("dora", False), ("full", False), ("lora", True), ("dora", True)],
+)
 def test_finetune_and_fuse(folder, run, tmp_path, kind, quantized):
-    if quantized and kind == "full":
-        pytest.skip("quantised weights are not trained")
     base = folder
     if quantized:
         base = tmp_path / "quantized"

@@ -4,11 +4,25 @@
 #include <string>
 
 #include "mlx/array.h"
+#include "mlx/core/errors.h"
 
 namespace mlx::core {
 
 /** Strides with which every matrix in the last two axes is column major and dense. */
 Strides column_major_strides(const Shape& shape);
+
+/** Calls f with a number of the type for float32, float64 or complex64 (`Complex`). */
+template <typename Complex, typename F>
+void with_number(Dtype dtype, F&& f) {
+  if (dtype == float32) {
+    f(float{});
+  } else if (dtype == float64) {
+    f(double{});
+  } else {
+    internal_check(dtype == complex64, "matrices of this dtype have no routines");
+    f(Complex{});
+  }
+}
 
 /** Matrices in the last two axes. */
 int64_t matrix_count(const array& a);

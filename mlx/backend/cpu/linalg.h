@@ -15,14 +15,7 @@ namespace mlx::core::cpu {
 /** Calls f with a number of the C++ type of float32, float64 or complex64. */
 template <typename F>
 void with_matrix_type(Dtype dtype, F&& f) {
-  if (dtype == float32) {
-    f(float{});
-  } else if (dtype == float64) {
-    f(double{});
-  } else {
-    internal_check(dtype == complex64, "matrices of this dtype have no routines");
-    f(std::complex<float>{});
-  }
+  with_number<std::complex<float>>(dtype, std::forward<F>(f));
 }
 
 /** The elements of `a` as their C++ type. */

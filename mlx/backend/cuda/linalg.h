@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "mlx/array.h"
+#include "mlx/backend/common/linalg.h"
 #include "mlx/backend/cuda/kernel_call.h"
 #include "mlx/backend/cuda/kernels/fault.h"
 #include "mlx/backend/cuda/linalg_library.h"
@@ -18,14 +19,7 @@ namespace mlx::core::cuda {
 /** Calls f with a number of the libraries' type of float32, float64 or complex64. */
 template <typename F>
 void with_matrix_type(Dtype dtype, F&& f) {
-  if (dtype == float32) {
-    f(float{});
-  } else if (dtype == float64) {
-    f(double{});
-  } else {
-    internal_check(dtype == complex64, "matrices of this dtype have no routines");
-    f(cuComplex{});
-  }
+  with_number<cuComplex>(dtype, std::forward<F>(f));
 }
 
 template <typename T>

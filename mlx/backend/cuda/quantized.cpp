@@ -228,17 +228,22 @@ bool has_kernels(const array& x, const Stream& s) {
   return (dtype == float32 || dtype == float16 || dtype == bfloat16) && device_of(s).major >= 8;
 }
 
+/** Gives the product its memory; whether that is all, since it is empty or made of empty sums. */
+bool is_done_empty(array& out, const array& x, const Stream& s) {
+  allocate_output(out, s);
+  if (out.size() > 0 && x.shape(-1) == 0) {
+    clear(output_address(out), out.nbytes(), s);
+    return true;
+  }
+  return out.size() == 0;
+}
+
 void eval_quantized_matmul(QuantizedMatmul& primitive, const std::vector<array>& inputs,
                            std::vector<array>& outputs) {
   const Stream& s = primitive.stream();
   const QuantizedFormat& format = primitive.format();
   array& out = outputs[0];
-  allocate_output(out, s);
-  if (out.size() == 0) {
-    return;
-  }
-  if (inputs[0].shape(-1) == 0) {
-    clear(output_address(out), out.nbytes(), s);
+  if (is_done_empty(out, inputs[0], s)) {
     return;
   }
   QuantizedWeight given = quantized_weight(format, inputs, 1);
@@ -265,12 +270,7 @@ void eval_gather_quantized_matmul(GatherQuantizedMatmul& primitive,
   const Stream& s = primitive.stream();
   const QuantizedFormat& format = primitive.format();
   array& out = outputs[0];
-  allocate_output(out, s);
-  if (out.size() == 0) {
-    return;
-  }
-  if (inputs[0].shape(-1) == 0) {
-    clear(output_address(out), out.nbytes(), s);
+  if (is_done_empty(out, inputs[0], s)) {
     return;
   }
   QuantizedWeight given = quantized_weight(format, inputs, 3);

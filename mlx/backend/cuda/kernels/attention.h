@@ -210,6 +210,29 @@ MLX_FN void put_sum(const AttentionCall& p, int64_t row, int column, float sum,
   }
 }
 
+/** Writes rows 0 to `present` of what the warps of a block summed up, each warp's sums in the
+ *  measure of its own highest score; the rows begin at `task.first`. */
+template <typename T, Hiding hiding, bool split, int warps, int rows, int columns>
+MLX_FN void put_sums_of_warps(const AttentionCall& p, const AttentionTask& task, int present,
+                              float factor, const float (&sums)[warps][rows][columns],
+                              const PartFacts (&facts)[warps][rows]) {
+  for (int item = threadIdx.x; item < present * columns; item += 32 * warps) {
+    int row = item / columns, column = item % columns;
+    if (column >= p.e) continue;
+    float sum = 0, total = 0, high = -inf_f;
+#pragma unroll
+    for (int w = 0; w < warps; w++) high = fmaxf(high, facts[w][row].highest);
+    float shift = shift_of<hiding>(high, factor);
+#pragma unroll
+    for (int w = 0; w < warps; w++) {
+      float weight = weight_of<hiding>(facts[w][row].highest, shift, factor);
+      total = madd(weight, facts[w][row].total, total);
+      sum = madd(weight, sums[w][row][column], sum);
+    }
+    put_sum<T, hiding, split>(p, row_number(task, task.first + row), column, sum, {high, total});
+  }
+}
+
 constexpr int most_splits = 128;
 
 /** out = the parts' sums over their totals, each part in the measure of the highest score. */

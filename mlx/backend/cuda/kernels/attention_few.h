@@ -208,22 +208,8 @@ struct FewAttention {
       }
     }
     __syncthreads();
-    for (int item = threadIdx.x; item < rows * columns; item += 32 * warps) {
-      int r = item / columns, column = item % columns;
-      if (task.first + r < task.rows && column < p.e) {
-        float sum = 0, total = 0, high = -inf_f;
-#pragma unroll
-        for (int w = 0; w < warps; w++) high = fmaxf(high, all_facts[w][r].highest);
-        float shift = shift_of<hiding>(high, factor);
-#pragma unroll
-        for (int w = 0; w < warps; w++) {
-          float weight = weight_of<hiding>(all_facts[w][r].highest, shift, factor);
-          total = madd(weight, all_facts[w][r].total, total);
-          sum = madd(weight, all_sums[w][r][column], sum);
-        }
-        put_sum<T, hiding, split>(p, row_number(task, task.first + r), column, sum, {high, total});
-      }
-    }
+    int present = task.rows - task.first < rows ? task.rows - task.first : rows;
+    put_sums_of_warps<T, hiding, split>(p, task, present, factor, all_sums, all_facts);
   }
 
   MLX_FN void run() {

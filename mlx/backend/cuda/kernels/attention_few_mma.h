@@ -208,21 +208,7 @@ struct FewMmaAttention {
     }
     __syncthreads();
     int present = task.rows - task.first < rows ? task.rows - task.first : rows;
-    for (int item = threadIdx.x; item < present * columns; item += 32 * warps) {
-      int row = item / columns, column = item % columns;
-      if (column >= p.e) continue;
-      float sum = 0, total = 0, high = -inf_f;
-#pragma unroll
-      for (int w = 0; w < warps; w++) high = fmaxf(high, all_facts[w][row].highest);
-      float shift = shift_of<hiding>(high, factor);
-#pragma unroll
-      for (int w = 0; w < warps; w++) {
-        float weight = weight_of<hiding>(all_facts[w][row].highest, shift, factor);
-        total = madd(weight, all_facts[w][row].total, total);
-        sum = madd(weight, all_sums[w][row][column], sum);
-      }
-      put_sum<T, hiding, split>(p, row_number(task, task.first + row), column, sum, {high, total});
-    }
+    put_sums_of_warps<T, hiding, split>(p, task, present, factor, all_sums, all_facts);
   }
 
   MLX_FN void run() {

@@ -1,5 +1,6 @@
 // Products of four warps together, of compute capability 9.0: 64 rows in registers by 64 columns in
 // swizzled shared memory. They run beside other work, so registers and memory need their fences.
+// The text of an asm is a literal, so each type of operand has one of its own.
 #pragma once
 
 #include "mlx/backend/cuda/kernels/async_copies.h"
