@@ -42,6 +42,7 @@ INCLUDES = {
     },
     "mlx/graph": {"mlx", "mlx/optable", "mlx/core", "mlx/primitives"},
     "mlx/transforms": {"mlx", "mlx/optable", "mlx/core", "mlx/primitives", "mlx/graph"},
+    "mlx/profiler": {"mlx", "mlx/optable", "mlx/core", "mlx/primitives"},
     "mlx/backend/common": {"mlx", "mlx/optable", "mlx/core", "mlx/primitives"},
     "mlx/io": {"mlx", "mlx/core", "mlx/primitives"},
     "python/src": {
@@ -51,6 +52,7 @@ INCLUDES = {
         "mlx/core",
         "mlx/ops",
         "mlx/transforms",
+        "mlx/profiler",
         "mlx/io",
     },
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <filesystem>
 
 #include "mlx/core/errors.h"
@@ -62,6 +63,16 @@ const Found& gpu() {
 
 std::atomic<StepObserver*> step_observer{nullptr};
 
+class HostMark : public TimeMark {
+ public:
+  double microseconds() override { return now_; }
+
+ private:
+  const double now_ =
+      std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now().time_since_epoch())
+          .count();
+};
+
 void eval_on_device(Primitive& primitive, const std::vector<array>& inputs,
                     std::vector<array>& outputs) {
   if (primitive.stream().device.type == Device::cpu) {
@@ -72,6 +83,10 @@ void eval_on_device(Primitive& primitive, const std::vector<array>& inputs,
 }
 
 }  // namespace
+
+std::shared_ptr<TimeMark> Backend::mark(const Stream& /* stream */) {
+  return std::make_shared<HostMark>();
+}
 
 Backend* gpu_backend() { return gpu().backend; }
 

@@ -46,6 +46,15 @@ class StepRules {
   virtual bool makes_words_in_programs() const = 0;
 };
 
+/** A moment in the work of a stream. */
+class TimeMark {
+ public:
+  virtual ~TimeMark() = default;
+  /** Waits until the work has come to it; then when that was, in microseconds of the host's steady
+   *  clock. */
+  virtual double microseconds() = 0;
+};
+
 class Backend : public StepRules {
  public:
   virtual int device_count() = 0;
@@ -65,6 +74,9 @@ class Backend : public StepRules {
 
   /** An event of the stream's device, not signalled yet. */
   virtual std::shared_ptr<EventState> new_event(const Stream& stream) = 0;
+
+  /** Marks the moment after all work queued on the stream so far; now, where work is not queued. */
+  virtual std::shared_ptr<TimeMark> mark(const Stream& stream);
 };
 
 /** What a backend's library exports: the backend, or nullptr and the reason. */

@@ -9,6 +9,7 @@
 #include "mlx/core/errors.h"
 #include "mlx/core/graph_lock.h"
 #include "mlx/core/layout.h"
+#include "mlx/core/origins.h"
 #include "mlx/core/tracing.h"
 #include "mlx/ops.h"
 #include "mlx/primitives.h"
@@ -81,6 +82,7 @@ array::ArrayDesc::ArrayDesc(Shape shape, Dtype dtype, std::shared_ptr<Primitive>
       trace = detail::last_to_end(trace, in.desc_->trace);
     }
   }
+  detail::note_origin(reinterpret_cast<std::uintptr_t>(this));
 }
 
 namespace {

@@ -32,6 +32,7 @@ void bind_operators(nb::class_<array>& cls);
 void bind_indexing(nb::module_& m, nb::class_<array>& cls);
 void bind_printing(nb::module_& m);
 void bind_memory(nb::module_& m);
+void bind_profiler(nb::module_& m);
 void bind_elementwise(nb::module_& m);
 void bind_reduce(nb::module_& m);
 void bind_scan(nb::module_& m);

@@ -9,7 +9,7 @@ namespace mlx::python {
 namespace {
 
 nb::object find_attribute(const std::string& name) {
-  for (const char* part : {"nn", "optimizers", "utils"}) {
+  for (const char* part : {"nn", "optimizers", "profiler", "utils"}) {
     if (name == part) {
       return nb::module_::import_(("mlx." + name).c_str());
     }

@@ -18,6 +18,7 @@ NB_MODULE(core, m) {
   bind_operators(array_class);
   bind_printing(m);
   bind_memory(m);
+  bind_profiler(m);
   bind_elementwise(m);
   bind_load(m);
   bind_export_dot(m);

@@ -8,6 +8,7 @@
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/allocator.h"
 #include "mlx/backend/cuda/runtime/streams.h"
+#include "mlx/backend/cuda/runtime/time_mark.h"
 #include "mlx/core/errors.h"
 
 namespace mlx::core::cuda {
@@ -65,6 +66,8 @@ class CudaBackend : public Backend {
   std::shared_ptr<EventState> new_event(const Stream& stream) override {
     return make_event(stream);
   }
+
+  std::shared_ptr<TimeMark> mark(const Stream& stream) override { return make_time_mark(stream); }
 
  private:
   static bool is_view(const Primitive& primitive) {

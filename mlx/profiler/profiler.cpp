@@ -1,0 +1,134 @@
+// Records steps through the observer that every backend runs under.
+#include "mlx/profiler.h"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <mutex>
+
+#include "mlx/backend/backend.h"
+#include "mlx/core/errors.h"
+#include "mlx/core/origins.h"
+#include "mlx/profiler/work.h"
+
+namespace mlx::core::profiler {
+
+namespace {
+
+// A step and the moments of its stream's work around it, which a device may reach later.
+struct Seen {
+  Step step;
+  std::shared_ptr<TimeMark> begin, end;
+};
+
+std::vector<Tensor> describe(const std::vector<array>& arrays) {
+  std::vector<Tensor> tensors;
+  tensors.reserve(arrays.size());
+  for (auto& a : arrays) {
+    tensors.push_back({a.shape(), a.dtype()});
+  }
+  return tensors;
+}
+
+bool moves_nothing(const Primitive& primitive) {
+  return primitive.type_number() != 0 && static_cast<const BuiltinPrimitive&>(primitive).is_view();
+}
+
+class Recording : public StepObserver {
+ public:
+  void before_step(const Primitive& primitive, const std::vector<array>& inputs) override {
+    current_ = Seen();
+    current_.step.inputs = describe(inputs);
+    if (!moves_nothing(primitive)) {
+      current_.step.bytes = bytes_of(inputs);
+    }
+    current_.begin = backend_of(primitive.stream().device.type)->mark(primitive.stream());
+  }
+
+  void after_step(const Primitive& primitive, const std::vector<array>& outputs) override {
+    Step& step = current_.step;
+    step.stream = primitive.stream();
+    current_.end = backend_of(step.stream.device.type)->mark(step.stream);
+    step.outputs = describe(outputs);
+    if (!moves_nothing(primitive)) {
+      step.bytes += bytes_of(outputs);
+      step.operations = operations_of(primitive, step.inputs, step.outputs);
+    }
+    step.ops = ops_of(primitive);
+    step.thread = syscall(SYS_gettid);
+    step.origin = outputs.empty() ? "" : origin_of(outputs.back());
+    std::lock_guard lock(mutex_);
+    seen_.push_back(std::move(current_));
+  }
+
+  void begin() {
+    std::lock_guard lock(mutex_);
+    check_state(!running_, "Steps are being recorded already.");
+    running_ = true;
+    seen_.clear();
+    start_ = cpu_backend().mark(default_stream(Device::cpu))->microseconds();
+    others_ = set_step_observer(this);
+  }
+
+  std::vector<Step> end() {
+    {
+      std::lock_guard lock(mutex_);
+      check_state(running_, "No steps are being recorded.");
+      running_ = false;
+    }
+    for (auto& stream : get_streams()) {
+      synchronize(stream);
+    }
+    set_step_observer(others_);
+    std::vector<Seen> seen;
+    {
+      std::lock_guard lock(mutex_);
+      seen.swap(seen_);
+    }
+    return timed(seen);
+  }
+
+ private:
+  static void check_state(bool right, const char* text) {
+    if (!right) {
+      throw std::runtime_error(std::string("[profiler] ") + text);
+    }
+  }
+
+  std::vector<Step> timed(std::vector<Seen>& seen) const {
+    std::vector<Step> steps;
+    steps.reserve(seen.size());
+    for (auto& s : seen) {
+      double begin = s.begin->microseconds();
+      s.step.start = begin - start_;
+      s.step.duration = s.end->microseconds() - begin;
+      steps.push_back(std::move(s.step));
+    }
+    std::stable_sort(steps.begin(), steps.end(),
+                     [](const Step& a, const Step& b) { return a.start < b.start; });
+    return steps;
+  }
+
+  static thread_local Seen current_;
+  std::mutex mutex_;
+  bool running_ = false;
+  double start_ = 0;
+  std::vector<Seen> seen_;
+  StepObserver* others_ = nullptr;
+};
+
+thread_local Seen Recording::current_;
+
+Recording& recording() {
+  static auto* one = new Recording;  // a stream's thread may be within it when the process ends
+  return *one;
+}
+
+}  // namespace
+
+void start() { recording().begin(); }
+
+std::vector<Step> stop() { return recording().end(); }
+
+}  // namespace mlx::core::profiler
