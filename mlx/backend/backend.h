@@ -75,8 +75,10 @@ class Backend : public StepRules {
   /** An event of the stream's device, not signalled yet. */
   virtual std::shared_ptr<EventState> new_event(const Stream& stream) = 0;
 
-  /** Marks the moment after all work queued on the stream so far; now, where work is not queued. */
-  virtual std::shared_ptr<TimeMark> mark(const Stream& stream);
+  /** Marks the moment before the work that is queued next on the stream, and the one after all that
+   *  was queued so far; where work is not queued, both are now. */
+  virtual std::shared_ptr<TimeMark> mark_begin(const Stream& stream);
+  virtual std::shared_ptr<TimeMark> mark_end(const Stream& stream);
 };
 
 /** What a backend's library exports: the backend, or nullptr and the reason. */

@@ -43,13 +43,13 @@ class Recording : public StepObserver {
     if (!moves_nothing(primitive)) {
       current_.step.bytes = bytes_of(inputs);
     }
-    current_.begin = backend_of(primitive.stream().device.type)->mark(primitive.stream());
+    current_.begin = backend_of(primitive.stream().device.type)->mark_begin(primitive.stream());
   }
 
   void after_step(const Primitive& primitive, const std::vector<array>& outputs) override {
     Step& step = current_.step;
     step.stream = primitive.stream();
-    current_.end = backend_of(step.stream.device.type)->mark(step.stream);
+    current_.end = backend_of(step.stream.device.type)->mark_end(step.stream);
     step.outputs = describe(outputs);
     if (!moves_nothing(primitive)) {
       step.bytes += bytes_of(outputs);
@@ -67,7 +67,7 @@ class Recording : public StepObserver {
     check_state(!running_, "Steps are being recorded already.");
     running_ = true;
     seen_.clear();
-    start_ = cpu_backend().mark(default_stream(Device::cpu))->microseconds();
+    start_ = cpu_backend().mark_begin(default_stream(Device::cpu))->microseconds();
     others_ = set_step_observer(this);
   }
 

@@ -38,10 +38,10 @@ def test_fused_ops_are_named_and_broadcast_inputs_counted_as_they_lie():
     x, row = mx.array(np.ones((100, 50), np.float32)), mx.array(np.ones(50, np.float32))
     row = mx.broadcast_to(row, (100, 50))
     mx.eval(row)
-    step = one(recorded(lambda: mx.sum(mx.exp(x * row) + 1, axis=1)), "Multiply")
-    assert step["ops"][:3] == ["Multiply", "Exp", "Add"] and "Sum" in step["ops"]
-    assert step["bytes"] == 4 * (100 * 50 + 50 + 1 + 100)
-    assert step["operations"] == 3 * 100 * 50 + 100 * 50
+    step = one(recorded(lambda: mx.exp(x * row) + 1), "Multiply")
+    assert step["ops"] == ["Multiply", "Exp", "Add"]
+    assert step["bytes"] == 4 * (2 * 100 * 50 + 50 + 1)
+    assert step["operations"] == 3 * 100 * 50
 
 
 def test_convolution_attention_and_transform_operations():

@@ -67,7 +67,13 @@ class CudaBackend : public Backend {
     return make_event(stream);
   }
 
-  std::shared_ptr<TimeMark> mark(const Stream& stream) override { return make_time_mark(stream); }
+  std::shared_ptr<TimeMark> mark_begin(const Stream& stream) override {
+    return cuda::mark_begin(stream);
+  }
+
+  std::shared_ptr<TimeMark> mark_end(const Stream& stream) override {
+    return cuda::mark_end(stream);
+  }
 
  private:
   static bool is_view(const Primitive& primitive) {

@@ -4,6 +4,7 @@
 #include "mlx/backend/cuda/runtime/recorder.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "mlx/backend/cuda/runtime/device.h"
@@ -52,8 +53,22 @@ void Recorder::expect(size_t primitives) {
   graphs_ = 0;
 }
 
+void Recorder::record_before_next(std::shared_ptr<CUevent_st> event) {
+  submit();
+  awaited_ = std::move(event);
+  worthwhile_ = false;
+}
+
+void Recorder::record_awaited() {
+  if (awaited_) {
+    check_cuda(cudaEventRecord(awaited_.get(), stream_), "recording an event");
+    awaited_ = nullptr;
+  }
+}
+
 cudaStream_t Recorder::plain() {
   submit();
+  record_awaited();
   return stream_;
 }
 
@@ -69,6 +84,7 @@ cudaStream_t Recorder::begin() {
   if (failure_) {
     std::rethrow_exception(failure_);
   }
+  record_awaited();
   if (worthwhile_ && !capturing_) {
     begin_capture();
   }
@@ -81,6 +97,7 @@ void Recorder::launch(const KernelLaunch& launch) {
   if (failure_) {
     std::rethrow_exception(failure_);
   }
+  record_awaited();
   if (worthwhile_ && !capturing_) {
     listed_.add(launch);
   } else {

@@ -8,6 +8,7 @@
 #include <exception>
 #include <list>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 
@@ -32,6 +33,10 @@ class Recorder {
    *  anything since `expect`, could not be started: no result since then is to be trusted. */
   cudaStream_t plain();
 
+  /** Records `event` right before whatever is queued next. What comes is then started piece by
+   * piece, to the end of the batch. */
+  void record_before_next(std::shared_ptr<CUevent_st> event);
+
   /** Starts what was recorded. A failure is thrown by the next call that may throw. */
   void flush() noexcept;
 
@@ -50,6 +55,7 @@ class Recorder {
   };
 
   void submit();
+  void record_awaited();
   void start_listed();
   void start_captured();
   void begin_capture();
@@ -63,6 +69,7 @@ class Recorder {
   cudaStream_t stream_;
   bool worthwhile_ = false, capturing_ = false;
   std::exception_ptr failure_;
+  std::shared_ptr<CUevent_st> awaited_;
   size_t recorded_ = 0, most_ = 0, graphs_ = 0;
   LaunchList listed_;
   Replays replays_;

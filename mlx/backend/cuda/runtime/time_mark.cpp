@@ -3,6 +3,7 @@
 #include "mlx/backend/cuda/runtime/time_mark.h"
 
 #include <chrono>
+#include <utility>
 
 #include "mlx/backend/cuda/runtime/device.h"
 #include "mlx/backend/cuda/runtime/streams.h"
@@ -11,22 +12,24 @@ namespace mlx::core::cuda {
 
 namespace {
 
-cudaEvent_t timed_event(const Stream& s) {
+using TimedEvent = std::shared_ptr<CUevent_st>;
+
+TimedEvent make_event_with_time(const Stream& s) {
   use_device(s.device.index);
   cudaEvent_t event;
   check_cuda(cudaEventCreate(&event), "making an event");
-  record_event(event, s);
-  return event;
+  return {event, [](cudaEvent_t e) { cudaEventDestroy(e); }};
 }
 
 struct Anchor {
-  explicit Anchor(const Stream& s) : event(timed_event(s)) {
-    check_cuda(cudaEventSynchronize(event), "running queued work");
+  explicit Anchor(const Stream& s) : event(make_event_with_time(s)) {
+    record_event(event.get(), s);
+    check_cuda(cudaEventSynchronize(event.get()), "running queued work");
     microseconds = std::chrono::duration<double, std::micro>(
                        std::chrono::steady_clock::now().time_since_epoch())
                        .count();
   }
-  cudaEvent_t event;
+  TimedEvent event;
   double microseconds;
 };
 
@@ -37,25 +40,36 @@ const Anchor& anchor(const Stream& s) {
 
 class CudaTimeMark : public TimeMark {
  public:
-  explicit CudaTimeMark(const Stream& s) : anchor_(anchor(s)), event_(timed_event(s)) {}
-  ~CudaTimeMark() override { cudaEventDestroy(event_); }
+  CudaTimeMark(const Stream& s, TimedEvent event) : anchor_(anchor(s)), event_(std::move(event)) {}
 
   double microseconds() override {
-    check_cuda(cudaEventSynchronize(event_), "running queued work");
+    check_cuda(cudaEventSynchronize(event_.get()), "running queued work");
     float milliseconds = 0;
-    check_cuda(cudaEventElapsedTime(&milliseconds, anchor_.event, event_), "timing queued work");
+    check_cuda(cudaEventElapsedTime(&milliseconds, anchor_.event.get(), event_.get()),
+               "timing queued work");
     return anchor_.microseconds + 1000.0 * milliseconds;
   }
 
  private:
   const Anchor& anchor_;
-  cudaEvent_t event_;
+  TimedEvent event_;
 };
 
 }  // namespace
 
-std::shared_ptr<TimeMark> make_time_mark(const Stream& s) {
-  return std::make_shared<CudaTimeMark>(s);
+std::shared_ptr<TimeMark> mark_end(const Stream& s) {
+  auto event = make_event_with_time(s);
+  record_event(event.get(), s);
+  return std::make_shared<CudaTimeMark>(s, event);
+}
+
+std::shared_ptr<TimeMark> mark_begin(const Stream& s) {
+  auto event = make_event_with_time(s);
+  auto mark = std::make_shared<CudaTimeMark>(s, event);
+  Recorder& recorder = recorder_of(s);
+  std::lock_guard lock(recorder.mutex());
+  recorder.record_before_next(event);
+  return mark;
 }
 
 }  // namespace mlx::core::cuda

@@ -7,7 +7,8 @@
 
 namespace mlx::core::cuda {
 
-/** Marks the moment after all work queued on `s` so far; what was recorded is started first. */
-std::shared_ptr<TimeMark> make_time_mark(const Stream& s);
+/** As `Backend::mark_end` and `mark_begin`; what was recorded is started first. */
+std::shared_ptr<TimeMark> mark_end(const Stream& s);
+std::shared_ptr<TimeMark> mark_begin(const Stream& s);
 
 }  // namespace mlx::core::cuda
