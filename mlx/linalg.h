@@ -63,8 +63,8 @@ std::pair<array, array> qr(const array& a, StreamOrDevice s = {});
 
 /**
  * A = U S V^H: U (…, m, m), S (…, k) descending and real, V^H (…, n, n); or {S} alone.
- * |A - USV^H| <= 20 n eps |A|, mostly 2 n eps; |U^H U - 1| <= 5 n eps (30 n eps on the GPU), and
- * the same for V. Throws for elements that are not finite.
+ * |A - USV^H| <= 20 n eps |A|, mostly 2 n eps; |U^H U - 1| <= 5 n eps (30 n eps on the GPU where
+ * the longer side exceeds 64), and the same for V. Throws for elements that are not finite.
  */
 std::vector<array> svd(const array& a, bool compute_uv, StreamOrDevice s);
 std::vector<array> svd(const array& a, StreamOrDevice s = {});

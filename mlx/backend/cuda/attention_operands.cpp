@@ -105,12 +105,4 @@ bool is_large(const AttentionShape& shape) {
   return shape.length >= 64 && 2 * scores * static_cast<double>(shape.d + shape.e) >= least;
 }
 
-void ask_for_shared(const void* kernel, size_t bytes) {
-  if (bytes > (48 << 10)) {
-    check_cuda(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                    static_cast<int>(bytes)),
-               "asking for shared memory");
-  }
-}
-
 }  // namespace mlx::core::cuda

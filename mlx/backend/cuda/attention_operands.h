@@ -39,7 +39,4 @@ bool has_attention_kernels(const std::vector<array>& inputs, const Stream& s);
 /** Whether an attention is so much work that a plan of a library pays. */
 bool is_large(const AttentionShape& shape);
 
-/** Lets a kernel have more shared memory than all may have. */
-void ask_for_shared(const void* kernel, size_t bytes);
-
 }  // namespace mlx::core::cuda

@@ -125,6 +125,14 @@ Kernel kernel_of(const std::string& key, const char* name, const Stream& s,
   return kernels->emplace(key, kernel).first->second;
 }
 
+void ask_for_shared(Kernel kernel, size_t bytes) {
+  if (bytes > (48 << 10)) {
+    check_cuda(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                    static_cast<int>(bytes)),
+               "asking for shared memory");
+  }
+}
+
 void launch(const KernelLaunch& launch, const Stream& s) {
   if (launch.grid.x > 0 && launch.grid.y > 0 && launch.grid.z > 0) {
     enqueue(s, launch);

@@ -23,6 +23,9 @@ Kernel kernel_of(const std::string& key, const char* name, const Stream& s,
  *  compiler's log. Needs no GPU. */
 std::string compile_source(const std::string& source, const std::string& architecture);
 
+/** Lets a kernel have more shared memory than all may have. */
+void ask_for_shared(Kernel kernel, size_t bytes);
+
 /** Queues a kernel on the stream; a grid of no blocks is no work. */
 void launch(const KernelLaunch& launch, const Stream& s);
 

@@ -173,6 +173,10 @@ KernelCall factor_small_call(Dtype dtype, int64_t largest) {
 KernelCall factor_small_qr_call(Dtype dtype, int64_t largest) {
   return small_call("linalg_small_qr.h", "SmallQR", "factor_small_qr", dtype, tile_class(largest));
 }
+KernelCall factor_small_svd_call(Dtype dtype) {
+  return {"linalg_small_svd.h", "SmallSVD",
+          std::string("factor_small_svd<") + type_name(dtype) + ">", small_threads};
+}
 KernelCall solve_small_call(Dtype dtype, int64_t n, int64_t columns) {
   KernelCall call =
       small_call("linalg_small.h", "SmallSystems", "solve_small", dtype, tile_class(n));

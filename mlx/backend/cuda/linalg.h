@@ -134,6 +134,7 @@ int largest_small(Dtype dtype);
 inline constexpr int small_threads = 512;
 KernelCall factor_small_call(Dtype dtype, int64_t largest);
 KernelCall factor_small_qr_call(Dtype dtype, int64_t largest);
+KernelCall factor_small_svd_call(Dtype dtype);
 KernelCall solve_small_call(Dtype dtype, int64_t n, int64_t columns);
 
 }  // namespace mlx::core::cuda

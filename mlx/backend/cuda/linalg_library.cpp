@@ -83,8 +83,6 @@ MatrixRoutines<T> find_routines() {
   from_solver(r.orgqr, complex ? "ungqr" : "orgqr");
   from_solver(r.gesvdj_size, "gesvdj_bufferSize");
   from_solver(r.gesvdj, "gesvdj");
-  from_solver(r.gesvdj_batched_size, "gesvdjBatched_bufferSize");
-  from_solver(r.gesvdj_batched, "gesvdjBatched");
   return r;
 }
 

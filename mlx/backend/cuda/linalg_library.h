@@ -50,12 +50,6 @@ struct MatrixRoutines {
                                   int* lwork, gesvdjInfo_t);
   cusolverStatus_t (*gesvdj)(Solver, Vectors, int econ, int m, int n, T* a, int lda, Real* s, T* u,
                              int ldu, T* v, int ldv, T* work, int lwork, int* info, gesvdjInfo_t);
-  cusolverStatus_t (*gesvdj_batched_size)(Solver, Vectors, int m, int n, const T* a, int lda,
-                                          const Real* s, const T* u, int ldu, const T* v, int ldv,
-                                          int* lwork, gesvdjInfo_t, int batch);
-  cusolverStatus_t (*gesvdj_batched)(Solver, Vectors, int m, int n, T* a, int lda, Real* s, T* u,
-                                     int ldu, T* v, int ldv, T* work, int lwork, int* infos,
-                                     gesvdjInfo_t, int batch);
 
   /** Of an installed library. */
   static const MatrixRoutines& instance();

@@ -1,4 +1,4 @@
-// Singular values, eigenvalues and their vectors on the GPU. Matrices with elements that are not
+// Eigenvalues and their vectors on the GPU. Matrices with elements that are not
 // finite are found first and replaced: the library's iterations might not end with them.
 #include "mlx/backend/common/linalg.h"
 #include "mlx/backend/cuda/kernels/linalg_call.h"
@@ -11,127 +11,7 @@ namespace mlx::core::cuda {
 
 namespace {
 
-constexpr int largest_svd_of_batches = 32;  // that the library has a routine for
-constexpr int64_t smallest_eig = 256;       // below, the host is faster
-
-/** Memory for U, S and V, all column major, as the routines fill it. */
-template <typename T>
-struct SvdResults {
-  T* u;
-  typename MatrixRoutines<T>::Real* s;
-  T* v;
-  int64_t u_columns, v_columns;
-};
-
-/** A batch of matrices no larger than the library's routine takes. V and U are square. */
-template <typename T>
-void decompose_batch(array& a, const SvdResults<T>& out, bool vectors, const Infos& infos,
-                     const Stream& s) {
-  const auto& routines = MatrixRoutines<T>::instance();
-  int m = a.shape(-2), n = a.shape(-1), count = static_cast<int>(matrix_count(a)), lwork = 0;
-  auto job = vectors ? CUSOLVER_EIG_MODE_VECTOR : CUSOLVER_EIG_MODE_NOVECTOR;
-  T* matrices = elements<T>(a);
-  call_library(s, [&](const MatrixLibrary& library) {
-    check_matrices(routines.gesvdj_batched_size(library.solver, job, m, n, matrices, m, out.s,
-                                                out.u, m, out.v, n, &lwork, library.jacobi, count));
-  });
-  Scratch work(static_cast<size_t>(std::max(lwork, 1)) * sizeof(T), s);
-  call_library(s, [&](const MatrixLibrary& library) {
-    check_matrices(routines.gesvdj_batched(library.solver, job, m, n, matrices, m, out.s, out.u, m,
-                                           out.v, n, static_cast<T*>(work.get()), lwork,
-                                           infos.get(), library.jacobi, count));
-  });
-}
-
-template <typename T>
-void decompose_each(array& a, const SvdResults<T>& out, SVD::Vectors vectors, const Infos& infos,
-                    const Stream& s) {
-  const auto& routines = MatrixRoutines<T>::instance();
-  int m = a.shape(-2), n = a.shape(-1), k = std::min(m, n), lwork = 0;
-  int economic = vectors == SVD::Vectors::full ? 0 : 1;
-  auto job = vectors == SVD::Vectors::none ? CUSOLVER_EIG_MODE_NOVECTOR : CUSOLVER_EIG_MODE_VECTOR;
-  T* matrices = elements<T>(a);
-  call_library(s, [&](const MatrixLibrary& library) {
-    check_matrices(routines.gesvdj_size(library.solver, job, economic, m, n, matrices, m, out.s,
-                                        out.u, m, out.v, n, &lwork, library.jacobi));
-  });
-  Scratch work(static_cast<size_t>(std::max(lwork, 1)) * sizeof(T), s);
-  call_library(s, [&](const MatrixLibrary& library) {
-    for (int64_t i = 0; i < matrix_count(a); i++) {
-      check_matrices(routines.gesvdj(library.solver, job, economic, m, n, matrices + i * m * n, m,
-                                     out.s + i * k, out.u + i * m * out.u_columns, m,
-                                     out.v + i * n * out.v_columns, n, static_cast<T*>(work.get()),
-                                     lwork, infos.get() + i, library.jacobi));
-    }
-  });
-}
-
-void conjugate_in_place(array& a, const Stream& s) {
-  if (a.dtype() == complex64) {
-    auto count = static_cast<int64_t>(a.size());
-    kernels::Conjugates call{count, output_address(a)};
-    launch(kernel_of(conjugate_numbers_call(), s), blocks_for(count, 256), 256, s, call);
-  }
-}
-
-array with_extents(const array& a, int rows, int columns) {
-  Shape shape = a.shape();
-  shape[shape.size() - 2] = rows;
-  shape[shape.size() - 1] = columns;
-  return array(shape, a.dtype(), nullptr, {});
-}
-
-/** U is column major, and V column by column is V^T row by row. What is not asked for, or is larger
- *  than what is, goes to memory of its own. */
-void decompose(const array& in, SVD::Vectors vectors, std::vector<array>& outputs,
-               const Stream& s) {
-  array a = columns_copy(in, s);
-  int m = a.shape(-2), n = a.shape(-1), k = std::min(m, n);
-  int64_t count = matrix_count(a);
-  bool alone = vectors == SVD::Vectors::none;
-  bool batch = count > 1 && std::max(m, n) <= largest_svd_of_batches;
-  bool square = vectors == SVD::Vectors::full || batch;
-  array u = with_extents(a, m, square ? m : k), vt = with_extents(a, square ? n : k, n);
-  allocate_columns(u, s);
-  allocate_output(vt, s);
-  array& values = outputs[alone ? 0 : 1];
-  allocate_output(values, s);
-  Infos found(count, s), infos(count, s);
-  screen(a, found, s);
-  with_matrix_type(a.dtype(), [&](auto t) {
-    using T = decltype(t);
-    using Real = typename MatrixRoutines<T>::Real;
-    SvdResults<T> results{elements<T>(u), static_cast<Real*>(output_address(values)),
-                          elements<T>(vt), u.shape(-1), vt.shape(-2)};
-    if (batch) {
-      decompose_batch<T>(a, results, !alone, infos, s);
-    } else {
-      decompose_each<T>(a, results, vectors, infos, s);
-    }
-  });
-  infos.report(kernels::FaultOp::svd, outputs, &found);
-  if (!alone) {
-    conjugate_in_place(vt, s);
-    share_view(u, outputs[0], u.strides());
-    share_view(vt, outputs[2], vt.strides());
-  }
-}
-
-void eval_svd(SVD& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
-  const Stream& s = primitive.stream();
-  if (!MatrixLibrary::is_there()) {
-    eval_on_host(primitive, inputs, outputs);
-  } else if (inputs[0].size() > 0) {
-    decompose(inputs[0], primitive.vectors(), outputs, s);
-  } else {
-    for (array& out : outputs) {
-      allocate_output(out, s);
-      if (out.size() > 0) {
-        fill_identity(out, s);  // values there are none
-      }
-    }
-  }
-}
+constexpr int64_t smallest_eig = 256;  // below, the host is faster
 
 template <typename T>
 void diagonalize_all(array& a, array& w, cublasFillMode_t fill, bool vectors, const Infos& infos,
@@ -264,7 +144,6 @@ void eval_eig(Eig& primitive, const std::vector<array>& inputs, std::vector<arra
   infos.report(kernels::FaultOp::eig, outputs, &found);
 }
 
-const Register<SVD> svd(eval_svd);
 const Register<Eigh> eigh(eval_eigh);
 const Register<Eig> eig(eval_eig);
 

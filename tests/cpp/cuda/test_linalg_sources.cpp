@@ -18,6 +18,7 @@ TEST_P(CudaLinalg, SmallDecompositionsCompile) {
   expect_compiles({cuda::factor_small_call(dtype, 5), cuda::factor_small_call(dtype, largest)});
   expect_compiles(
       {cuda::factor_small_qr_call(dtype, 17), cuda::factor_small_qr_call(dtype, largest)});
+  expect_compiles({cuda::factor_small_svd_call(dtype)});
   expect_compiles(
       {cuda::solve_small_call(dtype, 32, 1), cuda::solve_small_call(dtype, largest, largest)});
 }

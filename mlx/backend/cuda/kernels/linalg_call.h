@@ -98,4 +98,15 @@ struct SmallQR {
   void *q, *r;
 };
 
+inline constexpr int largest_small_svd = 128;
+
+/** U S V^H of small column-major matrices. Of U and V^T, one has columns as long as the matrix's
+ *  longer side, of which there are `long_columns`; the other is square. Null for values alone. */
+struct SmallSVD {
+  int64_t rows, columns, long_columns;
+  const void* from;
+  void *values, *longs, *shorts;
+  int32_t* infos;
+};
+
 }  // namespace mlx::core::kernels
