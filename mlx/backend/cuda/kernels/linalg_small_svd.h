@@ -183,6 +183,39 @@ MLX_FN void conjugate_all(T* x, int size) {
   for (int i = threadIdx.x; i < size; i += static_cast<int>(blockDim.x)) x[i] = conjugate(x[i]);
 }
 
+/** x^H y for columns of `turns`; neighbouring i start at different k, in different banks. */
+template <typename T>
+MLX_FN T product_of_turns(const T* turns, int columns, int i, int j) {
+  T sum{};
+  for (int step = 0; step < columns; step++) {
+    int k = i + step < columns ? i + step : i + step - columns;
+    sum = total(sum, product(conjugate(turns[i * columns + k]), turns[j * columns + k]));
+  }
+  return sum;
+}
+
+/** Writes V in order, conjugated if asked for, after a step towards V^H V = 1 (Newton and Schulz):
+ *  many turns have been rounded one after the other. `gram` is room for as many elements. */
+template <typename T>
+MLX_FN void write_turns(const T* turns, const int* order, int columns, bool conjugated, T* gram,
+                        T* out) {
+  using Real = RealOf<T>;
+  int thread = static_cast<int>(threadIdx.x), threads = static_cast<int>(blockDim.x);
+  for (int i = thread; i < columns * columns; i += threads) {
+    gram[i] = product_of_turns(turns, columns, i % columns, i / columns);
+  }
+  __syncthreads();
+  for (int i = thread; i < columns * columns; i += threads) {
+    int r = i % columns, j = order[i / columns];
+    T x = scaled_down(turns[j * columns + r], Real(2) / Real(3)), along{};
+    for (int k = 0; k < columns; k++) {
+      along = total(along, product(turns[k * columns + r], gram[j * columns + k]));
+    }
+    x = less_product(x, along, number<T>(Real(0.5)));
+    out[i] = conjugated ? conjugate(x) : x;
+  }
+}
+
 /** Columns in the order of their lengths, largest first. */
 template <typename Real>
 struct OrderedLengths {
@@ -242,10 +275,8 @@ MLX_FN void factor_small_svd(const SmallSVD& p) {
     int j = order[i / rows];
     longs[i] = scaled_down(work[j * rows + i % rows], sqrt(squares[j]));
   }
-  for (int i = thread; i < columns * columns; i += threads) {
-    T x = turns[order[i / columns] * columns + i % columns];
-    shorts[i] = m < n ? x : conjugate(x);
-  }
+  __syncthreads();
+  write_turns(turns, order, columns, m >= n, work, shorts);
   __syncthreads();
   for (int r = there; r < kept; r++) add_orthonormal_column(longs, rows, r);
   if (m < n) conjugate_all(longs, rows * kept);
