@@ -5,8 +5,20 @@
 
 namespace nb = nanobind;
 
+namespace {
+
+/** Objects that other modules still hold when the process ends are reported to developers only, by
+ *  `python -X dev`: frameworks beside this one keep whole programs alive to the end. */
+void report_leaks_to_developers() {
+  nb::object flags = nb::module_::import_("sys").attr("flags");
+  nb::set_leak_warnings(nb::cast<bool>(flags.attr("dev_mode")));
+}
+
+}  // namespace
+
 NB_MODULE(core, m) {
   using namespace mlx::python;
+  report_leaks_to_developers();
   m.doc() = "Lazy arrays: operations build a graph, which is computed when a value is needed.";
   m.attr("__version__") = mlx::core::version();
   bind_errors(m);

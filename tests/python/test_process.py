@@ -1,6 +1,9 @@
 """The life of the process: leaving it with work pending, forking it, interrupting it, and doing
 without threads. Every case runs in a child, since its failure is a crash or a hang."""
 
+import subprocess
+import sys
+
 import pytest
 from children import run_python
 
@@ -252,3 +255,16 @@ def test_without_threads_streams_that_wait_for_each_other_raise():
     )
     out = run_python(*parts, MLX_NUM_THREADS="1")
     assert out.splitlines() == ["raised", "raised", "3.0"]
+
+
+@pytest.mark.parametrize("developing", [False, True])
+def test_objects_kept_to_the_end_are_reported_to_developers(developing):
+    script = (
+        "import ctypes, mlx.core as mx\n"
+        "a = mx.array([1.0, 2.0])\n"
+        "ctypes.pythonapi.Py_IncRef(ctypes.py_object(a))\n"
+    )
+    command = [sys.executable, *(["-X", "dev"] if developing else []), "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert ("leaked" in done.stderr) == developing
