@@ -6,6 +6,7 @@
 
 #include "mlx/backend/cpu/gemm/blocked.h"
 #include "mlx/backend/cpu/gemm/scratch.h"
+#include "mlx/backend/cpu/runtime/amx.h"
 #include "mlx/core/parallel.h"
 
 namespace mlx::core::cpu {
@@ -60,7 +61,7 @@ Gemm at_index(const Gemm& g, std::span<const BatchAxis> batch, int64_t index, in
 
 }  // namespace
 
-const GemmKernels& gemm_kernels(Dtype dtype) {
+const GemmKernels& vector_gemm_kernels(Dtype dtype) {
   switch (dtype.val()) {
     case Dtype::Val::float32:
       return real_gemm_kernels().f32;
@@ -69,7 +70,9 @@ const GemmKernels& gemm_kernels(Dtype dtype) {
     case Dtype::Val::float16:
       return real_gemm_kernels().f16;
     case Dtype::Val::bfloat16:
-      return has_avx512_bf16() ? bf16_dot_gemm_kernels() : real_gemm_kernels().bf16;
+      // Cores with AMX take as long for a dot product of pairs as for four of f32.
+      return has_avx512_bf16() && !has_amx_bf16() ? bf16_dot_gemm_kernels()
+                                                  : real_gemm_kernels().bf16;
     case Dtype::Val::complex64:
       return complex_gemm_kernels();
     case Dtype::Val::bool_:
@@ -92,6 +95,17 @@ const GemmKernels& gemm_kernels(Dtype dtype) {
       return integer_gemm_kernels().u64;
   }
   __builtin_unreachable();
+}
+
+const GemmKernels& gemm_kernels(Dtype dtype) {
+  return dtype == bfloat16 && has_amx_bf16() ? bf16_amx_gemm_kernels() : vector_gemm_kernels(dtype);
+}
+
+const GemmKernels& gemm_kernels(Dtype dtype, int64_t piece) {
+  for (const GemmKernels* kernels : {&gemm_kernels(dtype), &vector_gemm_kernels(dtype)}) {
+    if (piece % kernels->unit == 0) return *kernels;
+  }
+  return real_gemm_kernels().bf16;  // only kernels of bf16 have a unit
 }
 
 void gemm(const Gemm& g, std::span<const BatchAxis> batch) {

@@ -55,8 +55,13 @@ struct Gemm {
 // taken in blocks and lanes.
 void gemm(const Gemm& product, std::span<const BatchAxis> batch = {});
 
-// The kernels that `gemm` uses for a dtype, for panel sources that need to know the packing.
+// The fastest kernels for a dtype. Those of vectors pack A and B alike, and any depth of pieces
+// that are a multiple of their unit; others may need more of each.
 const GemmKernels& gemm_kernels(Dtype dtype);
+const GemmKernels& vector_gemm_kernels(Dtype dtype);
+
+// The fastest kernels for operands that are packed in pieces of this depth, or a multiple of it.
+const GemmKernels& gemm_kernels(Dtype dtype, int64_t piece);
 
 // Packs part of an operand that lies in memory; what a PanelSource may use for its own parts.
 void pack_panel(const GemmKernels& kernels, void* panel, int panel_width, const void* data,
