@@ -196,6 +196,20 @@ static void multiply_tiles(int64_t steps, const void* a_panel, const void* b_pan
   store_sums<RowTiles, ColTiles>(c, stride);
 }
 
+// Whole tiles that are just rounded: two vectors become one.
+static void write_tiles(const TileWrite& t) {
+  if (t.cols != 2 * kSide || t.c || t.alpha != 1 || t.col_stride != 1) {
+    return write_tile<Element<Bf16, float>, Bf16>(t);
+  }
+  for (int64_t i = 0; i < t.rows; ++i) {
+    auto sums = static_cast<const float*>(t.sums) + i * t.sums_stride;
+    auto out =
+        static_cast<uint16_t*>(t.out) + (t.row_offsets ? t.row_offsets[i] : i * t.row_stride);
+    __m512bh rounded = _mm512_cvtne2ps_pbh(_mm512_loadu_ps(sums + kSide), _mm512_loadu_ps(sums));
+    _mm512_storeu_si512(out, reinterpret_cast<__m512i>(rounded));
+  }
+}
+
 struct TileTable {
   MicroKernel kernels[2 * kMostRows];
 };
@@ -223,6 +237,7 @@ static constexpr GemmKernels tile_kernels() {
   kernels.pack_rows = transpose_rows;
   kernels.pack_lines = pair_lines;
   kernels.pack_strided = pack_halves<false>;
+  kernels.write = write_tiles;
   return kernels;
 }
 

@@ -4,6 +4,8 @@
 // with B, else each packs its own.
 #include "mlx/backend/cpu/gemm/blocked.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <limits>
@@ -17,9 +19,8 @@ namespace mlx::core::cpu {
 
 namespace {
 
-constexpr int64_t kPanelBytes = 40 << 10;     // a panel of B: most of an L1 cache
-constexpr int64_t kBlockBytes = 384 << 10;    // a task's rows of A: part of an L2 cache
-constexpr int64_t kTileBlockBytes = 1 << 20;  // the same where there is AMX
+constexpr int64_t kPanelBytes = 40 << 10;   // a panel of B: most of an L1 cache
+constexpr int64_t kBlockBytes = 384 << 10;  // a task's rows of A: part of an L2 cache
 constexpr int64_t kTasksPerThread = 4;
 constexpr int64_t kSlabBytes = 8 << 20;  // packed B
 constexpr int64_t kSumsBytes = 8 << 20;  // sums kept outside the output
@@ -31,6 +32,12 @@ constexpr int64_t kPanelGroup = 16;  // panels of B that are packed together
 constexpr int64_t kLineGroup = 8;    // lines of B that are read together
 constexpr int kMaxWidth = 64;
 constexpr int kMaxTileBytes = 16 * kMaxWidth * 8;
+
+// A task's rows of A take half of an L2 cache.
+int64_t block_bytes() {
+  static const int64_t found = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  return std::clamp<int64_t>(found, 512 << 10, 2 << 20) / 2;
+}
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
@@ -224,8 +231,8 @@ void Blocked::pack_a(const Slab& slab, int64_t block, Range panels, char* packed
 Grid Blocked::grid_of(const Slab& slab) const {
   int64_t rows = row_panels(slab), cols = col_panels(slab), threads = num_threads();
   int64_t kept_blocks = direct_ ? 1 : slab.blocks;
-  int64_t most = kernels_.tiles ? kTileBlockBytes : kBlockBytes;
-  int64_t fewest = ceil_div(rows, std::max<int64_t>(most / (a_panel_bytes_ * kept_blocks), 1));
+  int64_t kept = std::max<int64_t>(block_bytes() / (a_panel_bytes_ * kept_blocks), 1);
+  int64_t fewest = ceil_div(rows, kept);
   int64_t wanted = std::min<int64_t>(kTasksPerThread * threads,
                                      static_cast<int64_t>(work_of(slab) / (kParallelWork / 2)));
   if (threads == 1 || wanted < 2) return {fewest, 1};
@@ -303,8 +310,9 @@ void Blocked::run_blocks(const Slab& slab, Range blocks, const char* packed_a, c
     for (int64_t block = blocks.begin; block < blocks.end; ++block) {
       const char* a = panels(block);
       int64_t at = (block - slab.first_block) * col_panels(slab) + c;
+      const char* b = packed_b + at * b_panel_bytes_;
       for (int64_t p = rows.begin; p < rows.end; ++p, a += a_panel_bytes_) {
-        run_tile(slab, block, a, packed_b + at * b_panel_bytes_, p * panel_rows_, c * width_, sums);
+        run_tile(slab, block, a, b, p * panel_rows_, c * width_, sums);
       }
     }
   }
