@@ -287,6 +287,12 @@ void Blocked::run_task(const Slab& slab, const char* packed_a, const char* packe
   for (int64_t block = slab.first_block; block < end; block += together) {
     run_blocks(slab, {block, block + together}, packed_a, packed_b, sums, rows, cols);
   }
+  if (!g_.work || end < blocks_) return;
+  int64_t row = rows.begin * panel_rows_, col = cols.begin * width_;
+  int64_t at = (slab.row + row) * g_.out_row_stride + slab.col + col;
+  g_.work->run(static_cast<const char*>(g_.out) + at * kernels_.source_size, g_.out_row_stride,
+               std::min(rows.end * panel_rows_, slab.rows) - row,
+               std::min(cols.end * width_, slab.cols) - col);
 }
 
 void Blocked::run_blocks(const Slab& slab, Range blocks, const char* packed_a, const char* packed_b,

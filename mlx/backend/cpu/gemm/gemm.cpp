@@ -13,6 +13,8 @@ namespace mlx::core::cpu {
 
 namespace {
 
+constexpr int64_t kWorkGrain = 1 << 14;  // elements of the output
+
 // What is left of a product without terms: beta * c, or zeros.
 void write_empty_sums(const GemmKernels& kernels, const Gemm& g) {
   constexpr int64_t kBlock = 1024;
@@ -35,9 +37,23 @@ void write_empty_sums(const GemmKernels& kernels, const Gemm& g) {
   }
 }
 
+// On the whole output, in pieces of whole rows or, where these are few, of columns.
+void work_on_output(const GemmKernels& kernels, const Gemm& g) {
+  bool tall = g.m >= g.n;
+  int64_t count = tall ? g.m : g.n, other = tall ? g.n : g.m;
+  auto out = static_cast<const char*>(g.out);
+  int64_t grain = std::max<int64_t>(kWorkGrain / other, 64);
+  parallel_for(count, grain, [&](int64_t begin, int64_t end) {
+    const char* first = out + begin * (tall ? g.out_row_stride : 1) * kernels.source_size;
+    g.work->run(first, g.out_row_stride, tall ? end - begin : g.m, tall ? g.n : end - begin);
+  });
+}
+
 void gemm_one(const GemmKernels& kernels, const Gemm& g) {
-  if (g.k == 0) return write_empty_sums(kernels, g);
-  if (!skinny_gemm(kernels, g)) blocked_gemm(kernels, g);
+  bool streamed = g.k > 0 && skinny_gemm(kernels, g);
+  if (g.k > 0 && !streamed) return blocked_gemm(kernels, g);
+  if (g.k == 0) write_empty_sums(kernels, g);
+  if (g.work) work_on_output(kernels, g);
 }
 
 // The product at one index of the batch.

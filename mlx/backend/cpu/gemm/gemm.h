@@ -36,6 +36,15 @@ struct BatchAxis {
   int64_t a, b, out, c;
 };
 
+// What is done to regions of the output as soon as they are finished, each element once.
+class RegionWork {
+ public:
+  virtual ~RegionWork() = default;
+  // Takes `rows` rows of `cols` neighbouring elements; the stride is in elements. Called from
+  // several threads.
+  virtual void run(const void* first, int64_t row_stride, int64_t rows, int64_t cols) const = 0;
+};
+
 struct Gemm {
   Dtype dtype = float32;  // of both operands, c and out
   int64_t m = 0, n = 0, k = 0;
@@ -47,6 +56,7 @@ struct Gemm {
   int64_t c_row_stride = 0, c_col_stride = 0;
   double alpha = 1, beta = 1;
   const GemmKernels* kernels = nullptr;  // instead of those of the dtype
+  const RegionWork* work = nullptr;      // on an output of dense rows without offsets
 };
 
 // Runs the product for every index of the batch (a batch needs operands in memory). f16 and bf16
