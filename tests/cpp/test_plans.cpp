@@ -2,6 +2,7 @@
 // place of nodes that a backend does not support.
 #include <gtest/gtest.h>
 
+#include "mlx/backend/backend.h"
 #include "mlx/graph/plan.h"
 #include "mlx/graph/plan_cache.h"
 #include "mlx/mlx.h"
@@ -37,6 +38,22 @@ array weights(Dtype dtype = float32) {
   eval(w);
   return w;
 }
+
+/** The names of the steps that run while it lives. */
+class Steps : public StepObserver {
+ public:
+  Steps() : before_(set_step_observer(this)) {}
+  ~Steps() override { set_step_observer(before_); }
+  void before_step(const Primitive& primitive, const std::vector<array>&) override {
+    names.emplace_back(primitive.name());
+  }
+  void after_step(const Primitive&, const std::vector<array>&) override {}
+
+  std::vector<std::string> names;
+
+ private:
+  StepObserver* before_;
+};
 
 bool same(const array& a, const array& b) { return array_equal(a, b).item<bool>(); }
 
@@ -173,4 +190,23 @@ TEST(Plans, TheCacheIsBoundedAndCanBeCleared) {
   detail::clear_plan_cache();
   EXPECT_EQ(detail::plan_cache_info().plans, 0u);
   detail::set_plan_cache_limit(limit);
+}
+
+TEST(Plans, AProgramRunsBehindTheProductThatItAloneReads) {
+  if (default_device() != Device::cpu) GTEST_SKIP() << "what a GPU runs as one is its own matter";
+  array x = input(6, 0.01f), w = weights(), bias = input(1, 0.1f);
+  auto steps_of = [&](auto&& build) {
+    array y = build(matmul(x, w));
+    Steps steps;
+    eval(y);
+    synchronize();
+    return steps.names;
+  };
+  using Names = std::vector<std::string>;
+  auto layer = [&](const array& product) { return tanh(product + bias) * array(2.0f) + x; };
+  EXPECT_EQ(steps_of(layer), Names{"Fused"});
+  EXPECT_EQ(steps_of([&](const array& product) { return astype(product, float16); }),
+            Names{"Fused"});
+  auto read_twice = [&](const array& product) { return layer(product) + sum(product); };
+  EXPECT_GT(steps_of(read_twice).size(), 1u);
 }

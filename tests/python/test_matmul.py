@@ -3,6 +3,7 @@
 import mlx.core as mx
 import numpy as np
 import pytest
+from children import run_python
 from derivatives import check_gradient
 
 FLOATS = [mx.float32, mx.float16, mx.bfloat16, mx.float64]
@@ -390,3 +391,20 @@ def test_gradient_of_a_transposed_operand(batch, kind):
     rows = x.reshape(-1, 5)
     want = np.broadcast_to(c, (len(rows), 7)).T.astype(kind) @ np.conj(rows)
     np.testing.assert_allclose(np.array(got), want, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "complex64", "int8"])
+def test_bits_do_not_depend_on_threads(dtype):
+    code = f"""
+        import hashlib
+        import mlx.core as mx
+        mx.set_default_device(mx.cpu)
+        total = hashlib.sha256()
+        for m, k, n in [(300, 700, 900), (64, 2100, 640), (3, 5000, 800), (1100, 64, 70)]:
+            a = (mx.random.normal((m, k), key=mx.random.key(1)) * 9).astype(mx.{dtype})
+            b = (mx.random.normal((k, n), key=mx.random.key(2)) * 9).astype(mx.{dtype})
+            total.update(bytes(memoryview(mx.exp(a @ b / 99).view(mx.uint8))))
+        print(total.hexdigest())
+    """
+    digests = {run_python(code, MLX_NUM_THREADS=str(threads)) for threads in (1, 2, 3, 16)}
+    assert len(digests) == 1

@@ -8,6 +8,8 @@
 #include <typeinfo>
 
 #include "mlx/backend/common/residual_norm.h"
+#include "mlx/backend/cpu/epilogue.h"
+#include "mlx/backend/cpu/matmul.h"
 #include "mlx/backend/cpu/registry.h"
 #include "mlx/backend/cpu/runtime/event.h"
 #include "mlx/core/errors.h"
@@ -58,8 +60,10 @@ class CpuBackend final : public Backend {
     return (is_reduction && !keeps) || is_residual_norm(root, program);
   }
 
-  bool fuses_epilogue(const Primitive&, const Program&, const std::vector<bool>&) const override {
-    return false;
+  /** Any program of one result behind a product. */
+  bool fuses_epilogue(const Primitive& root, const Program& program,
+                      const std::vector<bool>&) const override {
+    return is_product(root) && can_be_epilogue(program);
   }
 
   bool makes_words_in_programs() const override { return false; }

@@ -25,13 +25,6 @@ Shape kernel_shape(const array& weight) {
   return Shape(weight.shape().begin() + 1, weight.shape().end() - 1);
 }
 
-/** Pairs of bf16 must not run over the border of two taps. */
-const GemmKernels* kernels_for(Dtype dtype, int64_t channels) {
-  const GemmKernels& kernels = gemm_kernels(dtype);
-  bool split_pairs = kernels.unit > 1 && channels % kernels.unit != 0;
-  return split_pairs ? &real_gemm_kernels().bf16 : &kernels;
-}
-
 /** Image of one group. */
 Image group_image(Image image, int group, int groups) {
   image.channels /= groups;
@@ -115,7 +108,7 @@ void convolve_phase(const array& in, const array& weight, const ConvGeometry& ge
       g.out = out.data<char>() + group * out_channels * image.itemsize;
       g.out_row_stride = weight.shape(0);
       g.out_row_offsets = only_phase ? nullptr : rows.data();
-      g.kernels = kernels_for(out.dtype(), channels);
+      g.kernels = &gemm_kernels(out.dtype(), channels);  // steps must not cross from tap to tap
       gemm(g);
     }
   });

@@ -3,6 +3,7 @@
 
 #include "mlx/backend/common/residual_norm.h"
 #include "mlx/backend/cpu/copy.h"
+#include "mlx/backend/cpu/matmul.h"
 #include "mlx/backend/cpu/norm.h"
 #include "mlx/backend/cpu/program.h"
 #include "mlx/backend/cpu/reduce.h"
@@ -42,6 +43,8 @@ void eval_fused(Fused& step, const std::vector<array>& inputs, std::vector<array
   const Program& prologue = step.recipe().prologue;
   if (!step.has_root()) {
     run_program(prologue, inputs, outputs);
+  } else if (step.recipe().has_epilogue()) {
+    run_product(step.root(), step.recipe().epilogue, inputs, outputs[0]);
   } else if (is_residual_norm(step.root(), prologue)) {
     run_residual_norm(step, inputs, outputs);
   } else {

@@ -1,7 +1,10 @@
 // Matrix products on the CPU: from shapes and strides to one call of the gemm engine.
+#include "mlx/backend/cpu/matmul.h"
+
 #include "mlx/primitives/matmul.h"
 
 #include "mlx/backend/cpu/copy.h"
+#include "mlx/backend/cpu/epilogue.h"
 #include "mlx/backend/cpu/gemm/gemm.h"
 #include "mlx/backend/cpu/registry.h"
 #include "mlx/core/layout.h"
@@ -54,11 +57,9 @@ array with_plain_rows(const array& a, const array& b) {
   return collapse_dims(rows, {strides}).shape.size() == 1 ? a : contiguous(a);
 }
 
+/** out = alpha * left b + beta * c, into memory that `out` has; then `work` on each region. */
 void multiply_matrices(const array& left, const array& b, const array* c, float alpha, float beta,
-                       array& out) {
-  if (!c || !c->flags().row_contiguous || !cpu::write_over(*c, out)) {
-    out.set_data(allocator::malloc(out.nbytes()));
-  }
+                       array& out, const RegionWork* work = nullptr) {
   if (out.size() == 0) {
     return;
   }
@@ -74,6 +75,7 @@ void multiply_matrices(const array& left, const array& b, const array* c, float 
   g.out_row_stride = g.n;
   g.alpha = alpha;
   g.beta = beta;
+  g.work = work;
   Shape batch(out.shape().begin(), out.shape().end() - 2);
   std::vector<Strides> strides = {batch_strides(a, batch), batch_strides(b, batch),
                                   batch_strides(out, batch), Strides(batch.size(), 0)};
@@ -97,17 +99,40 @@ void multiply_matrices(const array& left, const array& b, const array* c, float 
 }
 
 void eval_matmul(Matmul&, const std::vector<array>& inputs, std::vector<array>& outputs) {
+  outputs[0].set_data(allocator::malloc(outputs[0].nbytes()));
   multiply_matrices(inputs[0], inputs[1], nullptr, 1.0f, 1.0f, outputs[0]);
 }
 
 void eval_addmm(AddMM& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
-  multiply_matrices(inputs[0], inputs[1], &inputs[2], primitive.alpha(), primitive.beta(),
-                    outputs[0]);
+  const array& c = inputs[2];
+  if (!c.flags().row_contiguous || !write_over(c, outputs[0])) {
+    outputs[0].set_data(allocator::malloc(outputs[0].nbytes()));
+  }
+  multiply_matrices(inputs[0], inputs[1], &c, primitive.alpha(), primitive.beta(), outputs[0]);
 }
 
 const Register<Matmul> matmul(eval_matmul);
 const Register<AddMM> addmm(eval_addmm);
 
 }  // namespace
+
+bool is_product(const Primitive& primitive) {
+  return typeid(primitive) == typeid(Matmul) || typeid(primitive) == typeid(AddMM);
+}
+
+void run_product(const Primitive& product, const Program& program, const std::vector<array>& inputs,
+                 array& out) {
+  bool adds = typeid(product) == typeid(AddMM);
+  auto first = inputs.begin() + (adds ? 3 : 2);
+  std::vector<array> others(first, inputs.end());
+  Epilogue epilogue(program, others, inputs[0].dtype(), out);
+  if (adds) {
+    const auto& addmm = static_cast<const AddMM&>(product);
+    multiply_matrices(inputs[0], inputs[1], &inputs[2], addmm.alpha(), addmm.beta(),
+                      epilogue.result(), &epilogue);
+  } else {
+    multiply_matrices(inputs[0], inputs[1], nullptr, 1, 1, epilogue.result(), &epilogue);
+  }
+}
 
 }  // namespace mlx::core::cpu

@@ -75,13 +75,19 @@ thread_local Scratch scratch;
 
 class Run {
  public:
+  /** Where the first input is given with each read, it is not among `inputs`. */
   Run(const Program& program, const ProgramPlan& plan, const std::vector<array>& inputs,
-      std::vector<array>& outputs)
-      : program_(program), plan_(plan), outputs_(outputs), n_(outputs[0].size()) {
+      std::vector<array>& outputs, bool first_is_given = false)
+      : program_(program),
+        plan_(plan),
+        outputs_(outputs),
+        n_(outputs[0].size()),
+        given_(first_is_given ? 1 : 0) {
     internal_check(
-        inputs.size() == program.inputs.size() && outputs.size() == program.outputs.size(),
+        inputs.size() + given_ == program.inputs.size() && outputs.size() == program.outputs.size(),
         "program run with the wrong number of arrays");
-    inputs_.reserve(inputs.size());
+    inputs_.reserve(program.inputs.size());
+    if (first_is_given) inputs_.push_back(nullptr);
     for (const auto& in : inputs) inputs_.push_back(&in);
   }
 
@@ -120,8 +126,9 @@ class Run {
     choose_tile();
   }
 
-  /** Computes the output's elements [begin, begin + count) in row-major order. */
-  void read(int64_t begin, int64_t count, char* out) const {
+  /** Computes the output's elements [begin, begin + count) in row-major order, where the first
+   *  input has these elements if it is given. */
+  void read(int64_t begin, int64_t count, const char* first, char* out) const {
     Operand* ops = reinterpret_cast<Operand*>(scratch.kept());
     if (!scratch.is_kept(read_id_)) {
       char* free = scratch.get(scratch_bytes(), read_id_);
@@ -129,6 +136,10 @@ class Run {
     }
     auto size = static_cast<int64_t>(outputs_[0].itemsize());
     ops[program_.outputs[0]] = {out - begin * size, size};
+    if (given_) {
+      auto first_size = static_cast<int64_t>(program_.inputs[0].size());
+      ops[0] = {const_cast<char*>(first) - begin * first_size, first_size};
+    }
     run_tiles(ops, begin, begin + count);
   }
 
@@ -137,7 +148,7 @@ class Run {
   bool has_common_layout() {
     const auto& shape = outputs_[0].shape();
     for (const array* in : inputs_) {
-      if (in->size() == 1) continue;
+      if (!in || in->size() == 1) continue;
       if (in->shape() != shape || !in->flags().contiguous || in->data_size() != in->size()) {
         return false;
       }
@@ -156,7 +167,7 @@ class Run {
     model_ = nullptr;
     owned_.reserve(inputs_.size());
     for (auto& in : inputs_) {
-      if (in->flags().row_contiguous || in->size() < (1 << 14)) continue;
+      if (!in || in->flags().row_contiguous || in->size() < (1 << 14)) continue;
       int axis = static_cast<int>(in->ndim()) - 1;
       while (axis > 0 && in->shape(axis) == 1) --axis;
       if (std::abs(in->strides(axis)) * static_cast<int64_t>(in->itemsize()) < 64) continue;
@@ -167,7 +178,7 @@ class Run {
 
   void bind_inputs(bool dense) {
     const auto& shape = outputs_[0].shape();
-    for (size_t i = 0; i < inputs_.size(); ++i) {
+    for (size_t i = given_; i < inputs_.size(); ++i) {
       const array& in = *inputs_[i];
       auto value = static_cast<uint16_t>(i);
       auto* data = const_cast<char*>(in.data<char>());
@@ -339,6 +350,7 @@ class Run {
   std::vector<array>& outputs_;
   std::vector<array> owned_;
   int64_t n_;
+  size_t given_;  // inputs at the front that reads are given
   int64_t tile_ = 0;
   uint64_t read_id_ = 0;  // tells whose bindings a thread's scratch holds
   /** The input whose dense layout the outputs take, if all inputs agree on one. */
@@ -374,10 +386,13 @@ const Program& program_of(ElementwiseOp op, Dtype in, Dtype out) {
 
 class ProgramSource::Reader {
  public:
-  Reader(const Program& program, const std::vector<array>& inputs, const Shape& shape)
+  Reader(const Program& program, const std::vector<array>& inputs, const Shape& shape,
+         bool first_is_given)
       : plan_(plan_of(program)),
         outputs_{array(shape, program.type_of(program.outputs[0]), nullptr, {})},
-        run_(program, *plan_, inputs, outputs_) {
+        run_(program, *plan_, inputs, outputs_, first_is_given) {
+    internal_check(program.outputs.size() == 1 && program.outputs[0] >= program.inputs.size(),
+                   "a source has one output, and computes it");
     if (outputs_[0].size() > 0) run_.prepare_reads();
   }
   const Run& run() const { return run_; }
@@ -390,15 +405,20 @@ class ProgramSource::Reader {
 
 ProgramSource::ProgramSource(const Program& program, const std::vector<array>& inputs,
                              const Shape& shape)
-    : reader_(std::make_unique<Reader>(program, inputs, shape)) {
-  internal_check(program.outputs.size() == 1 && program.outputs[0] >= program.inputs.size(),
-                 "a source has one output, and computes it");
-}
+    : reader_(std::make_unique<Reader>(program, inputs, shape, false)) {}
+
+ProgramSource::ProgramSource(const Program& program, const std::vector<array>& others,
+                             const Shape& shape, FirstIsGiven)
+    : reader_(std::make_unique<Reader>(program, others, shape, true)) {}
 
 ProgramSource::~ProgramSource() = default;
 
 void ProgramSource::read(int64_t begin, int64_t count, void* out) const {
-  reader_->run().read(begin, count, static_cast<char*>(out));
+  reader_->run().read(begin, count, nullptr, static_cast<char*>(out));
+}
+
+void ProgramSource::read(int64_t begin, int64_t count, const void* first, void* out) const {
+  reader_->run().read(begin, count, static_cast<const char*>(first), static_cast<char*>(out));
 }
 
 void run_program(const Program& program, const std::vector<array>& inputs,

@@ -22,13 +22,23 @@ void run_program(const Program& program, const std::vector<array>& inputs,
 /** A program of one output as the source of another kernel: any piece of it, computed on demand. */
 class ProgramSource {
  public:
+  struct FirstIsGiven {};
+  static constexpr FirstIsGiven first_is_given{};
+
   /** Keeps references to the program and the inputs, which broadcast to `shape`. */
   ProgramSource(const Program& program, const std::vector<array>& inputs, const Shape& shape);
+  /** The same without the program's first input, of which each read is given the piece. */
+  ProgramSource(const Program& program, const std::vector<array>& others, const Shape& shape,
+                FirstIsGiven);
   ~ProgramSource();
 
   /** Writes the elements [begin, begin + count) in row-major order to `out`, which does not overlap
    *  an input. May be called from several threads at once. */
   void read(int64_t begin, int64_t count, void* out) const;
+
+  /** The same with these elements of the first input. `out` may be `first` where an output of the
+   *  program could take over its buffer. */
+  void read(int64_t begin, int64_t count, const void* first, void* out) const;
 
  private:
   class Reader;

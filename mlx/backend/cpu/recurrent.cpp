@@ -65,7 +65,7 @@ class PackedWeight {
   /** Gate g of unit u is the vector that starts at `data` + g * gate_stride + u * unit_stride. */
   PackedWeight(const array& weight, int gates, int64_t units, int64_t depth, int64_t gate_stride,
                int64_t unit_stride, int64_t depth_stride)
-      : kernels(gemm_kernels(weight.dtype())),
+      : kernels(vector_gemm_kernels(weight.dtype())),
         gates(gates),
         units(units),
         depth(depth),

@@ -1,12 +1,18 @@
 // The blocked product. Slabs of B (columns x depth) are packed by all threads together; tasks, each
-// a range of row panels times a range of column panels, pack their rows of A into a block that
-// stays in the L2 cache and run the micro kernels with a panel of B in the L1 cache.
+// a range of row panels times a range of column panels, have rows of A that stay in the L2 cache
+// and run the micro kernels with a panel of B in the L1 cache. Where tasks share rows, A is packed
+// with B, else each packs its own.
 #include "mlx/backend/cpu/gemm/blocked.h"
+
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <limits>
+#include <optional>
 
 #include "mlx/backend/cpu/gemm/scratch.h"
+#include "mlx/backend/cpu/runtime/amx.h"
 #include "mlx/core/parallel.h"
 
 namespace mlx::core::cpu {
@@ -14,9 +20,10 @@ namespace mlx::core::cpu {
 namespace {
 
 constexpr int64_t kPanelBytes = 40 << 10;   // a panel of B: most of an L1 cache
-constexpr int64_t kBlockBytes = 256 << 10;  // a task's rows of A: part of an L2 cache
-constexpr int64_t kSlabBytes = 8 << 20;     // packed B
-constexpr int64_t kSumsBytes = 8 << 20;     // sums kept outside the output
+constexpr int64_t kBlockBytes = 384 << 10;  // a task's rows of A: part of an L2 cache
+constexpr int64_t kTasksPerThread = 4;
+constexpr int64_t kSlabBytes = 8 << 20;  // packed B
+constexpr int64_t kSumsBytes = 8 << 20;  // sums kept outside the output
 constexpr int64_t kMaxCols = 4096;
 constexpr int64_t kFewRows = 128;
 constexpr int64_t kThreadSlabBytes = 512 << 10;
@@ -25,6 +32,12 @@ constexpr int64_t kPanelGroup = 16;  // panels of B that are packed together
 constexpr int64_t kLineGroup = 8;    // lines of B that are read together
 constexpr int kMaxWidth = 64;
 constexpr int kMaxTileBytes = 16 * kMaxWidth * 8;
+
+// A task's rows of A take half of an L2 cache.
+int64_t block_bytes() {
+  static const int64_t found = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  return std::clamp<int64_t>(found, 512 << 10, 2 << 20) / 2;
+}
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
@@ -36,25 +49,55 @@ struct Slab {
   int64_t first_block, blocks;
 };
 
+// How a slab is cut into tasks of whole panels.
+struct Grid {
+  int64_t rows, cols;
+};
+
+struct Range {
+  int64_t begin, end;
+
+  int64_t size() const { return end - begin; }
+};
+
+Range part(int64_t i, int64_t parts, int64_t n) { return {i * n / parts, (i + 1) * n / parts}; }
+
+// Where sums are kept that are no output yet: that of the slab's row and column.
+struct Sums {
+  char* data = nullptr;
+  int64_t stride = 0;
+  int64_t row = 0, col = 0;  // of the first
+};
+
 class Blocked {
  public:
   Blocked(const GemmKernels& kernels, const Gemm& product);
   void run();
 
  private:
-  void pack_b(const Slab& slab, char* packed) const;
-  void pack_panels(const Slab& slab, int64_t block, int64_t begin, int64_t end, char* packed) const;
-  void run_slab(const Slab& slab, const char* packed_b, char* sums) const;
-  void run_task(const Slab& slab, const char* packed_b, char* sums, int64_t sums_stride,
-                int64_t panel_begin, int64_t panel_end, int64_t col_begin, int64_t col_end) const;
+  void run_slab(const Slab& slab, const Sums& sums) const;
+  void pack_slab(const Slab& slab, char* packed_a, char* packed_b) const;
+  void pack_b(const Slab& slab, int64_t block, Range panels, char* packed) const;
+  void pack_a(const Slab& slab, int64_t block, Range panels, char* packed) const;
+  Grid grid_of(const Slab& slab) const;
+  void run_task(const Slab& slab, const char* packed_a, const char* packed_b, const Sums& sums,
+                Range row_panels, Range col_panels) const;
+  void run_blocks(const Slab& slab, Range blocks, const char* packed_a, const char* packed_b,
+                  Sums sums, Range row_panels, Range col_panels) const;
   void run_tile(const Slab& slab, int64_t block, const char* a, const char* b, int64_t row,
-                int64_t col, char* sums, int64_t sums_stride) const;
+                int64_t col, const Sums& sums) const;
   void write(const void* sums, int64_t sums_stride, int64_t row, int64_t col, int64_t rows,
              int64_t cols, bool add_to_output) const;
   int64_t depth_of(int64_t block) const {
     return std::min(block_depth_, g_.k - block * block_depth_);
   }
   int64_t steps_of(int64_t block) const { return ceil_div(depth_of(block), kernels_.unit); }
+  int64_t row_panels(const Slab& slab) const { return ceil_div(slab.rows, panel_rows_); }
+  int64_t col_panels(const Slab& slab) const { return ceil_div(slab.cols, width_); }
+  double work_of(const Slab& slab) const {
+    return static_cast<double>(slab.rows) * static_cast<double>(slab.cols) *
+           static_cast<double>(slab.blocks * block_depth_);
+  }
 
   const GemmKernels& kernels_;
   const Gemm& g_;
@@ -63,18 +106,20 @@ class Blocked {
   int64_t panel_rows_;   // of panels of A
   int64_t block_depth_;  // of the panels
   int64_t blocks_;       // along the depth
-  int64_t b_panel_bytes_;
+  int64_t a_panel_bytes_, b_panel_bytes_;
 };
 
 Blocked::Blocked(const GemmKernels& kernels, const Gemm& product) : kernels_(kernels), g_(product) {
   direct_ = kernels.direct && g_.out_col_stride == 1 && !g_.out_row_offsets && g_.alpha == 1;
   width_ = 2 * kernels.lanes;
-  panel_rows_ = ceil_div(g_.m, ceil_div(g_.m, kernels.rows));
+  panel_rows_ = round_up(ceil_div(g_.m, ceil_div(g_.m, kernels.rows)), kernels.row_unit);
   int64_t most = kPanelBytes / (width_ * kernels.packed_size) * kernels.unit;
   int64_t whole = std::max(16, kernels.unit);
   block_depth_ = round_up(ceil_div(g_.k, ceil_div(g_.k, most)), whole);
   blocks_ = ceil_div(g_.k, block_depth_);
-  b_panel_bytes_ = ceil_div(block_depth_, kernels.unit) * width_ * kernels.packed_size;
+  int64_t entry_bytes = ceil_div(block_depth_, kernels.unit) * kernels.packed_size;
+  a_panel_bytes_ = entry_bytes * panel_rows_;
+  b_panel_bytes_ = entry_bytes * width_;
 }
 
 void Blocked::run() {
@@ -88,7 +133,7 @@ void Blocked::run() {
   int64_t blocks = std::clamp<int64_t>(slab_bytes / (cols * block_col_bytes), 1, blocks_);
   int64_t rows = g_.m;
   Slab slab = {};
-  int64_t sums_bytes = 0;
+  Sums sums;
   if (!direct_ && blocks < blocks_) {
     // The sums cannot wait in the output between slabs: take fewer columns, or keep them aside.
     int64_t fitting = kSlabBytes / (blocks_ * block_col_bytes) / width_ * width_;
@@ -99,20 +144,19 @@ void Blocked::run() {
       cols = std::min<int64_t>(cols, 512);
       blocks = std::clamp<int64_t>(kSlabBytes / (cols * block_col_bytes), 1, blocks_);
       int64_t most = kSumsBytes / (cols * kernels_.sum_size);
-      rows = std::min(rows, round_up(most, panel_rows_));
-      sums_bytes = rows * cols * kernels_.sum_size;
+      rows = round_up(std::min(rows, most), panel_rows_);
+      sums.stride = cols;
     }
   }
-  Scratch packed(cols / width_ * blocks * b_panel_bytes_);
-  Scratch sums(sums_bytes);
+  Scratch memory(rows * sums.stride * kernels_.sum_size);
+  if (sums.stride) sums.data = memory.as<char>();
   for (slab.col = 0; slab.col < g_.n; slab.col += cols) {
     slab.cols = std::min(cols, g_.n - slab.col);
     for (slab.row = 0; slab.row < g_.m; slab.row += rows) {
       slab.rows = std::min(rows, g_.m - slab.row);
       for (slab.first_block = 0; slab.first_block < blocks_; slab.first_block += blocks) {
         slab.blocks = std::min(blocks, blocks_ - slab.first_block);
-        pack_b(slab, packed.as<char>());
-        run_slab(slab, packed.as<char>(), sums_bytes ? sums.as<char>() : nullptr);
+        run_slab(slab, sums);
       }
     }
   }
@@ -130,31 +174,39 @@ void pack_operand(const GemmKernels& kernels, const GemmOperand& operand, void* 
              operand.width_stride, operand.depth_stride, count, depth);
 }
 
-void Blocked::pack_b(const Slab& slab, char* packed) const {
-  int64_t panels = ceil_div(slab.cols, width_);
-  int64_t even_share = ceil_div(panels * slab.blocks, 2 * num_threads());
-  int64_t group = std::min(kPanelGroup, even_share);
-  int64_t groups = ceil_div(panels, group);
-  int64_t group_work = group * width_ * block_depth_ * 16;  // an entry costs some products
-  int64_t grain = std::max<int64_t>(kParallelWork / group_work, 1);
-  parallel_for(groups * slab.blocks, grain, [&](int64_t begin, int64_t end) {
+// Packs B and, if it is shared by tasks, A.
+void Blocked::pack_slab(const Slab& slab, char* packed_a, char* packed_b) const {
+  int64_t cols = col_panels(slab), rows = packed_a ? row_panels(slab) : 0;
+  int64_t even_share = ceil_div(cols * slab.blocks, 2 * num_threads());
+  int64_t col_group = std::min(kPanelGroup, even_share);
+  int64_t row_group = std::max<int64_t>(col_group * width_ / panel_rows_, 1);
+  int64_t col_groups = ceil_div(cols, col_group), row_groups = ceil_div(rows, row_group);
+  int64_t b_items = col_groups * slab.blocks, a_items = row_groups * slab.blocks;
+  int64_t item_work = col_group * width_ * block_depth_ * 16;  // an entry costs some products
+  int64_t grain = std::max<int64_t>(kParallelWork / item_work, 1);
+  parallel_for(b_items + a_items, grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      int64_t block = i / groups, panel = i % groups * group;
-      pack_panels(slab, slab.first_block + block, panel, std::min(panel + group, panels),
-                  packed + block * panels * b_panel_bytes_);
+      if (i < b_items) {
+        int64_t block = i / col_groups, first = i % col_groups * col_group;
+        pack_b(slab, slab.first_block + block, {first, std::min(first + col_group, cols)},
+               packed_b + block * cols * b_panel_bytes_);
+      } else {
+        int64_t block = (i - b_items) / row_groups, first = (i - b_items) % row_groups * row_group;
+        pack_a(slab, slab.first_block + block, {first, std::min(first + row_group, rows)},
+               packed_a + (block * rows + first) * a_panel_bytes_);
+      }
     }
   });
 }
 
-// Panels [begin, end) of one block. Where lines run across the panels, a few of them are taken
-// through all panels at a time, so that memory is read in long pieces.
-void Blocked::pack_panels(const Slab& slab, int64_t block, int64_t begin, int64_t end,
-                          char* packed) const {
+// Panels of one block. Where lines run across the panels, a few of them are taken through all
+// panels at a time, so that memory is read in long pieces.
+void Blocked::pack_b(const Slab& slab, int64_t block, Range panels, char* packed) const {
   int64_t depth = depth_of(block);
   bool lines = !g_.b.source && g_.b.width_stride == 1 && g_.b.depth_stride != 1;
-  int64_t step = lines ? kLineGroup : depth;
+  int64_t step = lines ? std::max<int64_t>(kLineGroup, kernels_.unit) : depth;
   for (int64_t k = 0; k < depth; k += step) {
-    for (int64_t panel = begin; panel < end; ++panel) {
+    for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
       int64_t col = panel * width_;
       int count = static_cast<int>(std::min(width_, slab.cols - col));
       int width = static_cast<int>(count > kernels_.lanes ? width_ : kernels_.lanes);
@@ -165,70 +217,108 @@ void Blocked::pack_panels(const Slab& slab, int64_t block, int64_t begin, int64_
   }
 }
 
-void Blocked::run_slab(const Slab& slab, const char* packed_b, char* sums) const {
-  int64_t row_panels = ceil_div(slab.rows, panel_rows_);
-  int64_t col_panels = ceil_div(slab.cols, width_);
-  int64_t a_panel_bytes = b_panel_bytes_ / width_ * panel_rows_;
-  int64_t row_tasks = ceil_div(row_panels, std::max<int64_t>(kBlockBytes / a_panel_bytes, 1));
-  int64_t col_tasks = 1;
-  int64_t threads = num_threads();
-  double work = static_cast<double>(slab.rows) * static_cast<double>(slab.cols) *
-                static_cast<double>(slab.blocks * block_depth_);
-  if (threads > 1 && work > kParallelWork) {
-    int64_t wanted = 2 * threads;
-    if (row_panels >= 2 * wanted) {
-      row_tasks = std::min(round_up(std::max(row_tasks, wanted), threads), row_panels);
-    } else {
-      // Few rows: split the columns too, though every part packs the same rows.
-      row_tasks = std::min(row_tasks, row_panels);
-      col_tasks = std::clamp<int64_t>(ceil_div(wanted, row_tasks), 1, col_panels);
-    }
-  }
-  auto part = [](int64_t i, int64_t parts, int64_t n) { return i * n / parts; };
-  int64_t sums_stride = sums ? col_panels * width_ : 0;
-  auto range = [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      int64_t r = i / col_tasks, c = i % col_tasks;
-      run_task(slab, packed_b, sums, sums_stride, part(r, row_tasks, row_panels),
-               part(r + 1, row_tasks, row_panels), part(c, col_tasks, col_panels),
-               part(c + 1, col_tasks, col_panels));
-    }
-  };
-  if (work > kParallelWork) {
-    parallel_for(row_tasks * col_tasks, 1, range);
-  } else {
-    range(0, row_tasks * col_tasks);
+void Blocked::pack_a(const Slab& slab, int64_t block, Range panels, char* packed) const {
+  for (int64_t p = panels.begin; p < panels.end; ++p, packed += a_panel_bytes_) {
+    int count = static_cast<int>(std::min(panel_rows_, slab.rows - p * panel_rows_));
+    int width = static_cast<int>(round_up(count, kernels_.row_unit));
+    pack_operand(kernels_.for_left(), g_.a, packed, width, slab.row + p * panel_rows_, count,
+                 block * block_depth_, depth_of(block));
   }
 }
 
-// Rows of panels [panel_begin, panel_end) times columns of panels [col_begin, col_end).
-void Blocked::run_task(const Slab& slab, const char* packed_b, char* sums, int64_t sums_stride,
-                       int64_t panel_begin, int64_t panel_end, int64_t col_begin,
-                       int64_t col_end) const {
-  int64_t col_panels = ceil_div(slab.cols, width_);
-  int64_t a_panel_bytes = b_panel_bytes_ / width_ * panel_rows_;
-  int64_t a_bytes = (panel_end - panel_begin) * a_panel_bytes + 64;
-  bool own_sums = !direct_ && !sums && slab.blocks > 1;
-  int64_t own_stride = (col_end - col_begin) * width_;
-  int64_t own_rows = (panel_end - panel_begin) * panel_rows_;
-  Scratch packed_a(a_bytes + (own_sums ? own_rows * own_stride * kernels_.sum_size + 64 : 0));
-  char* a = packed_a.as<char>();
-  if (own_sums) {
-    sums_stride = own_stride;
-    sums = a + round_up(a_bytes, 64) -
-           (panel_begin * panel_rows_ * own_stride + col_begin * width_) * kernels_.sum_size;
-  }
-  for (int64_t block = slab.first_block; block < slab.first_block + slab.blocks; ++block) {
-    for (int64_t p = panel_begin; p < panel_end; ++p) {
-      int count = static_cast<int>(std::min(panel_rows_, slab.rows - p * panel_rows_));
-      pack_operand(kernels_, g_.a, a + (p - panel_begin) * a_panel_bytes, count,
-                   slab.row + p * panel_rows_, count, block * block_depth_, depth_of(block));
+// Tasks whose rows of A stay in the L2 cache, in rounds of as equal work as there can be. Among
+// equals few columns of tasks are better, as each row of tasks reads B again.
+Grid Blocked::grid_of(const Slab& slab) const {
+  int64_t rows = row_panels(slab), cols = col_panels(slab), threads = num_threads();
+  int64_t kept_blocks = direct_ ? 1 : slab.blocks;
+  int64_t kept = std::max<int64_t>(block_bytes() / (a_panel_bytes_ * kept_blocks), 1);
+  int64_t fewest = ceil_div(rows, kept);
+  int64_t wanted = std::min<int64_t>(kTasksPerThread * threads,
+                                     static_cast<int64_t>(work_of(slab) / (kParallelWork / 2)));
+  if (threads == 1 || wanted < 2) return {fewest, 1};
+  Grid best = {};
+  int64_t least = std::numeric_limits<int64_t>::max();
+  for (int64_t r = fewest; r <= std::min(rows, std::max(wanted, fewest)); ++r) {
+    for (int64_t rounds = kTasksPerThread; rounds > 0; rounds /= 2) {
+      int64_t c = std::clamp<int64_t>(rounds * threads / r, 1, cols);
+      int64_t tall = ceil_div(rows, r), wide = ceil_div(cols, c);
+      int64_t turns = ceil_div(r * c, threads);
+      // A task also loads its panels: about what two more rows and columns of tiles take.
+      int64_t time = turns * (tall * wide + tall + wide);
+      if (time < least || (time == least && c < best.cols)) {
+        least = time;
+        best = {r, c};
+      }
     }
-    const char* b = packed_b + (block - slab.first_block) * col_panels * b_panel_bytes_;
-    for (int64_t c = col_begin; c < col_end; ++c) {
-      for (int64_t p = panel_begin; p < panel_end; ++p) {
-        run_tile(slab, block, a + (p - panel_begin) * a_panel_bytes, b + c * b_panel_bytes_,
-                 p * panel_rows_, c * width_, sums, sums_stride);
+  }
+  return best;
+}
+
+void Blocked::run_slab(const Slab& slab, const Sums& sums) const {
+  int64_t rows = row_panels(slab), cols = col_panels(slab);
+  Grid grid = grid_of(slab);
+  int64_t b_bytes = round_up(cols * slab.blocks * b_panel_bytes_, 64);
+  int64_t a_bytes = grid.cols > 1 ? rows * slab.blocks * a_panel_bytes_ + 64 : 0;
+  Scratch packed(b_bytes + a_bytes);
+  char* packed_b = packed.as<char>();
+  char* packed_a = grid.cols > 1 ? packed_b + b_bytes : nullptr;
+  pack_slab(slab, packed_a, packed_b);
+  auto range = [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      run_task(slab, packed_a, packed_b, sums, part(i / grid.cols, grid.rows, rows),
+               part(i % grid.cols, grid.cols, cols));
+    }
+  };
+  if (work_of(slab) > kParallelWork) {
+    parallel_for(grid.rows * grid.cols, 1, range);
+  } else {
+    range(0, grid.rows * grid.cols);
+  }
+}
+
+// Sums that wait in the output, or aside, are taken further block by block, with the rows of one
+// block in the cache; others column by column, so that they are few.
+void Blocked::run_task(const Slab& slab, const char* packed_a, const char* packed_b,
+                       const Sums& sums, Range rows, Range cols) const {
+  std::optional<AmxTiles> tiles;
+  if (kernels_.tiles) tiles.emplace();
+  int64_t end = slab.first_block + slab.blocks;
+  int64_t together = direct_ || sums.data ? 1 : slab.blocks;
+  for (int64_t block = slab.first_block; block < end; block += together) {
+    run_blocks(slab, {block, block + together}, packed_a, packed_b, sums, rows, cols);
+  }
+  if (!g_.work || end < blocks_) return;
+  int64_t row = rows.begin * panel_rows_, col = cols.begin * width_;
+  int64_t at = (slab.row + row) * g_.out_row_stride + slab.col + col;
+  g_.work->run(static_cast<const char*>(g_.out) + at * kernels_.source_size, g_.out_row_stride,
+               std::min(rows.end * panel_rows_, slab.rows) - row,
+               std::min(cols.end * width_, slab.cols) - col);
+}
+
+void Blocked::run_blocks(const Slab& slab, Range blocks, const char* packed_a, const char* packed_b,
+                         Sums sums, Range rows, Range cols) const {
+  bool own_sums = !direct_ && !sums.data && blocks.size() > 1;
+  Scratch own_a(packed_a ? 0 : rows.size() * blocks.size() * a_panel_bytes_ + 64);
+  Scratch kept(own_sums ? rows.size() * panel_rows_ * width_ * kernels_.sum_size : 0);
+  auto own_panels = [&](int64_t block) {
+    return own_a.as<char>() + (block - blocks.begin) * rows.size() * a_panel_bytes_;
+  };
+  auto panels = [&](int64_t block) -> const char* {
+    if (!packed_a) return own_panels(block);
+    int64_t first = (block - slab.first_block) * row_panels(slab) + rows.begin;
+    return packed_a + first * a_panel_bytes_;
+  };
+  for (int64_t block = blocks.begin; !packed_a && block < blocks.end; ++block) {
+    pack_a(slab, block, rows, own_panels(block));
+  }
+  for (int64_t c = cols.begin; c < cols.end; ++c) {
+    if (own_sums) sums = {kept.as<char>(), width_, rows.begin * panel_rows_, c * width_};
+    for (int64_t block = blocks.begin; block < blocks.end; ++block) {
+      const char* a = panels(block);
+      int64_t at = (block - slab.first_block) * col_panels(slab) + c;
+      const char* b = packed_b + at * b_panel_bytes_;
+      for (int64_t p = rows.begin; p < rows.end; ++p, a += a_panel_bytes_) {
+        run_tile(slab, block, a, b, p * panel_rows_, c * width_, sums);
       }
     }
   }
@@ -236,25 +326,26 @@ void Blocked::run_task(const Slab& slab, const char* packed_b, char* sums, int64
 
 // One micro tile at (row, col) of the slab, one block of the depth.
 void Blocked::run_tile(const Slab& slab, int64_t block, const char* a, const char* b, int64_t row,
-                       int64_t col, char* sums, int64_t sums_stride) const {
+                       int64_t col, const Sums& sums) const {
   int64_t rows = std::min(panel_rows_, slab.rows - row);
   int64_t cols = std::min(width_, slab.cols - col);
   int64_t vectors = cols > kernels_.lanes ? 2 : 1;
   MicroKernel micro = kernels_.micro[(vectors - 1) * kernels_.rows + rows - 1];
   bool first = block == 0, last = block == blocks_ - 1;
   int64_t steps = steps_of(block);
-  alignas(64) char tile[kMaxTileBytes];
+  alignas(64) char tile[kMaxTileBytes];  // of whole rows of vectors, or of AMX
   if (direct_ && cols == vectors * kernels_.lanes && !(first && g_.c)) {
     int64_t at = (slab.row + row) * g_.out_row_stride + slab.col + col;
     char* out = static_cast<char*>(g_.out) + at * kernels_.source_size;
     micro(steps, a, b, out, g_.out_row_stride, !first);
-  } else if (direct_ || !sums) {
+  } else if (direct_ || !sums.data) {
     micro(steps, a, b, tile, width_, false);
     write(tile, width_, slab.row + row, slab.col + col, rows, cols, !first);
   } else {
-    char* kept = sums + (row * sums_stride + col) * kernels_.sum_size;
-    micro(steps, a, b, kept, sums_stride, !first);
-    if (last) write(kept, sums_stride, slab.row + row, slab.col + col, rows, cols, false);
+    int64_t at = (row - sums.row) * sums.stride + col - sums.col;
+    char* kept = sums.data + at * kernels_.sum_size;
+    micro(steps, a, b, kept, sums.stride, !first);
+    if (last) write(kept, sums.stride, slab.row + row, slab.col + col, rows, cols, false);
   }
 }
 

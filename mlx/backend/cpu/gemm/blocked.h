@@ -5,11 +5,11 @@
 
 namespace mlx::core::cpu {
 
-// Packs both operands into panels and runs the micro kernels. Needs m, n, k > 0.
+// Packs both operands into panels, runs the micro kernels and the product's work. Needs m, n, k > 0.
 void blocked_gemm(const GemmKernels& kernels, const Gemm& product);
 
-// Streams the wide operand past the few rows of the other one. Returns false, having done nothing,
-// when the product is not of that kind.
+// Streams the wide operand past the few rows of the other one, without the product's work. Returns
+// false, having done nothing, when the product is not of that kind.
 bool skinny_gemm(const GemmKernels& kernels, const Gemm& product);
 
 // Products of fewer multiplications than this are not worth a second thread.

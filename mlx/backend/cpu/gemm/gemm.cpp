@@ -6,11 +6,14 @@
 
 #include "mlx/backend/cpu/gemm/blocked.h"
 #include "mlx/backend/cpu/gemm/scratch.h"
+#include "mlx/backend/cpu/runtime/amx.h"
 #include "mlx/core/parallel.h"
 
 namespace mlx::core::cpu {
 
 namespace {
+
+constexpr int64_t kWorkGrain = 1 << 14;  // elements of the output
 
 // What is left of a product without terms: beta * c, or zeros.
 void write_empty_sums(const GemmKernels& kernels, const Gemm& g) {
@@ -34,9 +37,23 @@ void write_empty_sums(const GemmKernels& kernels, const Gemm& g) {
   }
 }
 
+// On the whole output, in pieces of whole rows or, where these are few, of columns.
+void work_on_output(const GemmKernels& kernels, const Gemm& g) {
+  bool tall = g.m >= g.n;
+  int64_t count = tall ? g.m : g.n, other = tall ? g.n : g.m;
+  auto out = static_cast<const char*>(g.out);
+  int64_t grain = std::max<int64_t>(kWorkGrain / other, 64);
+  parallel_for(count, grain, [&](int64_t begin, int64_t end) {
+    const char* first = out + begin * (tall ? g.out_row_stride : 1) * kernels.source_size;
+    g.work->run(first, g.out_row_stride, tall ? end - begin : g.m, tall ? g.n : end - begin);
+  });
+}
+
 void gemm_one(const GemmKernels& kernels, const Gemm& g) {
-  if (g.k == 0) return write_empty_sums(kernels, g);
-  if (!skinny_gemm(kernels, g)) blocked_gemm(kernels, g);
+  bool streamed = g.k > 0 && skinny_gemm(kernels, g);
+  if (g.k > 0 && !streamed) return blocked_gemm(kernels, g);
+  if (g.k == 0) write_empty_sums(kernels, g);
+  if (g.work) work_on_output(kernels, g);
 }
 
 // The product at one index of the batch.
@@ -60,7 +77,7 @@ Gemm at_index(const Gemm& g, std::span<const BatchAxis> batch, int64_t index, in
 
 }  // namespace
 
-const GemmKernels& gemm_kernels(Dtype dtype) {
+const GemmKernels& vector_gemm_kernels(Dtype dtype) {
   switch (dtype.val()) {
     case Dtype::Val::float32:
       return real_gemm_kernels().f32;
@@ -69,7 +86,9 @@ const GemmKernels& gemm_kernels(Dtype dtype) {
     case Dtype::Val::float16:
       return real_gemm_kernels().f16;
     case Dtype::Val::bfloat16:
-      return has_avx512_bf16() ? bf16_dot_gemm_kernels() : real_gemm_kernels().bf16;
+      // Cores with AMX take as long for a dot product of pairs as for four of f32.
+      return has_avx512_bf16() && !has_amx_bf16() ? bf16_dot_gemm_kernels()
+                                                  : real_gemm_kernels().bf16;
     case Dtype::Val::complex64:
       return complex_gemm_kernels();
     case Dtype::Val::bool_:
@@ -92,6 +111,17 @@ const GemmKernels& gemm_kernels(Dtype dtype) {
       return integer_gemm_kernels().u64;
   }
   __builtin_unreachable();
+}
+
+const GemmKernels& gemm_kernels(Dtype dtype) {
+  return dtype == bfloat16 && has_amx_bf16() ? bf16_amx_gemm_kernels() : vector_gemm_kernels(dtype);
+}
+
+const GemmKernels& gemm_kernels(Dtype dtype, int64_t piece) {
+  for (const GemmKernels* kernels : {&gemm_kernels(dtype), &vector_gemm_kernels(dtype)}) {
+    if (piece % kernels->unit == 0) return *kernels;
+  }
+  return real_gemm_kernels().bf16;  // only kernels of bf16 have a unit
 }
 
 void gemm(const Gemm& g, std::span<const BatchAxis> batch) {

@@ -36,6 +36,15 @@ struct BatchAxis {
   int64_t a, b, out, c;
 };
 
+// What is done to regions of the output as soon as they are finished, each element once.
+class RegionWork {
+ public:
+  virtual ~RegionWork() = default;
+  // Takes `rows` rows of `cols` neighbouring elements; the stride is in elements. Called from
+  // several threads.
+  virtual void run(const void* first, int64_t row_stride, int64_t rows, int64_t cols) const = 0;
+};
+
 struct Gemm {
   Dtype dtype = float32;  // of both operands, c and out
   int64_t m = 0, n = 0, k = 0;
@@ -47,6 +56,7 @@ struct Gemm {
   int64_t c_row_stride = 0, c_col_stride = 0;
   double alpha = 1, beta = 1;
   const GemmKernels* kernels = nullptr;  // instead of those of the dtype
+  const RegionWork* work = nullptr;      // on an output of dense rows without offsets
 };
 
 // Runs the product for every index of the batch (a batch needs operands in memory). f16 and bf16
@@ -55,8 +65,13 @@ struct Gemm {
 // taken in blocks and lanes.
 void gemm(const Gemm& product, std::span<const BatchAxis> batch = {});
 
-// The kernels that `gemm` uses for a dtype, for panel sources that need to know the packing.
+// The fastest kernels for a dtype. Those of vectors pack A and B alike, and any depth of pieces
+// that are a multiple of their unit; others may need more of each.
 const GemmKernels& gemm_kernels(Dtype dtype);
+const GemmKernels& vector_gemm_kernels(Dtype dtype);
+
+// The fastest kernels for operands that are packed in pieces of this depth, or a multiple of it.
+const GemmKernels& gemm_kernels(Dtype dtype, int64_t piece);
 
 // Packs part of an operand that lies in memory; what a PanelSource may use for its own parts.
 void pack_panel(const GemmKernels& kernels, void* panel, int panel_width, const void* data,

@@ -4,6 +4,7 @@
 // A panel of width W holds, for every step k of the depth, W neighbouring values. A kernel with
 // unit 2 (pairs for the bf16 dot product) takes two steps of the depth at a time: a panel then
 // holds for every pair of steps W pairs. Complex panels hold W real parts, then W imaginary parts.
+// AMX takes 32 steps at a time, and panels of A differ from those of B.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +35,7 @@ struct TileWrite {
 struct GemmKernels {
   int rows;         // widest panel of A; panels of A have any width from 1 to this
   int lanes;        // panels of B have a width of one or two times this
-  int unit;         // depth steps per packed step: 1, or 2 for pairs
+  int unit;         // depth steps per packed step: 1, 2 for pairs, 32 for tiles
   int source_size;  // bytes of an element of A, B and the output
   int packed_size;  // bytes of one panel entry of one packed step
   int sum_size;     // bytes of an element of the sums
@@ -50,6 +51,12 @@ struct GemmKernels {
   void (*pack_strided)(void* panel, int width, const void* source, int64_t width_stride,
                        int64_t depth_stride, int count, int64_t depth);
   void (*write)(const TileWrite& tile);
+
+  int row_unit = 1;    // panels of A have a multiple of so many rows, of which some may be padding
+  bool tiles = false;  // micro kernels need the thread's AmxTiles
+  const GemmKernels* left = nullptr;  // whose packers fill panels of A, if they differ
+
+  const GemmKernels& for_left() const { return left ? *left : *this; }
 };
 
 struct RealGemmKernels {
@@ -65,5 +72,7 @@ MLX_ISA_TABLE(IntegerGemmKernels, integer_gemm_kernels)
 MLX_ISA_TABLE(GemmKernels, complex_gemm_kernels)
 // bf16 by the AVX512-BF16 dot product; only to be called when has_avx512_bf16().
 MLX_ISA_TABLE(GemmKernels, bf16_dot_gemm_kernels)
+// bf16 by AMX; only to be called when has_amx_bf16().
+MLX_ISA_TABLE(GemmKernels, bf16_amx_gemm_kernels)
 
 }  // namespace mlx::core::cpu

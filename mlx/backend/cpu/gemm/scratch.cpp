@@ -1,6 +1,8 @@
 // Thread-local buffers by nesting level.
 #include "mlx/backend/cpu/gemm/scratch.h"
 
+#include <sys/mman.h>
+
 #include <new>
 
 namespace mlx::core::cpu {
@@ -8,8 +10,9 @@ namespace mlx::core::cpu {
 namespace {
 
 constexpr size_t kLevels = 6;
-constexpr size_t kKeptBytes = size_t{16} << 20;
-constexpr std::align_val_t kAlignment{64};
+constexpr size_t kKeptBytes = size_t{24} << 20;
+constexpr size_t kHugePage = size_t{2} << 20;
+constexpr std::align_val_t kAlignment{64}, kHugeAlignment{kHugePage};
 
 struct Buffer {
   void* data = nullptr;
@@ -17,17 +20,25 @@ struct Buffer {
 
   ~Buffer() { release(); }
 
+  std::align_val_t alignment() const { return bytes < kHugePage ? kAlignment : kHugeAlignment; }
+
   void release() {
-    ::operator delete(data, kAlignment);
+    ::operator delete(data, alignment());
     data = nullptr;
     bytes = 0;
   }
 
+  // Large buffers lie in huge pages, since panels are read from all over them.
   void reserve(size_t wanted) {
     if (wanted <= bytes) return;
     release();
-    data = ::operator new(wanted, kAlignment);
-    bytes = wanted;
+    bytes = wanted < kHugePage / 2 ? wanted : (wanted + kHugePage - 1) & ~(kHugePage - 1);
+    data = ::operator new(bytes, alignment(), std::nothrow);
+    if (!data) {
+      bytes = 0;
+      throw std::bad_alloc();
+    }
+    if (bytes >= kHugePage) madvise(data, bytes, MADV_HUGEPAGE);
   }
 };
 

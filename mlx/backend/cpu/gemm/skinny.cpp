@@ -14,7 +14,9 @@ namespace {
 constexpr int64_t kMaxRows = 16;
 constexpr int64_t kColumnBlock = 1 << 16;
 constexpr int64_t kColumnGrain = 64;
+constexpr int64_t kManyColumns = 2048;
 constexpr int64_t kDepthGrain = 4096;
+constexpr int64_t kMostParts = 16;
 
 struct Choice {
   const SkinnyKernels* stream;
@@ -81,18 +83,22 @@ class Skinny {
     }
   }
 
-  // Into how many parts to cut the depth: more than one only where columns cannot feed the threads.
+  // Into how many parts to cut the depth: more than one only where columns cannot feed the threads
+  // of most machines. The number of threads has no say, so that sums are the same for any.
   int64_t depth_parts(int64_t columns) const {
-    int64_t threads = num_threads();
-    if (columns >= 2 * kColumnGrain * threads || columns * g_.k < kParallelWork) return 1;
-    return std::clamp<int64_t>(g_.k / kDepthGrain, 1, threads);
+    if (columns >= kManyColumns || columns * g_.k < kParallelWork) return 1;
+    return std::clamp<int64_t>(g_.k / kDepthGrain, 1, kMostParts);
   }
 
   void multiply(const char* x, char* sums, int64_t j, int64_t count, int64_t parts) const {
     int64_t lane = kernels_.widen->sum_size;
     if (parts == 1) {
-      int64_t grain = std::max(kColumnGrain, kParallelWork / (g_.k * rows_));
-      parallel_for(count, grain, [&](int64_t begin, int64_t end) {
+      // Whole groups of columns, as the last few of a range are added up without vectors.
+      int64_t groups = (count + kColumnGrain - 1) / kColumnGrain;
+      int64_t grain = std::max<int64_t>(kParallelWork / (g_.k * rows_ * kColumnGrain), 1);
+      parallel_for(groups, grain, [&](int64_t begin, int64_t end) {
+        begin *= kColumnGrain;
+        end = std::min(end * kColumnGrain, count);
         stream(x, 0, g_.k, j + begin, end - begin, sums + begin * lane, count);
       });
       return;
