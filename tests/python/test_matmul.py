@@ -408,3 +408,17 @@ def test_bits_do_not_depend_on_threads(dtype):
     """
     digests = {run_python(code, MLX_NUM_THREADS=str(threads)) for threads in (1, 2, 3, 16)}
     assert len(digests) == 1
+
+
+def test_panels_that_threads_pack_side_by_side():
+    code = """
+        import mlx.core as mx
+        import numpy as np
+        mx.set_default_device(mx.cpu)
+        for m, k, n in [(300, 700, 900), (170, 300, 500), (1100, 64, 700)]:
+            a, b = mx.random.normal((m, k)), mx.random.normal((k, n))
+            want = np.array(a, np.float64) @ np.array(b, np.float64)
+            for _ in range(20):
+                assert np.abs(np.array(a @ b) - want).max() < 1e-3
+    """
+    run_python(code, MLX_NUM_THREADS="16")

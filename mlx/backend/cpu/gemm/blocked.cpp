@@ -118,7 +118,9 @@ Blocked::Blocked(const GemmKernels& kernels, const Gemm& product) : kernels_(ker
   block_depth_ = round_up(ceil_div(g_.k, ceil_div(g_.k, most)), whole);
   blocks_ = ceil_div(g_.k, block_depth_);
   int64_t entry_bytes = ceil_div(block_depth_, kernels.unit) * kernels.packed_size;
-  a_panel_bytes_ = entry_bytes * panel_rows_;
+  // Packers write whole vectors: past the end of a panel is room, since the next may be there
+  // already.
+  a_panel_bytes_ = entry_bytes * panel_rows_ + 64;
   b_panel_bytes_ = entry_bytes * width_;
 }
 
@@ -258,7 +260,7 @@ void Blocked::run_slab(const Slab& slab, const Sums& sums) const {
   int64_t rows = row_panels(slab), cols = col_panels(slab);
   Grid grid = grid_of(slab);
   int64_t b_bytes = round_up(cols * slab.blocks * b_panel_bytes_, 64);
-  int64_t a_bytes = grid.cols > 1 ? rows * slab.blocks * a_panel_bytes_ + 64 : 0;
+  int64_t a_bytes = grid.cols > 1 ? rows * slab.blocks * a_panel_bytes_ : 0;
   Scratch packed(b_bytes + a_bytes);
   char* packed_b = packed.as<char>();
   char* packed_a = grid.cols > 1 ? packed_b + b_bytes : nullptr;
@@ -298,7 +300,7 @@ void Blocked::run_task(const Slab& slab, const char* packed_a, const char* packe
 void Blocked::run_blocks(const Slab& slab, Range blocks, const char* packed_a, const char* packed_b,
                          Sums sums, Range rows, Range cols) const {
   bool own_sums = !direct_ && !sums.data && blocks.size() > 1;
-  Scratch own_a(packed_a ? 0 : rows.size() * blocks.size() * a_panel_bytes_ + 64);
+  Scratch own_a(packed_a ? 0 : rows.size() * blocks.size() * a_panel_bytes_);
   Scratch kept(own_sums ? rows.size() * panel_rows_ * width_ * kernels_.sum_size : 0);
   auto own_panels = [&](int64_t block) {
     return own_a.as<char>() + (block - blocks.begin) * rows.size() * a_panel_bytes_;
