@@ -58,12 +58,13 @@ array matrix_norm(const array& a, const std::string& ord = "fro", bool keepdims 
 // ------------ Factorisations of (…, m, n); k = min(m, n)
 
 /** A = Q R: Q (…, m, k) with orthonormal columns, R (…, k, n) upper triangular, by reflections.
- *  |A - QR| <= 5 n eps |A|, |Q^H Q - 1| <= 5 n eps. Derivatives need columns 1 to k independent. */
+ *  |A - QR| <= 5 n eps |A|, |Q^H Q - 1| <= 5 n eps (10 n eps on the GPU where a side exceeds 64).
+ *  Derivatives need columns 1 to k independent. */
 std::pair<array, array> qr(const array& a, StreamOrDevice s = {});
 
 /**
  * A = U S V^H: U (…, m, m), S (…, k) descending and real, V^H (…, n, n); or {S} alone.
- * |A - USV^H| <= 20 n eps |A|, mostly 2 n eps; |U^H U - 1| <= 5 n eps (30 n eps on the GPU where
+ * |A - USV^H| <= 20 n eps |A|, mostly 2 n eps; |U^H U - 1| <= 5 n eps (50 n eps on the GPU where
  * the longer side exceeds 64), and the same for V. Throws for elements that are not finite.
  */
 std::vector<array> svd(const array& a, bool compute_uv, StreamOrDevice s);

@@ -236,7 +236,7 @@ Grid Blocked::grid_of(const Slab& slab) const {
   int64_t kept = std::max<int64_t>(block_bytes() / (a_panel_bytes_ * kept_blocks), 1);
   int64_t fewest = ceil_div(rows, kept);
   int64_t wanted = std::min<int64_t>(kTasksPerThread * threads,
-                                     static_cast<int64_t>(work_of(slab) / (kParallelWork / 2)));
+                                     static_cast<int64_t>(2 * work_of(slab) / kParallelWork));
   if (threads == 1 || wanted < 2) return {fewest, 1};
   Grid best = {};
   int64_t least = std::numeric_limits<int64_t>::max();

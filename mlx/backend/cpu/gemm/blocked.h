@@ -5,7 +5,8 @@
 
 namespace mlx::core::cpu {
 
-// Packs both operands into panels, runs the micro kernels and the product's work. Needs m, n, k > 0.
+// Packs both operands into panels, runs the micro kernels and the product's work. Needs m, n and k
+// above zero.
 void blocked_gemm(const GemmKernels& kernels, const Gemm& product);
 
 // Streams the wide operand past the few rows of the other one, without the product's work. Returns

@@ -76,6 +76,12 @@ MLX_FN T scaled_down(T x, RealOf<T> by) {
   }
 }
 
+/** The largest power of two that is not above x > 0: dividing by it rounds nothing. */
+template <typename Real>
+MLX_FN Real power_of_two_below(Real x) {
+  return exp2(floor(log2(x)));
+}
+
 /** |x / unit|^2 */
 template <typename T>
 MLX_FN RealOf<T> square_size(T x, RealOf<T> unit) {

@@ -22,15 +22,20 @@ MLX_FN T make_reflector(T (&column)[down], int k, T* v) {
     largest = fmax(largest, __shfl_xor_sync(~0u, largest, step));
   }
   T t{}, scale{};
-  Real diagonal = real_part(head);
+  Real unit = 1, diagonal = real_part(head);
   if (largest > 0 || imaginary_part(head) != 0) {
-    // Squares of elements as they are could leave the range.
-    Real unit = fmax(largest, pivot_size(head)), sum = 0;
+    // Squares of elements as they are could leave the range, and where nothing but rounding errors
+    // of rounding errors is left, elements could be too small to have all digits.
+    unit = power_of_two_below(fmax(largest, pivot_size(head)));
+    head = scaled_down(head, unit);
+    Real sum = 0;
 #pragma unroll
     for (int i = 0; i < down; i++) {
-      if (lane + 32 * i >= k) sum += square_size(column[i], unit);
+      if (lane + 32 * i < k) continue;
+      column[i] = scaled_down(column[i], unit);
+      sum += square_size(column[i], Real(1));
     }
-    Real length = unit * sqrt(sum_of_lanes(sum));
+    Real length = sqrt(sum_of_lanes(sum));
     diagonal = real_part(head) > 0 ? -length : length;
     t = scaled_down(number<T>(diagonal - real_part(head), -imaginary_part(head)), diagonal);
     scale = number<T>(real_part(head) - diagonal, imaginary_part(head));
@@ -40,7 +45,7 @@ MLX_FN T make_reflector(T (&column)[down], int k, T* v) {
     int r = lane + 32 * i;
     if (r > k && !is_zero(scale)) column[i] = quotient(column[i], scale);
     v[r] = r > k ? column[i] : number<T>(r == k);
-    if (r == k) column[i] = number<T>(diagonal);
+    if (r == k) column[i] = number<T>(unit * diagonal);
   }
   return t;
 }

@@ -163,7 +163,7 @@ MLX_FN RealOf<T> unit_of(const T* from, int size) {
     largest = fmax(largest, of_warps[w]);
   }
   constexpr Real least = sizeof(Real) == 4 ? Real(1e-36) : Real(1e-300);
-  return largest > least ? exp2(floor(log2(largest))) : Real(1);
+  return largest > least ? power_of_two_below(largest) : Real(1);
 }
 
 /** A matrix of `rows` by `columns`, rows >= columns: A, or A^H where A is wide. */
