@@ -9,25 +9,25 @@
 
 namespace mlx::core::cpu::MLX_ISA::simd {
 
-// sum + the products of neighbours, added in pairs.
-static inline Vec<int32_t> add_pairs(Vec<int32_t> sum, Shorts a, Shorts b) {
-#if defined(__AVX512VNNI__)
-  return reinterpret_cast<Vec<int32_t>>(_mm512_dpwssd_epi32(
-      reinterpret_cast<__m512i>(sum), reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
-#elif defined(__AVX512F__)
-  return sum + reinterpret_cast<Vec<int32_t>>(
-                   _mm512_madd_epi16(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
+// sum + the products of neighbours, added in pairs. A file with a better instruction has a struct
+// of its own: GCC reads a file whole before a target pragma in it defines macros.
+struct PlainPairs {
+  static inline Vec<int32_t> add(Vec<int32_t> sum, Shorts a, Shorts b) {
+#if defined(__AVX512F__)
+    return sum + reinterpret_cast<Vec<int32_t>>(
+                     _mm512_madd_epi16(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
 #elif defined(__AVX2__)
-  return sum + reinterpret_cast<Vec<int32_t>>(
-                   _mm256_madd_epi16(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
+    return sum + reinterpret_cast<Vec<int32_t>>(
+                     _mm256_madd_epi16(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
 #else
-  return sum + reinterpret_cast<Vec<int32_t>>(
-                   _mm_madd_epi16(reinterpret_cast<__m128i>(a), reinterpret_cast<__m128i>(b)));
+    return sum + reinterpret_cast<Vec<int32_t>>(
+                     _mm_madd_epi16(reinterpret_cast<__m128i>(a), reinterpret_cast<__m128i>(b)));
 #endif
-}
+  }
+};
 
 // The dot product of rounded activations with integer codes.
-template <typename CodesType>
+template <typename Pairs, typename CodesType>
 struct RoundedDot {
   using Codes = CodesType;
   using X = int16_t;
@@ -45,7 +45,7 @@ struct RoundedDot {
   }
   static inline void unpack_ordered(const uint8_t* p, Block& to) { Codes::unpack(p, to); }
   static inline Vec<int32_t> add(Vec<int32_t> sum, Shorts code, Shorts x) {
-    return add_pairs(sum, code, x);
+    return Pairs::add(sum, code, x);
   }
   static inline Vec<float> to_floats(Vec<int32_t> v) {
     return __builtin_convertvector(v, Vec<float>);
@@ -55,7 +55,7 @@ struct RoundedDot {
 #if defined(__AVX512F__)
     auto low = _mm512_castps256_ps512(_mm256_broadcast_ss(scales));
     Vec<float> both = _mm512_insertf32x8(low, _mm256_broadcast_ss(scales + 1), 1);
-    Vec<float> sum = to_floats(add_pairs(Vec<int32_t>{}, codes[0], load(x)));
+    Vec<float> sum = to_floats(Pairs::add(Vec<int32_t>{}, codes[0], load(x)));
     total = fma<float>(sum, both, total);
 #else
 #pragma GCC unroll 2
@@ -63,7 +63,7 @@ struct RoundedDot {
       Vec<int32_t> sum = {};
 #pragma GCC unroll 2
       for (int i = half * kParts / 2; i < (half + 1) * kParts / 2; ++i) {
-        sum = add_pairs(sum, codes[i], load(x + i * kShorts));
+        sum = Pairs::add(sum, codes[i], load(x + i * kShorts));
       }
       total = fma<float>(to_floats(sum), splat(scales[half]), total);
     }
@@ -71,7 +71,7 @@ struct RoundedDot {
   }
 };
 
-template <int Group, int Rows, int Vectors>
+template <typename Pairs, int Group, int Rows, int Vectors>
 static void rounded_micro(int64_t steps, const void* a_panel, const void* b_panel, void* c_tile,
                           int64_t ldc, bool accumulate) {
   constexpr int lanes = kLanes<float>, width = Vectors * lanes;
@@ -95,7 +95,7 @@ static void rounded_micro(int64_t steps, const void* a_panel, const void* b_pane
       for (int r = 0; r < Rows; ++r) {
         Shorts row = reinterpret_cast<Shorts>(splat(a[r]));
 #pragma GCC unroll 2
-        for (int v = 0; v < Vectors; ++v) sums[r][v] = add_pairs(sums[r][v], row, columns[v]);
+        for (int v = 0; v < Vectors; ++v) sums[r][v] = Pairs::add(sums[r][v], row, columns[v]);
       }
       a += Rows;
       b += width;
@@ -119,21 +119,20 @@ static void rounded_micro(int64_t steps, const void* a_panel, const void* b_pane
   }
 }
 
-template <int Group>
 struct RoundedMicro {
   MicroKernel kernels[2 * kRegisterRows];
 };
 
-template <int Group, int... I>
-static constexpr RoundedMicro<Group> make_rounded_micro(std::integer_sequence<int, I...>) {
-  return {{rounded_micro<Group, I + 1, 1>..., rounded_micro<Group, I + 1, 2>...}};
+template <typename Pairs, int Group, int... I>
+static constexpr RoundedMicro make_rounded_micro(std::integer_sequence<int, I...>) {
+  return {{rounded_micro<Pairs, Group, I + 1, 1>..., rounded_micro<Pairs, Group, I + 1, 2>...}};
 }
 
-template <int Group>
+template <typename Pairs, int Group>
 static constexpr auto rounded_micro_table =
-    make_rounded_micro<Group>(std::make_integer_sequence<int, kRegisterRows>{});
+    make_rounded_micro<Pairs, Group>(std::make_integer_sequence<int, kRegisterRows>{});
 
-template <int Group>
+template <typename Pairs, int Group>
 static constexpr GemmKernels panel_kernels() {
   GemmKernels kernels = {};
   kernels.rows = kRegisterRows;
@@ -141,17 +140,21 @@ static constexpr GemmKernels panel_kernels() {
   kernels.unit = Group;
   kernels.packed_size = 2 * Group + 8;
   kernels.sum_size = sizeof(float);
-  kernels.micro = rounded_micro_table<Group>.kernels;
+  kernels.micro = rounded_micro_table<Pairs, Group>.kernels;
   return kernels;
 }
 
+template <typename Pairs, typename... Codes>
+static constexpr RoundedKernels rounded_kernels_of() {
+  return {{multiply_few_rows<RoundedDot<Pairs, Codes>>..., nullptr},
+          {panel_kernels<Pairs, 16>(), panel_kernels<Pairs, 32>(), panel_kernels<Pairs, 64>(),
+           panel_kernels<Pairs, 128>()}};
+}
+
+template <typename Pairs>
 static constexpr RoundedKernels all_rounded_kernels() {
-  return {
-      {multiply_few_rows<RoundedDot<Unsigned<1>>>, multiply_few_rows<RoundedDot<Unsigned<2>>>,
-       multiply_few_rows<RoundedDot<Unsigned<3>>>, multiply_few_rows<RoundedDot<Unsigned<4>>>,
-       multiply_few_rows<RoundedDot<Unsigned<5>>>, multiply_few_rows<RoundedDot<Unsigned<6>>>,
-       multiply_few_rows<RoundedDot<Unsigned<8>>>, multiply_few_rows<RoundedDot<E2m1>>, nullptr},
-      {panel_kernels<16>(), panel_kernels<32>(), panel_kernels<64>(), panel_kernels<128>()}};
+  return rounded_kernels_of<Pairs, Unsigned<1>, Unsigned<2>, Unsigned<3>, Unsigned<4>, Unsigned<5>,
+                            Unsigned<6>, Unsigned<8>, E2m1>();
 }
 
 }  // namespace mlx::core::cpu::MLX_ISA::simd

@@ -4,7 +4,7 @@
 namespace mlx::core::cpu::MLX_ISA {
 
 const RoundedKernels& rounded_kernels() {
-  static constexpr RoundedKernels table = simd::all_rounded_kernels();
+  static constexpr RoundedKernels table = simd::all_rounded_kernels<simd::PlainPairs>();
   return table;
 }
 

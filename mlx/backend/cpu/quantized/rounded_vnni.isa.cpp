@@ -10,8 +10,20 @@ namespace mlx::core::cpu::MLX_ISA {
 
 #if defined(__AVX512F__)
 
+namespace simd {
+
+struct VnniPairs {
+  static inline Vec<int32_t> add(Vec<int32_t> sum, Shorts a, Shorts b) {
+    return reinterpret_cast<Vec<int32_t>>(_mm512_dpwssd_epi32(reinterpret_cast<__m512i>(sum),
+                                                              reinterpret_cast<__m512i>(a),
+                                                              reinterpret_cast<__m512i>(b)));
+  }
+};
+
+}  // namespace simd
+
 const RoundedKernels& rounded_vnni_kernels() {
-  static constexpr RoundedKernels table = simd::all_rounded_kernels();
+  static constexpr RoundedKernels table = simd::all_rounded_kernels<simd::VnniPairs>();
   return table;
 }
 
