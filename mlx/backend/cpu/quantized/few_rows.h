@@ -7,14 +7,20 @@
 
 namespace mlx::core::cpu::MLX_ISA::simd {
 
+// The sum of all lanes, in as few steps as there are halvings.
 static inline float total(Vec<float> v) {
-  float sum = 0;
-  for (int i = 0; i < kLanes<float>; ++i) sum += v[i];
-  return sum;
+  alignas(64) float lanes[kLanes<float>];
+  store<float>(lanes, v);
+#pragma GCC unroll 4
+  for (int half = kLanes<float> / 2; half > 0; half /= 2) {
+    for (int i = 0; i < half; ++i) lanes[i] += lanes[i + half];
+  }
+  return lanes[0];
 }
 
 constexpr int kChunk = 64;     // groups whose scales are widened at a time
 constexpr int kTilePairs = 4;  // rows of x times rows of w that are multiplied at once
+constexpr int kFactors = kChunk + kGroupPadding;
 
 // Rows [row, row + rows) of x times rows [col, col + cols) of w.
 struct Tile {
@@ -24,10 +30,10 @@ struct Tile {
 };
 
 // For each pair of rows of a tile, by column within row: scales of w times those of x, and what the
-// biases of w add.
+// biases of w add, in sums by lane.
 struct Factors {
-  alignas(64) float scales[kTilePairs][kChunk + kGroupPadding];
-  float shifts[kTilePairs];
+  alignas(64) float scales[kTilePairs][kFactors];
+  Vec<float> shifts[kTilePairs];
 };
 
 // Adds up shifts and replaces the scales by those of groups [first, first + n).
@@ -36,25 +42,24 @@ struct Factors {
   constexpr int lanes = kLanes<float>;
   alignas(64) float scales[kChunk + kGroupPadding], biases[kChunk + kGroupPadding];
   for (int c = 0; c < tile.cols; ++c) {
-    int64_t at = (tile.col + c) * p.w.row_groups + first;
-    load_scales(p.w.scale, p.w.scales, at, n, scales);
-    if (p.w.biases) load_scales(p.w.scale, p.w.biases, at, n, biases);
+    int64_t at = (tile.col + c) * p.w.row_groups + first, next = tile.cols * p.w.row_groups;
+    load_scales(p.w.scale, p.w.scales, at, n, scales, next);
+    if (p.w.biases) load_scales(p.w.scale, p.w.biases, at, n, biases, next);
     for (int r = 0; r < tile.rows; ++r) {
       int64_t from = (tile.row + r) * p.x.group_stride + first;
       int pair = r * tile.cols + c;
       for (int j = 0; j < n; j += lanes) {
         store<float>(to.scales[pair] + j, load(scales + j) * load(p.x.scales + from + j));
       }
-      to.scales[pair][n] = 0;  // of the missing half of a block
+      store<float>(to.scales[pair] + n, Vec<float>{});  // of what is missing of a block
       if (!p.w.biases) continue;
-      Vec<float> shift = {};
+      Vec<float> shift = to.shifts[pair];
       int j = 0;
       for (; j + lanes <= n; j += lanes) {
         shift = fma<float>(load(biases + j), load(p.x.sums + from + j), shift);
       }
-      float rest = 0;
-      for (; j < n; ++j) rest += biases[j] * p.x.sums[from + j];
-      to.shifts[pair] += total(shift) + rest;
+      for (; j < n; ++j) shift[0] += biases[j] * p.x.sums[from + j];
+      to.shifts[pair] = shift;
     }
   }
 }
@@ -137,10 +142,10 @@ static inline void add_half_groups(const FewRowsProduct& p, const uint8_t* codes
 
 template <typename Dot, int Rows, int Cols>
 static void multiply_tile(const FewRowsProduct& p, int row, int64_t col) {
-  static_assert(Rows * Cols <= kTilePairs);
+  static_assert(Rows * Cols <= kTilePairs && kLanes<float> <= kGroupPadding);
   Tile tile = {row, Rows, col, Cols};
   Factors factors;
-  for (float& shift : factors.shifts) shift = 0;
+  for (Vec<float>& shift : factors.shifts) shift = Vec<float>{};
   Vec<float> totals[Rows][Cols] = {};
   int64_t groups = p.w.depth / p.w.group;
   for (int64_t first = 0; first < groups; first += kChunk) {
@@ -149,7 +154,9 @@ static void multiply_tile(const FewRowsProduct& p, int row, int64_t col) {
     int64_t k = first * p.w.group;
     const uint8_t* codes = p.w.codes + col * p.w.row_bytes + k / 8 * Dot::Codes::kBits;
     const typename Dot::X* x = Dot::activations(p.x) + row * p.x.stride + k;
-    if (p.w.group < kCodeBlock) {
+    if constexpr (requires { Dot::kVectorCodes; }) {
+      add_vectors<Dot>(p, codes, x, n, factors, totals);
+    } else if (p.w.group < kCodeBlock) {
       add_half_groups<Dot>(p, codes, x, n, p.w.depth - k, factors, totals);
     } else {
       add_groups<Dot>(p, codes, x, n, factors, totals);
@@ -157,7 +164,7 @@ static void multiply_tile(const FewRowsProduct& p, int row, int64_t col) {
   }
   for (int r = 0; r < Rows; ++r) {
     float* to = p.sums + (row + r) * p.sums_stride + col;
-    for (int c = 0; c < Cols; ++c) to[c] = total(totals[r][c]) + factors.shifts[r * Cols + c];
+    for (int c = 0; c < Cols; ++c) to[c] = total(totals[r][c] + factors.shifts[r * Cols + c]);
   }
 }
 

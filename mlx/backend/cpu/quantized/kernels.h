@@ -21,8 +21,10 @@ constexpr int kCodes = 9;
 // How scales (and biases) are stored; e8m0 are powers of two.
 enum class Scale { f32, f16, bf16, e8m0, e4m3 };
 
-// Codes are taken in blocks of this many; rows of x are padded to whole blocks with zeros.
+// Codes are taken in blocks of this many.
 constexpr int kCodeBlock = 32;
+// Rows of rounded activations are padded to a multiple of this, with zeros.
+constexpr int kSplitBlock = 128;
 // Scales and sums of a row of x are padded to a multiple of this.
 constexpr int kGroupPadding = 16;
 
@@ -57,9 +59,10 @@ struct FewRowsProduct {
   int64_t sums_stride;
 };
 
-// Rounds a row of x: codes[k] * scales[k / group] is within 2^-16 of the
-// largest of its group (and within 2^-120), and sums are those of the rounded values. Returns false
-// where x has infinities or NaN. `unit` is a factor of the scales alone.
+// Rounds a row of x: codes[k] * scales[k / group] is within 1.004 * 2^-16 of the largest of its
+// group (and within 2^-120), and sums are those of the rounded values. No code has a magnitude
+// above 127 * 257, so that it has two signed digits of a byte. Returns false where x has infinities
+// or NaN. `unit` is a factor of the scales alone.
 struct RoundedRow {
   const void* x;
   int64_t depth;
@@ -71,13 +74,16 @@ struct RoundedRow {
   float* sums;
 };
 
-// Products of rounded activations. Gemm kernels are by group of 16, 32, 64, 128: a step of a panel
+// Products of rounded activations. Kernels of few rows take codes of activations in order, or as
+// `paired` says, or, where `split` is there, as it rearranges `depth` (whole blocks) of them in
+// place. Gemm kernels are by group of 16, 32, 64, 128: a step of a panel
 // of width W holds a group, for each pair along the depth W pairs of int16, then W scales and W
 // biases (of B) or sums (of A) as floats. The sums are floats; packers and writers are the
 // caller's.
 struct RoundedKernels {
   void (*few_rows[kCodes])(const FewRowsProduct& product);  // null where codes are no integers
   GemmKernels panels[4];
+  void (*split[kCodes])(int16_t* codes, int64_t depth);
 };
 
 struct QuantizedKernels {

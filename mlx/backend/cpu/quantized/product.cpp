@@ -44,13 +44,13 @@ class Rows {
   Rows(const QuantizedProduct& p, bool paired)
       : p_(p),
         paired_(paired),
-        stride_(round_up(p.k, kCodeBlock)),
+        stride_(round_up(p.k, kSplitBlock)),
         group_stride_(round_up(p.k / p.w.group, kGroupPadding)),
         values_(p.m * stride_ * sizeof(float) + 64),
         factors_(2 * p.m * group_stride_ * sizeof(float)) {}
 
-  /** Returns false where a row has no finite largest. */
-  bool round() {
+  /** Returns false where a row has no finite largest. `split` may be null. */
+  bool round(void (*split)(int16_t*, int64_t) = nullptr) {
     std::atomic<bool> finite = true;
     for_rows([&](int64_t r) {
       RoundedRow row = {at(r), p_.k, p_.w.group, unit(), paired_, codes(r), scales(r), sums(r)};
@@ -58,6 +58,7 @@ class Rows {
           p_.dtype == float16 ? quantized_kernels().round_f16 : quantized_kernels().round_bf16;
       std::fill(codes(r) + p_.k / kCodeBlock * kCodeBlock, codes(r) + stride_, 0);
       if (!round(row)) finite = false;
+      if (split) split(codes(r), stride_);
     });
     return finite;
   }
@@ -120,9 +121,10 @@ void write_sums(const QuantizedProduct& p, const float* sums) {
 
 void multiply_few_rows(const QuantizedProduct& p, bool may_round) {
   int code = static_cast<int>(p.code);
-  bool paired = p.w.group > 16 && (p.code == Code::u4 || p.code == Code::e2m1);
+  auto split = rounded().split[code];
+  bool paired = !split && p.w.group > 16 && (p.code == Code::u4 || p.code == Code::e2m1);
   Rows rows(p, paired);
-  bool rounds = may_round && rows.round();
+  bool rounds = may_round && rows.round(split);
   if (!rounds) rows.widen();
   auto kernel = rounds ? rounded().few_rows[code] : quantized_kernels().few_rows[code];
   Scratch sums(p.m * p.n * sizeof(float));

@@ -148,7 +148,8 @@ template <typename Pairs, typename... Codes>
 static constexpr RoundedKernels rounded_kernels_of() {
   return {{multiply_few_rows<RoundedDot<Pairs, Codes>>..., nullptr},
           {panel_kernels<Pairs, 16>(), panel_kernels<Pairs, 32>(), panel_kernels<Pairs, 64>(),
-           panel_kernels<Pairs, 128>()}};
+           panel_kernels<Pairs, 128>()},
+          {}};
 }
 
 template <typename Pairs>

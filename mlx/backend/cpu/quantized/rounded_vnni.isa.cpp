@@ -2,9 +2,10 @@
 // sums in one instruction.
 #if defined(__AVX512F__)
 #pragma GCC target("avx512vnni")
+#include "mlx/backend/cpu/quantized/split_dot.h"
+#else
+#include "mlx/backend/cpu/quantized/kernels.h"
 #endif
-
-#include "mlx/backend/cpu/quantized/rounded.h"
 
 namespace mlx::core::cpu::MLX_ISA {
 
@@ -20,10 +21,24 @@ struct VnniPairs {
   }
 };
 
+template <typename Codes>
+static constexpr void enter(RoundedKernels& table, Code code) {
+  int i = static_cast<int>(code);
+  table.few_rows[i] = multiply_few_rows<SplitDot<Codes>>;
+  table.split[i] = split_activations<Codes>;
+}
+
+static constexpr RoundedKernels vnni_kernels() {
+  RoundedKernels table = all_rounded_kernels<VnniPairs>();
+  enter<Unsigned<4>>(table, Code::u4);
+  enter<Unsigned<8>>(table, Code::u8);
+  return table;
+}
+
 }  // namespace simd
 
 const RoundedKernels& rounded_vnni_kernels() {
-  static constexpr RoundedKernels table = simd::all_rounded_kernels<simd::VnniPairs>();
+  static constexpr RoundedKernels table = simd::vnni_kernels();
   return table;
 }
 

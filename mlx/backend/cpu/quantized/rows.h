@@ -89,7 +89,7 @@ template <typename E, typename Source>
 static bool round_row(const RoundedRow& row) {
   constexpr int lanes = kLanes<float>;
   // With smaller steps the inverse would overflow.
-  constexpr float most = 32767, smallest_step = 0x1p-120f;
+  constexpr float most = 127 * 257, smallest_step = 0x1p-120f;
   auto x = static_cast<const Source*>(row.x);
   for (int64_t begin = 0; begin < row.depth; begin += row.group) {
     float top = largest_of<E>(x + begin, row.group)[0];

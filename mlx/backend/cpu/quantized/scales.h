@@ -22,28 +22,32 @@ struct E4m3Scale {
 };
 
 template <typename E, typename Source>
-static void widen_scales(const void* from, int64_t begin, int n, float* to) {
+static void widen_scales(const void* from, int64_t begin, int n, float* to, int64_t next) {
   auto p = static_cast<const Source*>(from) + begin;
   constexpr int lanes = kLanes<float>;
   int i = 0;
-  for (; i + lanes <= n; i += lanes) store<float>(to + i, E::load(p + i));
+  for (; i + lanes <= n; i += lanes) {
+    __builtin_prefetch(p + i + next);
+    store<float>(to + i, E::load(p + i));
+  }
   if (i < n) store<float>(to + i, load_some<E>(p + i, n - i));
 }
 
-// to[i] = entry begin + i for i < n, and up to a vector of anything behind them.
+// to[i] = entry begin + i for i < n, and up to a vector of anything behind them. Those that are
+// needed next lie `next` entries further on.
 [[gnu::noinline]] static void load_scales(Scale scale, const void* from, int64_t begin, int n,
-                                          float* to) {
+                                          float* to, int64_t next = 0) {
   switch (scale) {
     case Scale::f32:
-      return widen_scales<Element<float>, float>(from, begin, n, to);
+      return widen_scales<Element<float>, float>(from, begin, n, to, next);
     case Scale::f16:
-      return widen_scales<Element<F16, float>, F16>(from, begin, n, to);
+      return widen_scales<Element<F16, float>, F16>(from, begin, n, to, next);
     case Scale::bf16:
-      return widen_scales<Element<Bf16, float>, Bf16>(from, begin, n, to);
+      return widen_scales<Element<Bf16, float>, Bf16>(from, begin, n, to, next);
     case Scale::e8m0:
-      return widen_scales<E8m0Scale, uint8_t>(from, begin, n, to);
+      return widen_scales<E8m0Scale, uint8_t>(from, begin, n, to, next);
     case Scale::e4m3:
-      return widen_scales<E4m3Scale, uint8_t>(from, begin, n, to);
+      return widen_scales<E4m3Scale, uint8_t>(from, begin, n, to, next);
   }
 }
 
