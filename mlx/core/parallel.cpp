@@ -1,21 +1,26 @@
-// The thread pool: loops are posted on a list, workers join one, take ranges from its counter and
-// leave. Workers spin for some tens of microseconds after work before they sleep, so that a chain
-// of small loops has no wake-up cost, and an idle pool costs nothing.
+// The thread pool, without a lock on its way: a caller opens its loop in a slot and counts a word
+// up that idle workers watch, first spinning for some tens of microseconds, so that a chain of
+// small loops has no wake-up cost, then asleep, so that an idle pool costs nothing. Joining a loop
+// and taking a range of it are one operation on one word.
 #include "mlx/core/parallel.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstdlib>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <sched.h>
 
+#include "mlx/core/cores.h"
 #include "mlx/core/fork.h"
+#include "mlx/core/futex.h"
 
 namespace mlx::core {
 
@@ -25,125 +30,185 @@ using Body = FunctionRef<void(int64_t, int64_t)>;
 
 constexpr int kMaxThreads = 1024;
 constexpr int kRangesPerThread = 4;
-constexpr auto kSpin = std::chrono::microseconds(40);
+constexpr int kSlots = 32;
+constexpr int kWokenByEach = 4;
+constexpr size_t kCacheLine = 64;
+constexpr auto kSpin = std::chrono::microseconds(50);
 
 thread_local bool inside_loop = false;
 thread_local int index_in_loop = 0;
 
-// Polls `done` for about kSpin; returns whether it became true.
+// Polls `done` for a while; returns whether it became true. Where threads outnumber cores, spinning
+// would keep those off that are waited for, so the core is offered to them.
 template <typename Done>
-bool spin_until(Done done) {
-  auto deadline = std::chrono::steady_clock::now() + kSpin;
-  do {
+bool spin_until(Done done, bool crowded) {
+  using Clock = std::chrono::steady_clock;
+  for (auto deadline = Clock::now() + kSpin; Clock::now() < deadline;) {
     for (int i = 0; i < 32; ++i) {
       if (done()) return true;
-      __builtin_ia32_pause();
+      if (crowded) {
+        sched_yield();
+      } else {
+        __builtin_ia32_pause();
+      }
     }
-  } while (std::chrono::steady_clock::now() < deadline);
+  }
   return done();
 }
 
-// One parallel_for: lives on the stack of its caller, which leaves only after it has taken the loop
-// off the list and `workers` is zero.
-struct Loop {
-  Body body;
-  int64_t n;
-  int64_t ranges;
-  std::atomic<int64_t> next{0};
-  std::atomic<int> workers{0};
-  std::atomic<bool> failed{false};
-  std::exception_ptr error = nullptr;
-  Loop* later = nullptr;
+// Where one loop at a time runs. Slots are never freed, so that a worker may look at one whose loop
+// has just ended. The state is one word: 32 bits with the number of ranges taken, and below them
+// whether the loop is open, whether its caller sleeps, and how many workers are inside. A worker
+// that has counted itself in while the loop was open may read the rest.
+class alignas(kCacheLine) Slot {
+ public:
+  bool claim() { return !claimed_.load(std::memory_order_relaxed) && !claimed_.exchange(true); }
+  void release() { claimed_.store(false, std::memory_order_release); }
 
-  bool exhausted() const { return next.load(std::memory_order_relaxed) >= ranges; }
+  void open(const Body& body, int64_t n, uint32_t ranges) {
+    body_ = &body;
+    n_ = n;
+    ranges_.store(ranges, std::memory_order_relaxed);
+    uint64_t old = state_.load(std::memory_order_relaxed);
+    while (
+        !state_.compare_exchange_weak(old, (old & kWorkers) | kOpen, std::memory_order_seq_cst)) {
+    }
+  }
 
-  bool run_one() {
-    int64_t i = next.fetch_add(1, std::memory_order_relaxed);
+  // How many ranges nobody has taken: a guess unless the loop is known to be open.
+  uint32_t left() const {
+    uint64_t state = state_.load(std::memory_order_relaxed);
+    uint32_t ranges = ranges_.load(std::memory_order_relaxed), taken = state >> kTakenShift;
+    return (state & kOpen) && taken < ranges ? ranges - taken : 0;
+  }
+
+  // A worker joins, takes ranges while `welcome`, and leaves.
+  template <typename Welcome>
+  void help(Welcome welcome) {
+    uint64_t state = state_.fetch_add(kRange | 1, std::memory_order_acq_rel);
+    if (state & kOpen) {
+      run(state >> kTakenShift);
+      while (left() > 0 && welcome() && take_range()) {
+      }
+    }
+    state = state_.fetch_sub(1, std::memory_order_acq_rel);
+    if ((state & kWorkers) == 1 && (state & kCallerSleeps)) futex_wake(&state_, 1);
+  }
+
+  // The caller's part: until all ranges are taken, then until all workers have left.
+  void run_all() {
+    while (take_range()) {
+    }
+    state_.fetch_and(~kOpen, std::memory_order_relaxed);
+  }
+
+  void wait_for_workers(bool crowded) {
+    auto empty = [this] { return (state_.load(std::memory_order_acquire) & kWorkers) == 0; };
+    if (spin_until(empty, crowded)) return;
+    uint64_t state = state_.fetch_or(kCallerSleeps, std::memory_order_acq_rel) | kCallerSleeps;
+    while (state & kWorkers) {
+      futex_wait(&state_, static_cast<uint32_t>(state));
+      state = state_.load(std::memory_order_acquire);
+    }
+    state_.fetch_and(~kCallerSleeps, std::memory_order_relaxed);
+  }
+
+  std::exception_ptr take_error() {
+    failed_.store(false, std::memory_order_relaxed);
+    return std::exchange(error_, nullptr);
+  }
+
+ private:
+  static constexpr uint64_t kWorkers = 0xffff, kOpen = 1 << 16, kCallerSleeps = 1 << 17;
+  static constexpr int kTakenShift = 32;
+  static constexpr uint64_t kRange = uint64_t{1} << kTakenShift;
+
+  bool take_range() {
+    return run(state_.fetch_add(kRange, std::memory_order_relaxed) >> kTakenShift);
+  }
+
+  bool run(uint64_t range) {
+    auto ranges = static_cast<int64_t>(ranges_.load(std::memory_order_relaxed));
+    auto i = static_cast<int64_t>(range);
     if (i >= ranges) return false;
-    int64_t size = n / ranges, rest = n % ranges;
+    if (failed_.load(std::memory_order_relaxed)) return true;  // nothing more is started
+    int64_t size = n_ / ranges, rest = n_ % ranges;
     int64_t begin = i * size + std::min(i, rest);
     try {
-      body(begin, begin + size + (i < rest));
+      (*body_)(begin, begin + size + (i < rest));
     } catch (...) {
-      if (!failed.exchange(true)) error = std::current_exception();
-      next.store(ranges, std::memory_order_relaxed);
+      if (!failed_.exchange(true)) error_ = std::current_exception();
     }
     return true;
   }
+
+  std::atomic<uint64_t> state_{0};
+  alignas(kCacheLine) const Body* body_ = nullptr;
+  int64_t n_ = 0;
+  std::atomic<uint32_t> ranges_{0};
+  std::atomic<bool> claimed_{false}, failed_{false};
+  std::exception_ptr error_ = nullptr;
 };
 
 class Pool {
  public:
-  explicit Pool(int threads) : threads_(threads) {}
+  explicit Pool(int threads) : cores_(usable_cores()), threads_(threads) {}
 
   int threads() const { return threads_.load(std::memory_order_relaxed); }
 
   void set_threads(int threads) {
-    std::lock_guard lock(mutex_);
     threads_ = threads;
-    ++epoch_;
-    wake_.notify_all();
+    epoch_.fetch_add(1);
+    futex_wake(&epoch_, kMaxThreads);
   }
 
-  void run(Loop& loop) {
-    post(loop);
-    ++active_;
+  void run(Body body, int64_t n, uint32_t ranges) {
+    Slot* slot = claim_slot();
+    if (!slot) return body(0, n);
+    ensure_workers();
+    callers_.fetch_add(1, std::memory_order_relaxed);
+    slot->open(body, n, ranges);
+    announce(static_cast<int>(ranges) - 1);
     inside_loop = true;
-    while (loop.run_one()) {
-    }
+    slot->run_all();
     inside_loop = false;
-    bool others = retract(loop);
-    if (--active_ < threads() && others) announce(1);
-    wait_for_workers(loop);
-    if (loop.error) std::rethrow_exception(loop.error);
+    if (callers_.fetch_sub(1, std::memory_order_relaxed) > 1) announce(1);  // room for a worker
+    slot->wait_for_workers(crowded());
+    std::exception_ptr error = slot->take_error();
+    slot->release();
+    if (error) std::rethrow_exception(error);
   }
 
  private:
-  void post(Loop& loop) {
-    int wanted;
-    {
-      std::lock_guard lock(mutex_);
-      ensure_workers();
-      Loop** tail = &loops_;
-      while (*tail) tail = &(*tail)->later;
-      *tail = &loop;
-      ++epoch_;
-      wanted = static_cast<int>(std::min<int64_t>(loop.ranges - 1, sleepers_));
+  bool crowded() const { return threads() > cores_; }
+
+  Slot* claim_slot() {
+    for (int i = 0; i < kSlots; ++i) {
+      if (!slots_[i].claim()) continue;
+      int known = used_.load(std::memory_order_relaxed);
+      while (known <= i && !used_.compare_exchange_weak(known, i + 1)) {
+      }
+      return &slots_[i];
     }
-    notify(wanted);
+    return nullptr;
   }
 
+  // The count before the look at the sleepers, and theirs before they look at the count again.
   void announce(int workers) {
-    {
-      std::lock_guard lock(mutex_);
-      ++epoch_;
-      workers = std::min(workers, sleepers_);
-    }
-    notify(workers);
+    epoch_.fetch_add(1);
+    wake(workers);
   }
 
-  void notify(int workers) {
-    for (int i = 0; i < workers; ++i) wake_.notify_one();
-  }
-
-  // Takes the loop off the list; returns whether other loops are on it.
-  bool retract(Loop& loop) {
-    std::lock_guard lock(mutex_);
-    Loop** link = &loops_;
-    while (*link != &loop) link = &(*link)->later;
-    *link = loop.later;
-    return loops_ != nullptr;
-  }
-
-  void wait_for_workers(Loop& loop) {
-    auto done = [&] { return loop.workers.load(std::memory_order_acquire) == 0; };
-    if (spin_until(done)) return;
-    std::unique_lock lock(mutex_);
-    finished_.wait(lock, done);
+  // Waking takes a microsecond or two each, so those woken wake others.
+  void wake(int workers) {
+    workers = std::min({workers, sleepers_.load(), kWokenByEach});
+    if (workers > 0) futex_wake(&epoch_, workers);
   }
 
   void ensure_workers() {
     int wanted = threads() - 1;
+    if (workers_.load(std::memory_order_relaxed) >= wanted) return;
+    std::lock_guard lock(starting_);
     if (static_cast<int>(alive_.size()) < wanted) alive_.resize(wanted, false);
     for (int i = 0; i < wanted; ++i) {
       if (alive_[i]) continue;
@@ -153,61 +218,62 @@ class Pool {
         return;  // fewer workers: the caller does their share
       }
       alive_[i] = true;
+      ++workers_;
     }
   }
 
-  Loop* join() {
-    for (Loop* loop = loops_; loop; loop = loop->later) {
-      if (loop->exhausted()) continue;
-      if (active_.load() >= threads()) return nullptr;
-      ++active_;
-      loop->workers.fetch_add(1, std::memory_order_relaxed);
-      return loop;
-    }
-    return nullptr;
+  // Callers and workers together are never more than threads().
+  bool has_room(int index) const {
+    return index + callers_.load(std::memory_order_relaxed) <= threads();
   }
 
-  void help(Loop& loop) {
-    while (active_.load(std::memory_order_relaxed) <= threads() && loop.run_one()) {
-    }
-    --active_;
-    // The loop may be gone as soon as its counter is zero: only the pool is used afterwards.
-    if (loop.workers.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-      { std::lock_guard lock(mutex_); }
-      finished_.notify_all();
-    }
+  Slot* find_work(int index) {
+    if (!has_room(index)) return nullptr;
+    int used = used_.load(std::memory_order_relaxed);
+    auto* found = std::find_if(slots_.begin(), slots_.begin() + used,
+                               [](const Slot& slot) { return slot.left() > 0; });
+    return found == slots_.begin() + used ? nullptr : found;
   }
 
   void work(int index) {
     inside_loop = true;
     index_in_loop = index;
-    std::unique_lock lock(mutex_);
-    while (index < threads()) {
-      if (Loop* loop = join()) {
-        lock.unlock();
-        help(*loop);
-        lock.lock();
+    bool woken = false;
+    while (!ends(index)) {
+      uint32_t seen = epoch_.load();
+      if (Slot* slot = find_work(index)) {
+        if (std::exchange(woken, false)) wake(static_cast<int>(slot->left()) - 1);
+        slot->help([this, index] { return has_room(index); });
         continue;
       }
-      uint64_t seen = epoch_.load();
-      lock.unlock();
-      bool news = spin_until([&] { return epoch_.load(std::memory_order_acquire) != seen; });
-      lock.lock();
-      if (news) continue;
-      ++sleepers_;
-      wake_.wait(lock, [&] { return epoch_.load() != seen; });
-      --sleepers_;
+      if (spin_until([&] { return epoch_.load(std::memory_order_relaxed) != seen; }, crowded())) {
+        continue;
+      }
+      sleepers_.fetch_add(1);
+      futex_wait(&epoch_, seen);
+      sleepers_.fetch_sub(1);
+      woken = true;
     }
-    alive_[index - 1] = false;
   }
 
-  std::mutex mutex_;
-  std::condition_variable wake_, finished_;
+  bool ends(int index) {
+    if (index < threads()) return false;
+    std::lock_guard lock(starting_);
+    if (index < threads()) return false;
+    alive_[index - 1] = false;
+    --workers_;
+    return true;
+  }
+
+  const int cores_;
   std::atomic<int> threads_;
-  std::atomic<int> active_{0};  // callers and workers inside a loop
-  std::atomic<uint64_t> epoch_{0};
-  int sleepers_ = 0;
-  Loop* loops_ = nullptr;
+  std::atomic<int> workers_{0};  // alive
+  std::atomic<int> used_{0};     // slots that were ever claimed
+  alignas(kCacheLine) std::atomic<uint32_t> epoch_{0};
+  alignas(kCacheLine) std::atomic<int> sleepers_{0};
+  alignas(kCacheLine) std::atomic<int> callers_{0};
+  std::array<Slot, kSlots> slots_;
+  std::mutex starting_;
   std::vector<bool> alive_;
 };
 
@@ -216,12 +282,7 @@ int default_threads() {
     int wanted = std::atoi(text);
     if (wanted > 0) return std::min(wanted, kMaxThreads);
   }
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  int cores = sched_getaffinity(0, sizeof(set), &set) == 0
-                  ? CPU_COUNT(&set)
-                  : static_cast<int>(std::thread::hardware_concurrency());
-  return std::clamp(cores, 1, kMaxThreads);
+  return std::min(usable_cores(), kMaxThreads);
 }
 
 std::atomic<Pool*> current_pool{nullptr};
@@ -236,7 +297,7 @@ Pool& pool() {
   return *current_pool.load(std::memory_order_acquire);
 }
 
-// A forked child has no workers and perhaps a locked mutex, so it gets a new pool.
+// A forked child has no workers, and perhaps loops that nobody ends, so it gets a new pool.
 void renew_pool() {
   if (auto* old = current_pool.load()) {
     current_pool = new Pool(old->threads());
@@ -263,8 +324,7 @@ void parallel_for(int64_t n, int64_t grain, Body f) {
   int threads = shared.threads();
   if (threads == 1) return f(0, n);
   int64_t ranges = std::min<int64_t>(n / grain, int64_t{threads} * kRangesPerThread);
-  Loop loop{f, n, ranges};
-  shared.run(loop);
+  shared.run(f, n, static_cast<uint32_t>(ranges));
 }
 
 }  // namespace mlx::core

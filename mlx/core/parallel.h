@@ -8,8 +8,8 @@
 
 namespace mlx::core {
 
-// Number of threads a parallel_for may use, the caller included. By default the number of cores
-// the process may run on, or the environment variable MLX_NUM_THREADS.
+// Number of threads a parallel_for may use, the caller included. By default usable_cores(), or the
+// environment variable MLX_NUM_THREADS.
 int num_threads();
 
 // Changes num_threads() for the loops that start from now on; values below 1 mean 1.

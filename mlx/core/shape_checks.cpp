@@ -20,11 +20,10 @@ int normalize_axis(const char* op, int axis, size_t ndim) {
 }
 
 std::vector<int> normalize_axes(const char* op, std::vector<int> axes, size_t ndim) {
-  std::vector<bool> seen(ndim);
-  for (int& axis : axes) {
-    axis = normalize_axis(op, axis, ndim);
-    check(!seen[axis], op, "Axis ", axis, " is given more than once.");
-    seen[axis] = true;
+  for (auto it = axes.begin(); it != axes.end(); ++it) {
+    *it = normalize_axis(op, *it, ndim);
+    bool seen = std::find(axes.begin(), it, *it) != it;
+    check(!seen, op, "Axis ", *it, " is given more than once.");
   }
   return axes;
 }

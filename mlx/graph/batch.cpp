@@ -85,7 +85,7 @@ void Batch::run() {
   using Clock = std::chrono::steady_clock;
   constexpr auto pause = std::chrono::milliseconds(20);
   uint64_t interrupts = interrupt_count();
-  auto last_look = Clock::now();
+  Clock::time_point last_look{};
   backend_of(stream.device.type)->begin_batch(stream, steps.size());
   for (size_t k = 0; k < steps.size(); k++) {
     if (interrupt_count() != interrupts && Clock::now() - last_look > pause) {

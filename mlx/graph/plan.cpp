@@ -1,6 +1,7 @@
 // From a walk over the graph to steps on streams: the passes, then programs, then bound arrays.
 #include "mlx/graph/plan.h"
 
+#include <algorithm>
 #include <atomic>
 #include <iostream>
 
@@ -145,6 +146,13 @@ class Planner {
 
 // ------------------------------------------------------------------ binding
 
+// Earlier work of another stream is waited for by the event that its array carries.
+void wait_for_outside(const array& in, const Stream& stream, Step& step) {
+  if (!in.is_available() && in.event().valid() && in.event().stream() != stream) {
+    step.waits.push_back(in.event());
+  }
+}
+
 class Binder {
  public:
   Binder(const Plan& plan, const Walk& walk) : plan_(plan), walk_(walk) {
@@ -160,6 +168,7 @@ class Binder {
 
   BoundPlan run() {
     scheduled_.reserve(plan_.steps.size());
+    if (bound_.batches.size() == 1) bound_.batches[0].steps.reserve(plan_.steps.size());
     for (auto& planned : plan_.steps) {
       add(planned, planned.recipe ? fused(planned) : single(planned.root));
     }
@@ -213,7 +222,7 @@ class Binder {
       step.waits.push_back(at(earlier).done);
     }
     for (auto& in : step.inputs) {
-      wait_for_outside(in, batch.stream, step);
+      if (walk_.index_of(in) == Walk::none) wait_for_outside(in, batch.stream, step);
       bound_.bytes += in.nbytes();
     }
     for (auto& out : step.outputs) {
@@ -229,14 +238,6 @@ class Binder {
   Step& at(uint32_t step) {
     auto [stream, position] = positions_[step];
     return bound_.batches[stream].steps[position];
-  }
-
-  // Earlier work of another stream is waited for by the event that its array carries.
-  void wait_for_outside(const array& in, const Stream& stream, Step& step) const {
-    if (walk_.index_of(in) == Walk::none && !in.is_available() && in.event().valid() &&
-        in.event().stream() != stream) {
-      step.waits.push_back(in.event());
-    }
   }
 
   void detach_graph() {
@@ -262,6 +263,33 @@ class Binder {
   std::vector<array> scheduled_;
 };
 
+bool to_be_run(const array& a) { return a.status() == array::Status::unscheduled; }
+
+/** Whether evaluating `a` takes one node and nothing else, as is plain without a walk. */
+bool is_lone_node(const array& a) {
+  return to_be_run(a) && a.has_primitive() && a.siblings().empty() && !a.is_tracer() &&
+         !a.primitive().plain_form() &&
+         std::none_of(a.inputs().begin(), a.inputs().end(), to_be_run);
+}
+
+BoundPlan bind_lone_node(array a) {
+  BoundPlan bound;
+  Batch& batch = bound.batches.emplace_back(a.primitive().stream());
+  Step& step = batch.steps.emplace_back();
+  step.outputs.push_back(a);
+  step.primitive = a.primitive_ptr();
+  step.inputs = std::move(a.inputs());
+  bound.bytes = a.nbytes();
+  for (auto& in : step.inputs) {
+    wait_for_outside(in, batch.stream, step);
+    bound.bytes += in.nbytes();
+  }
+  a.attach_event(batch.done);
+  a.set_status(array::Status::evaluated);
+  a.detach();
+  return bound;
+}
+
 /** A graph of one node needs no search. */
 const Plan& lone_plan() {
   static const auto* plan = [] {
@@ -279,6 +307,9 @@ Plan make_plan(const Walk& walk) { return Planner(walk, run_passes(walk)).run();
 BoundPlan bind(const Plan& plan, const Walk& walk) { return Binder(plan, walk).run(); }
 
 BoundPlan plan_evaluation(const std::vector<array>& outputs) {
+  if (outputs.size() == 1 && is_lone_node(outputs[0])) {
+    return bind_lone_node(outputs[0]);
+  }
   Walk walk(outputs);
   if (walk.nodes.size() == 1) {
     return bind(lone_plan(), walk);

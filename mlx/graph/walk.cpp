@@ -38,6 +38,8 @@ struct Walk::Frame {
 };
 
 Walk::Walk(const std::vector<array>& outputs) : id_(++next_walk_id) {
+  nodes.reserve(16);
+  structure.words.reserve(128);
   for (auto& out : outputs) {
     if (to_be_run(out)) {
       visit(out);
@@ -67,7 +69,9 @@ void Walk::visit(const array& output) {
   if (!enter(output)) {
     return;
   }
-  std::vector<Frame> stack{{&output}};
+  std::vector<Frame> stack;
+  stack.reserve(16);
+  stack.push_back({&output});
   while (!stack.empty()) {
     Frame& top = stack.back();
     if (!top.plain && top.next_input < top.node->inputs().size()) {

@@ -114,8 +114,13 @@ array get_item(const array& a, nb::handle index) {
       i < a.shape(0)) {
     return take(a, static_cast<int>(i), 0);
   }
-  if (auto* mask = as_array(index); mask && mask->dtype() == bool_ && mask->ndim() > 0) {
-    return read_masked(a, *mask);
+  if (auto* given = as_array(index); given && a.ndim() > 0) {
+    if (given->dtype() == bool_ && given->ndim() > 0) {
+      return read_masked(a, *given);
+    }
+    if (issubdtype(given->dtype(), integer)) {
+      return take(a, *given, 0);
+    }
   }
   IndexKey key = resolve_key(a, index);
   array block = cut_block(with_new_axes(a, key), key);

@@ -8,16 +8,17 @@ namespace mlx::python {
 namespace {
 
 /** `f(2, 3)` and `f((2, 3))` mean the same: the ints behind positional arguments. */
-std::vector<int> ints_of(const nb::args& args, const char* op) {
-  Ints out;
+template <typename Vector>
+Vector ints_of(const nb::args& args, const char* op) {
+  Vector out;
   nb::handle source = args;
   if (args.size() == 1 && !is_integer(nb::handle(args[0]).ptr())) {
     source = args[0];
   }
-  if (!load_ints(source.ptr(), out.values)) {
+  if (!load_ints(source.ptr(), out)) {
     throw nb::type_error((std::string(op) + "() takes ints or one sequence of ints.").c_str());
   }
-  return out.values;
+  return out;
 }
 
 void bind_reshape(nb::module_& m) {
@@ -31,8 +32,7 @@ void bind_reshape(nb::module_& m) {
   array_class().def(
       "reshape",
       [](const array& a, const nb::args& shape, StreamOrDevice s) {
-        auto ints = ints_of(shape, "reshape");
-        return reshape(a, Shape(ints.begin(), ints.end()), s);
+        return reshape(a, ints_of<Shape>(shape, "reshape"), s);
       },
       "shape"_a, nb::kw_only(), "stream"_a = nb::none(),
       nb::sig("def reshape(self, *shape: int | collections.abc.Sequence[int], stream: Stream | "
@@ -80,7 +80,8 @@ void bind_transpose(nb::module_& m) {
       "transpose",
       [](const array& a, const nb::args& axes, StreamOrDevice s) {
         bool none = axes.size() == 0 || (axes.size() == 1 && nb::handle(axes[0]).is_none());
-        return none ? transpose(a, s) : transpose(a, ints_of(axes, "transpose"), s);
+        return none ? transpose(a, s)
+                    : transpose(a, ints_of<std::vector<int>>(axes, "transpose"), s);
       },
       "axes"_a, nb::kw_only(), "stream"_a = nb::none(),
       nb::sig("def transpose(self, *axes: int | collections.abc.Sequence[int] | None, stream: "

@@ -1,5 +1,6 @@
 // The thread pool: coverage of ranges, several callers, errors, nesting and forked children.
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 
 #include "mlx/backend/cpu/runtime/isa.h"
 #include "mlx/backend/cpu/runtime/team.h"
+#include "mlx/core/cores.h"
 #include "mlx/core/parallel.h"
 
 using namespace mlx::core;
@@ -35,12 +37,12 @@ bool covers(int64_t n, int64_t grain) {
   return good;
 }
 
-bool callers_at_once() {
+bool callers_at_once(int callers, int loops) {
   std::atomic<bool> good{true};
   std::vector<std::thread> threads;
-  for (int t = 0; t < 4; t++) {
-    threads.emplace_back([&good] {
-      for (int i = 0; i < 200; i++) {
+  for (int t = 0; t < callers; t++) {
+    threads.emplace_back([&good, loops] {
+      for (int i = 0; i < loops; i++) {
         if (!covers(1000 + i, 7)) {
           good = false;
         }
@@ -76,8 +78,13 @@ TEST_F(Parallel, CoversEveryIndexOnce) {
 TEST_F(Parallel, ServesSeveralCallersWhileItsSizeChanges) {
   for (int threads : {2, 4, 1, 3}) {
     set_num_threads(threads);
-    EXPECT_TRUE(callers_at_once());
+    EXPECT_TRUE(callers_at_once(4, 200));
   }
+}
+
+TEST_F(Parallel, ServesMoreCallersThanItHasPlacesFor) {
+  set_num_threads(3);
+  EXPECT_TRUE(callers_at_once(70, 20));
 }
 
 TEST_F(Parallel, RethrowsInTheCaller) {
@@ -160,6 +167,18 @@ TEST_F(Parallel, SurvivesFork) {
   EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 #endif
+
+TEST(Cores, AreThoseOfTheAffinity) {
+  cpu_set_t before, one;
+  ASSERT_EQ(sched_getaffinity(0, sizeof(before), &before), 0);
+  EXPECT_GE(usable_cores(), 1);
+  EXPECT_LE(usable_cores(), CPU_COUNT(&before));
+  CPU_ZERO(&one);
+  CPU_SET(sched_getcpu(), &one);
+  ASSERT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
+  EXPECT_EQ(usable_cores(), 1);
+  sched_setaffinity(0, sizeof(before), &before);
+}
 
 TEST(InstructionSet, ExtensionsNeedTheHighestLevel) {
   if (isa() != Isa::v4) {

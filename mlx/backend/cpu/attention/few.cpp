@@ -16,7 +16,7 @@ namespace mlx::core::cpu {
 namespace {
 
 constexpr int64_t few_rows = 16;
-constexpr int64_t part_keys = 256;    // at least
+constexpr int64_t part_keys = 128;    // at least
 constexpr int64_t enough_parts = 64;  // for any number of threads; more only cost merging
 constexpr int64_t step_keys = 256;    // whose scores are made at a time
 

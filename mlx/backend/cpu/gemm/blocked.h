@@ -9,7 +9,7 @@ namespace mlx::core::cpu {
 // above zero.
 void blocked_gemm(const GemmKernels& kernels, const Gemm& product);
 
-// Streams the wide operand past the few rows of the other one, without the product's work. Returns
+// Streams the wide operand past the few rows of the other one, and runs the product's work. Returns
 // false, having done nothing, when the product is not of that kind.
 bool skinny_gemm(const GemmKernels& kernels, const Gemm& product);
 

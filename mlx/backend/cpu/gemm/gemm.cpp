@@ -50,10 +50,12 @@ void work_on_output(const GemmKernels& kernels, const Gemm& g) {
 }
 
 void gemm_one(const GemmKernels& kernels, const Gemm& g) {
-  bool streamed = g.k > 0 && skinny_gemm(kernels, g);
-  if (g.k > 0 && !streamed) return blocked_gemm(kernels, g);
-  if (g.k == 0) write_empty_sums(kernels, g);
-  if (g.work) work_on_output(kernels, g);
+  if (g.k == 0) {
+    write_empty_sums(kernels, g);
+    if (g.work) work_on_output(kernels, g);
+  } else if (!skinny_gemm(kernels, g)) {
+    blocked_gemm(kernels, g);
+  }
 }
 
 // The product at one index of the batch.

@@ -13,7 +13,9 @@ namespace {
 
 constexpr int64_t kMaxRows = 16;
 constexpr int64_t kColumnBlock = 1 << 16;
-constexpr int64_t kColumnGrain = 64;
+constexpr int64_t kDotColumns = 16;      // of a range: whole steps of the kernels, whose last few
+constexpr int64_t kLineColumns = 128;    // columns take no vectors; along lines, whole cache lines
+constexpr int64_t kRangeWork = 1 << 17;  // elements that outweigh handing a range to a thread
 constexpr int64_t kManyColumns = 2048;
 constexpr int64_t kDepthGrain = 4096;
 constexpr int64_t kMostParts = 16;
@@ -62,8 +64,11 @@ class Skinny {
     Scratch sums(parts * rows_ * block * lane);
     for (int64_t j = 0; j < count_; j += block) {
       int64_t here = std::min(block, count_ - j);
-      multiply(x.as<char>(), sums.as<char>(), j, here, parts);
-      write(sums.as<char>(), j, here);
+      if (parts == 1) {
+        multiply(x.as<char>(), sums.as<char>(), j, here);
+      } else {
+        multiply_parts(x.as<char>(), sums.as<char>(), j, here, parts);
+      }
     }
   }
 
@@ -90,20 +95,22 @@ class Skinny {
     return std::clamp<int64_t>(g_.k / kDepthGrain, 1, kMostParts);
   }
 
-  void multiply(const char* x, char* sums, int64_t j, int64_t count, int64_t parts) const {
+  // Threads take columns, few enough that many threads get some: memory is the limit, and one core
+  // has a small part of its rate.
+  void multiply(const char* x, char* sums, int64_t j, int64_t count) const {
     int64_t lane = kernels_.widen->sum_size;
-    if (parts == 1) {
-      // Whole groups of columns, as the last few of a range are added up without vectors.
-      int64_t groups = (count + kColumnGrain - 1) / kColumnGrain;
-      int64_t grain = std::max<int64_t>(kParallelWork / (g_.k * rows_ * kColumnGrain), 1);
-      parallel_for(groups, grain, [&](int64_t begin, int64_t end) {
-        begin *= kColumnGrain;
-        end = std::min(end * kColumnGrain, count);
-        stream(x, 0, g_.k, j + begin, end - begin, sums + begin * lane, count);
-      });
-      return;
-    }
-    int64_t part_bytes = rows_ * count * lane;
+    int64_t unit = wide_.depth_stride == 1 ? kDotColumns : kLineColumns;
+    int64_t grain = std::max<int64_t>(kRangeWork / (g_.k * unit * ((rows_ + 3) / 4)), 1);
+    parallel_for((count + unit - 1) / unit, grain, [&](int64_t begin, int64_t end) {
+      begin *= unit;
+      end = std::min(end * unit, count);
+      stream(x, 0, g_.k, j + begin, end - begin, sums + begin * lane, count);
+      finish(sums + begin * lane, count, j + begin, end - begin);
+    });
+  }
+
+  void multiply_parts(const char* x, char* sums, int64_t j, int64_t count, int64_t parts) const {
+    int64_t part_bytes = rows_ * count * kernels_.widen->sum_size;
     parallel_for(parts, 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         int64_t first = i * g_.k / parts, last = (i + 1) * g_.k / parts;
@@ -111,6 +118,7 @@ class Skinny {
       }
     });
     for (int64_t i = 1; i < parts; ++i) add_part(sums, sums + i * part_bytes, rows_ * count);
+    finish(sums, count, j, count);
   }
 
   void stream(const char* x, int64_t k, int64_t depth, int64_t j, int64_t count, char* sums,
@@ -141,10 +149,11 @@ class Skinny {
     }
   }
 
-  void write(const char* sums, int64_t j, int64_t count) const {
+  // Writes columns from j on, and does with them what follows the product.
+  void finish(const char* sums, int64_t sums_stride, int64_t j, int64_t count) const {
     TileWrite tile = {};
     tile.sums = sums;
-    tile.sums_stride = count;
+    tile.sums_stride = sums_stride;
     tile.rows = rows_;
     tile.cols = count;
     int64_t itemsize = kernels_.widen->source_size;
@@ -159,6 +168,9 @@ class Skinny {
     tile.alpha = g_.alpha;
     tile.beta = g_.beta;
     kernels_.widen->write(tile);
+    if (!g_.work) return;
+    g_.work->run(tile.out, g_.out_row_stride, transposed_ ? count : rows_,
+                 transposed_ ? rows_ : count);
   }
 
   const Choice& kernels_;

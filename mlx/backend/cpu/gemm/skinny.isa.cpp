@@ -35,6 +35,8 @@ static inline void dot_block(const SkinnyProduct& p, int64_t first_row, int64_t 
   constexpr int lanes = kLanes<Lane>;
   auto x = static_cast<const Lane*>(p.x) + first_row * p.x_stride;
   auto w = static_cast<const Source*>(p.w) + j * p.w_stride;
+  // The next columns, unless another thread has them.
+  const Source* next = j + 2 * Cols <= p.count ? w + Cols * p.w_stride : w;
   Vec<Lane> sums[Rows][Cols] = {};
   int64_t k = 0;
   for (; k + lanes <= p.depth; k += lanes) {
@@ -44,7 +46,7 @@ static inline void dot_block(const SkinnyProduct& p, int64_t first_row, int64_t 
 #pragma GCC unroll 8
     for (int c = 0; c < Cols; ++c) {
       Vec<Lane> ws = E::load(w + c * p.w_stride + k);
-      __builtin_prefetch(w + (Cols + c) * p.w_stride + k);
+      __builtin_prefetch(next + c * p.w_stride + k);
 #pragma GCC unroll 4
       for (int r = 0; r < Rows; ++r) sums[r][c] = fma<Lane>(xs[r], ws, sums[r][c]);
     }

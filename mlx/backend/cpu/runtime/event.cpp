@@ -1,9 +1,11 @@
-// Events of the CPU: a flag with a condition variable.
+// Events of the CPU: a word that the kernel lets threads wait for. Signalling costs nothing more
+// where nobody waits.
 #include "mlx/backend/cpu/runtime/event.h"
 
 #include <atomic>
-#include <condition_variable>
-#include <mutex>
+#include <climits>
+
+#include "mlx/core/futex.h"
 
 namespace mlx::core::cpu {
 
@@ -14,35 +16,42 @@ class HostEvent : public EventState {
   using EventState::EventState;
 
   void signal() override {
-    std::lock_guard lock(mutex_);
-    done_.store(true, std::memory_order_release);
-    changed_.notify_all();
+    if (state_.exchange(done, std::memory_order_acq_rel) == waited_for) {
+      futex_wake(&state_, INT_MAX);
+    }
   }
 
-  bool is_signaled() override { return done_.load(std::memory_order_acquire); }
+  bool is_signaled() override { return state_.load(std::memory_order_acquire) == done; }
 
   bool wait_for(std::chrono::milliseconds time) override {
-    if (is_signaled()) {
-      return true;
+    using Clock = std::chrono::steady_clock;
+    auto end = Clock::now() + time;
+    while (announce_wait()) {
+      auto left = end - Clock::now();
+      if (left.count() <= 0) return false;
+      futex_wait(&state_, waited_for, left);
     }
-    std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, time, [this] { return is_signaled(); });
+    return true;
   }
 
   // Work reaches a stream's device from the thread that runs the stream's batch, which waits.
   void wait_on(const Stream&) override {
-    if (!is_signaled()) {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return is_signaled(); });
-    }
+    while (announce_wait()) futex_wait(&state_, waited_for);
   }
 
   bool is_ready_for(const Stream&) override { return is_signaled(); }
 
  private:
-  std::atomic<bool> done_{false};
-  std::mutex mutex_;
-  std::condition_variable changed_;
+  static constexpr uint32_t open = 0, waited_for = 1, done = 2;
+
+  // Whether there is something to wait for.
+  bool announce_wait() {
+    uint32_t found = open;
+    state_.compare_exchange_strong(found, waited_for, std::memory_order_acquire);
+    return found != done;
+  }
+
+  std::atomic<uint32_t> state_{open};
 };
 
 }  // namespace
