@@ -24,7 +24,8 @@ void set_debug(const DebugOptions& options);
 
 DebugOptions debug_options();
 
-/** What the library keeps beside arrays: numbers that stay level in a program that repeats itself. */
+/** What the library keeps beside arrays: numbers that stay level in a program that repeats itself.
+ */
 struct KeptCounts {
   size_t streams;
   /** Of graphs, and the nodes that these had. */

@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+import tempfile
 import textwrap
 
 PRELUDE = """
@@ -61,12 +62,7 @@ STATES = {
         daemon(lambda: mx.eval(f(x[:2], next(count))))
         daemon(lambda: mx.eval(mx.grad(lambda a: mx.sum(mx.checkpoint(mx.tanh)(a)))(x)))
     """,
-    "a thread that saves": """
-        import tempfile
-        folder = tempfile.mkdtemp()
-        atexit.register(lambda: __import__("shutil").rmtree(folder, ignore_errors=True))
-        daemon(lambda: mx.save(folder + "/x.npy", x))
-    """,
+    "a thread that saves": "daemon(lambda: mx.save('x.npy', x))",
     "rules in flight": """
         f = mx.custom_function(lambda a: long(10) + a, fun_vjp=lambda p, c, o: c * 2)
         kept = f(x)
@@ -127,8 +123,8 @@ ENDINGS: dict[str, tuple[str, int]] = {
         6,
     ),
     "an interrupt": (
-        "threading.Timer(moment, lambda: os.kill(os.getpid(), signal.SIGINT)).start()\n"
         "try:\n"
+        "    threading.Timer(moment, lambda: os.kill(os.getpid(), signal.SIGINT)).start()\n"
         "    for _ in range(10000): mx.eval(mx.add(long(30), 1, stream=second))\n"
         "except KeyboardInterrupt:\n"
         "    sys.exit(7)",
@@ -157,13 +153,15 @@ def run(state: str, ending: str, moment: float) -> str:
     parts = [PRELUDE, STATES[state], f"moment = {moment}", code]
     program = "\n".join(textwrap.dedent(part) for part in parts)
     try:
-        done = subprocess.run(
-            [sys.executable, "-X", "faulthandler", "-c", program],
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-        )
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run(
+                [sys.executable, "-X", "faulthandler", "-c", program],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                timeout=100,
+                check=False,
+            )
     except subprocess.TimeoutExpired:
         return "it hung"
     if done.returncode != status:

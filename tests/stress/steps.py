@@ -71,7 +71,7 @@ SLACK = Usage(
     threads=3,  # idle ones end after a while
     descriptors=0,
     streams=0,
-    plans=0,
+    plans=8,  # of rare orders of ways
     traces=0,
 )
 
