@@ -32,8 +32,11 @@ format: setup ## rewrite C++ and Python in the project's format
 sanitize: setup ## the tests under ASan with UBSan, then under TSan
 	JOBS=$(JOBS) tools/sanitize.sh
 
-stress: build ## sixteen threads over shared graphs for a minute
+stress: build ## threads over shared graphs, workers, endings, 100,000 training steps
 	$(RUN) tests/stress/stress.py 60
+	$(RUN) tests/stress/workers.py
+	$(RUN) tests/stress/endings.py
+	$(RUN) tests/stress/steps.py
 
 bench: build ## time the operations and print a table
 	$(RUN) benchmarks/run.py

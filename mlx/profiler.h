@@ -31,8 +31,7 @@ struct Step {
   Stream stream{0, Device::cpu};
   /** The system's number of the thread that ran it or queued it. */
   long thread = 0;
-  /** Where the user's program made the step's last node, if that is known: see set_origin_source.
-   */
+  /** Where the user's program made the step's last node, if that is known: see begin_origins. */
   std::string origin;
 };
 

@@ -43,6 +43,7 @@ INCLUDES = {
     "mlx/graph": {"mlx", "mlx/optable", "mlx/core", "mlx/primitives"},
     "mlx/transforms": {"mlx", "mlx/optable", "mlx/core", "mlx/primitives", "mlx/graph"},
     "mlx/profiler": {"mlx", "mlx/optable", "mlx/core", "mlx/primitives"},
+    "mlx/debug": {"mlx", "mlx/optable", "mlx/core", "mlx/primitives", "mlx/graph"},
     "mlx/backend/common": {"mlx", "mlx/optable", "mlx/core", "mlx/primitives"},
     "mlx/io": {"mlx", "mlx/core", "mlx/primitives"},
     "python/src": {

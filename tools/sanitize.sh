@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Builds twice, with AddressSanitizer plus UndefinedBehaviorSanitizer and with ThreadSanitizer, and
-# runs the C++ tests and a selection of the Python tests in each. Any report fails.
+# runs the C++ tests, a selection of the Python tests and all those of threads, processes and files
+# in each, and the stress of threads under TSan. Any report fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 jobs=${JOBS:-2} python=$PWD/.venv/bin/python selection=${SELECTION:-tiny}
+whole=(test_threads.py test_process.py test_io.py test_gguf.py test_debug.py test_evaluation.py)
 
 # Builds with sanitizers $2 in folder $1.
 build() {
@@ -15,18 +17,26 @@ build() {
 # Python itself is not instrumented, so the runtime of sanitizer $2 is loaded ahead of it.
 run_python() {
   LD_PRELOAD="$(g++ -print-file-name="lib$2.so") $(g++ -print-file-name=libstdc++.so)" \
-    PYTHONPATH=$PWD/$1/python "$python" -m pytest tests/python -m "$selection" -p no:cacheprovider
+    PYTHONPATH=$PWD/$1/python "$python" "${@:3}"
+}
+
+# What limits the address space leaves no room for a sanitizer's own memory.
+run_tests() {
+  run_python "$1" "$2" -m pytest tests/python -m "$selection" -p no:cacheprovider
+  run_python "$1" "$2" -m pytest "${whole[@]/#/tests/python/}" -p no:cacheprovider \
+    -k "not without_threads and not leak and not kept_to_the_end"
 }
 
 export UBSAN_OPTIONS=print_stacktrace=1
 echo "-- ASan and UBSan"
 build build-asan address,undefined
 ASAN_OPTIONS=detect_leaks=1 build-asan/mlx_tests --gtest_brief=1
-ASAN_OPTIONS=detect_leaks=0 run_python build-asan asan # the interpreter keeps memory until exit
+ASAN_OPTIONS=detect_leaks=0 run_tests build-asan asan # the interpreter keeps memory until exit
 
 echo "-- TSan"
 build build-tsan thread
-export TSAN_OPTIONS=halt_on_error=1
+export TSAN_OPTIONS="halt_on_error=1 die_after_fork=0"
 build-tsan/mlx_tests --gtest_brief=1
-run_python build-tsan tsan
+run_tests build-tsan tsan
+run_python build-tsan tsan tests/stress/stress.py 60
 echo "sanitize passed"

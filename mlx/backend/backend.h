@@ -108,15 +108,19 @@ class StepObserver {
  public:
   virtual ~StepObserver() = default;
   virtual void before_step(const Primitive& primitive, const std::vector<array>& inputs) = 0;
-  /** Not called for a step that failed. */
-  virtual void after_step(const Primitive& primitive, const std::vector<array>& outputs) = 0;
+  /** Not called for a step that failed. What it throws is the step's failure. */
+  virtual void after_step(const Primitive& primitive, const std::vector<array>& inputs,
+                          const std::vector<array>& outputs) = 0;
+  /** Whether `after_step` looks at the values of inputs, which outputs then do not take over. */
+  virtual bool reads_inputs_after_step() const { return false; }
 };
 
-/** The observer of the steps from now on, which has to outlive them; nullptr for none. Returns the
- *  one before. */
-StepObserver* set_step_observer(StepObserver* observer);
+/** Shows the steps from now on to an observer, which has to outlive them. Throws std::runtime_error
+ *  if there are too many. */
+void add_step_observer(StepObserver* observer);
+void remove_step_observer(StepObserver* observer);
 
-/** Runs a primitive on its stream's device, under the eyes of the observer. */
+/** Runs a primitive on its stream's device, under the eyes of the observers. */
 void run_step(Primitive& primitive, const std::vector<array>& inputs, std::vector<array>& outputs);
 
 }  // namespace mlx::core

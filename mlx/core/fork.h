@@ -5,7 +5,15 @@
 namespace mlx::core {
 
 /** In this order before a fork, and in the reverse order after it. */
-enum class ForkStage { graphs_and_streams, allocator, thread_pool, gpu, host_language, count };
+enum class ForkStage {
+  traces,
+  graphs_and_streams,
+  allocator,
+  thread_pool,
+  gpu,
+  host_language,
+  count
+};
 
 /** None of them may throw, look for interrupts or need a lock of the host language; each may be
  *  missing. */

@@ -1,11 +1,72 @@
-// The traces of each thread, innermost first.
+// The traces of each thread, innermost first, and what is kept for them.
 #include "mlx/core/tracing.h"
+
+#include <deque>
+#include <mutex>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "mlx/core/fork.h"
 
 namespace mlx::core::detail {
 
 namespace {
+
 thread_local TracingScope* innermost = nullptr;
-std::atomic<uint64_t> traces_begun{0};
+
+struct Kept {
+  uint64_t last;  // number of the last trace that had begun
+  std::shared_ptr<const void> held;
+};
+
+struct Traces {
+  std::mutex mutex;
+  uint64_t begun = 0;
+  std::set<uint64_t> under_way;
+  std::deque<Kept> kept;  // in the order of `last`
+
+  uint64_t begin() {
+    std::lock_guard lock(mutex);
+    under_way.insert(begun);
+    return begun++;
+  }
+
+  void end(uint64_t number) {
+    std::vector<Kept> released;  // after the lock
+    std::lock_guard lock(mutex);
+    under_way.erase(number);
+    while (!kept.empty() && (under_way.empty() || kept.front().last < *under_way.begin())) {
+      released.push_back(std::move(kept.front()));
+      kept.pop_front();
+    }
+  }
+};
+
+Traces& traces() {
+  static auto* all = new Traces;
+  return *all;
+}
+
+}  // namespace
+
+/** After a fork, in the child. */
+void forget_other_threads() {
+  traces().under_way.clear();
+  for (auto* scope = innermost; scope; scope = scope->outer_) {
+    traces().under_way.insert(scope->trace_->number);
+  }
+}
+
+namespace {
+
+const OnFork registered(ForkStage::traces,
+                        {[] { traces().mutex.lock(); }, [] { traces().mutex.unlock(); },
+                         [] {
+                           forget_other_threads();
+                           traces().mutex.unlock();
+                         }});
+
 }  // namespace
 
 TracingPtr current_trace() { return innermost ? innermost->trace_ : nullptr; }
@@ -24,14 +85,22 @@ TracingPtr last_to_end(const TracingPtr& a, const TracingPtr& b) {
   return a_lasts ? a : b_lasts ? b : nullptr;
 }
 
+void keep_while_traced(std::shared_ptr<const void> held) {
+  std::lock_guard lock(traces().mutex);
+  if (!traces().under_way.empty()) {
+    traces().kept.push_back({traces().begun - 1, std::move(held)});
+  }
+}
+
 TracingScope::TracingScope()
-    : trace_(std::make_shared<Tracing>(traces_begun++)), outer_(innermost) {
+    : trace_(std::make_shared<Tracing>(traces().begin())), outer_(innermost) {
   innermost = this;
 }
 
 TracingScope::~TracingScope() {
   trace_->under_way = false;
   innermost = outer_;
+  traces().end(trace_->number);
 }
 
 }  // namespace mlx::core::detail

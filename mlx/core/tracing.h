@@ -30,6 +30,10 @@ void note_shape_read();
  *  `a` may be nullptr. */
 TracingPtr last_to_end(const TracingPtr& a, const TracingPtr& b);
 
+/** Holds what nodes of traces refer to until all traces that are under way now, on whatever thread,
+ *  have ended. */
+void keep_while_traced(std::shared_ptr<const void> held);
+
 /** A trace by this thread that is under way while the scope lives. */
 class TracingScope {
  public:
@@ -43,6 +47,7 @@ class TracingScope {
   TracingScope* outer_;
   friend TracingPtr current_trace();
   friend void note_shape_read();
+  friend void forget_other_threads();
 };
 
 }  // namespace mlx::core::detail

@@ -17,7 +17,7 @@ namespace mlx::core::detail {
 
 namespace {
 
-std::atomic<bool> fusion{true};
+std::atomic<bool> fusion{true}, apart{false};
 
 // ------------------------------------------------------------------ passes
 
@@ -321,6 +321,7 @@ BoundPlan plan_evaluation(const std::vector<array>& outputs) {
 }
 
 void set_fusion_enabled(bool enabled) { fusion = enabled; }
-bool fusion_enabled() { return fusion; }
+void set_steps_apart(bool wanted) { apart = wanted; }
+bool fusion_enabled() { return fusion && !apart; }
 
 }  // namespace mlx::core::detail

@@ -55,6 +55,8 @@ BoundPlan plan_evaluation(const std::vector<array>& outputs);
 
 /** Whether nodes are fused; compile modes and tests turn it off. */
 void set_fusion_enabled(bool enabled);
+/** Whether nodes are kept apart whatever the mode, so that each can be looked at. */
+void set_steps_apart(bool apart);
 bool fusion_enabled();
 
 }  // namespace mlx::core::detail

@@ -88,6 +88,9 @@ class Recorder {
     }
     if (any) {
       tape_.nodes.push_back(a);
+      if (auto call = call_of(a.primitive())) {
+        tape_.calls.push_back(std::move(call));
+      }
     }
   }
 

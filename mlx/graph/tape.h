@@ -2,11 +2,16 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
 #include "mlx/array.h"
+
+namespace mlx::core {
+struct CustomCall;
+}
 
 namespace mlx::core::detail {
 
@@ -16,11 +21,17 @@ array make_tracer(const array& a);
 /** An argument for tracing without a value: evaluating it raises. */
 array make_placeholder(Shape shape, Dtype dtype);
 
+/** A function with rules of its own, as nodes refer to it. */
+using CustomCallPtr = std::shared_ptr<const CustomCall>;
+
 struct Tape {
   /** One output of each primitive application that depends on the arguments, inputs first. */
   std::vector<array> nodes;
   /** Ids of all arrays that depend on the arguments, these included. */
   std::unordered_set<std::uintptr_t> dependent;
+
+  /** What the nodes' rules are, for as long as the tape is in use. */
+  std::vector<CustomCallPtr> calls;
 
   bool depends(const array& a) const { return dependent.count(a.id()) > 0; }
 };

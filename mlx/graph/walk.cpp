@@ -6,6 +6,7 @@
 
 #include "mlx/backend/backend.h"
 #include "mlx/core/errors.h"
+#include "mlx/core/origins.h"
 #include "mlx/primitives.h"
 #include "mlx/primitives/elementwise.h"
 #include "mlx/primitives/fallback.h"
@@ -120,6 +121,7 @@ bool Walk::replace_by_plain(Frame& frame, std::vector<Frame>& stack) {
   if (is_supported(a)) {
     return false;
   }
+  OriginScope scope(keeps_origins() ? origin_of(a) : "");
   auto outputs = a.primitive().plain_form()->fallback(a.inputs());
   frame.plain = &plain_.emplace_back(std::move(outputs));
   const auto& plain = *frame.plain;  // the frame moves when the stack grows

@@ -2,9 +2,11 @@
 #include "mlx/primitives/transforms.h"
 
 #include <algorithm>
+#include <typeinfo>
 
 #include "mlx/core/errors.h"
 #include "mlx/core/graph_lock.h"
+#include "mlx/core/tracing.h"
 #include "mlx/ops.h"
 #include "mlx/transforms.h"
 
@@ -63,10 +65,14 @@ void check_count(const char* rule, size_t got, size_t wanted) {
 
 }  // namespace
 
-std::vector<array> CustomTransforms::apply(const ArraysFn& fun, const CustomRules& rules,
+std::vector<array> CustomTransforms::apply(const std::shared_ptr<const CustomCall>& call,
                                            const std::vector<array>& arguments) {
-  auto results = fun(arguments);
-  if (results.empty() || (!rules.vjp && !rules.jvp && !rules.vmap)) {
+  auto results = call->fun(arguments);
+  auto inputs = concatenated(arguments, results);
+  bool traced =
+      std::any_of(inputs.begin(), inputs.end(), [](const array& a) { return a.is_tracer(); });
+  auto& rules = call->rules;
+  if (!traced || results.empty() || (!rules.vjp && !rules.jvp && !rules.vmap)) {
     return results;
   }
   std::vector<Shape> shapes;
@@ -76,17 +82,26 @@ std::vector<array> CustomTransforms::apply(const ArraysFn& fun, const CustomRule
     dtypes.push_back(r.dtype());
   }
   Stream stream = stream_of(results[0]);
-  auto primitive = std::make_shared<CustomTransforms>(stream, arguments.size(), fun, rules);
-  return array::make_arrays(std::move(shapes), dtypes, primitive, concatenated(arguments, results));
+  auto primitive = std::make_shared<CustomTransforms>(stream, arguments.size(), call);
+  auto outputs = array::make_arrays(std::move(shapes), dtypes, primitive, inputs);
+  detail::keep_while_traced(call);
+  return outputs;
+}
+
+std::shared_ptr<const CustomCall> CustomTransforms::call_in_trace() const {
+  auto call = call_.lock();
+  internal_check(call != nullptr, "rules are asked for after their trace");
+  return call;
 }
 
 std::vector<array> CustomTransforms::vjp(const std::vector<array>& primals,
                                          const std::vector<array>& cotangents,
                                          const std::vector<int>& argnums,
                                          const std::vector<array>& outputs) {
+  auto call = call_in_trace();
   auto arguments = arguments_of(primals);
-  auto all = rules_.vjp ? (*rules_.vjp)(arguments, cotangents, outputs)
-                        : core::vjp(fun_, arguments, cotangents).second;
+  auto all = call->rules.vjp ? (*call->rules.vjp)(arguments, cotangents, outputs)
+                             : core::vjp(call->fun, arguments, cotangents).second;
   check_count("vjp", all.size(), arguments_);
   std::vector<array> grads;
   for (int i : argnums) {
@@ -98,9 +113,10 @@ std::vector<array> CustomTransforms::vjp(const std::vector<array>& primals,
 std::vector<array> CustomTransforms::jvp(const std::vector<array>& primals,
                                          const std::vector<array>& tangents,
                                          const std::vector<int>& argnums) {
+  auto call = call_in_trace();
   auto arguments = arguments_of(primals);
-  if (rules_.jvp) {
-    auto results = (*rules_.jvp)(arguments, tangents, argnums);
+  if (call->rules.jvp) {
+    auto results = (*call->rules.jvp)(arguments, tangents, argnums);
     check_count("jvp", results.size(), primals.size() - arguments_);
     return results;
   }
@@ -111,52 +127,66 @@ std::vector<array> CustomTransforms::jvp(const std::vector<array>& primals,
   for (size_t k = 0; k < argnums.size(); k++) {
     all[argnums[k]] = tangents[k];
   }
-  return core::jvp(fun_, arguments, all).second;
+  return core::jvp(call->fun, arguments, all).second;
 }
 
-CustomRules CustomTransforms::batched_rules() const {
-  CustomRules batched;
-  if (rules_.vjp) {
-    batched.vjp = [rule = *rules_.vjp](const std::vector<array>& primals,
-                                       const std::vector<array>& cotangents,
-                                       const std::vector<array>& outputs) {
+namespace {
+
+std::shared_ptr<const CustomCall> batched(const std::shared_ptr<const CustomCall>& call) {
+  auto batch = std::make_shared<CustomCall>();
+  batch->inner = call;
+  const CustomCall* inner = call.get();
+  batch->fun = [inner](const std::vector<array>& in) { return core::vmap(inner->fun)(in); };
+  if (inner->rules.vjp) {
+    batch->rules.vjp = [inner](const std::vector<array>& primals,
+                               const std::vector<array>& cotangents,
+                               const std::vector<array>& outputs) {
       size_t p = primals.size();
       size_t c = cotangents.size();
-      auto flat = [&rule, p, c](const std::vector<array>& in) {
-        return rule({in.begin(), in.begin() + p}, {in.begin() + p, in.begin() + p + c},
-                    {in.begin() + p + c, in.end()});
+      auto flat = [inner, p, c](const std::vector<array>& in) {
+        return (*inner->rules.vjp)({in.begin(), in.begin() + p},
+                                   {in.begin() + p, in.begin() + p + c},
+                                   {in.begin() + p + c, in.end()});
       };
       return core::vmap(ArraysFn(flat))(concatenated(concatenated(primals, cotangents), outputs));
     };
   }
-  if (rules_.jvp) {
-    batched.jvp = [rule = *rules_.jvp](const std::vector<array>& primals,
-                                       const std::vector<array>& tangents,
-                                       const std::vector<int>& argnums) {
+  if (inner->rules.jvp) {
+    batch->rules.jvp = [inner](const std::vector<array>& primals,
+                               const std::vector<array>& tangents,
+                               const std::vector<int>& argnums) {
       size_t p = primals.size();
-      auto flat = [&rule, &argnums, p](const std::vector<array>& in) {
-        return rule({in.begin(), in.begin() + p}, {in.begin() + p, in.end()}, argnums);
+      auto flat = [inner, &argnums, p](const std::vector<array>& in) {
+        return (*inner->rules.jvp)({in.begin(), in.begin() + p}, {in.begin() + p, in.end()},
+                                   argnums);
       };
       return core::vmap(ArraysFn(flat))(concatenated(primals, tangents));
     };
   }
-  return batched;
+  return batch;
 }
+
+}  // namespace
 
 std::pair<std::vector<array>, std::vector<int>> CustomTransforms::vmap(
     const std::vector<array>& inputs, const std::vector<int>& axes) {
+  auto call = call_in_trace();
   auto arguments = arguments_of(inputs);
   std::vector<int> argument_axes(axes.begin(), axes.begin() + arguments_);
-  if (rules_.vmap) {
-    auto results = (*rules_.vmap)(arguments, argument_axes);
+  if (call->rules.vmap) {
+    auto results = (*call->rules.vmap)(arguments, argument_axes);
     check_count("vmap", results.first.size(), inputs.size() - arguments_);
     return results;
   }
-  auto batched = core::vmap(fun_);
-  auto outputs = apply([batched](const std::vector<array>& in) { return batched(in); },
-                       batched_rules(), with_leading_batch(arguments, argument_axes));
+  auto outputs = apply(batched(call), with_leading_batch(arguments, argument_axes));
   std::vector<int> output_axes(outputs.size(), 0);
   return {std::move(outputs), std::move(output_axes)};
+}
+
+std::shared_ptr<const CustomCall> call_of(const Primitive& primitive) {
+  return typeid(primitive) == typeid(CustomTransforms)
+             ? static_cast<const CustomTransforms&>(primitive).call()
+             : nullptr;
 }
 
 std::vector<Shape> CustomTransforms::output_shapes(const std::vector<array>& inputs) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -43,21 +44,32 @@ struct CustomRules {
   std::optional<Vmap> vmap;
 };
 
+/** A function and its rules. Its address does not change. */
+struct CustomCall {
+  ArraysFn fun;
+  CustomRules rules;
+  /** What `fun` and the rules call, if they are another one's batched form. */
+  std::shared_ptr<const CustomCall> inner;
+};
+
 /**
- * The outputs of `fun` with rules attached. Inputs are the arguments followed by what `fun` made of
- * them; the outputs share the latter's data, and derivatives reach the arguments by the rules only.
+ * The outputs of a function with rules attached. Inputs are the arguments followed by what the
+ * function made of them; the outputs share the latter's data, and derivatives reach the arguments
+ * by the rules only. Rules are of use to transforms alone, so nodes exist only within traces, and
+ * the call ends with the outermost of them unless a recording keeps it: graphs that are kept hold
+ * no functions, which may hold these graphs.
  */
 class CustomTransforms : public BuiltinPrimitive {
  public:
-  CustomTransforms(Stream stream, size_t arguments, ArraysFn fun, CustomRules rules)
-      : BuiltinPrimitive(stream),
-        arguments_(arguments),
-        fun_(std::move(fun)),
-        rules_(std::move(rules)) {}
+  CustomTransforms(Stream stream, size_t arguments, std::weak_ptr<const CustomCall> call)
+      : BuiltinPrimitive(stream), arguments_(arguments), call_(std::move(call)) {}
 
-  /** Applies `fun` and attaches the rules. */
-  static std::vector<array> apply(const ArraysFn& fun, const CustomRules& rules,
+  /** Calls the function, and attaches the rules within a trace. */
+  static std::vector<array> apply(const std::shared_ptr<const CustomCall>& call,
                                   const std::vector<array>& arguments);
+
+  /** nullptr when all traces that the node was part of have ended. */
+  std::shared_ptr<const CustomCall> call() const { return call_.lock(); }
 
   Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
   Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
@@ -73,11 +85,13 @@ class CustomTransforms : public BuiltinPrimitive {
   std::vector<array> arguments_of(const std::vector<array>& inputs) const {
     return {inputs.begin(), inputs.begin() + arguments_};
   }
-  CustomRules batched_rules() const;
+  std::shared_ptr<const CustomCall> call_in_trace() const;
 
   size_t arguments_;
-  ArraysFn fun_;
-  CustomRules rules_;
+  std::weak_ptr<const CustomCall> call_;
 };
+
+/** The call behind a node's primitive; nullptr for primitives of other types. */
+std::shared_ptr<const CustomCall> call_of(const Primitive& primitive);
 
 }  // namespace mlx::core

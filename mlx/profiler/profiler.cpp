@@ -46,7 +46,8 @@ class Recording : public StepObserver {
     current_.begin = backend_of(primitive.stream().device.type)->mark_begin(primitive.stream());
   }
 
-  void after_step(const Primitive& primitive, const std::vector<array>& outputs) override {
+  void after_step(const Primitive& primitive, const std::vector<array>& /* inputs */,
+                  const std::vector<array>& outputs) override {
     Step& step = current_.step;
     step.stream = primitive.stream();
     current_.end = backend_of(step.stream.device.type)->mark_end(step.stream);
@@ -68,7 +69,7 @@ class Recording : public StepObserver {
     running_ = true;
     seen_.clear();
     start_ = cpu_backend().mark_begin(default_stream(Device::cpu))->microseconds();
-    others_ = set_step_observer(this);
+    add_step_observer(this);
   }
 
   std::vector<Step> end() {
@@ -80,7 +81,7 @@ class Recording : public StepObserver {
     for (auto& stream : get_streams()) {
       synchronize(stream);
     }
-    set_step_observer(others_);
+    remove_step_observer(this);
     std::vector<Seen> seen;
     {
       std::lock_guard lock(mutex_);
@@ -115,7 +116,6 @@ class Recording : public StepObserver {
   bool running_ = false;
   double start_ = 0;
   std::vector<Seen> seen_;
-  StepObserver* others_ = nullptr;
 };
 
 thread_local Seen Recording::current_;

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "mlx/core/errors.h"
+#include "mlx/core/origins.h"
 #include "mlx/core/tracing.h"
 #include "mlx/graph/passes/simplify.h"
 #include "mlx/graph/plan.h"
@@ -89,7 +90,7 @@ void complete_key(Words& key, const std::vector<array>& inputs, bool shapeless, 
     words += 1 + a.ndim();
   }
   key.reserve(key.size() + words);
-  key.push_back(shapeless);
+  key.push_back((shapeless ? 1 : 0) | (keeps_origins() ? 2 : 0));
   key.push_back(static_cast<uint64_t>(s.index) << 32 | static_cast<uint64_t>(s.device.type) << 16 |
                 static_cast<uint64_t>(s.device.index));
   for (auto& a : inputs) {
@@ -181,6 +182,10 @@ void visit_notes(std::uintptr_t fun_id, FunctionRef<void(void*)> visit) {
       visit(trace.note.get());
     }
   });
+}
+
+void visit_own_functions(std::uintptr_t fun_id, FunctionRef<void(const ArraysFn&)> visit) {
+  cache().for_each(fun_id, [&](const Trace& trace) { trace.recording.visit_own_functions(visit); });
 }
 
 void erase_compiled(std::uintptr_t fun_id) { cache().erase(fun_id); }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -40,6 +41,11 @@ inline constexpr size_t most_traces_per_function = 512;
 
 /** Calls `visit` with the notes that a function's traces carry. */
 void visit_notes(std::uintptr_t fun_id, FunctionRef<void(void*)> visit);
+
+/** Calls `visit` with the functions with rules of their own that a function's traces alone hold. */
+void visit_own_functions(
+    std::uintptr_t fun_id,
+    FunctionRef<void(const std::function<std::vector<array>(const std::vector<array>&)>&)> visit);
 
 /** Forgets the traces of a function that is no more. */
 void erase_compiled(std::uintptr_t fun_id);

@@ -8,9 +8,10 @@ namespace mlx::core {
 ArraysFn custom_function(ArraysFn fun, std::optional<CustomRules::Vjp> fun_vjp,
                          std::optional<CustomRules::Jvp> fun_jvp,
                          std::optional<CustomRules::Vmap> fun_vmap) {
-  CustomRules rules{std::move(fun_vjp), std::move(fun_jvp), std::move(fun_vmap)};
-  return [fun = std::move(fun), rules = std::move(rules)](const std::vector<array>& arguments) {
-    return CustomTransforms::apply(fun, rules, arguments);
+  auto call = std::make_shared<const CustomCall>(CustomCall{
+      std::move(fun), {std::move(fun_vjp), std::move(fun_jvp), std::move(fun_vmap)}, nullptr});
+  return [call](const std::vector<array>& arguments) {
+    return CustomTransforms::apply(call, arguments);
   };
 }
 

@@ -1,6 +1,7 @@
 // Accumulation over a tape: backwards with cotangents, forwards with tangents.
 #include "mlx/transforms/gradients.h"
 
+#include "mlx/core/origins.h"
 #include "mlx/graph/tape.h"
 #include "mlx/ops.h"
 #include "mlx/primitives.h"
@@ -63,6 +64,7 @@ std::vector<array> pull_back(const std::vector<array>& arguments, const std::vec
     if (!reached) {
       continue;
     }
+    auto scope = OriginScope::derivative_of(node);
     auto argnums = dependent_inputs(tape, node);
     auto cotangents_here = values_or_zeros(sums, node_outputs);
     for (auto& out : node_outputs) {
@@ -97,6 +99,7 @@ std::vector<array> push_forward(const std::vector<array>& arguments,
     if (argnums.empty()) {
       continue;
     }
+    auto scope = OriginScope::derivative_of(node);
     auto results = node.primitive().jvp(node.inputs(), tangents_here, argnums);
     auto node_outputs = node.outputs();
     for (size_t k = 0; k < results.size(); k++) {

@@ -5,6 +5,9 @@
 #include <cstring>
 #include <unordered_map>
 
+#include "mlx/core/origins.h"
+#include "mlx/core/tracing.h"
+
 namespace mlx::core::detail {
 
 namespace {
@@ -59,7 +62,8 @@ Recording::Recording(const Tape& tape, const std::vector<array>& arguments,
   }
   for (auto& out : outputs) add_constant(out);
   for (auto& tape_node : tape.nodes) {
-    Node node{tape_node.primitive_ptr(), {}, {}, {}};
+    Node node{tape_node.primitive_ptr(), {}, {}, {}, call_of(tape_node.primitive()), {}};
+    if (keeps_origins()) node.origin = origin_of(tape_node);
     for (auto& in : tape_node.inputs()) node.inputs.push_back(numbers[in]);
     for (auto& out : tape_node.outputs()) {
       numbers.add(out);
@@ -76,14 +80,21 @@ void Recording::replay(const Node& node, bool shapeless, std::vector<array>& val
   std::vector<array> inputs;
   inputs.reserve(node.inputs.size());
   for (uint32_t i : node.inputs) inputs.push_back(values[i]);
+  if (node.call && !std::ranges::any_of(inputs, &array::is_tracer)) {
+    auto results = inputs.end() - static_cast<ptrdiff_t>(node.dtypes.size());
+    values.insert(values.end(), results, inputs.end());
+    return;
+  }
+  OriginScope scope(node.origin);
   auto shapes = shapeless ? node.primitive->output_shapes(inputs) : node.shapes;
-  if (shapes.size() == 1) {
+  if (shapes.size() == 1 && !node.call) {
     values.emplace_back(std::move(shapes[0]), node.dtypes[0], node.primitive, std::move(inputs));
     return;
   }
   for (auto& out : array::make_arrays(std::move(shapes), node.dtypes, node.primitive, inputs)) {
     values.push_back(out);
   }
+  if (node.call) keep_while_traced(node.call);
 }
 
 std::vector<array> Recording::replay_all(const std::vector<array>& inputs, bool shapeless) const {
@@ -120,6 +131,16 @@ bool Recording::gives(const Recording& other, const std::vector<array>& inputs) 
     }
   }
   return true;
+}
+
+void Recording::visit_own_functions(FunctionRef<void(const ArraysFn&)> visit) const {
+  for (auto& node : nodes_) {
+    auto* call = &node.call;
+    while (*call && call->use_count() == 1 && (*call)->inner) {
+      call = &(*call)->inner;
+    }
+    if (*call && call->use_count() == 1) visit((*call)->fun);
+  }
 }
 
 }  // namespace mlx::core::detail

@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "mlx/array.h"
+#include "mlx/core/function_ref.h"
 #include "mlx/graph/tape.h"
-#include "mlx/primitives.h"
+#include "mlx/primitives/transforms.h"
 
 namespace mlx::core::detail {
 
@@ -26,12 +28,18 @@ class Recording {
    *  `other` recorded at these. */
   bool gives(const Recording& other, const std::vector<array>& inputs) const;
 
+  /** Calls `visit` with the functions with rules of their own that nobody but this recording holds.
+   */
+  void visit_own_functions(FunctionRef<void(const ArraysFn&)> visit) const;
+
  private:
   struct Node {
     std::shared_ptr<Primitive> primitive;
     std::vector<uint32_t> inputs;
     std::vector<Shape> shapes;
     std::vector<Dtype> dtypes;
+    CustomCallPtr call;  // of a function with rules
+    std::string origin;  // known only while somebody asks for origins
   };
   class Numbering;
 

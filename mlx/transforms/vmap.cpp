@@ -2,6 +2,7 @@
 #include "mlx/transforms/vmap.h"
 
 #include "mlx/core/errors.h"
+#include "mlx/core/origins.h"
 #include "mlx/core/tracing.h"
 #include "mlx/graph/tape.h"
 #include "mlx/ops.h"
@@ -29,6 +30,7 @@ void replay(const array& node, BatchedById& known) {
     inputs.push_back(it == known.end() ? in : it->second.value);
     axes.push_back(it == known.end() ? -1 : it->second.axis);
   }
+  OriginScope scope(keeps_origins() ? origin_of(node) : "");
   auto [values, value_axes] = node.primitive().vmap(inputs, axes);
   auto outputs = node.outputs();
   for (size_t i = 0; i < outputs.size(); i++) {

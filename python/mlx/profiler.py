@@ -61,11 +61,11 @@ def trace(
     """
     global _last
     steps: list[Step] = []
-    mx._start_recording(str(Path(__file__).parent) + os.sep, lines)
+    mx._start_recording(lines)
     try:
         yield steps
     finally:
-        steps.extend(mx._stop_recording())
+        steps.extend(mx._stop_recording(lines))
         _last = steps
         if path is not None:
             Path(path).write_text(json.dumps(_chrome_trace(steps)))

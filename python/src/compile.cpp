@@ -270,6 +270,10 @@ class Compiled : public Transformed {
       auto more = static_cast<Form*>(note)->references();
       held.insert(held.end(), more.begin(), more.end());
     });
+    mlx::core::detail::visit_own_functions(id(), [&](const auto& fun) {
+      auto more = FlatCall::references(fun);
+      held.insert(held.end(), more.begin(), more.end());
+    });
     return held;
   }
 

@@ -14,21 +14,6 @@ namespace {
 
 using Arrays = std::vector<array>;
 
-/** A rule held by a graph, which may end on any thread. */
-class Rule {
- public:
-  explicit Rule(nb::object rule)
-      : rule_(rule.release().ptr(), [](PyObject* p) { drop_reference(nb::steal(p)); }) {}
-
-  template <typename... Args>
-  nb::object operator()(const Args&... args) const {
-    return nb::handle(rule_.get())(args...);
-  }
-
- private:
-  std::shared_ptr<PyObject> rule_;
-};
-
 /** The arrays that a rule returned; None stands for no gradient. */
 Arrays rule_result(nb::handle result, const Arrays& like, const char* rule) {
   Arrays out;
@@ -61,9 +46,12 @@ class CustomFunction {
       return fun_(*args, **kwargs);
     }
     auto flat = std::make_shared<FlatCall>(fun_, args, kwargs);
-    auto run = [flat](const Arrays& arrays) { return (*flat)(arrays); };
-    auto outputs =
-        custom_function(run, vjp_rule(flat), jvp_rule(flat), vmap_rule(flat))(flat->inputs());
+    flat->vjp = vjp_;
+    flat->jvp = jvp_;
+    flat->vmap = vmap_;
+    auto outputs = custom_function(FlatCall::Run{flat}, vjp_rule(flat), jvp_rule(flat),
+                                   vmap_rule(flat))(flat->inputs());
+    FlatCall::note_holders(flat);
     return flat->result(outputs);
   }
 
@@ -83,11 +71,10 @@ class CustomFunction {
     if (vjp_.is_none()) {
       return std::nullopt;
     }
-    return [flat, rule = Rule(vjp_)](const Arrays& primals, const Arrays& cotangents,
-                                     const Arrays& outputs) {
+    return [flat](const Arrays& primals, const Arrays& cotangents, const Arrays& outputs) {
       nb::gil_scoped_acquire locked;
       nb::object made =
-          rule(flat->primals(primals), flat->result(cotangents), flat->result(outputs));
+          flat->vjp(flat->primals(primals), flat->result(cotangents), flat->result(outputs));
       Arrays grads = rule_result(made, primals, "vjp");
       check(grads.size() >= flat->positional(), "custom_function", "The vjp rule returned ",
             grads.size(), " arrays for ", flat->positional(), " arguments.");
@@ -102,15 +89,14 @@ class CustomFunction {
     if (jvp_.is_none()) {
       return std::nullopt;
     }
-    return [flat, rule = Rule(jvp_)](const Arrays& primals, const Arrays& tangents,
-                                     const std::vector<int>& argnums) {
+    return [flat](const Arrays& primals, const Arrays& tangents, const std::vector<int>& argnums) {
       nb::gil_scoped_acquire locked;
       std::vector<nb::object> directions(primals.size(), nb::none());
       for (size_t i = 0; i < argnums.size(); i++) {
         directions[argnums[i]] = nb::cast(tangents[i]);
       }
-      nb::object made =
-          rule(flat->primals(primals), flat->primals_like([&](size_t i) { return directions[i]; }));
+      nb::object made = flat->jvp(flat->primals(primals),
+                                  flat->primals_like([&](size_t i) { return directions[i]; }));
       Arrays like = tree_arrays(flat->first_result());
       Arrays out = rule_result(made, like, "jvp");
       check(out.size() == like.size(), "custom_function", "The jvp rule returned ", out.size(),
@@ -123,11 +109,11 @@ class CustomFunction {
     if (vmap_.is_none()) {
       return std::nullopt;
     }
-    return [flat, rule = Rule(vmap_)](const Arrays& inputs, const std::vector<int>& axes) {
+    return [flat](const Arrays& inputs, const std::vector<int>& axes) {
       nb::gil_scoped_acquire locked;
       nb::object axes_tree = flat->primals_like(
           [&](size_t i) { return axes[i] < 0 ? nb::none() : nb::object(nb::int_(axes[i])); });
-      nb::object made = rule(flat->primals(inputs), axes_tree);
+      nb::object made = flat->vmap(flat->primals(inputs), axes_tree);
       check(PyTuple_Check(made.ptr()) && nb::len(made) == 2, "custom_function",
             "The vmap rule must return the outputs and their axes.");
       nb::object outputs = made[0];
@@ -149,8 +135,9 @@ class Checkpoint : public Transformed {
 
   nb::object call(const nb::args& args, const nb::kwargs& kwargs) override {
     auto flat = std::make_shared<FlatCall>(fun_, args, kwargs);
-    auto run = [flat](const Arrays& arrays) { return (*flat)(arrays); };
-    return flat->result(checkpoint(run)(flat->inputs()));
+    auto outputs = checkpoint(FlatCall::Run{flat})(flat->inputs());
+    FlatCall::note_holders(flat);
+    return flat->result(outputs);
   }
 };
 

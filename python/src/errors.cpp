@@ -6,6 +6,7 @@
 #include <typeinfo>
 
 #include "mlx/core/interrupt.h"
+#include "mlx/debug.h"
 #include "python/src/bindings.h"
 
 namespace mlx::python {
@@ -40,6 +41,8 @@ void translate(const std::exception_ptr& failure, void*) {
     set_error(axis_error, e.what());
   } catch (const OutOfMemory& e) {
     set_error(memory_error, e.what());
+  } catch (const NanError& e) {
+    set_error(PyExc_FloatingPointError, e.what());
   } catch (const Interrupted&) {
     if (!PyErr_Occurred()) {
       PyErr_SetNone(PyExc_KeyboardInterrupt);

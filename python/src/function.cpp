@@ -22,9 +22,19 @@ FlatCall::FlatCall(nb::object fun, const nb::args& args, const nb::kwargs& kwarg
 }
 
 FlatCall::~FlatCall() {
-  for (auto* held : {&fun_, &args_, &kwargs_, &result_}) {
+  for (auto* held : {&fun_, &args_, &kwargs_, &result_, &vjp, &jvp, &vmap}) {
     drop_reference(std::move(*held));
   }
+}
+
+std::vector<nb::object*> FlatCall::references(
+    const std::function<std::vector<array>(const std::vector<array>&)>& fun) {
+  auto* run = fun.target<Run>();
+  if (!run || run->flat.use_count() != run->flat->holders_) {
+    return {};
+  }
+  auto& flat = *run->flat;
+  return {&flat.fun_, &flat.args_, &flat.kwargs_, &flat.result_, &flat.vjp, &flat.jvp, &flat.vmap};
 }
 
 std::vector<array> FlatCall::operator()(const std::vector<array>& arrays) {

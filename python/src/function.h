@@ -2,6 +2,7 @@
 // collector, so that functions and models that refer to each other in a circle are freed.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -89,6 +90,26 @@ class FlatCall {
   /** Calls the function with these arrays in place of the inputs. */
   std::vector<array> operator()(const std::vector<array>& arrays);
 
+  /** The call as what a transform of C++ takes, by which others find it again. */
+  struct Run {
+    std::shared_ptr<FlatCall> flat;
+    std::vector<array> operator()(const std::vector<array>& arrays) const {
+      return (*flat)(arrays);
+    }
+  };
+
+  /** The Python objects behind `fun`, for the garbage collector: none unless it is a `Run` whose
+   *  call nobody but `fun` and its rules holds. */
+  static std::vector<nb::object*> references(
+      const std::function<std::vector<array>(const std::vector<array>&)>& fun);
+  /** To be called when a transform has taken the call and given the rest back. */
+  static void note_holders(const std::shared_ptr<FlatCall>& flat) {
+    flat->holders_ = flat.use_count() - 1;
+  }
+
+  /** Rules of its own, or None. */
+  nb::object vjp, jvp, vmap;
+
   /** The positional arguments with other arrays: one of them alone, several as a tuple. */
   nb::object primals(const std::vector<array>& arrays) const;
   /** The same containers with any leaves, as tangents or axes. */
@@ -105,6 +126,7 @@ class FlatCall {
   nb::object result_;
   std::vector<array> inputs_;
   size_t positional_;
+  long holders_ = 0;
 };
 
 }  // namespace mlx::python

@@ -1,6 +1,7 @@
 // The module mlx.core, put together from its parts.
 #include "mlx/version.h"
 #include "python/src/bindings.h"
+#include "python/src/debug.h"
 #include "python/src/gil.h"
 
 namespace nb = nanobind;
@@ -30,6 +31,7 @@ NB_MODULE(core, m) {
   bind_operators(array_class);
   bind_printing(m);
   bind_memory(m);
+  bind_debug(m);
   bind_profiler(m);
   bind_elementwise(m);
   bind_load(m);

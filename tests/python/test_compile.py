@@ -8,6 +8,7 @@ import math
 import subprocess
 import sys
 import textwrap
+import threading
 import weakref
 from collections import namedtuple
 
@@ -204,6 +205,153 @@ def test_circles_through_transforms_are_freed():
 
     for make in (checkpoint, custom, grad, vmap):
         assert collected(make), make.__name__
+
+
+def circles_through_graphs():
+    """Functions that put graphs with rules, never evaluated, where the rules find them."""
+
+    def layer(held):
+        return mx.checkpoint(lambda x: (x, held)[0] * 2)
+
+    def ruled(held):
+        f = mx.custom_function(lambda x: x * 2)
+        f.vjp(lambda primals, cotangent, output: (cotangent, held)[0])
+        f.jvp(lambda primals, tangents: (tangents, held)[0])
+        f.vmap(lambda x, axis: ((x, held)[0] * 2, axis))
+        return f
+
+    def kept(held, f):
+        held.y = f(mx.ones(3))
+        held.z = held.y + 1
+
+    def kept_from_a_trace(held, f):
+        def loss(x):
+            held.y = f(x)
+            return mx.sum(held.y * 2)
+
+        held.gradient = mx.grad(loss)(mx.ones(3))
+
+    def kept_from_nested_traces(held, f):
+        def loss(x):
+            held.y = mx.grad(lambda a: mx.sum(f(a) * a))(x)
+            return mx.sum(held.y)
+
+        held.gradient = mx.grad(loss)(mx.ones(3))
+
+    def kept_from_a_failed_trace(held, f):
+        def loss(x):
+            held.y = f(x)
+            raise ValueError
+
+        with pytest.raises(ValueError):
+            mx.grad(loss)(mx.ones(3))
+
+    def batched(held, f):
+        held.y = mx.vmap(f)(mx.ones((3, 2)))
+
+    def compiled(held, f):
+        held.step = mx.compile(lambda x: f(f(x)) + 1)
+        held.y = held.step(mx.ones(3))
+
+    def compiled_batched(held, f):
+        held.step = mx.compile(lambda x: mx.vmap(f)(x) + 1)
+        held.y = held.step(mx.ones((3, 2)))
+
+    def compiled_gradient(held, f):
+        held.step = mx.compile(mx.value_and_grad(lambda x: f(x).sum()))
+        held.y = held.step(mx.ones(3))
+
+    def compiled_within_a_trace(held, f):
+        held.step = mx.compile(lambda x: f(x) + 1)
+
+        def loss(x):
+            held.y = held.step(x)
+            return held.y.sum()
+
+        held.gradient = mx.grad(loss)(mx.ones(3))
+
+    ways = (
+        kept,
+        kept_from_a_trace,
+        kept_from_nested_traces,
+        kept_from_a_failed_trace,
+        batched,
+        compiled,
+        compiled_batched,
+        compiled_gradient,
+        compiled_within_a_trace,
+    )
+    return [
+        pytest.param(way, f, id=f"{way.__name__}-{f.__name__}")
+        for way in ways
+        for f in (layer, ruled)
+    ]
+
+
+@pytest.mark.parametrize("way, function", circles_through_graphs())
+def test_circles_through_graphs_are_freed(way, function):
+    assert collected(lambda held: way(held, function(held)))
+
+
+def test_rules_live_as_long_as_any_trace_that_may_need_them():
+    double = mx.custom_function(lambda x: x * 2, fun_vjp=lambda x, cotangent, output: cotangent * 3)
+
+    def f(x):
+        y = mx.compile(lambda a: double(a) + 1)(x)  # gone with its traces
+        gc.collect()
+        z = mx.checkpoint(lambda a: double(a) * a)(y)
+        gc.collect()
+        return mx.sum(z)
+
+    x = mx.array([1.0])
+    y = 2 * x + 1
+    expected = 3 * (2 * y + 3 * y)  # the rule says 3 each time
+    assert mx.grad(f)(x).item() == expected.item()
+    second = mx.grad(lambda x: mx.sum(mx.grad(lambda a: mx.sum(double(a) * a))(x)))
+    assert second(x).item() == 6
+    assert mx.vmap(mx.grad(lambda a: double(a)))(mx.ones(4)).tolist() == [3] * 4
+    compiled = mx.compile(lambda a: double(a) + 1)
+    for _ in range(3):
+        gc.collect()
+        assert mx.grad(lambda a: mx.sum(compiled(a)))(x).item() == 3
+        assert mx.grad(lambda a: mx.sum(mx.vmap(compiled)(a)))(mx.ones(2)).tolist() == [3, 3]
+        assert compiled(x).item() == 3
+
+
+def test_rules_within_a_helper_thread_of_a_trace():
+    double = mx.custom_function(lambda x: x * 2, fun_vjp=lambda x, cotangent, output: cotangent * 3)
+
+    def f(x):
+        parts = []
+
+        def help():
+            mx.grad(lambda a: mx.sum(double(a)))(mx.ones(2))  # a trace of its own, begun and ended
+            parts.append(double(x))
+
+        thread = threading.Thread(target=help)
+        thread.start()
+        thread.join()
+        gc.collect()
+        return mx.sum(parts[0])
+
+    assert mx.grad(f)(mx.ones(2)).tolist() == [3, 3]
+
+
+def test_arguments_of_rules_end_with_the_trace():
+    f = mx.checkpoint(lambda x: mx.tanh(x))
+    before = mx.get_active_memory()
+    kept = []
+
+    def loss(x):
+        kept.append(f(x * 2))
+        return mx.sum(kept[-1])
+
+    for _ in range(10):
+        mx.eval(mx.grad(loss)(mx.ones((100, 100))))
+        mx.eval(kept)
+        kept.clear()
+    gc.collect()
+    assert mx.get_active_memory() <= before + 1000
 
 
 def test_nothing_of_compiled_functions_is_left_at_the_end():

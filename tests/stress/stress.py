@@ -1,7 +1,8 @@
 """Sixteen threads over shared arrays that nobody has evaluated yet.
 
 Each thread takes shared graphs, extends, evaluates, traces, batches, changes in place, prints, saves
-and drops them, in an order that a printed seed chooses. Values are whole numbers, so that every
+and drops them, in an order that a printed seed chooses. Some arrays are changed in place while others
+read them, and the modes that look at every step come and go. Values are whole numbers, so that every
 result has one right value whatever the order; a wrong one, a crash or a hang is a failure.
 
 stress.py [SECONDS [SEED]]
@@ -13,9 +14,11 @@ import faulthandler
 import io
 import random
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import mlx.core as mx
 import numpy as np
@@ -91,7 +94,87 @@ def written(a: mx.array, v: np.ndarray) -> None:
     check(mx.load(file, format="npy"), v)
 
 
+def stored(a: mx.array, v: np.ndarray) -> None:
+    """Through a file that several threads may use at once; what comes back is one of them whole."""
+    kind = random.choice((".npy", ".npz", ".safetensors"))
+    path = str(FOLDER / f"shared{kind}")
+    if kind == ".npy":
+        mx.save(path, a)
+        check_shape(mx.load(path))
+    elif kind == ".npz":
+        mx.savez(path, a=a, b=a + 1)
+        loaded = mx.load(path)
+        check_shape(loaded["b"] - loaded["a"], 1)
+    else:
+        mx.save_safetensors(path, {"a": a, "b": a + 1})
+        loaded = mx.load(path)
+        check_shape(loaded["b"] - loaded["a"], 1)
+
+
+def check_shape(a: mx.array, value: int | None = None) -> None:
+    if a.shape != SHAPE or (value is not None and np.any(np.array(a) != value)):
+        raise AssertionError(f"a file of several: {a}")
+
+
+def in_place(a: mx.array, v: np.ndarray) -> None:
+    """One array for all: a reader sees a value that it had as a whole."""
+    global counter
+    kind = random.randrange(4)
+    if kind == 0:
+        counter += 1
+    elif kind == 1:
+        counter[...] = random.randrange(100)
+    elif kind == 2:
+        mx.async_eval(counter)
+    else:
+        seen = np.array(counter)
+        if seen.min() != seen.max():
+            raise AssertionError(f"half an update: {seen}")
+
+
+def ruled(a: mx.array, v: np.ndarray) -> None:
+    """Functions with rules of their own, kept unevaluated, dropped, and differentiated."""
+    kept = checkpointed(a) + own(a)
+    if random.randrange(2):
+        check(kept, 4 * v)
+    check(mx.grad(lambda x: mx.sum(own(checkpointed(x))))(a), np.full(SHAPE, 6))
+
+
+def nested(a: mx.array, v: np.ndarray) -> None:
+    """A traced value that a helper thread evaluates and extends."""
+
+    def loss(x: mx.array) -> mx.array:
+        y = x * a
+        helper = threading.Thread(target=mx.eval, args=(y,))
+        helper.start()
+        z = y * y
+        helper.join()
+        return mx.sum(z)
+
+    check(mx.grad(loss)(mx.array(v.astype(np.float32))), 2 * v * v * v)
+
+
+def watched(a: mx.array, v: np.ndarray) -> None:
+    mx.set_debug(nan_checks=True)
+    check(mx.sqrt(a * a), np.abs(v))
+    mx.set_debug(nan_checks=False)
+
+
+def streamed(a: mx.array, v: np.ndarray) -> None:
+    """Streams that end with the threads that they are for."""
+    results: list[mx.array] = []
+    thread = threading.Thread(target=lambda: results.append(mx.multiply(a, 2, stream=local)))
+    thread.start()
+    thread.join()
+    check(results[0], 2 * v)
+
+
+checkpointed = mx.checkpoint(lambda x: x * 2)
+own = mx.custom_function(lambda x: x * 2, fun_vjp=lambda x, cotangent, output: cotangent * 3)
 compiled = mx.compile(lambda x: mx.abs(x) * 2 + x)
+local = mx.new_thread_local_stream(mx.cpu)
+counter = mx.zeros((300, 300), mx.int32)
+FOLDER = Path()
 
 ACTIONS: list[Callable[[mx.array, np.ndarray], object]] = [
     check,
@@ -105,6 +188,12 @@ ACTIONS: list[Callable[[mx.array, np.ndarray], object]] = [
     lambda a, v: mx.export_to_dot(io.StringIO(), a),
     lambda a, v: a.tolist(),
     lambda a, v: [a + k for k in range(5)],
+    stored,
+    in_place,
+    ruled,
+    nested,
+    watched,
+    streamed,
 ]
 
 
@@ -151,7 +240,10 @@ def main() -> None:
     print(f"stress: seed {seed}", flush=True)
     faulthandler.dump_traceback_later(seconds * 3 + 60, exit=True)
     stress = Stress(seconds, seed)
-    stress.run()
+    global FOLDER
+    with tempfile.TemporaryDirectory() as folder:
+        FOLDER = Path(folder)
+        stress.run()
     print(f"stress: {stress.done} actions of {THREADS} threads, nothing wrong")
 
 
