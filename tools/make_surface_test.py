@@ -4,8 +4,8 @@ For every listed function, method, constructor and alias the test has an express
 only if the exact signature is declared. At run time it asks the linker which functions are also
 defined: all have to be, except those under "later" in the list, which are still to come. Templates,
 operators and what else has no one signature stand there as calls, which have to compile and link:
-`{"call": EXPRESSION, "gives": TYPE}`, with `"over": {"T": [...]}` once for each value of `$T`. A name
-instead of a list means that list of "groups".
+`{"call": EXPRESSION, "gives": TYPE}`, with `"over": {"T": [...]}` once for each value of `$T`. A
+name instead of a list means that list of "groups".
 
     python tools/make_surface_test.py tests/cpp/surface.json build/test_surface.cpp
 """
