@@ -55,6 +55,34 @@ void free(Buffer buffer);
 /** The bytes that `malloc` set aside for the buffer. */
 size_t allocated_size(Buffer buffer);
 
+/** Where the memory of arrays comes from, as an object. */
+class Allocator {
+ public:
+  Allocator() = default;
+  Allocator(const Allocator&) = delete;
+  Allocator(Allocator&&) = delete;
+  Allocator& operator=(const Allocator&) = delete;
+  Allocator& operator=(Allocator&&) = delete;
+  virtual ~Allocator() = default;
+
+  virtual Buffer malloc(size_t size) = 0;
+  virtual void free(Buffer buffer) = 0;
+  virtual size_t size(Buffer buffer) const = 0;
+  virtual Buffer make_buffer(void* ptr, size_t size) = 0;
+  virtual void release(Buffer buffer) = 0;
+};
+
+/** The one that the functions around here stand for. */
+Allocator& allocator();
+
+/** A buffer over memory of the caller, for an array with a deleter that calls `release`; the memory
+ *  stays the caller's. */
+Buffer make_buffer(void* ptr, size_t size);
+void release(Buffer buffer);
+
+/** Whether make_buffer can use this memory as it is. */
+bool can_reuse_alien_buffer(void* ptr);
+
 using Deleter = std::function<void(Buffer)>;
 
 /** A buffer with the way to release it: what an array takes over. An empty deleter means `free`. */

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <complex>
+#include <concepts>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -27,6 +28,7 @@ class Doubt {
   virtual std::exception_ptr verdict() = 0;
 };
 
+using Deleter = allocator::Deleter;
 using ShapeElem = int32_t;
 using Shape = SmallVector<ShapeElem>;
 using Strides = SmallVector<int64_t>;
@@ -40,12 +42,16 @@ namespace detail {
 struct Tracing;
 }
 
+/** A C++ number that can be the value of an array. */
+template <typename T>
+concept Scalar = std::is_arithmetic_v<T> || HalfType<T> || std::same_as<T, complex64_t>;
+
 class array {
  public:
+  using ArrayIterator = mlx::core::ArrayIterator;
+
   /** A scalar. */
-  template <typename T, typename = std::enable_if_t<
-                            std::is_arithmetic_v<T> || std::is_same_v<T, float16_t> ||
-                            std::is_same_v<T, bfloat16_t> || std::is_same_v<T, complex64_t>>>
+  template <Scalar T>
   explicit array(T val, Dtype dtype = TypeToDtype<T>());
   explicit array(const std::complex<float>& val, Dtype dtype = complex64);
 
@@ -65,6 +71,7 @@ class array {
   /** Takes over row-contiguous memory; `deleter` is called with `data` when no array uses it. */
   explicit array(void* data, Shape shape, Dtype dtype, const std::function<void(void*)>& deleter);
   explicit array(allocator::Data data, Shape shape, Dtype dtype);
+  explicit array(allocator::Buffer data, Shape shape, Dtype dtype, Deleter deleter);
 
   array(const array& other) = default;
   array(array&& other) noexcept = default;
@@ -114,16 +121,19 @@ class array {
 
   struct Data {
     allocator::Buffer buffer;
-    allocator::Deleter deleter;
+    /** Empty for memory of the allocator. */
+    Deleter d;
     /** What a device's backend made of host memory, kept for further uses there. */
     std::shared_ptr<void> device_copy;
-    explicit Data(allocator::Data data) : buffer(data.buffer), deleter(std::move(data.deleter)) {}
+    explicit Data(allocator::Data data) : buffer(data.buffer), d(std::move(data.deleter)) {}
+    Data(allocator::Buffer buffer, Deleter d = allocator::free);
     Data(const Data&) = delete;
+    Data(Data&& other) noexcept;
     Data& operator=(const Data&) = delete;
     ~Data();
   };
 
-  enum class Status {
+  enum Status {
     /** A node whose inputs are known. */
     unscheduled,
     /** Handed to a stream: `event` tells when the data is there. */
@@ -173,10 +183,11 @@ class array {
   const Flags& flags() const { return desc_->flags; }
   /** Elements of the buffer that the array spans (1 for a broadcast scalar). */
   size_t data_size() const { return desc_->data_size; }
-  allocator::Buffer buffer() const { return desc_->data->buffer; }
+  allocator::Buffer& buffer() { return desc_->data->buffer; }
+  const allocator::Buffer& buffer() const { return desc_->data->buffer; }
   /** Bytes of the whole buffer, or of the array if its memory came from outside. */
   size_t buffer_size() const {
-    return desc_->data->deleter ? nbytes() : allocator::allocated_size(buffer());
+    return desc_->data->d ? nbytes() : allocator::allocated_size(buffer());
   }
   const std::shared_ptr<Data>& data_shared_ptr() const { return desc_->data; }
   /** Of the first element, in elements from the start of the buffer. */
@@ -218,6 +229,11 @@ class array {
   void set_data(allocator::Data data);
   void set_data(allocator::Data data, size_t data_size, Strides strides, Flags flags,
                 int64_t offset = 0);
+  void set_data(allocator::Buffer buffer, Deleter d);
+  void set_data(allocator::Buffer buffer, size_t data_size, Strides strides, Flags flags,
+                Deleter d);
+  void set_data(allocator::Buffer buffer, size_t data_size, Strides strides, Flags flags,
+                int64_t offset, Deleter d);
   /** A view into another array's buffer; `offset` in elements of this array's dtype. */
   void copy_shared_buffer(const array& other, const Strides& strides, Flags flags, size_t data_size,
                           int64_t offset = 0);
@@ -295,6 +311,7 @@ class ArrayIterator {
 
   reference operator*() const;
   ArrayIterator& operator+=(difference_type n) { return idx_ += n, *this; }
+  ArrayIterator operator+(difference_type n) const { return ArrayIterator(*this) += n; }
   ArrayIterator& operator++() { return ++idx_, *this; }
   friend bool operator==(const ArrayIterator& a, const ArrayIterator& b) {
     return a.arr_.id() == b.arr_.id() && a.idx_ == b.idx_;
@@ -339,7 +356,7 @@ void array::fill_from(It first, size_t count) {
   });
 }
 
-template <typename T, typename>
+template <Scalar T>
 array::array(T val, Dtype dtype) : desc_(std::make_shared<ArrayDesc>(Shape{}, dtype)) {
   set_scalar(val);
 }

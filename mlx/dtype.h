@@ -100,9 +100,6 @@ const char* dtype_name(const Dtype& t);
 /** Inverse of dtype_name; throws std::invalid_argument for any other text. */
 Dtype dtype_from_name(const std::string& name);
 
-template <typename T>
-struct TypeToDtype;
-
 // One row per C++ element type, used by every switch over dtypes.
 #define MLX_FOR_EACH_DTYPE(X) \
   X(bool, bool_)              \
@@ -120,14 +117,26 @@ struct TypeToDtype;
   X(bfloat16_t, bfloat16)     \
   X(complex64_t, complex64)
 
-#define MLX_TYPE_TO_DTYPE(T, name)                    \
-  template <>                                         \
-  struct TypeToDtype<T> {                             \
-    constexpr operator Dtype() const { return name; } \
-  };
-MLX_FOR_EACH_DTYPE(MLX_TYPE_TO_DTYPE)
-#undef MLX_TYPE_TO_DTYPE
+/** The dtype whose elements are stored as T. */
+template <typename T>
+inline constexpr Dtype stored_dtype{Dtype::Val::bool_, 0};
+#define MLX_STORED_DTYPE(T, name) \
+  template <>                     \
+  inline constexpr Dtype stored_dtype<T> = name;
+MLX_FOR_EACH_DTYPE(MLX_STORED_DTYPE)
+#undef MLX_STORED_DTYPE
 
+/** The dtype of an array that is made from values of type T, unless another is named. */
+template <typename T>
+struct TypeToDtype {
+  static_assert(stored_dtype<T>.size() > 0, "not an element type");
+  constexpr operator Dtype() const { return stored_dtype<T>; }
+};
+/** Plain C++ literals make arrays of the common type. */
+template <>
+struct TypeToDtype<double> {
+  constexpr operator Dtype() const { return float32; }
+};
 template <>
 struct TypeToDtype<std::complex<float>> {
   constexpr operator Dtype() const { return complex64; }

@@ -1,14 +1,15 @@
 // Fused versions of what models do most.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
+#include <tuple>
+#include <unordered_map>
 #include <utility>
+#include <variant>
 #include <vector>
 
-#include <functional>
-#include <tuple>
-#include <variant>
 #include "mlx/array.h"
 #include "mlx/utils.h"
 
@@ -52,5 +53,57 @@ std::vector<array> gated_delta_update(const array& queries, const array& keys, c
                                       const std::optional<array>& initial_state = std::nullopt,
                                       const std::optional<array>& mask = std::nullopt,
                                       StreamOrDevice s = {});
+
+// ---- kernels of your own
+
+/** What a name stands for in a kernel's source: a number, a truth value, or an element type. */
+using TemplateArg = std::variant<int, bool, Dtype>;
+/** An argument of a kernel that is no array. */
+using ScalarArg = std::variant<bool, int, float>;
+/** Options of Metal's compiler, by name. */
+using CompileOptions = std::unordered_map<std::string, std::variant<bool, int, std::string>>;
+
+/**
+ * A kernel: f(inputs, output_shapes, output_dtypes, grid, threadgroup, template_args, init_value,
+ * verbose, stream). The grid is in threads, as many as threadgroups cover; threads of the last ones
+ * past it run, too. `init_value` is what outputs hold before, `verbose` prints the text. Throws
+ * std::invalid_argument for what does not fit, std::runtime_error where there is no such GPU, and
+ * at evaluation with the compiler's words if the source does not compile.
+ */
+using CustomKernelFunction = std::function<std::vector<array>(
+    const std::vector<array>&, const std::vector<Shape>&, const std::vector<Dtype>&,
+    std::tuple<int, int, int>, std::tuple<int, int, int>,
+    std::vector<std::pair<std::string, TemplateArg>>, std::optional<float>, bool, StreamOrDevice)>;
+
+/** A kernel for Apple's GPUs; calling it throws std::runtime_error: there is no Metal. */
+CustomKernelFunction metal_kernel(const std::string& name,
+                                  const std::vector<std::string>& input_names,
+                                  const std::vector<std::string>& output_names,
+                                  const std::string& source, const std::string& header = "",
+                                  bool ensure_row_contiguous = true, bool atomic_outputs = false,
+                                  const CompileOptions& compile_options = {});
+
+/**
+ * A kernel whose body is `source`, CUDA C++ in which inputs and outputs are pointers to their
+ * elements (`__half`, `__nv_bfloat16` and `complex64_t` among them) by the names given. Where the
+ * source says `x_shape`, `x_strides` or `x_ndim`, it gets those of the input `x`; elem_to_loc(i,
+ * x_shape.data(), x_strides.data(), x_ndim) is where element i lies. `header` comes before the
+ * kernel. Inputs are row contiguous unless that is not asked for. `shared_memory` is in bytes.
+ */
+CustomKernelFunction cuda_kernel(const std::string& name,
+                                 const std::vector<std::string>& input_names,
+                                 const std::vector<std::string>& output_names,
+                                 const std::string& source, const std::string& header = "",
+                                 bool ensure_row_contiguous = true, int shared_memory = 0);
+
+/** Runs the kernel `name` of PTX or machine code, which takes the addresses of the inputs, of the
+ *  outputs, and the scalars. Otherwise as above. */
+std::vector<array> precompiled_cuda_kernel(
+    const std::string& name, const std::string& compiled_source, const std::vector<array>& inputs,
+    const std::vector<Shape>& output_shapes, const std::vector<Dtype>& output_dtypes,
+    const std::vector<ScalarArg>& scalars, std::tuple<int, int, int> grid,
+    std::tuple<int, int, int> threadgroup, int shared_memory = 0,
+    std::optional<float> init_value = std::nullopt, bool ensure_row_contiguous = false,
+    StreamOrDevice s = {});
 
 }  // namespace mlx::core::fast

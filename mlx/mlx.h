@@ -2,6 +2,10 @@
 #pragma once
 
 #include "mlx/array.h"
+#include "mlx/backend/cpu/device_info.h"
+#include "mlx/backend/cuda/cuda.h"
+#include "mlx/backend/gpu/device_info.h"
+#include "mlx/backend/metal/metal.h"
 #include "mlx/compile.h"
 #include "mlx/debug.h"
 #include "mlx/device.h"

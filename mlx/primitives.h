@@ -22,7 +22,9 @@ class Primitive {
   explicit Primitive(Stream stream) : stream_(stream) {}
   virtual ~Primitive() = default;
   Primitive(const Primitive&) = delete;
+  Primitive(Primitive&&) = delete;
   Primitive& operator=(const Primitive&) = delete;
+  Primitive& operator=(Primitive&&) = delete;
 
   const Device& device() { return stream_.device; }
   const Stream& stream() { return stream_; }

@@ -48,10 +48,19 @@ array bits(const Shape& shape, const std::optional<array>& key = std::nullopt,
 std::pair<array, array> split(const array& key, StreamOrDevice s = {});
 array split(const array& key, int num, StreamOrDevice s = {});
 
+/** A bound or a probability: an array or a C++ number. */
+template <typename T>
+concept Parameter = Scalar<T> || std::same_as<T, array>;
+
 /** Uniform in [low, high), by default [0, 1): float32, or 24 bits rounded to float16 or bfloat16,
  *  where rounding can reach `high`. */
 array uniform(const array& low, const array& high, const Shape& shape, Dtype dtype = float32,
               const std::optional<array>& key = std::nullopt, StreamOrDevice s = {});
+template <Parameter T, Parameter U>
+array uniform(T low, U high, const Shape& shape, Dtype dtype = float32,
+              const std::optional<array>& key = std::nullopt, StreamOrDevice s = {}) {
+  return uniform(array(low), array(high), shape, dtype, key, s);
+}
 array uniform(const Shape& shape, Dtype dtype, const std::optional<array>& key = std::nullopt,
               StreamOrDevice s = {});
 array uniform(const Shape& shape, const std::optional<array>& key = std::nullopt,
@@ -87,11 +96,26 @@ array multivariate_normal(const array& mean, const array& cov, const Shape& shap
 array randint(const array& low, const array& high, const Shape& shape, Dtype dtype = int32,
               const std::optional<array>& key = std::nullopt, StreamOrDevice s = {});
 
+template <Parameter T, Parameter U>
+array randint(T low, U high, const Shape& shape, Dtype dtype = int32,
+              const std::optional<array>& key = std::nullopt, StreamOrDevice s = {}) {
+  return randint(array(low), array(high), shape, dtype, key, s);
+}
+
 /** bool: true with probability `p` (a float array; by default one half). */
 array bernoulli(const array& p, const Shape& shape, const std::optional<array>& key = std::nullopt,
                 StreamOrDevice s = {});
 array bernoulli(const array& p, const std::optional<array>& key = std::nullopt,
                 StreamOrDevice s = {});
+template <Scalar T>
+array bernoulli(T p, const std::optional<array>& key = std::nullopt, StreamOrDevice s = {}) {
+  return bernoulli(array(p), key, s);
+}
+template <Scalar T>
+array bernoulli(T p, const Shape& shape, const std::optional<array>& key = std::nullopt,
+                StreamOrDevice s = {}) {
+  return bernoulli(array(p), shape, key, s);
+}
 array bernoulli(const std::optional<array>& key = std::nullopt, StreamOrDevice s = {});
 
 /** Standard normal within [lower, upper]. */

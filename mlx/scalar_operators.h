@@ -9,10 +9,6 @@
 
 namespace mlx::core {
 
-template <typename T>
-concept Scalar = std::is_arithmetic_v<T> || std::is_same_v<T, float16_t> ||
-    std::is_same_v<T, bfloat16_t> || std::is_same_v<T, complex64_t>;
-
 template <Scalar T>
 array full(Shape shape, T value, Dtype dtype, StreamOrDevice s = {}) {
   return full(std::move(shape), array(value, dtype), dtype, s);
@@ -20,6 +16,15 @@ array full(Shape shape, T value, Dtype dtype, StreamOrDevice s = {}) {
 template <Scalar T>
 array full(Shape shape, T value, StreamOrDevice s = {}) {
   return full(std::move(shape), array(value), s);
+}
+
+template <Scalar T>
+array full_like(const array& a, T value, Dtype dtype, StreamOrDevice s = {}) {
+  return full_like(a, array(value, dtype), dtype, s);
+}
+template <Scalar T>
+array full_like(const array& a, T value, StreamOrDevice s = {}) {
+  return full_like(a, array(value, a.dtype()), s);
 }
 
 template <Scalar T>

@@ -4,8 +4,13 @@
 #include <complex>
 #include <limits>
 #include <ostream>
+#include <stdexcept>
 #include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
 #include <variant>
+#include <vector>
 
 #include "mlx/array.h"
 #include "mlx/device.h"
@@ -94,6 +99,17 @@ Dtype result_type(const std::vector<array>& arrays);
 /** The common shape by NumPy's rules. Throws std::invalid_argument if there is none. */
 Shape broadcast_shapes(const Shape& s1, const Shape& s2);
 
+/** `dim` as an extent of a shape. Throws std::overflow_error, which names `op`, if it is too large.
+ */
+template <typename T>
+ShapeElem safe_cast(T dim, std::string_view op = "") {
+  if (!std::in_range<ShapeElem>(dim)) {
+    throw std::overflow_error("[" + std::string(op) + "] Shape dimension " + std::to_string(dim) +
+                              " does not fit 32 bits.");
+  }
+  return static_cast<ShapeElem>(dim);
+}
+
 /** The axis in [0, ndim). Throws AxisError otherwise. */
 int normalize_axis_index(int axis, int ndim, const std::string& msg_prefix = "");
 
@@ -111,6 +127,21 @@ inline std::ostream& operator<<(std::ostream& os, const float16_t& v) {
 }
 inline std::ostream& operator<<(std::ostream& os, const bfloat16_t& v) {
   return os << static_cast<float>(v);
+}
+
+template <typename Vec>
+inline constexpr bool is_vector_v = false;
+template <typename T, typename A>
+inline constexpr bool is_vector_v<std::vector<T, A>> = true;
+
+/** `(1,2,3)`, as shapes print. */
+template <typename Vec, typename = std::enable_if_t<is_vector_v<Vec>>>
+std::ostream& operator<<(std::ostream& os, const Vec& v) {
+  os << "(";
+  for (auto it = v.begin(); it != v.end(); ++it) {
+    os << (it == v.begin() ? "" : ",") << *it;
+  }
+  return os << ")";
 }
 
 inline bool is_power_of_2(int n) { return n > 0 && (n & (n - 1)) == 0; }

@@ -2,19 +2,24 @@
 
 For every listed function, method, constructor and alias the test has an expression that compiles
 only if the exact signature is declared. At run time it asks the linker which functions are also
-defined: all have to be, except those under "later" in the list, which are still to come.
+defined: all have to be, except those under "later" in the list, which are still to come. Templates,
+operators and what else has no one signature stand there as calls, which have to compile and link:
+`{"call": EXPRESSION, "gives": TYPE}`, with `"over": {"T": [...]}` once for each value of `$T`. A
+name instead of a list means that list of "groups".
 
     python tools/make_surface_test.py tests/cpp/surface.json build/test_surface.cpp
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 
 OPEN, CLOSE = "<({[", ">)}]"
 
@@ -81,9 +86,32 @@ def class_checks(entry: dict) -> Iterator[str]:
     yield "};"
 
 
-def checks(entry: str | dict, index: int) -> Iterator[str]:
+def calls(entry: dict, groups: dict[str, list[str]]) -> Iterator[tuple[str, str]]:
+    """The expressions that an entry stands for, and their types."""
+    over = {k: groups[v] if isinstance(v, str) else v for k, v in entry.get("over", {}).items()}
+    for values in itertools.product(*over.values()):
+        chosen = dict(zip(over, values, strict=True))
+        yield tuple(Template(entry[part]).substitute(chosen) for part in ("call", "gives"))
+
+
+def call_checks(entry: dict, index: int, groups: dict[str, list[str]]) -> Iterator[str]:
+    """Functions that are compiled with all that they call, and never run."""
+    for i, (expression, result) in enumerate(calls(entry, groups)):
+        yield f"static_assert(std::is_same_v<decltype({expression}), {result}>);"
+        yield f"[[gnu::used]] void call_{index}_{i}() {{ (void)({expression}); }}"
+
+
+def checks(entry: str | dict, index: int, groups: dict[str, list[str]]) -> Iterator[str]:
     """Compile-time checks of one entry, to stand in its namespace."""
-    if isinstance(entry, dict) and "enum" in entry:
+    if isinstance(entry, dict) and "call" in entry:
+        yield from call_checks(entry, index, groups)
+    elif isinstance(entry, dict) and "holds" in entry:
+        yield f"static_assert({entry['holds']});"
+    elif isinstance(entry, dict) and "fields" in entry:
+        for field in entry["types"]:
+            kind, name = field.rsplit(" ", 1)
+            yield f"static_assert(std::is_same_v<decltype({entry['fields']}::{name}), {kind}>);"
+    elif isinstance(entry, dict) and "enum" in entry:
         for value in entry["values"]:
             yield f"static_assert(std::is_enum_v<decltype({entry['enum']}::{value})>);"
     elif isinstance(entry, dict):
@@ -134,13 +162,16 @@ def render(surface: dict) -> Iterator[str]:
     yield "#include <string>\nusing namespace mlx::core;"
     yield "static std::map<std::string, void*>& entries() {"
     yield "  static std::map<std::string, void*> all;\n  return all;\n}"
+    yield "// A value that no program has at hand: for calls that are compiled and not run."
+    yield "template <typename T> static T& some() {"
+    yield "  static T* volatile nowhere = nullptr;\n  return *nowhere;\n}"
     yield "struct Entry { Entry(const char* n, void* a) { entries()[n] = a; } };"
     number = 0
     for namespaces in surface["headers"].values():
         for namespace, entries in namespaces.items():
             yield f"namespace {namespace} {{ namespace {{"
             for entry in entries:
-                yield from checks(entry, number := number + 1)
+                yield from checks(entry, number := number + 1, surface["groups"])
             yield "} }"
     yield "static const char* const later_list[] = {"
     yield from (f'  R"({part})",' for part in surface["later"])

@@ -262,6 +262,28 @@ size_t allocated_size(Buffer buffer) {
   return buffer.ptr() ? header_of(buffer.ptr())->bytes : 0;
 }
 
+Buffer make_buffer(void* ptr, size_t /* size */) { return Buffer(ptr); }
+void release(Buffer /* buffer */) {}
+bool can_reuse_alien_buffer(void* /* ptr */) { return true; }
+
+namespace {
+
+class HostAllocator : public Allocator {
+ public:
+  Buffer malloc(size_t size) override { return allocator::malloc(size); }
+  void free(Buffer buffer) override { allocator::free(buffer); }
+  size_t size(Buffer buffer) const override { return allocated_size(buffer); }
+  Buffer make_buffer(void* ptr, size_t size) override { return allocator::make_buffer(ptr, size); }
+  void release(Buffer buffer) override { allocator::release(buffer); }
+};
+
+}  // namespace
+
+Allocator& allocator() {
+  static auto* host = new HostAllocator;
+  return *host;
+}
+
 }  // namespace allocator
 
 using allocator::the_allocator;

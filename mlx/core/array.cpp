@@ -56,9 +56,26 @@ void check_item(const array& a) {
         a.shape(), ".");
 }
 
+namespace {
+
+/** The allocator's own way to release memory is the empty one. */
+allocator::Data owned(allocator::Buffer buffer, Deleter deleter) {
+  auto* plain = deleter.target<void (*)(allocator::Buffer)>();
+  return {buffer, plain && *plain == &allocator::free ? Deleter() : std::move(deleter)};
+}
+
+}  // namespace
+
+array::Data::Data(allocator::Buffer buffer, Deleter d) : Data(owned(buffer, std::move(d))) {}
+
+array::Data::Data(Data&& other) noexcept
+    : buffer(std::exchange(other.buffer, allocator::Buffer())),
+      d(std::exchange(other.d, nullptr)),
+      device_copy(std::move(other.device_copy)) {}
+
 array::Data::~Data() {
-  if (deleter) {
-    deleter(buffer);
+  if (d) {
+    d(buffer);
   } else {
     allocator::free(buffer);
   }
@@ -128,6 +145,9 @@ array::array(allocator::Data data, Shape shape, Dtype dtype)
     : desc_(std::make_shared<ArrayDesc>(std::move(shape), dtype)) {
   set_data(std::move(data));
 }
+
+array::array(allocator::Buffer data, Shape shape, Dtype dtype, Deleter deleter)
+    : array(owned(data, std::move(deleter)), std::move(shape), dtype) {}
 
 array::array(Shape shape, Dtype dtype, std::shared_ptr<Primitive> primitive,
              std::vector<array> inputs)
@@ -310,6 +330,18 @@ void array::set_data(allocator::Data data, size_t data_size, Strides strides, Fl
   desc_->strides = std::move(strides);
   desc_->flags = flags;
   desc_->offset = offset;
+}
+
+void array::set_data(allocator::Buffer buffer, Deleter d) { set_data(owned(buffer, std::move(d))); }
+
+void array::set_data(allocator::Buffer buffer, size_t data_size, Strides strides, Flags flags,
+                     Deleter d) {
+  set_data(owned(buffer, std::move(d)), data_size, std::move(strides), flags);
+}
+
+void array::set_data(allocator::Buffer buffer, size_t data_size, Strides strides, Flags flags,
+                     int64_t offset, Deleter d) {
+  set_data(owned(buffer, std::move(d)), data_size, std::move(strides), flags, offset);
 }
 
 void array::copy_shared_buffer(const array& other, const Strides& strides, Flags flags,

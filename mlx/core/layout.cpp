@@ -187,7 +187,7 @@ void share_view(const array& in, array& out, const Strides& strides, int64_t off
 
 bool can_donate(const array& in, const array& out) {
   // A buffer with a deleter is memory that somebody lent: it is read, never written.
-  return in.is_donatable() && !in.data_shared_ptr()->deleter && in.itemsize() == out.itemsize() &&
+  return in.is_donatable() && !in.data_shared_ptr()->d && in.itemsize() == out.itemsize() &&
          in.size() == out.size() && in.flags().contiguous && in.data_size() == in.size() &&
          (in.flags().row_contiguous || in.shape() == out.shape());
 }

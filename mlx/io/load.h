@@ -76,7 +76,10 @@ class ParallelFileReader : public Reader {
  */
 class FileWriter : public Writer {
  public:
+  /** No file. */
+  FileWriter() = default;
   explicit FileWriter(std::string file_path) : path_(std::move(file_path)) {}
+  FileWriter(FileWriter&& other) noexcept;
   ~FileWriter() override;
   FileWriter(const FileWriter&) = delete;
   FileWriter& operator=(const FileWriter&) = delete;
@@ -87,7 +90,8 @@ class FileWriter : public Writer {
   bool good() const override { return is_open() && !failed_; }
   size_t tell() override { return position_; }
   void seek(int64_t off, std::ios_base::seekdir way = std::ios_base::beg) override;
-  /** Throws std::runtime_error, say when the disk is full; the old file then stays. */
+  /** Opens the file if need be. Throws std::runtime_error, say when the disk is full; the old file
+   *  then stays. */
   void write(const char* data, size_t n) override;
   std::string label() const override { return "file " + path_; }
 

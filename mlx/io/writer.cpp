@@ -12,6 +12,7 @@
 #include <random>
 #include <sstream>
 #include <stdexcept>
+#include <utility>
 
 #include "mlx/core/errors.h"
 #include "mlx/io/load.h"
@@ -69,6 +70,14 @@ void sync_folder(const std::string& folder) {
 
 }  // namespace
 
+FileWriter::FileWriter(FileWriter&& other) noexcept
+    : path_(std::move(other.path_)),
+      target_(std::move(other.target_)),
+      temporary_(std::exchange(other.temporary_, {})),
+      fd_(std::exchange(other.fd_, -1)),
+      position_(other.position_),
+      failed_(other.failed_) {}
+
 void FileWriter::open() {
   if (is_open()) {
     return;
@@ -111,6 +120,9 @@ void FileWriter::seek(int64_t off, std::ios_base::seekdir way) {
 }
 
 void FileWriter::write(const char* data, size_t n) {
+  if (target_.empty()) {
+    open();
+  }
   while (n > 0) {
     ssize_t written = ::write(fd_, data, n);
     if (written < 0 && errno == EINTR) {

@@ -21,6 +21,9 @@ struct complex128_t : public std::complex<double> {
   complex128_t() = default;
   complex128_t(double v, double u) : std::complex<double>(v, u) {}
   complex128_t(std::complex<double> v) : std::complex<double>(v) {}
+  template <typename T, typename = std::enable_if_t<std::is_convertible_v<T, double>>>
+  complex128_t(T x) : std::complex<double>(static_cast<double>(x)) {}
+  operator float() const { return static_cast<float>(real()); }
 };
 
 /** Lexicographic order, real part first. */

@@ -46,6 +46,7 @@ void bind_conv(nb::module_& m);
 void bind_random(nb::module_& m);
 void bind_fast(nb::module_& m);
 void bind_metal_kernel(nb::module_& fast);
+void bind_cuda_kernel(nb::module_& fast);
 void bind_fft(nb::module_& m);
 void bind_linalg(nb::module_& m);
 void bind_load(nb::module_& m);

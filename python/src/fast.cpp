@@ -74,6 +74,7 @@ void bind_fast(nb::module_& parent) {
   bind_attention(m);
   bind_recurrences(m);
   bind_metal_kernel(m);
+  bind_cuda_kernel(m);
 }
 
 }  // namespace mlx::python

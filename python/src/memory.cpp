@@ -1,6 +1,9 @@
 // Counters and limits of array memory, also under the name mlx.core.metal that older programs use.
 #include "mlx/memory.h"
 
+#include "mlx/backend/cuda/cuda.h"
+#include "mlx/backend/metal/metal.h"
+
 #include "python/src/bindings.h"
 #include "python/src/trees.h"
 
@@ -28,8 +31,6 @@ void bind_counters(nb::module_& m) {
       .def("clear_cache", &clear_cache, "Returns all kept memory to the system.");
 }
 
-void fail_without_metal() { throw std::runtime_error("[metal] There is no Metal on this system."); }
-
 }  // namespace
 
 void bind_memory(nb::module_& m) {
@@ -42,19 +43,14 @@ void bind_memory(nb::module_& m) {
 
   auto metal = m.def_submodule("metal", "Apple's GPU interface, which this system does not have.");
   bind_counters(metal);
-  metal
-      .def(
-          "is_available", []() { return false; }, "False: there is no Metal here.")
+  metal.def("is_available", &metal::is_available, "False: there is no Metal here.")
       .def(
           "device_info", []() { return nb::dict(); }, "Nothing: there is no Metal here.")
-      .def(
-          "start_capture", [](const std::string&) { fail_without_metal(); }, "path"_a,
-          "Raises RuntimeError: there is no Metal here.")
-      .def("stop_capture", &fail_without_metal, "Raises RuntimeError: there is no Metal here.");
+      .def("start_capture", &metal::start_capture, "path"_a,
+           "Raises RuntimeError: there is no Metal here.")
+      .def("stop_capture", &metal::stop_capture, "Raises RuntimeError: there is no Metal here.");
   auto cuda = m.def_submodule("cuda", "The CUDA back end.");
-  cuda.def(
-      "is_available", []() { return is_available(Device(Device::gpu)); },
-      "Whether a CUDA device can be used.");
+  cuda.def("is_available", &cu::is_available, "Whether a CUDA device can be used.");
 }
 
 }  // namespace mlx::python

@@ -93,7 +93,7 @@ void check_product(Sizes size, Layout layout_a, Layout layout_b, Addend addend, 
   T guard = static_cast<T>(7.0f);
   std::vector<T> out(size.m * size.n + 16, guard);
   Gemm g;
-  g.dtype = TypeToDtype<T>();
+  g.dtype = stored_dtype<T>;
   g.m = size.m, g.n = size.n, g.k = size.k;
   g.a = {a.values.data(), a.row_stride, a.col_stride, nullptr};
   g.b = {b.values.data(), b.col_stride, b.row_stride, nullptr};

@@ -32,7 +32,7 @@ class Tiles {
   explicit Tiles(const array& a)
       : load_(tile_load(a.dtype())),
         store_(tile_store(a.dtype())),
-        direct_(a.dtype() == Dtype(TypeToDtype<T>())),
+        direct_(a.dtype() == stored_dtype<T>),
         data_(const_cast<array&>(a).data<char>()),
         n_(a.shape(-1)),
         itemsize_(static_cast<int64_t>(a.itemsize())) {}

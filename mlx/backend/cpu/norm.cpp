@@ -35,7 +35,7 @@ class Rows {
   Rows(const array& a, int64_t n)
       : load_(tile_load(a.dtype())),
         store_(tile_store(a.dtype())),
-        direct_(a.dtype() == Dtype(TypeToDtype<T>())),
+        direct_(a.dtype() == stored_dtype<T>),
         data_(const_cast<array&>(a).data<char>()),
         n_(n),
         itemsize_(a.itemsize()) {}

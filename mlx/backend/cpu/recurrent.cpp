@@ -127,7 +127,7 @@ class Stage {
       : itemsize_(dtype.size()),
         load_(tile_load(dtype)),
         store_(tile_store(dtype)),
-        direct_(dtype == Dtype(TypeToDtype<T>())),
+        direct_(dtype == stored_dtype<T>),
         units_(units),
         width_(width) {}
 

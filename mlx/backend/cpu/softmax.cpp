@@ -32,7 +32,7 @@ struct Extents {
 
 template <typename T>
 void run_rows(const SoftmaxKernel<T>& kernel, const array& in, array& out, const Extents& e) {
-  bool direct = in.dtype() == Dtype(TypeToDtype<T>());
+  bool direct = in.dtype() == stored_dtype<T>;
   auto load = tile_load(in.dtype());
   auto store = tile_store(in.dtype());
   int64_t row_bytes = e.n * static_cast<int64_t>(in.itemsize());
@@ -53,7 +53,7 @@ void run_rows(const SoftmaxKernel<T>& kernel, const array& in, array& out, const
 
 template <typename T>
 void run_columns(const SoftmaxKernel<T>& kernel, const array& in, array& out, const Extents& e) {
-  bool direct = in.dtype() == Dtype(TypeToDtype<T>());
+  bool direct = in.dtype() == stored_dtype<T>;
   auto load = tile_load(in.dtype());
   auto store = tile_store(in.dtype());
   int64_t width = std::clamp<int64_t>(cache_elements / e.n / 16 * 16, 16, max_softmax_columns);
@@ -98,7 +98,7 @@ void run(const SoftmaxKernel<T>& kernel, const array& in, array& out, const Exte
 template <typename T>
 void run_jacobian(const SoftmaxKernel<T>& kernel, const array& y, const array& d, array& out,
                   int64_t n) {
-  bool direct = y.dtype() == Dtype(TypeToDtype<T>());
+  bool direct = y.dtype() == stored_dtype<T>;
   auto load = tile_load(y.dtype());
   auto store = tile_store(y.dtype());
   int64_t rows = static_cast<int64_t>(y.size()) / n;

@@ -15,8 +15,19 @@ namespace mlx::core::cuda {
 
 namespace {
 
-// No contraction: each instruction rounds as it does on the CPU.
-constexpr const char* options[] = {"-std=c++20", "--fmad=false", "-default-device"};
+/** Without contraction each instruction of the library rounds as it does on the CPU. */
+const std::vector<std::string>& options_for(TextOf whose) {
+  static const auto* library =
+      new std::vector<std::string>{"-std=c++20", "-default-device", "--fmad=false"};
+  static const auto* user = [] {
+    auto* all = new std::vector<std::string>{"-std=c++20", "-default-device"};
+    for (const std::string& folder : cuda_header_folders()) {
+      all->push_back("--include-path=" + folder);
+    }
+    return all;
+  }();
+  return whose == TextOf::library ? *library : *user;
+}
 
 void check_compiler(nvrtcResult code, const char* what) {
   if (code != NVRTC_SUCCESS) {
@@ -32,21 +43,22 @@ std::string architecture_of(int device) {
   return "sm_" + std::to_string(facts.major) + std::to_string(facts.minor) + own;
 }
 
+std::string digest_of_headers() {
+  std::string all = std::to_string(CUDART_VERSION) + " " + version();
+  for (int i = 0; i < embedded_header_count; i++) {
+    all += embedded_headers[i].text;
+  }
+  return text_digest(all);
+}
+
 /** What the machine code depends on besides its own text. */
-const std::string& common_text() {
-  static const auto* text = [] {
-    auto* all = new std::string(std::to_string(CUDART_VERSION) + " ");
-    *all += version();
-    for (const char* option : options) {
-      *all += option;
-    }
-    for (int i = 0; i < embedded_header_count; i++) {
-      *all += embedded_headers[i].text;
-    }
-    *all = text_digest(*all);
-    return all;
-  }();
-  return *text;
+std::string common_text(TextOf whose) {
+  static const auto* headers = new std::string(digest_of_headers());
+  std::string all = *headers;
+  for (const std::string& option : options_for(whose)) {
+    all += option;
+  }
+  return all;
 }
 
 Kernel load(const std::string& code, const char* name) {
@@ -58,10 +70,46 @@ Kernel load(const std::string& code, const char* name) {
   return reinterpret_cast<Kernel>(kernel);
 }
 
+/** Kernels of one sort by their keys. */
+class KnownKernels {
+ public:
+  /** The kernel of the key; `make` makes it when the key is new. */
+  template <typename F>
+  Kernel find(const std::string& key, F&& make) {
+    {
+      std::lock_guard lock(mutex_);
+      auto it = kernels_.find(key);
+      if (it != kernels_.end()) {
+        return it->second;
+      }
+    }
+    Kernel kernel = make();
+    std::lock_guard lock(mutex_);
+    return kernels_.emplace(key, kernel).first->second;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::unordered_map<std::string, Kernel> kernels_;
+};
+
+/** What the compiler has to say, with the text where it is ours. */
+std::string failure_text(const JitLibrary& compiler, nvrtcProgram program,
+                         const std::string& source, TextOf whose) {
+  size_t size = 0;
+  compiler.log_size(program, &size);
+  std::string log(size, '\0');
+  compiler.log(program, log.data());
+  while (!log.empty() && (log.back() == '\0' || log.back() == '\n')) {
+    log.pop_back();
+  }
+  return whose == TextOf::library ? log + "\n" + source : log;
+}
+
 /** From the cache, or compiled: also where the driver does not take what the cache has. */
-Kernel load_or_compile(const std::string& source, const std::string& architecture,
-                       const char* name) {
-  std::string digest = text_digest(common_text() + architecture + source);
+Kernel load_or_compile(const std::string& source, const std::string& architecture, const char* name,
+                       TextOf whose) {
+  std::string digest = text_digest(common_text(whose) + architecture + source);
   if (auto code = read_cached(digest)) {
     try {
       return load(*code, name);
@@ -69,14 +117,15 @@ Kernel load_or_compile(const std::string& source, const std::string& architectur
       // An entry that is of no use is replaced.
     }
   }
-  std::string code = compile_source(source, architecture);
+  std::string code = compile_source(source, architecture, whose);
   write_cached(digest, code);
   return load(code, name);
 }
 
 }  // namespace
 
-std::string compile_source(const std::string& source, const std::string& architecture) {
+std::string compile_source(const std::string& source, const std::string& architecture,
+                           TextOf whose) {
   const auto& compiler = JitLibrary::instance();
   std::vector<const char*> names, texts;
   for (int i = 0; i < embedded_header_count; i++) {
@@ -88,18 +137,18 @@ std::string compile_source(const std::string& source, const std::string& archite
                                  texts.data(), names.data()),
                  "starting");
   std::string target = "--gpu-architecture=" + architecture;
-  std::vector<const char*> all(std::begin(options), std::end(options));
-  all.push_back(target.c_str());
+  std::vector<const char*> all{target.c_str()};
+  for (const std::string& option : options_for(whose)) {
+    all.push_back(option.c_str());
+  }
   nvrtcResult result = compiler.compile(program, static_cast<int>(all.size()), all.data());
-  size_t size = 0;
   if (result != NVRTC_SUCCESS) {
-    compiler.log_size(program, &size);
-    std::string log(size, '\0');
-    compiler.log(program, log.data());
+    std::string what = failure_text(compiler, program, source, whose);
     compiler.destroy(&program);
     throw std::runtime_error(
-        error_message(OpScope::current(), "A kernel does not compile: ", log, "\n", source));
+        error_message(OpScope::current(), "A kernel does not compile: ", what));
   }
+  size_t size = 0;
   compiler.cubin_size(program, &size);
   std::string code(size, '\0');
   result = compiler.cubin(program, code.data());
@@ -109,20 +158,20 @@ std::string compile_source(const std::string& source, const std::string& archite
 }
 
 Kernel kernel_of(const std::string& key, const char* name, const Stream& s,
-                 const std::function<std::string()>& source) {
-  static auto* mutex = new std::mutex;
-  static auto* kernels = new std::unordered_map<std::string, Kernel>;
-  {
-    std::lock_guard lock(*mutex);
-    auto it = kernels->find(key);
-    if (it != kernels->end()) {
-      return it->second;
-    }
-  }
-  use_device(s.device.index);
-  Kernel kernel = load_or_compile(source(), architecture_of(s.device.index), name);
-  std::lock_guard lock(*mutex);
-  return kernels->emplace(key, kernel).first->second;
+                 const std::function<std::string()>& source, TextOf whose) {
+  static auto* known = new KnownKernels;
+  return known->find(key, [&] {
+    use_device(s.device.index);
+    return load_or_compile(source(), architecture_of(s.device.index), name, whose);
+  });
+}
+
+Kernel precompiled_kernel(const std::string& code, const std::string& name, const Stream& s) {
+  static auto* known = new KnownKernels;
+  return known->find(text_digest(code) + name, [&] {
+    use_device(s.device.index);
+    return load(code, name.c_str());
+  });
 }
 
 void ask_for_shared(Kernel kernel, size_t bytes) {

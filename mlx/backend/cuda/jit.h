@@ -12,16 +12,24 @@ namespace mlx::core::cuda {
 
 using Kernel = const void*;
 
+/** Whose text it is: the library's own, in which each instruction rounds as on the CPU, or a
+ * user's, which finds CUDA's headers where they are installed. */
+enum class TextOf { library, user };
+
 /**
  * The function `name` (extern "C") of the source text, for the device of `s`. `key` names the text:
  * equal keys have equal texts, and the text is only made when the key is new to this process.
  */
 Kernel kernel_of(const std::string& key, const char* name, const Stream& s,
-                 const std::function<std::string()>& source);
+                 const std::function<std::string()>& source, TextOf whose = TextOf::library);
+
+/** The function `name` of PTX or machine code, for the device of `s`. */
+Kernel precompiled_kernel(const std::string& code, const std::string& name, const Stream& s);
 
 /** Machine code of the text for an architecture such as "sm_90". Throws std::runtime_error with the
  *  compiler's log. Needs no GPU. */
-std::string compile_source(const std::string& source, const std::string& architecture);
+std::string compile_source(const std::string& source, const std::string& architecture,
+                           TextOf whose = TextOf::library);
 
 /** Lets a kernel have more shared memory than all may have. */
 void ask_for_shared(Kernel kernel, size_t bytes);

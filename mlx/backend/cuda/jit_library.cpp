@@ -2,7 +2,10 @@
 #include "mlx/backend/cuda/jit_library.h"
 
 #include <cuda_runtime_api.h>
+#include <dlfcn.h>
 
+#include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -39,6 +42,33 @@ const JitLibrary& JitLibrary::instance() {
         "package's extra `cuda`, or run it with stream=mx.cpu."));
   }
   return *library;
+}
+
+std::vector<std::string> cuda_header_folders() {
+  std::vector<std::filesystem::path> roots;
+  Dl_info info{};
+  if (dladdr(reinterpret_cast<const void*>(JitLibrary::instance().create), &info) &&
+      info.dli_fname) {
+    std::error_code error;
+    auto file = std::filesystem::canonical(info.dli_fname, error);
+    roots.push_back(file.parent_path().parent_path());
+  }
+  for (const char* variable : {"CUDA_HOME", "CUDA_PATH"}) {
+    if (const char* root = std::getenv(variable)) {
+      roots.emplace_back(root);
+    }
+  }
+  roots.emplace_back("/usr/local/cuda");
+  std::vector<std::string> folders;
+  for (const auto& root : roots) {
+    for (const char* part : {"include", "include/cccl"}) {
+      std::error_code error;
+      if (std::filesystem::is_directory(root / part, error)) {
+        folders.push_back((root / part).string());
+      }
+    }
+  }
+  return folders;
 }
 
 }  // namespace mlx::core::cuda

@@ -3,6 +3,9 @@
 
 #include <nvrtc.h>
 
+#include <string>
+#include <vector>
+
 namespace mlx::core::cuda {
 
 /** The functions of NVRTC that are used. */
@@ -19,5 +22,9 @@ struct JitLibrary {
   /** Throws std::runtime_error where NVRTC is not installed. */
   static const JitLibrary& instance();
 };
+
+/** Where CUDA's headers may be, for texts that include them: beside NVRTC, where the environment
+ *  says, and where the toolkit puts them. */
+std::vector<std::string> cuda_header_folders();
 
 }  // namespace mlx::core::cuda

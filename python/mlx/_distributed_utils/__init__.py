@@ -1,0 +1,1 @@
+"""Programs around distributed runs: `mlx.launch` and `mlx.distributed_config`."""

@@ -1,0 +1,108 @@
+// fast.cuda_kernel and fast.precompiled_cuda_kernel: kernels in CUDA from Python. Made anywhere; a
+// call where there is no GPU raises.
+#include "mlx/core/errors.h"
+#include "mlx/fast.h"
+#include "python/src/bindings.h"
+
+namespace mlx::python {
+
+namespace {
+
+using Extents = std::tuple<int, int, int>;
+using TemplateList = std::vector<std::pair<std::string, fast::TemplateArg>>;
+
+int to_int(const char* op, const std::string& what, nb::handle value) {
+  int number = 0;
+  check(load_int(value.ptr(), number), op, what, " must be a bool, an int of 32 bits, or a ",
+        "type that kernels take, not ", nb::repr(value).c_str(), ".");
+  return number;
+}
+
+fast::TemplateArg template_value(const std::string& name, nb::handle value) {
+  Dtype dtype = float32;
+  if (nb::try_cast(value, dtype)) {
+    return dtype;
+  }
+  if (nb::isinstance<nb::bool_>(value)) {
+    return nb::cast<bool>(value);
+  }
+  return to_int("cuda_kernel", "The template argument '" + name + "'", value);
+}
+
+TemplateList template_list(const nb::handle& given) {
+  TemplateList out;
+  if (!given.is_none()) {
+    for (auto& [name, value] : nb::cast<std::vector<std::pair<std::string, nb::object>>>(given)) {
+      out.emplace_back(name, template_value(name, value));
+    }
+  }
+  return out;
+}
+
+fast::ScalarArg scalar_value(nb::handle value) {
+  if (nb::isinstance<nb::bool_>(value)) {
+    return nb::cast<bool>(value);
+  }
+  if (nb::isinstance<nb::float_>(value)) {
+    return nb::cast<float>(value);
+  }
+  return to_int("precompiled_cuda_kernel", "A scalar", value);
+}
+
+nb::object make_kernel(const std::string& name, const std::vector<std::string>& input_names,
+                       const std::vector<std::string>& output_names, const std::string& source,
+                       const std::string& header, bool ensure_row_contiguous, int shared_memory) {
+  auto kernel = fast::cuda_kernel(name, input_names, output_names, source, header,
+                                  ensure_row_contiguous, shared_memory);
+  return nb::cpp_function(
+      [kernel](const Arrays& inputs, const std::vector<Shape>& output_shapes,
+               const std::vector<Dtype>& output_dtypes, const Extents& grid,
+               const Extents& threadgroup, const nb::object& template_args,
+               std::optional<float> init_value, bool verbose, StreamOrDevice s) {
+        return kernel(inputs.values, output_shapes, output_dtypes, grid, threadgroup,
+                      template_list(template_args), init_value, verbose, s);
+      },
+      nb::kw_only(), "inputs"_a, "output_shapes"_a, "output_dtypes"_a, "grid"_a, "threadgroup"_a,
+      "template"_a = nb::none(), "init_value"_a = nb::none(), "verbose"_a = false,
+      "stream"_a = nb::none());
+}
+
+std::vector<array> run_precompiled(const std::string& name, const nb::bytes& compiled_source,
+                                   const Arrays& inputs, const std::vector<Shape>& output_shapes,
+                                   const std::vector<Dtype>& output_dtypes,
+                                   const std::vector<nb::object>& scalars, const Extents& grid,
+                                   const Extents& threadgroup, int shared_memory,
+                                   std::optional<float> init_value, bool ensure_row_contiguous,
+                                   StreamOrDevice s) {
+  std::vector<fast::ScalarArg> values;
+  for (auto& scalar : scalars) {
+    values.push_back(scalar_value(scalar));
+  }
+  std::string code(compiled_source.c_str(), compiled_source.size());
+  return fast::precompiled_cuda_kernel(name, code, inputs.values, output_shapes, output_dtypes,
+                                       values, grid, threadgroup, shared_memory, init_value,
+                                       ensure_row_contiguous, s);
+}
+
+}  // namespace
+
+void bind_cuda_kernel(nb::module_& fast) {
+  fast.def(
+      "cuda_kernel", &make_kernel, "name"_a, "input_names"_a, "output_names"_a, "source"_a,
+      "header"_a = "", "ensure_row_contiguous"_a = true, "shared_memory"_a = 0,
+      "A kernel whose body is `source`, CUDA C++ that knows inputs and outputs as pointers by\n"
+      "their names, and `x_shape`, `x_strides` and `x_ndim` of an input x where it says so;\n"
+      "`header` comes before it. Call it with `inputs`, `output_shapes`, `output_dtypes`,\n"
+      "`grid` (in threads), `threadgroup`, and if need be with `template`, a list of names\n"
+      "with the dtypes, ints and bools they stand for, `init_value`, which outputs hold\n"
+      "before, `verbose`, which prints the text, and `stream`. Calling raises RuntimeError\n"
+      "where there is no GPU, and evaluating where the source does not compile.");
+  fast.def("precompiled_cuda_kernel", &run_precompiled, nb::kw_only(), "name"_a,
+           "compiled_source"_a, "inputs"_a, "output_shapes"_a, "output_dtypes"_a, "scalars"_a,
+           "grid"_a, "threadgroup"_a, "shared_memory"_a = 0, "init_value"_a = nb::none(),
+           "ensure_row_contiguous"_a = false, "stream"_a = nb::none(),
+           "Runs the kernel `name` of PTX or machine code (bytes), which takes the addresses of\n"
+           "the inputs, those of the outputs, and the scalars, as bool, int32 or float32.");
+}
+
+}  // namespace mlx::python
