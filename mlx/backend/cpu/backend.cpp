@@ -13,6 +13,7 @@
 #include "mlx/backend/cpu/registry.h"
 #include "mlx/backend/cpu/runtime/event.h"
 #include "mlx/core/errors.h"
+#include "mlx/primitives/conv.h"
 #include "mlx/primitives/reduce.h"
 
 namespace mlx::core {
@@ -60,10 +61,11 @@ class CpuBackend final : public Backend {
     return (is_reduction && !keeps) || is_residual_norm(root, program);
   }
 
-  /** Any program of one result behind a product. */
+  /** Any program of one result behind a product or a convolution. */
   bool fuses_epilogue(const Primitive& root, const Program& program,
                       const std::vector<bool>&) const override {
-    return is_product(root) && can_be_epilogue(program);
+    bool takes_one = is_product(root) || typeid(root) == typeid(Convolution);
+    return takes_one && can_be_epilogue(program);
   }
 
   bool makes_words_in_programs() const override { return false; }

@@ -1,13 +1,16 @@
-// Convolutions on the CPU: a product of patches and weights for every group and phase, or the
-// depthwise kernels where a group is one channel.
-#include "mlx/primitives/conv.h"
+// Convolutions on the CPU: the depthwise kernels where a group is one channel, the direct ones for
+// floats, else a product of patches and weights for every group and phase.
+#include "mlx/backend/cpu/conv.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "mlx/backend/cpu/conv/depthwise.h"
+#include "mlx/backend/cpu/conv/direct.h"
 #include "mlx/backend/cpu/conv/geometry.h"
 #include "mlx/backend/cpu/conv/patches.h"
 #include "mlx/backend/cpu/copy.h"
+#include "mlx/backend/cpu/epilogue.h"
 #include "mlx/backend/cpu/gemm/gemm.h"
 #include "mlx/backend/cpu/registry.h"
 #include "mlx/core/parallel.h"
@@ -23,13 +26,6 @@ array with_contiguous_channels(const array& a) {
 
 Shape kernel_shape(const array& weight) {
   return Shape(weight.shape().begin() + 1, weight.shape().end() - 1);
-}
-
-/** Image of one group. */
-Image group_image(Image image, int group, int groups) {
-  image.channels /= groups;
-  image.data += group * image.channels * image.itemsize;
-  return image;
 }
 
 /** Offsets of all kernel positions in a weight, in elements. */
@@ -67,56 +63,79 @@ bool is_pointwise(const array& in, const ConvGeometry& geometry, const Phase& ph
          phase.step == Triple{1, 1, 1};
 }
 
-void convolve_phase(const array& in, const array& weight, const ConvGeometry& geometry,
-                    const Phase& phase, int groups, bool only_phase, array& out) {
+/** The first group's weight, tap by tap. */
+TapWeights weights_of(const array& weight, const Phase& phase) {
+  TapWeights weights;
+  weights.data = weight.data<char>();
+  weights.out_stride = weight.strides(0);
+  weights.channel_stride = weight.strides(-1);
+  weights.channels = weight.shape(-1);
+  std::vector<int64_t> offsets = position_offsets(weight);
+  for (const Tap& tap : phase.taps) weights.taps.push_back(offsets[tap.position]);
+  return weights;
+}
+
+/** By the gemm engine. The work is on the output's only phase. */
+void multiply_patches(const array& in, const array& weight, const ConvGeometry& geometry,
+                      const Phase& phase, int groups, bool only_phase, const RegionWork* work,
+                      array& out) {
   Image image = image_of(in);
-  int64_t channels = image.channels / groups, out_channels = weight.shape(0) / groups;
-  std::vector<int64_t> offsets = position_offsets(weight), rows;
+  int64_t out_channels = weight.shape(0) / groups;
+  std::vector<int64_t> rows;
   if (!only_phase) {
     rows = output_pixels(phase, geometry.out, image.batch);
-    for (int64_t& row : rows) {
-      row *= weight.shape(0);
-    }
+    for (int64_t& row : rows) row *= weight.shape(0);
   }
   bool pointwise = is_pointwise(in, geometry, phase);
   parallel_for(groups, 1, [&](int64_t begin, int64_t end) {
     for (int64_t group = begin; group < end; group++) {
-      Image part = group_image(image, static_cast<int>(group), groups);
+      Image part = group_image(image, group, groups);
       PatchRows patches(part, phase);
-      TapWeights taps;
-      taps.out_stride = weight.strides(0);
-      taps.channel_stride = weight.strides(-1);
-      taps.channels = channels;
-      taps.data = weight.data<char>() + group * out_channels * taps.out_stride * image.itemsize;
-      for (const Tap& tap : phase.taps) {
-        taps.taps.push_back(offsets[tap.position]);
-      }
+      TapWeights taps = weights_of(weight, phase);
+      taps.data += group * out_channels * taps.out_stride * image.itemsize;
       Gemm g;
       g.dtype = out.dtype();
       g.m = phase.pixels(image.batch);
       g.n = out_channels;
-      g.k = static_cast<int64_t>(phase.taps.size()) * channels;
+      g.k = static_cast<int64_t>(phase.taps.size()) * part.channels;
       g.a.source = &patches;
-      if (pointwise) {
-        g.a = {part.data, image.channels, 1, nullptr};
-      }
       g.b.source = &taps;
       if (pointwise) {
+        g.a = {part.data, image.channels, 1, nullptr};
         g.b = {taps.data + taps.taps[0] * image.itemsize, taps.out_stride, taps.channel_stride,
                nullptr};
       }
       g.out = out.data<char>() + group * out_channels * image.itemsize;
       g.out_row_stride = weight.shape(0);
       g.out_row_offsets = only_phase ? nullptr : rows.data();
-      g.kernels = &gemm_kernels(out.dtype(), channels);  // steps must not cross from tap to tap
+      g.kernels = &gemm_kernels(out.dtype(), part.channels);  // steps must not cross taps
+      g.work = work;
       gemm(g);
     }
   });
 }
 
+void convolve_phase(const array& in, const array& weight, const ConvGeometry& geometry,
+                    const Phase& phase, int groups, bool only_phase, const RegionWork* work,
+                    array& out) {
+  if (!is_direct(out.dtype(), weight.shape(-1)) ||
+      (only_phase && is_pointwise(in, geometry, phase))) {
+    multiply_patches(in, weight, geometry, phase, groups, only_phase, work, out);
+    return;
+  }
+  int64_t out_channels = weight.shape(0) / groups;
+  direct_conv({out.dtype(), image_of(in), phase, groups, weights_of(weight, phase),
+               out_channels * weight.strides(0), out_channels, geometry.out, out.data<char>(),
+               work});
+}
+
 /** The weight's cotangent for the taps of one phase; `out` is row-contiguous. */
 void weight_gradient_phase(const Image& in, const Image& cotangent, const ConvGeometry& geometry,
                            const Phase& phase, int groups, array& out) {
+  if (is_direct(out.dtype(), in.channels / groups)) {
+    direct_weight_gradient(out.dtype(), in, cotangent, geometry, phase, groups, out.data<char>());
+    return;
+  }
   int64_t channels = in.channels / groups, out_channels = cotangent.channels / groups;
   int64_t kernel_elements = geometry.kernel_size() * channels;
   std::vector<int64_t> rows;
@@ -131,8 +150,8 @@ void weight_gradient_phase(const Image& in, const Image& cotangent, const ConvGe
   pixels.taps = {{phase.first, 0}};
   parallel_for(groups, 1, [&](int64_t begin, int64_t end) {
     for (int64_t group = begin; group < end; group++) {
-      Image in_part = group_image(in, static_cast<int>(group), groups);
-      Image cotangent_part = group_image(cotangent, static_cast<int>(group), groups);
+      Image in_part = group_image(in, group, groups);
+      Image cotangent_part = group_image(cotangent, group, groups);
       PatchColumns patches(in_part, phase), lines(cotangent_part, pixels);
       Gemm g;
       g.dtype = out.dtype();
@@ -153,25 +172,43 @@ bool is_depthwise(int groups, int in_channels, int out_channels) {
   return groups > 1 && in_channels == groups && out_channels == groups;
 }
 
-void eval_convolution(Convolution& primitive, const std::vector<array>& inputs,
-                      std::vector<array>& outputs) {
-  array& out = outputs[0];
-  out.set_data(allocator::malloc(out.nbytes()));
+constexpr int64_t kWorkGrain = 1 << 14;  // elements of the output
+
+/** On the whole output, where it was not done region by region. */
+void work_on_output(const RegionWork& work, const array& out) {
+  int64_t cols = out.shape(-1), rows = static_cast<int64_t>(out.size()) / cols;
+  int64_t itemsize = static_cast<int64_t>(out.itemsize());
+  parallel_for(rows, std::max<int64_t>(kWorkGrain / cols, 1), [&](int64_t begin, int64_t end) {
+    work.run(out.data<char>() + begin * cols * itemsize, cols, end - begin, cols);
+  });
+}
+
+/** Into `out`, which has memory for dense rows. */
+void convolve(const ConvParams& params, const array& input, const array& weight,
+              const RegionWork* work, array& out) {
   if (out.size() == 0) {
     return;
   }
-  array in = with_contiguous_channels(inputs[0]);
-  const array& weight = inputs[1];
-  ConvGeometry geometry(in.shape(), kernel_shape(weight), out.shape(), primitive.params());
-  if (is_depthwise(primitive.params().groups, in.shape(-1), weight.shape(0))) {
-    depthwise_conv(image_of(in), geometry, out.dtype(), weight.data<char>(), weight.strides(0),
-                   position_offsets(weight), out.data<char>());
-    return;
-  }
+  array in = with_contiguous_channels(input);
+  ConvGeometry geometry(in.shape(), kernel_shape(weight), out.shape(), params);
   std::vector<Phase> phases = geometry.phases();
-  for (const Phase& phase : phases) {
-    convolve_phase(in, weight, geometry, phase, primitive.params().groups, phases.size() == 1, out);
+  bool only_phase = phases.size() == 1;
+  const RegionWork* row_work = only_phase ? work : nullptr;  // rows of several are not dense
+  if (is_depthwise(params.groups, in.shape(-1), weight.shape(0))) {
+    depthwise_conv(image_of(in), geometry, out.dtype(), weight.data<char>(), weight.strides(0),
+                   position_offsets(weight), row_work, out.data<char>());
+  } else {
+    for (const Phase& phase : phases) {
+      convolve_phase(in, weight, geometry, phase, params.groups, only_phase, row_work, out);
+    }
   }
+  if (work && !only_phase) work_on_output(*work, out);
+}
+
+void eval_convolution(Convolution& primitive, const std::vector<array>& inputs,
+                      std::vector<array>& outputs) {
+  outputs[0].set_data(allocator::malloc(outputs[0].nbytes()));
+  convolve(primitive.params(), inputs[0], inputs[1], nullptr, outputs[0]);
 }
 
 void eval_convolution_weight_gradient(ConvolutionWeightGradient& primitive,
@@ -209,5 +246,12 @@ const Register<ConvolutionWeightGradient> convolution_weight_gradient(
     eval_convolution_weight_gradient);
 
 }  // namespace
+
+void run_convolution(const Convolution& convolution, const Program& program,
+                     const std::vector<array>& inputs, array& out) {
+  std::vector<array> others(inputs.begin() + 2, inputs.end());
+  Epilogue epilogue(program, others, inputs[0].dtype(), out);
+  convolve(convolution.params(), inputs[0], inputs[1], &epilogue, epilogue.result());
+}
 
 }  // namespace mlx::core::cpu

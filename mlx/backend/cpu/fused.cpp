@@ -2,6 +2,7 @@
 #include "mlx/primitives/fused.h"
 
 #include "mlx/backend/common/residual_norm.h"
+#include "mlx/backend/cpu/conv.h"
 #include "mlx/backend/cpu/copy.h"
 #include "mlx/backend/cpu/matmul.h"
 #include "mlx/backend/cpu/norm.h"
@@ -43,6 +44,9 @@ void eval_fused(Fused& step, const std::vector<array>& inputs, std::vector<array
   const Program& prologue = step.recipe().prologue;
   if (!step.has_root()) {
     run_program(prologue, inputs, outputs);
+  } else if (step.recipe().has_epilogue() && typeid(step.root()) == typeid(Convolution)) {
+    run_convolution(static_cast<const Convolution&>(step.root()), step.recipe().epilogue, inputs,
+                    outputs[0]);
   } else if (step.recipe().has_epilogue()) {
     run_product(step.root(), step.recipe().epilogue, inputs, outputs[0]);
   } else if (is_residual_norm(step.root(), prologue)) {

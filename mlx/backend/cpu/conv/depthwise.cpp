@@ -13,7 +13,10 @@ namespace mlx::core::cpu {
 
 namespace {
 
-constexpr int64_t kRowGrain = 1 << 15;  // products that are worth a thread's while
+constexpr int64_t kTaskWork = 1 << 17;  // products that are worth a thread's while
+constexpr int64_t kTasksPerThread = 4;
+constexpr int64_t kStripPixels = 8;
+constexpr int64_t kMostParts = 32;
 
 const DepthwiseKernels& kernels_of(Dtype dtype) {
   const DepthwiseTables& tables = depthwise_kernels();
@@ -50,85 +53,128 @@ int64_t rows_of(const Phase& phase, int64_t batch) {
   return batch * phase.count[0] * phase.count[1];
 }
 
-int64_t row_grain(const Phase& phase, int64_t channels) {
-  int64_t work = phase.count[2] * channels * static_cast<int64_t>(phase.taps.size());
-  return std::max<int64_t>(kRowGrain / std::max<int64_t>(work, 1), 1);
+int64_t row_work(const Phase& phase, int64_t channels) {
+  return std::max<int64_t>(phase.count[2] * channels * static_cast<int64_t>(phase.taps.size()), 1);
 }
 
-// A tap that reaches the image from the current row.
+// A tap that reaches the image from a row.
 struct LiveTap {
   const char* input;  // for q = 0, may lie outside the image
-  const void* weight;
+  int64_t tap;
   Range range;
 };
+
+// The taps that reach the image from a row of output pixels, and the pixels that all of them do.
+struct LiveRow {
+  std::vector<LiveTap> taps;
+  Range all;
+
+  LiveRow(const Image& image, const Phase& phase, const RowPosition& row) : all{0, phase.count[2]} {
+    for (size_t t = 0; t < phase.taps.size(); ++t) {
+      const Triple& at = phase.taps[t].at;
+      int64_t d = row.d * phase.ratio[0] + at[0], h = row.h * phase.ratio[1] + at[1];
+      if (!inside(d, image.extent[0]) || !inside(h, image.extent[1])) continue;
+      int64_t offset = row.n * image.batch_stride + d * image.stride[0] + h * image.stride[1] +
+                       at[2] * image.stride[2];
+      Range range = valid_range(at[2], phase.ratio[2], image.extent[2], phase.count[2]);
+      taps.push_back({image.data + offset * image.itemsize, static_cast<int64_t>(t), range});
+      all = {std::max(all.lo, range.lo), std::min(all.hi, range.hi)};
+    }
+    if (all.hi <= all.lo) all = {phase.count[2], phase.count[2]};
+  }
+};
+
+// How many taps in a row of the kernel each read one pixel further than the one before; 1 where
+// there are no kernels for that.
+int64_t run_of(const Phase& phase) {
+  size_t run = 1;
+  auto follows = [&](size_t t) {
+    const Triple &a = phase.taps[t - 1].at, &b = phase.taps[t].at;
+    return a[0] == b[0] && a[1] == b[1] && b[2] - a[2] == phase.ratio[2];
+  };
+  while (run < phase.taps.size() && follows(run)) ++run;
+  if (!is_depthwise_run(static_cast<int64_t>(run)) || phase.taps.size() % run) return 1;
+  for (size_t t = 1; t < phase.taps.size(); ++t) {
+    if (t % run && !follows(t)) return 1;
+  }
+  return static_cast<int64_t>(run);
+}
 
 class DepthwisePhase {
  public:
   DepthwisePhase(const Image& image, const ConvGeometry& geometry, const Phase& phase,
-                 const DepthwiseKernels& kernels, const char* weights, char* out)
+                 const DepthwiseKernels& kernels, const char* weights, const RegionWork* work,
+                 char* out)
       : image_(image),
         geometry_(geometry),
         phase_(phase),
         kernels_(kernels),
         weights_(weights),
-        out_(out) {}
+        work_(work),
+        out_(out),
+        run_(run_of(phase)),
+        row_bytes_(image.channels * kernels.sum_size) {}
 
+  // Tasks are neighbouring rows.
   void run() const {
-    int64_t grain = row_grain(phase_, image_.channels);
-    parallel_for(rows_of(phase_, image_.batch), grain, [&](int64_t begin, int64_t end) {
-      std::vector<LiveTap> taps;
-      std::vector<const void*> pointers(2 * phase_.taps.size());
-      for (int64_t i = begin; i < end; ++i) run_row(row_position(phase_, i), taps, pointers);
+    int64_t rows = rows_of(phase_, image_.batch);
+    int64_t few = std::max<int64_t>(kTaskWork / row_work(phase_, image_.channels), 1);
+    int64_t tasks = std::clamp<int64_t>(rows / few, 1, kTasksPerThread * num_threads());
+    parallel_for(tasks, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) run_rows(i * rows / tasks, (i + 1) * rows / tasks);
     });
   }
 
  private:
-  void run_row(const RowPosition& row, std::vector<LiveTap>& taps,
-               std::vector<const void*>& pointers) const {
-    taps.clear();
-    Range all = {0, phase_.count[2]};
-    for (size_t t = 0; t < phase_.taps.size(); ++t) {
-      const Triple& at = phase_.taps[t].at;
-      int64_t d = row.d * phase_.ratio[0] + at[0], h = row.h * phase_.ratio[1] + at[1];
-      if (!inside(d, image_.extent[0]) || !inside(h, image_.extent[1])) continue;
-      int64_t offset = row.n * image_.batch_stride + d * image_.stride[0] + h * image_.stride[1] +
-                       at[2] * image_.stride[2];
-      Range range = valid_range(at[2], phase_.ratio[2], image_.extent[2], phase_.count[2]);
-      taps.push_back({image_.data + offset * image_.itemsize,
-                      weights_ + t * image_.channels * kernels_.sum_size, range});
-      all = {std::max(all.lo, range.lo), std::min(all.hi, range.hi)};
+  // Strip by strip from top to bottom, so that rows are still in the L1 cache for those below.
+  void run_rows(int64_t begin, int64_t end) const {
+    std::vector<LiveRow> rows;
+    for (int64_t i = begin; i < end; ++i) {
+      rows.emplace_back(image_, phase_, row_position(phase_, i));
     }
-    if (all.hi <= all.lo) all = {phase_.count[2], phase_.count[2]};
-    for (int64_t q = 0; q < all.lo; ++q) run_pixels(row, taps, pointers, q, q + 1);
-    if (all.lo < all.hi) run_pixels(row, taps, pointers, all.lo, all.hi);
-    for (int64_t q = all.hi; q < phase_.count[2]; ++q) run_pixels(row, taps, pointers, q, q + 1);
+    std::vector<const void*> pointers(2 * phase_.taps.size());
+    for (int64_t q = 0; q < phase_.count[2]; q += kStripPixels) {
+      Range strip = {q, std::min(q + kStripPixels, phase_.count[2])};
+      for (int64_t i = begin; i < end; ++i) run_strip(i, rows[i - begin], pointers, strip);
+    }
+    for (int64_t i = begin; work_ && i < end; ++i) {
+      work_->run(output(i, 0), image_.channels, phase_.count[2], image_.channels);
+    }
   }
 
-  // Pixels [begin, end) of a row, for which each tap is in the image or not as for the first one.
-  void run_pixels(const RowPosition& row, const std::vector<LiveTap>& taps,
-                  std::vector<const void*>& pointers, int64_t begin, int64_t end) const {
+  // All taps reach the image from the middle of a strip; its other pixels are taken one by one.
+  void run_strip(int64_t row, const LiveRow& live, std::vector<const void*>& pointers,
+                 Range strip) const {
+    int64_t lo = std::clamp(live.all.lo, strip.lo, strip.hi);
+    int64_t hi = std::clamp(live.all.hi, lo, strip.hi);
+    for (int64_t q = strip.lo; q < lo; ++q) run_pixels(row, live, pointers, 1, {q, q + 1});
+    if (lo < hi) run_pixels(row, live, pointers, run_, {lo, hi});
+    for (int64_t q = hi; q < strip.hi; ++q) run_pixels(row, live, pointers, 1, {q, q + 1});
+  }
+
+  // Pixels of a row for which each tap is in the image or not as for the first one.
+  void run_pixels(int64_t row, const LiveRow& live, std::vector<const void*>& pointers, int64_t run,
+                  Range pixels) const {
     const void** inputs = pointers.data();
     const void** weights = inputs + phase_.taps.size();
     int64_t in_step = phase_.ratio[2] * image_.stride[2];
     int64_t count = 0;
-    for (const LiveTap& tap : taps) {
-      if (begin < tap.range.lo || begin >= tap.range.hi) continue;
-      inputs[count] = tap.input + begin * in_step * image_.itemsize;
-      weights[count++] = tap.weight;
+    for (const LiveTap& tap : live.taps) {
+      if (pixels.lo < tap.range.lo || pixels.lo >= tap.range.hi) continue;
+      inputs[count] = tap.input + pixels.lo * in_step * image_.itemsize;
+      weights[count++] = weights_ + tap.tap * row_bytes_;
     }
-    int64_t d = phase_.first[0] + row.d * phase_.step[0],
-            h = phase_.first[1] + row.h * phase_.step[1];
-    int64_t w = phase_.first[2] + begin * phase_.step[2];
-    int64_t pixel = ((row.n * geometry_.out[0] + d) * geometry_.out[1] + h) * geometry_.out[2] + w;
-    DepthwiseRow pixels = {inputs,
-                           weights,
-                           count,
-                           image_.channels,
-                           end - begin,
-                           in_step,
-                           phase_.step[2] * image_.channels,
-                           out_ + pixel * image_.channels * image_.itemsize};
-    kernels_.row(pixels);
+    kernels_.row({inputs, weights, count, run, image_.channels, pixels.hi - pixels.lo, in_step,
+                  phase_.step[2] * image_.channels, output(row, pixels.lo)});
+  }
+
+  char* output(int64_t row, int64_t q) const {
+    RowPosition at = row_position(phase_, row);
+    int64_t d = phase_.first[0] + at.d * phase_.step[0];
+    int64_t h = phase_.first[1] + at.h * phase_.step[1];
+    int64_t w = phase_.first[2] + q * phase_.step[2];
+    int64_t pixel = ((at.n * geometry_.out[0] + d) * geometry_.out[1] + h) * geometry_.out[2] + w;
+    return out_ + pixel * image_.channels * image_.itemsize;
   }
 
   const Image& image_;
@@ -136,34 +182,63 @@ class DepthwisePhase {
   const Phase& phase_;
   const DepthwiseKernels& kernels_;
   const char* weights_;
+  const RegionWork* work_;
   char* out_;
+  int64_t run_, row_bytes_;
 };
 
-// Adds the products of one row of output pixels to `sums` (tap, channel).
-void add_row_products(const Image& image, const Image& cotangent, const Phase& phase,
-                      const DepthwiseKernels& kernels, const RowPosition& row, char* sums) {
-  int64_t d_out = phase.first[0] + row.d * phase.step[0];
-  int64_t h_out = phase.first[1] + row.h * phase.step[1];
-  for (size_t t = 0; t < phase.taps.size(); ++t) {
-    const Triple& at = phase.taps[t].at;
-    int64_t d = row.d * phase.ratio[0] + at[0], h = row.h * phase.ratio[1] + at[1];
-    if (!inside(d, image.extent[0]) || !inside(h, image.extent[1])) continue;
-    Range range = valid_range(at[2], phase.ratio[2], image.extent[2], phase.count[2]);
-    int64_t in_offset = row.n * image.batch_stride + d * image.stride[0] + h * image.stride[1] +
-                        (range.lo * phase.ratio[2] + at[2]) * image.stride[2];
-    int64_t out_offset = row.n * cotangent.batch_stride + d_out * cotangent.stride[0] +
-                         h_out * cotangent.stride[1] +
-                         (phase.first[2] + range.lo * phase.step[2]) * cotangent.stride[2];
-    DepthwiseProducts products = {image.data + in_offset * image.itemsize,
-                                  cotangent.data + out_offset * cotangent.itemsize,
-                                  image.channels,
-                                  range.hi - range.lo,
-                                  phase.ratio[2] * image.stride[2],
-                                  phase.step[2] * cotangent.stride[2],
-                                  sums + t * image.channels * kernels.sum_size};
-    kernels.products(products);
+// Adds the products of rows of output pixels to sums (tap, channel).
+class DepthwiseSums {
+ public:
+  DepthwiseSums(const Image& image, const Image& cotangent, const Phase& phase,
+                const DepthwiseKernels& kernels, char* sums)
+      : image_(image),
+        cotangent_(cotangent),
+        phase_(phase),
+        kernels_(kernels),
+        sums_(sums),
+        run_(run_of(phase)),
+        inputs_(phase.taps.size()),
+        to_(phase.taps.size()) {}
+
+  void add_row(const RowPosition& row) {
+    LiveRow live(image_, phase_, row);
+    int64_t d = phase_.first[0] + row.d * phase_.step[0];
+    int64_t h = phase_.first[1] + row.h * phase_.step[1];
+    int64_t offset = row.n * cotangent_.batch_stride + d * cotangent_.stride[0] +
+                     h * cotangent_.stride[1] + phase_.first[2] * cotangent_.stride[2];
+    const char* cotangent = cotangent_.data + offset * cotangent_.itemsize;
+    for (int64_t q = 0; q < live.all.lo; ++q) add_pixels(live, cotangent, 1, {q, q + 1});
+    if (live.all.lo < live.all.hi) add_pixels(live, cotangent, run_, live.all);
+    for (int64_t q = live.all.hi; q < phase_.count[2]; ++q) {
+      add_pixels(live, cotangent, 1, {q, q + 1});
+    }
   }
-}
+
+ private:
+  void add_pixels(const LiveRow& live, const char* cotangent, int64_t run, Range pixels) {
+    int64_t in_step = phase_.ratio[2] * image_.stride[2];
+    int64_t cotangent_step = phase_.step[2] * cotangent_.stride[2];
+    int64_t count = 0;
+    for (const LiveTap& tap : live.taps) {
+      if (pixels.lo < tap.range.lo || pixels.lo >= tap.range.hi) continue;
+      inputs_[count] = tap.input + pixels.lo * in_step * image_.itemsize;
+      to_[count++] = sums_ + tap.tap * image_.channels * kernels_.sum_size;
+    }
+    kernels_.products({inputs_.data(), to_.data(), count, run,
+                       cotangent + pixels.lo * cotangent_step * cotangent_.itemsize,
+                       image_.channels, pixels.hi - pixels.lo, in_step, cotangent_step});
+  }
+
+  const Image& image_;
+  const Image& cotangent_;
+  const Phase& phase_;
+  const DepthwiseKernels& kernels_;
+  char* sums_;
+  int64_t run_;
+  std::vector<const void*> inputs_;
+  std::vector<void*> to_;
+};
 
 void add_sums(const DepthwiseKernels& kernels, char* to, const char* from, int64_t count) {
   auto add = [count](auto* a, const auto* b) {
@@ -180,7 +255,8 @@ void add_sums(const DepthwiseKernels& kernels, char* to, const char* from, int64
 
 void depthwise_conv(const Image& image, const ConvGeometry& geometry, Dtype dtype,
                     const char* weight, int64_t channel_stride,
-                    const std::vector<int64_t>& position_offsets, char* out) {
+                    const std::vector<int64_t>& position_offsets, const RegionWork* work,
+                    char* out) {
   const DepthwiseKernels& kernels = kernels_of(dtype);
   for (const Phase& phase : geometry.phases()) {
     int64_t row_bytes = image.channels * kernels.sum_size;
@@ -190,7 +266,7 @@ void depthwise_conv(const Image& image, const ConvGeometry& geometry, Dtype dtyp
       kernels.widen(weight + offset * image.itemsize, channel_stride, image.channels,
                     weights.as<char>() + t * row_bytes);
     }
-    DepthwisePhase(image, geometry, phase, kernels, weights.as<char>(), out).run();
+    DepthwisePhase(image, geometry, phase, kernels, weights.as<char>(), work, out).run();
   }
 }
 
@@ -203,14 +279,15 @@ void depthwise_weight_gradient(const Image& image, const Image& cotangent,
     int64_t count = static_cast<int64_t>(phase.taps.size()) * channels;
     int64_t bytes = count * kernels.sum_size;
     int64_t rows = rows_of(phase, image.batch);
-    int64_t parts = std::clamp<int64_t>(rows / row_grain(phase, channels), 1, num_threads());
+    int64_t few = std::max<int64_t>(kTaskWork / row_work(phase, channels), 1);
+    int64_t parts = std::clamp<int64_t>(rows / few, 1, kMostParts);  // by the shapes alone
     Scratch sums(parts * bytes);
     std::memset(sums.data(), 0, parts * bytes);
     parallel_for(parts, 1, [&](int64_t begin, int64_t end) {
       for (int64_t part = begin; part < end; ++part) {
+        DepthwiseSums own(image, cotangent, phase, kernels, sums.as<char>() + part * bytes);
         for (int64_t i = part * rows / parts; i < (part + 1) * rows / parts; ++i) {
-          add_row_products(image, cotangent, phase, kernels, row_position(phase, i),
-                           sums.as<char>() + part * bytes);
+          own.add_row(row_position(phase, i));
         }
       }
     });

@@ -3,14 +3,17 @@
 #pragma once
 
 #include "mlx/backend/cpu/conv/geometry.h"
+#include "mlx/backend/cpu/gemm/gemm.h"
 
 namespace mlx::core::cpu {
 
 // Computes the convolution of `image` (all groups' channels together). `weight` has one element per
-// channel and kernel position, strides in elements; `out` is row-contiguous.
+// channel and kernel position, strides in elements; `out` is row-contiguous. `work`, which may
+// be null, is on the output of the only phase.
 void depthwise_conv(const Image& image, const ConvGeometry& geometry, Dtype dtype,
                     const char* weight, int64_t channel_stride,
-                    const std::vector<int64_t>& position_offsets, char* out);
+                    const std::vector<int64_t>& position_offsets, const RegionWork* work,
+                    char* out);
 
 // The weight's derivative (channels, kernel...), row-contiguous; `cotangent` has the output's
 // shape.

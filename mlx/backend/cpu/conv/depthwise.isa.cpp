@@ -1,6 +1,7 @@
 // Kernels of depthwise convolutions.
-#include "mlx/backend/cpu/conv/depthwise_kernels.h"
+#include <type_traits>
 
+#include "mlx/backend/cpu/conv/depthwise_kernels.h"
 #include "mlx/backend/cpu/gemm/element.h"
 
 namespace mlx::core::cpu::MLX_ISA {
@@ -18,76 +19,155 @@ static inline Vec<typename E::Lane> take(const Source* p, int n) {
   }
 }
 
-template <typename E, bool Full, int Pixels, typename Source>
+template <typename E, bool Full, typename Source>
+static inline void put(Source* p, Vec<typename E::Lane> v, int n) {
+  if constexpr (Full) {
+    E::store(p, v);
+  } else {
+    store_some<E>(p, v, n);
+  }
+}
+
+// Pixels [pixel, pixel + Pixels): each input is loaded once for all taps of a run that read it.
+template <typename E, bool Full, int Run, int Pixels, typename Source>
 static inline void weighted_sum(const DepthwiseRow& row, int64_t pixel, int64_t c, int n) {
   using Lane = typename E::Lane;
   Vec<Lane> sums[Pixels] = {};
-  for (int64_t t = 0; t < row.taps; ++t) {
+  for (int64_t t = 0; t < row.taps; t += Run) {
     auto in = static_cast<const Source*>(row.inputs[t]) + pixel * row.in_step + c;
-    Vec<Lane> weight = take<Element<Lane>, Full>(static_cast<const Lane*>(row.weights[t]) + c, n);
-#pragma GCC unroll 4
-    for (int i = 0; i < Pixels; ++i) {
-      sums[i] = fma<Lane>(take<E, Full>(in + i * row.in_step, n), weight, sums[i]);
+    Vec<Lane> weights[Run];
+#pragma GCC unroll 8
+    for (int k = 0; k < Run; ++k) {
+      weights[k] = take<Element<Lane>, Full>(static_cast<const Lane*>(row.weights[t + k]) + c, n);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < Pixels + Run - 1; ++i) {
+      Vec<Lane> x = take<E, Full>(in + i * row.in_step, n);
+#pragma GCC unroll 8
+      for (int k = 0; k < Run; ++k) {
+        if (i >= k && i - k < Pixels) sums[i - k] = fma<Lane>(x, weights[k], sums[i - k]);
+      }
     }
   }
   Source* out = static_cast<Source*>(row.out) + pixel * row.out_step + c;
 #pragma GCC unroll 4
-  for (int i = 0; i < Pixels; ++i) {
-    if constexpr (Full) {
-      E::store(out + i * row.out_step, sums[i]);
-    } else {
-      store_some<E>(out + i * row.out_step, sums[i], n);
-    }
+  for (int i = 0; i < Pixels; ++i) put<E, Full>(out + i * row.out_step, sums[i], n);
+}
+
+template <typename E, int Run, int Pixels, typename Source>
+static inline void pixel_block(const DepthwiseRow& row, int64_t pixel) {
+  constexpr int lanes = E::kCount;
+  int64_t c = 0;
+  for (; c + lanes <= row.channels; c += lanes) {
+    weighted_sum<E, true, Run, Pixels, Source>(row, pixel, c, lanes);
+  }
+  if (c < row.channels) {
+    weighted_sum<E, false, Run, Pixels, Source>(row, pixel, c, static_cast<int>(row.channels - c));
   }
 }
 
-template <typename E, bool Full, typename Source>
-static inline void channel_block(const DepthwiseRow& row, int64_t c, int n) {
+template <typename E, int Run, typename Source>
+static void depthwise_runs(const DepthwiseRow& row) {
   int64_t p = 0;
-  for (; p + kPixels <= row.pixels; p += kPixels) {
-    weighted_sum<E, Full, kPixels, Source>(row, p, c, n);
-  }
-  for (; p < row.pixels; ++p) weighted_sum<E, Full, 1, Source>(row, p, c, n);
+  for (; p + kPixels <= row.pixels; p += kPixels) pixel_block<E, Run, kPixels, Source>(row, p);
+  for (; p < row.pixels; ++p) pixel_block<E, Run, 1, Source>(row, p);
 }
 
 template <typename E, typename Source>
 static void depthwise_row(const DepthwiseRow& row) {
-  constexpr int lanes = E::kCount;
-  int64_t c = 0;
-  for (; c + lanes <= row.channels; c += lanes) channel_block<E, true, Source>(row, c, lanes);
-  if (c < row.channels) {
-    channel_block<E, false, Source>(row, c, static_cast<int>(row.channels - c));
+  switch (row.run) {
+    case 3:
+      return depthwise_runs<E, 3, Source>(row);
+    case 5:
+      return depthwise_runs<E, 5, Source>(row);
+    case 7:
+      return depthwise_runs<E, 7, Source>(row);
+    default:
+      return depthwise_runs<E, 1, Source>(row);
   }
 }
 
-template <typename E, bool Full, typename Source>
-static inline void product_block(const DepthwiseProducts& p, int64_t c, int n) {
+// Adds the products of Pixels pixels to the sums of Runs runs of taps.
+template <typename E, bool Full, int Runs, int Run, int Pixels, typename Source>
+static inline void add_products(const Source* const (&in)[Runs], int64_t in_step,
+                                const Source* cotangent, int64_t cotangent_step, int n,
+                                Vec<typename E::Lane> (&sums)[Runs][Run]) {
   using Lane = typename E::Lane;
-  auto in = static_cast<const Source*>(p.input) + c;
+  Vec<Lane> y[Pixels];
+#pragma GCC unroll 4
+  for (int i = 0; i < Pixels; ++i) y[i] = take<E, Full>(cotangent + i * cotangent_step, n);
+#pragma GCC unroll 4
+  for (int r = 0; r < Runs; ++r) {
+#pragma GCC unroll 16
+    for (int i = 0; i < Pixels + Run - 1; ++i) {
+      Vec<Lane> x = take<E, Full>(in[r] + i * in_step, n);
+#pragma GCC unroll 8
+      for (int k = 0; k < Run; ++k) {
+        if (i >= k && i - k < Pixels) sums[r][k] = fma<Lane>(x, y[i - k], sums[r][k]);
+      }
+    }
+  }
+}
+
+template <typename E, bool Full, int Runs, int Run, typename Source>
+static inline void product_block(const DepthwiseProducts& p, int64_t first, int64_t c, int n) {
+  using Lane = typename E::Lane;
+  using Plain = Element<Lane>;
+  const Source* in[Runs];
+  Vec<Lane> sums[Runs][Run];
+#pragma GCC unroll 4
+  for (int r = 0; r < Runs; ++r) {
+    in[r] = static_cast<const Source*>(p.inputs[first + r * Run]) + c;
+#pragma GCC unroll 8
+    for (int k = 0; k < Run; ++k) {
+      sums[r][k] = take<Plain, Full>(static_cast<const Lane*>(p.sums[first + r * Run + k]) + c, n);
+    }
+  }
   auto cotangent = static_cast<const Source*>(p.cotangent) + c;
-  Vec<Lane> even = {}, odd = {};
+  auto add = [&]<int Pixels>(std::integral_constant<int, Pixels>) {
+    add_products<E, Full, Runs, Run, Pixels, Source>(in, p.in_step, cotangent, p.cotangent_step, n,
+                                                     sums);
+#pragma GCC unroll 4
+    for (int r = 0; r < Runs; ++r) in[r] += Pixels * p.in_step;
+    cotangent += Pixels * p.cotangent_step;
+  };
   int64_t i = 0;
-  for (; i + 2 <= p.pixels; i += 2) {
-    even = fma<Lane>(take<E, Full>(in + i * p.in_step, n),
-                     take<E, Full>(cotangent + i * p.cotangent_step, n), even);
-    odd = fma<Lane>(take<E, Full>(in + (i + 1) * p.in_step, n),
-                    take<E, Full>(cotangent + (i + 1) * p.cotangent_step, n), odd);
+  for (; i + kPixels <= p.pixels; i += kPixels) add(std::integral_constant<int, kPixels>{});
+  for (; i < p.pixels; ++i) add(std::integral_constant<int, 1>{});
+#pragma GCC unroll 4
+  for (int r = 0; r < Runs; ++r) {
+#pragma GCC unroll 8
+    for (int k = 0; k < Run; ++k) {
+      put<Plain, Full>(static_cast<Lane*>(p.sums[first + r * Run + k]) + c, sums[r][k], n);
+    }
   }
-  if (i < p.pixels) {
-    even = fma<Lane>(take<E, Full>(in + i * p.in_step, n),
-                     take<E, Full>(cotangent + i * p.cotangent_step, n), even);
+}
+
+template <typename E, int Runs, int Run, typename Source>
+static void product_runs(const DepthwiseProducts& p) {
+  constexpr int lanes = E::kCount;
+  for (int64_t t = 0; t < p.taps; t += Runs * Run) {
+    int64_t c = 0;
+    for (; c + lanes <= p.channels; c += lanes) {
+      product_block<E, true, Runs, Run, Source>(p, t, c, lanes);
+    }
+    if (c < p.channels) {
+      product_block<E, false, Runs, Run, Source>(p, t, c, static_cast<int>(p.channels - c));
+    }
   }
-  Lane* sums = static_cast<Lane*>(p.sums) + c;
-  store_some<Element<Lane>>(sums, load_some<Element<Lane>>(sums, n) + even + odd, n);
 }
 
 template <typename E, typename Source>
 static void depthwise_products(const DepthwiseProducts& p) {
-  constexpr int lanes = E::kCount;
-  int64_t c = 0;
-  for (; c + lanes <= p.channels; c += lanes) product_block<E, true, Source>(p, c, lanes);
-  if (c < p.channels) {
-    product_block<E, false, Source>(p, c, static_cast<int>(p.channels - c));
+  switch (p.run) {
+    case 3:
+      return p.taps % 9 ? product_runs<E, 1, 3, Source>(p) : product_runs<E, 3, 3, Source>(p);
+    case 5:
+      return product_runs<E, 1, 5, Source>(p);
+    case 7:
+      return product_runs<E, 1, 7, Source>(p);
+    default:
+      return product_runs<E, 1, 1, Source>(p);
   }
 }
 

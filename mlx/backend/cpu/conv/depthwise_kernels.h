@@ -8,25 +8,28 @@
 namespace mlx::core::cpu {
 
 // Pixels of one output row: out[p] = sum over taps of weights[tap] * inputs[tap][p], each a row of
-// channels. Steps between pixels in elements; weights have the type of the sums.
+// channels. Steps between pixels in elements; weights have the type of the sums. With `run` > 1
+// taps come in runs of so many, of which each reads one pixel further than the one before.
 struct DepthwiseRow {
   const void* const* inputs;
   const void* const* weights;
-  int64_t taps;
+  int64_t taps, run;
   int64_t channels;
   int64_t pixels;
   int64_t in_step, out_step;
   void* out;
 };
 
-// The weight's part of the derivative: sums[channel] += sum over pixels of input * cotangent.
+// The weight's part of the derivative: sums[tap][channel] += sum over pixels of inputs[tap] *
+// cotangent. Taps come in runs as above, the sums of a run side by side.
 struct DepthwiseProducts {
-  const void* input;
+  const void* const* inputs;
+  void* const* sums;
+  int64_t taps, run;
   const void* cotangent;
   int64_t channels;
   int64_t pixels;
   int64_t in_step, cotangent_step;
-  void* sums;
 };
 
 struct DepthwiseKernels {
@@ -40,6 +43,9 @@ struct DepthwiseKernels {
 struct DepthwiseTables {
   DepthwiseKernels f32, f64, f16, bf16;
 };
+
+// The lengths of runs that there are kernels for; others are runs of one.
+constexpr bool is_depthwise_run(int64_t taps) { return taps == 3 || taps == 5 || taps == 7; }
 
 MLX_ISA_TABLE(DepthwiseTables, depthwise_kernels)
 

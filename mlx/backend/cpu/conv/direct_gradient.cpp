@@ -1,0 +1,199 @@
+// The weight's derivative without a matrix of patches. Parts of the positions, cut by the shapes
+// alone, have sums of their own; tasks are parts times ranges of the rows of these sums.
+#include <algorithm>
+#include <cstring>
+
+#include "mlx/backend/cpu/conv/direct.h"
+#include "mlx/backend/cpu/conv/stage.h"
+#include "mlx/backend/cpu/gemm/blocked.h"
+#include "mlx/backend/cpu/gemm/scratch.h"
+#include "mlx/core/parallel.h"
+
+namespace mlx::core::cpu {
+
+namespace {
+
+constexpr int64_t kMostPixels = 160;  // of a block: a panel of cotangents stays in L1
+constexpr int64_t kPartPixels = 256;  // else folding parts takes too long
+constexpr int64_t kMostParts = 32;
+constexpr int64_t kPartsBytes = 64 << 20;
+constexpr int64_t kTasksPerThread = 4;
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// Neighbouring entries of the patch: rows of the sums that one call of a kernel adds to.
+struct Rows {
+  int64_t offset;  // in the stage
+  int64_t begin, count;
+};
+
+class Gradient {
+ public:
+  Gradient(Dtype dtype, const Image& image, const Image& cotangent, const ConvGeometry& geometry,
+           const Phase& phase, int groups, char* out)
+      : tools_(direct_tools(dtype)),
+        image_(image),
+        cotangent_(cotangent),
+        geometry_(geometry),
+        phase_(phase),
+        groups_(groups),
+        out_(out),
+        channels_(image.channels / groups),
+        out_channels_(cotangent.channels / groups),
+        width_(out_channels_ > tools_.kernels.lanes ? 2 * tools_.kernels.lanes
+                                                    : tools_.kernels.lanes),
+        panels_(ceil_div(out_channels_, width_)),
+        depth_(channels_ * static_cast<int64_t>(phase.taps.size())),
+        blocks_(phase, image.batch, channels_ * tools_.kernels.sum_size, kMostPixels, 0),
+        stage_(group_image(image, 0, groups), phase, blocks_, tools_.kernels) {
+    int64_t begin = 0;
+    for (const ConvSegment& segment : stage_.segments()) {
+      for (const Stretch& s : stretches_of(segment.length, tools_.kernels.rows)) {
+        rows_.push_back({segment.offset + s.begin, begin + s.begin, s.count});
+      }
+      begin += segment.length;
+    }
+  }
+
+  void run() const {
+    int64_t part_elements = groups_ * depth_ * sums_step();
+    int64_t pixels = phase_.pixels(image_.batch);
+    int64_t parts = std::min({pixels / kPartPixels, kMostParts, blocks_.size(),
+                              kPartsBytes / (part_elements * tools_.kernels.sum_size)});
+    parts = std::max<int64_t>(parts, 1);
+    Scratch sums(parts * part_elements * tools_.kernels.sum_size);
+    int64_t pairs = parts * groups_, rows = static_cast<int64_t>(rows_.size());
+    double work = static_cast<double>(pixels) * static_cast<double>(part_elements);
+    auto wanted = static_cast<int64_t>(std::min<double>(
+        work / kParallelWork, static_cast<double>(kTasksPerThread * num_threads())));
+    int64_t ranges = std::clamp<int64_t>(wanted / pairs, 1, rows);
+    int64_t grain = std::max<int64_t>(pairs * ranges / std::max<int64_t>(wanted, 1), 1);
+    parallel_for(pairs * ranges, grain, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        int64_t range = i % ranges, group = i / ranges % groups_, part = i / ranges / groups_;
+        char* to = sums.as<char>() +
+                   (part * part_elements + group * depth_ * sums_step()) * tools_.kernels.sum_size;
+        run_task(group, {part * blocks_.size() / parts, (part + 1) * blocks_.size() / parts},
+                 {range * rows / ranges, (range + 1) * rows / ranges}, to);
+      }
+    });
+    finish(sums.as<char>(), parts, part_elements);
+  }
+
+ private:
+  struct Range {
+    int64_t begin, end;
+  };
+
+  int64_t sums_step() const { return panels_ * width_; }
+
+  void run_task(int64_t group, Range blocks, Range rows, char* sums) const {
+    int64_t size = tools_.kernels.sum_size;
+    const Rows& last = rows_[rows.end - 1];
+    int64_t first_entry = rows_[rows.begin].begin, entries = last.begin + last.count - first_entry;
+    std::memset(sums + first_entry * sums_step() * size, 0, entries * sums_step() * size);
+    Scratch stage(stage_.bytes());
+    Scratch panel(blocks_.rows() * blocks_.cols() * width_ * size + 64);
+    Image image = group_image(image_, group, groups_);
+    Image cotangent = group_image(cotangent_, group, groups_);
+    for (int64_t b = blocks.begin; b < blocks.end; ++b) {
+      ConvBlock block = blocks_[b];
+      stage_.fill(image, block, stage.data());
+      for (int64_t p = 0; p < panels_; ++p) {
+        int64_t col = p * width_, cols = std::min(width_, out_channels_ - col);
+        int64_t width = cols > tools_.kernels.lanes ? width_ : tools_.kernels.lanes;
+        pack(cotangent, block, col, cols, width, panel.as<char>());
+        for (int64_t r = rows.begin; r < rows.end; ++r) {
+          multiply(block, rows_[r], stage.as<char>(), panel.as<char>(), width,
+                   sums + (rows_[r].begin * sums_step() + col) * size);
+        }
+      }
+    }
+  }
+
+  void multiply(const ConvBlock& block, const Rows& rows, const char* stage, const char* panel,
+                int64_t width, char* sums) const {
+    const DirectKernels& kernels = tools_.kernels;
+    ConvProducts products = {stage + rows.offset * kernels.sum_size,
+                             stage_.pixel_step(),
+                             stage_.row_step(),
+                             panel,
+                             block.cols,
+                             block.rows,
+                             sums,
+                             sums_step()};
+    kernels.products[(width > kernels.lanes ? kernels.rows : 0) + rows.count - 1](products);
+  }
+
+  /** Channels [col, col + cols) of the cotangent at a block's pixels. */
+  void pack(const Image& cotangent, const ConvBlock& block, int64_t col, int64_t cols,
+            int64_t width, char* panel) const {
+    constexpr int64_t kLines = 64;
+    const void* lines[kLines];
+    int64_t step = phase_.step[2] * cotangent.stride[2] * cotangent.itemsize;
+    for (int64_t row = 0; row < block.rows; ++row) {
+      int64_t offset = block.n * cotangent.batch_stride + col;
+      for (int i = 0; i < 3; ++i) {
+        int64_t q = block.first[i] + (i == 1 ? row : 0);
+        offset += (phase_.first[i] + q * phase_.step[i]) * cotangent.stride[i];
+      }
+      const char* from = cotangent.data + offset * cotangent.itemsize;
+      for (int64_t q = 0; q < block.cols; q += kLines) {
+        int64_t here = std::min(kLines, block.cols - q);
+        for (int64_t i = 0; i < here; ++i) lines[i] = from + (q + i) * step;
+        tools_.gemm.pack_lines(panel, static_cast<int>(width), lines, static_cast<int>(cols), here);
+        panel += here * width * tools_.kernels.sum_size;
+      }
+    }
+  }
+
+  /** Adds the parts up and puts the sums where the weight has them. */
+  void finish(char* sums, int64_t parts, int64_t part_elements) const {
+    int64_t size = tools_.kernels.sum_size, itemsize = image_.itemsize;
+    int64_t kernel_elements = geometry_.kernel_size() * channels_;
+    int64_t grain = std::max<int64_t>((int64_t{1} << 14) / sums_step(), 1);
+    parallel_for(groups_ * depth_, grain, [&](int64_t begin, int64_t end) {
+      char* first = sums + begin * sums_step() * size;
+      tools_.kernels.fold(first, part_elements, parts, (end - begin) * sums_step());
+      for (int64_t i = begin; i < end; ++i) {
+        int64_t group = i / depth_, entry = i % depth_;
+        int64_t position = phase_.taps[entry / channels_].position;
+        int64_t at =
+            group * out_channels_ * kernel_elements + position * channels_ + entry % channels_;
+        TileWrite tile = {};
+        tile.sums = sums + i * sums_step() * size;
+        tile.rows = 1;
+        tile.cols = out_channels_;
+        tile.out = out_ + at * itemsize;
+        tile.col_stride = kernel_elements;
+        tile.alpha = 1;
+        tools_.gemm.write(tile);
+      }
+    });
+  }
+
+  DirectTools tools_;
+  const Image& image_;
+  const Image& cotangent_;
+  const ConvGeometry& geometry_;
+  const Phase& phase_;
+  int groups_;
+  char* out_;
+  int64_t channels_, out_channels_;  // of a group
+  int64_t width_, panels_;
+  int64_t depth_;
+  ConvBlocks blocks_;
+  ConvStage stage_;
+  std::vector<Rows> rows_;
+};
+
+}  // namespace
+
+void direct_weight_gradient(Dtype dtype, const Image& image, const Image& cotangent,
+                            const ConvGeometry& geometry, const Phase& phase, int groups,
+                            char* out) {
+  if (phase.taps.empty() || image.channels == 0) return;
+  Gradient(dtype, image, cotangent, geometry, phase, groups, out).run();
+}
+
+}  // namespace mlx::core::cpu
