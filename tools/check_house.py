@@ -45,6 +45,15 @@ INCLUDES = {
     "mlx/profiler": {"mlx", "mlx/optable", "mlx/core", "mlx/primitives"},
     "mlx/backend/common": {"mlx", "mlx/optable", "mlx/core", "mlx/primitives"},
     "mlx/io": {"mlx", "mlx/core", "mlx/primitives"},
+    "mlx/export": {
+        "mlx",
+        "mlx/optable",
+        "mlx/core",
+        "mlx/primitives",
+        "mlx/graph",
+        "mlx/transforms",
+        "mlx/io",
+    },
     "python/src": {
         "mlx",
         "mlx/distributed",
@@ -54,6 +63,7 @@ INCLUDES = {
         "mlx/transforms",
         "mlx/profiler",
         "mlx/io",
+        "mlx/export",
     },
 }
 for device in ("cpu", "cuda"):

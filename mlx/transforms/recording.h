@@ -14,9 +14,23 @@ namespace mlx::core::detail {
 
 class Recording {
  public:
+  struct Node {
+    std::shared_ptr<Primitive> primitive;
+    std::vector<uint32_t> inputs;
+    std::vector<Shape> shapes;
+    std::vector<Dtype> dtypes;
+  };
+
   /** `tape` holds what makes `outputs` of `arguments`. */
   Recording(const Tape& tape, const std::vector<array>& arguments,
             const std::vector<array>& outputs);
+  /** From its parts. Values are numbered: arguments, constants, then the outputs of each node. */
+  Recording(size_t arguments, std::vector<array> constants, std::vector<Node> nodes,
+            std::vector<uint32_t> outputs);
+
+  const std::vector<array>& constants() const { return constants_; }
+  const std::vector<Node>& nodes() const { return nodes_; }
+  const std::vector<uint32_t>& outputs() const { return outputs_; }
 
   /** The graph again, on other inputs of the arguments' dtypes and shapes. With `shapeless` only
    *  ranks and dtypes are the same, and shapes follow from the inputs'. */
@@ -27,18 +41,11 @@ class Recording {
   bool gives(const Recording& other, const std::vector<array>& inputs) const;
 
  private:
-  struct Node {
-    std::shared_ptr<Primitive> primitive;
-    std::vector<uint32_t> inputs;
-    std::vector<Shape> shapes;
-    std::vector<Dtype> dtypes;
-  };
   class Numbering;
 
   void replay(const Node& node, bool shapeless, std::vector<array>& values) const;
   std::vector<array> replay_all(const std::vector<array>& inputs, bool shapeless) const;
 
-  // Values are numbered: arguments, constants, then the outputs of each node.
   size_t arguments_;
   std::vector<array> constants_;
   std::vector<Node> nodes_;
