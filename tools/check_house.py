@@ -46,6 +46,15 @@ INCLUDES = {
     "mlx/debug": {"mlx", "mlx/optable", "mlx/core", "mlx/primitives", "mlx/graph"},
     "mlx/backend/common": {"mlx", "mlx/optable", "mlx/core", "mlx/primitives"},
     "mlx/io": {"mlx", "mlx/core", "mlx/primitives"},
+    "mlx/export": {
+        "mlx",
+        "mlx/optable",
+        "mlx/core",
+        "mlx/primitives",
+        "mlx/graph",
+        "mlx/transforms",
+        "mlx/io",
+    },
     "python/src": {
         "mlx",
         "mlx/distributed",
@@ -55,6 +64,7 @@ INCLUDES = {
         "mlx/transforms",
         "mlx/profiler",
         "mlx/io",
+        "mlx/export",
     },
 }
 for device in ("cpu", "cuda"):

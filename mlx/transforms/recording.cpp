@@ -76,6 +76,16 @@ Recording::Recording(const Tape& tape, const std::vector<array>& arguments,
   values_ = numbers.size();
 }
 
+Recording::Recording(size_t arguments, std::vector<array> constants, std::vector<Node> nodes,
+                     std::vector<uint32_t> outputs)
+    : arguments_(arguments),
+      constants_(std::move(constants)),
+      nodes_(std::move(nodes)),
+      outputs_(std::move(outputs)),
+      values_(arguments_ + constants_.size()) {
+  for (auto& node : nodes_) values_ += node.shapes.size();
+}
+
 void Recording::replay(const Node& node, bool shapeless, std::vector<array>& values) const {
   std::vector<array> inputs;
   inputs.reserve(node.inputs.size());

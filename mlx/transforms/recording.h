@@ -16,9 +16,25 @@ namespace mlx::core::detail {
 
 class Recording {
  public:
+  struct Node {
+    std::shared_ptr<Primitive> primitive;
+    std::vector<uint32_t> inputs;
+    std::vector<Shape> shapes;
+    std::vector<Dtype> dtypes;
+    CustomCallPtr call = nullptr;  // of a function with rules
+    std::string origin = {};       // known only while somebody asks for origins
+  };
+
   /** `tape` holds what makes `outputs` of `arguments`. */
   Recording(const Tape& tape, const std::vector<array>& arguments,
             const std::vector<array>& outputs);
+  /** From its parts. Values are numbered: arguments, constants, then the outputs of each node. */
+  Recording(size_t arguments, std::vector<array> constants, std::vector<Node> nodes,
+            std::vector<uint32_t> outputs);
+
+  const std::vector<array>& constants() const { return constants_; }
+  const std::vector<Node>& nodes() const { return nodes_; }
+  const std::vector<uint32_t>& outputs() const { return outputs_; }
 
   /** The graph again, on other inputs of the arguments' dtypes and shapes. With `shapeless` only
    *  ranks and dtypes are the same, and shapes follow from the inputs'. */
@@ -33,20 +49,11 @@ class Recording {
   void visit_own_functions(FunctionRef<void(const ArraysFn&)> visit) const;
 
  private:
-  struct Node {
-    std::shared_ptr<Primitive> primitive;
-    std::vector<uint32_t> inputs;
-    std::vector<Shape> shapes;
-    std::vector<Dtype> dtypes;
-    CustomCallPtr call;  // of a function with rules
-    std::string origin;  // known only while somebody asks for origins
-  };
   class Numbering;
 
   void replay(const Node& node, bool shapeless, std::vector<array>& values) const;
   std::vector<array> replay_all(const std::vector<array>& inputs, bool shapeless) const;
 
-  // Values are numbered: arguments, constants, then the outputs of each node.
   size_t arguments_;
   std::vector<array> constants_;
   std::vector<Node> nodes_;

@@ -1,9 +1,8 @@
 // Graphs as DOT files.
-#include "mlx/core/export_dot.h"
-
 #include <sstream>
 
 #include "mlx/core/errors.h"
+#include "mlx/graph_utils.h"
 #include "python/src/convert.h"
 #include "python/src/trees.h"
 
@@ -14,15 +13,15 @@ void bind_export_dot(nb::module_& m) {
       "export_to_dot",
       [](nb::object file, const nb::args& args, const nb::kwargs& kwargs) {
         std::vector<array> outputs = tree_arrays_only(args, "export_to_dot");
-        ArrayNames names;
+        NodeNamer names;
         for (auto [key, value] : kwargs) {
           const array* a = as_array(value);
           check(a, "export_to_dot", "Only arrays can be named.");
           outputs.push_back(*a);
-          names[a->id()] = nb::cast<std::string>(key);
+          names.set_name(*a, nb::cast<std::string>(key));
         }
         std::ostringstream text;
-        export_to_dot(text, outputs, std::move(names));
+        export_to_dot(text, std::move(names), outputs);
         bool is_path = nb::isinstance<nb::str>(file) || nb::hasattr(file, "__fspath__");
         nb::object out = is_path ? nb::module_::import_("builtins").attr("open")(file, "w") : file;
         out.attr("write")(text.str());

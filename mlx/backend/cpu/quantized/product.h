@@ -26,8 +26,8 @@ struct QuantizedProduct {
 
 // Runs the product on the threads. Sums are f32, of exact products with the dequantised values, but
 // where x is f16 or bf16 and the matrix transposed: then x may be rounded within each group to
-// 1.004 * 2^-16 of its largest (see activation_rounding), an error below that * sum over groups of max
-// |x| * sum |w|.
+// 1.004 * 2^-16 of its largest (see activation_rounding), an error below that times the sum over
+// the groups of max |x| * sum |w|.
 void multiply_quantized(const QuantizedProduct& product);
 
 // The rows of `w` from `row` on.
