@@ -7,7 +7,7 @@ PY := $(CURDIR)/.venv/bin/python
 RUN := PYTHONPATH=$(CURDIR)/$(BUILD)/python $(PY)
 CONFIGURE = cmake -S . -G Ninja -DPython_EXECUTABLE=$(PY) $(CMAKE_ARGS)
 
-.PHONY: help demo test tiny lint format sanitize stress bench build wheel setup clean
+.PHONY: help demo test tiny lint format sanitize stress fuzz bench build wheel setup clean
 help:
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
@@ -34,6 +34,10 @@ sanitize: setup ## the tests under ASan with UBSan, then under TSan
 
 stress: build ## sixteen threads over shared graphs for a minute
 	$(RUN) tests/stress/stress.py 60
+
+fuzz: build ## random programs against NumPy for two minutes (SECONDS=..., OPS=..., SEED=...)
+	$(RUN) tests/fuzz/fuzz.py $(if $(OPS),--ops $(OPS),--seconds $(or $(SECONDS),120)) \
+	  $(if $(SEED),--seed $(SEED))
 
 bench: build ## time the operations and print a table
 	$(RUN) benchmarks/run.py
