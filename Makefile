@@ -7,7 +7,7 @@ PY := $(CURDIR)/.venv/bin/python
 RUN := PYTHONPATH=$(CURDIR)/$(BUILD)/python $(PY)
 CONFIGURE = cmake -S . -G Ninja -DPython_EXECUTABLE=$(PY) $(CMAKE_ARGS)
 
-.PHONY: help demo test tiny lint format sanitize stress bench build wheel setup clean
+.PHONY: help demo test tiny lint format sanitize stress fuzz bench build wheel setup clean
 help:
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
@@ -37,6 +37,10 @@ stress: build ## threads over shared graphs, workers, endings, 100,000 training 
 	$(RUN) tests/stress/workers.py
 	$(RUN) tests/stress/endings.py
 	$(RUN) tests/stress/steps.py
+
+fuzz: build ## random programs against NumPy for two minutes (SECONDS=..., OPS=..., SEED=...)
+	$(RUN) tests/fuzz/fuzz.py $(if $(OPS),--ops $(OPS),--seconds $(or $(SECONDS),120)) \
+	  $(if $(SEED),--seed $(SEED))
 
 bench: build ## time the operations and print a table
 	$(RUN) benchmarks/run.py

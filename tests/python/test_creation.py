@@ -138,6 +138,7 @@ def test_diag_and_trace():
     for k in (-5, -1, 0, 1, 3, 6):
         check_same(mx.diag(a, k), np.diag(n, k))
         check_same(mx.diag(a[0], k), np.diag(n[0], k))
+        check_same(mx.diag(a[0, :0], k), np.diag(n[0, :0], k))
         check_same(mx.trace(a, k), np.trace(n, k))
     cube = np.arange(24.0).reshape(2, 3, 4)
     check_same(mx.trace(mx.array(cube), 1, -1, 0), np.trace(cube, 1, -1, 0))

@@ -129,6 +129,10 @@ def test_special_values():
     long[0, 40] = NAN
     assert np.isnan(to_numpy(mx.cummin(mx.array(long), axis=1))).sum() == 60
     assert mx.logcumsumexp(mx.array([-INF, 2.0, INF, 1.0])).tolist() == [-INF, 2, INF, INF]
+    for at in (0, 1, 70):
+        long[:] = 1.0
+        long[0, at] = NAN
+        assert np.isnan(to_numpy(mx.logcumsumexp(mx.array(long), axis=1))).sum() == 100 - at
     assert mx.cumsum(mx.array([100, 100], dtype=mx.int8)).tolist() == [100, -56]
     assert mx.cumsum(mx.array([1, 2, 3]), dtype=mx.float32).dtype == mx.float32
     assert mx.cumprod(mx.array([100, 100], dtype=mx.int8), dtype=mx.int32).tolist() == [100, 10000]

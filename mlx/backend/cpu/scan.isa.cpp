@@ -93,7 +93,12 @@ class LogStretch {
       : count_(count), carry_(carry), top_(carry_) {
     for (int64_t i = 0; i < count; i++) x_[i] = from[backward ? count - 1 - i : i];
     for (int64_t i = count; i < most; i++) x_[i] = -inf_d;
-    for (int64_t i = 0; i < most; i++) top_ = x_[i] > top_ ? x_[i] : top_;
+    bool numbers = !is_nan(carry_);  // comparisons pass over a NaN
+    for (int64_t i = 0; i < most; i++) {
+      top_ = x_[i] > top_ ? x_[i] : top_;
+      numbers &= !is_nan(x_[i]);
+    }
+    top_ = numbers ? top_ : nan_d;
   }
 
   /** Whether all sums, or the last one alone, are numbers well within the range. */
