@@ -2,7 +2,9 @@
 #include <algorithm>
 
 #include "mlx/export/exporter.h"
+#include "mlx/export/table.h"
 #include "mlx/graph_utils.h"
+#include "mlx/primitives/elementwise.h"
 
 namespace mlx::core {
 
@@ -102,10 +104,14 @@ class Teller {
     Outlines inputs, outputs;
     for (uint32_t i : node.inputs) inputs.push_back(named(i));
     for (size_t i = 0; i < node.shapes.size(); i++) outputs.push_back(named(next++));
+    auto primitive = export_row(node.primitive)->make(default_stream(Device::cpu), node.fields);
     std::vector<StateT> arguments;
-    for (auto& field : node.fields) add_states(arguments, field);
+    auto* elementwise = dynamic_cast<Elementwise*>(primitive.get());
+    if (!elementwise || elementwise->op() == ElementwiseOp::Cast) {  // others: the name says it
+      for (auto& field : node.fields) add_states(arguments, field);
+    }
     callback_({{"type", "primitive"},
-               {"name", node.primitive},
+               {"name", std::string(primitive->name())},
                {"inputs", inputs},
                {"outputs", outputs},
                {"arguments", arguments}});

@@ -2,15 +2,15 @@
 // file which is cut short, or longer than it should be, is found out before anything is read.
 #include "mlx/export/file.h"
 
-#include <cstring>
+#include <algorithm>
 #include <filesystem>
 
 #include "mlx/core/errors.h"
 #include "mlx/export/checksum.h"
+#include "mlx/export/constants.h"
 #include "mlx/io.h"
 #include "mlx/io/format.h"
 #include "mlx/io/load.h"
-#include "mlx/ops.h"
 #include "mlx/transforms.h"
 
 namespace mlx::core {
@@ -25,8 +25,6 @@ constexpr size_t header_size = 48, alignment = 64;
 enum class Home : uint8_t { inside, repeated, beside };
 
 size_t aligned(size_t n) { return (n + alignment - 1) / alignment * alignment; }
-
-bool is_repeated(const array& a) { return a.data_size() == 1 && a.size() > 1; }
 
 // ------------------------------------------------------------------ writing
 
@@ -59,37 +57,36 @@ void write_trace(ByteWriter& to, const StoredTrace& trace) {
   to.text(trace.structure);
 }
 
-struct Constants {
-  std::vector<Home> homes;
-  std::vector<array> elements;  // row-major, of what is repeated one
+struct Constant {
+  StoredElements stored;
+  Home home;
 };
 
-Constants prepared(std::vector<array> constants, bool beside) {
-  eval(constants);
-  Constants out;
+std::vector<Constant> prepared(const std::vector<array>& constants, bool beside) {
+  std::vector<Constant> out;
   for (auto& a : constants) {
-    bool repeated = is_repeated(a);
-    out.homes.push_back(repeated                 ? Home::repeated
-                        : beside && a.size() > 1 ? Home::beside
-                                                 : Home::inside);
-    if (repeated) a = slice(a, Shape(a.ndim(), 0), Shape(a.ndim(), 1));
+    auto stored = stored_elements(a);
+    Home home = stored.repeated          ? Home::repeated
+                : beside && a.size() > 1 ? Home::beside
+                                         : Home::inside;
+    out.push_back({std::move(stored), home});
   }
-  out.elements = io::packed(constants);
   return out;
 }
 
-std::string describe(const StoredFunction& function, const Constants& constants,
+std::string describe(const StoredFunction& function, const std::vector<Constant>& constants,
                      const std::string& weights) {
   ByteWriter to;
   to.text(function.metadata);
   to.text(weights);
-  to.number(function.constants.size());
-  for (size_t i = 0; i < function.constants.size(); i++) {
-    const array &a = function.constants[i], &elements = constants.elements[i];
-    to.dtype(a.dtype());
-    to.shape(a.shape());
-    to.byte(static_cast<uint8_t>(constants.homes[i]));
-    to.word(xxh64(elements.data<char>(), elements.nbytes()));
+  to.number(constants.size());
+  for (size_t i = 0; i < constants.size(); i++) {
+    const auto& [stored, home] = constants[i];
+    to.dtype(stored.elements.dtype());
+    to.shape(function.constants[i].shape());
+    for (int axis : stored.order) to.number(axis);
+    to.byte(static_cast<uint8_t>(home));
+    to.word(xxh64(stored.elements.data<char>(), stored.elements.nbytes()));
   }
   to.number(function.traces.size());
   for (auto& trace : function.traces) write_trace(to, trace);
@@ -122,11 +119,11 @@ std::string beside(const std::string& file, const std::string& weights) {
   return (std::filesystem::path(folder_of(file)) / weights).string();
 }
 
-void write_weights(const std::string& file, const Constants& constants) {
+void write_weights(const std::string& file, const std::vector<Constant>& constants) {
   std::unordered_map<std::string, array> named;
-  for (size_t i = 0; i < constants.homes.size(); i++) {
-    if (constants.homes[i] == Home::beside) {
-      named.emplace(std::to_string(i), constants.elements[i]);
+  for (size_t i = 0; i < constants.size(); i++) {
+    if (constants[i].home == Home::beside) {
+      named.emplace(std::to_string(i), constants[i].stored.elements);
     }
   }
   save_safetensors(file, named);
@@ -140,19 +137,15 @@ void write_function(const std::string& file, const StoredFunction& function,
   std::string name = weights.empty() ? weights : io::with_extension(weights, ".safetensors");
   if (!name.empty()) write_weights(beside(file, name), constants);
   std::string description = describe(function, constants, name);
+  std::erase_if(constants, [](auto& c) { return c.home == Home::beside; });
   size_t data_size = 0;
-  for (size_t i = 0; i < constants.homes.size(); i++) {
-    if (constants.homes[i] != Home::beside) data_size += aligned(constants.elements[i].nbytes());
-  }
+  for (auto& c : constants) data_size += aligned(c.stored.elements.nbytes());
   io::FileWriter to(file);
   to.open();
   to.write(header(description, data_size).data(), header_size);
   write_padded(to, description.data(), description.size(), header_size);
-  for (size_t i = 0; i < constants.homes.size(); i++) {
-    const array& elements = constants.elements[i];
-    if (constants.homes[i] != Home::beside) {
-      write_padded(to, elements.data<char>(), elements.nbytes(), 0);
-    }
+  for (auto& c : constants) {
+    write_padded(to, c.stored.elements.data<char>(), c.stored.elements.nbytes(), 0);
   }
   to.close();
 }
@@ -221,18 +214,30 @@ StoredTrace read_trace(ByteReader& from, size_t constants) {
 struct StoredConstant {
   Dtype dtype;
   Shape shape;
+  std::vector<int> order;
   Home home;
   uint64_t hash;
 
-  size_t bytes() const { return home == Home::repeated ? dtype.size() : num_bytes(shape, dtype); }
+  /** Of what is stored. */
+  Shape stored_shape() const {
+    Shape out;
+    if (home == Home::repeated) return out;
+    for (int axis : order) out.push_back(shape[axis]);
+    return out;
+  }
 };
 
 StoredConstant read_constant(ByteReader& from) {
   Dtype dtype = from.dtype();
   Shape shape = from.shape(dtype.size());
+  std::vector<int> order(shape.size()), sorted;
+  for (int& axis : order) axis = static_cast<int>(from.index(shape.size()));
+  sorted = order;
+  std::ranges::sort(sorted);
+  expect(std::ranges::adjacent_find(sorted) == sorted.end(), "A constant has an axis twice.");
   auto home = static_cast<Home>(from.index(3));
   expect(home != Home::repeated || num_elements(shape) > 1, "A constant repeats nothing.");
-  return {dtype, shape, home, from.word()};
+  return {dtype, shape, order, home, from.word()};
 }
 
 /** Constants from the file and from beside it. */
@@ -245,7 +250,7 @@ class ConstantReader {
     array a = stored.home == Home::beside ? from_weights(stored, number) : from_file(stored);
     expect(xxh64(a.data<char>(), a.nbytes()) == stored.hash, "Constant ", number,
            " is damaged: its checksum differs.");
-    return stored.home == Home::repeated ? repeated(a, stored.shape) : a;
+    return from_elements(a, stored.home == Home::repeated, stored.shape, stored.order);
   }
 
   void expect_end() const {
@@ -253,16 +258,10 @@ class ConstantReader {
   }
 
  private:
-  static array repeated(const array& element, const Shape& shape) {
-    array all = broadcast_to(element, shape, Device::cpu);
-    all.eval();
-    return all;
-  }
-
   array from_file(const StoredConstant& stored) {
-    size_t bytes = stored.bytes();
+    Shape shape = stored.stored_shape();
+    size_t bytes = num_bytes(shape, stored.dtype);
     expect(bytes <= end_ - position_, "A constant reaches beyond the file's end.");
-    Shape shape = stored.home == Home::repeated ? Shape() : stored.shape;
     array a(allocator::Data(allocator::malloc(bytes)), shape, stored.dtype);
     reader_.read(a.data<char>(), bytes, position_);
     position_ = std::min(end_, position_ + aligned(bytes));
@@ -274,7 +273,7 @@ class ConstantReader {
     auto found = arrays_.find(std::to_string(number));
     expect(found != arrays_.end(), "The file ", weights_, " has no constant ", number, ".");
     array a = found->second;
-    expect(a.shape() == stored.shape && a.dtype() == stored.dtype, "Constant ", number,
+    expect(a.shape() == stored.stored_shape() && a.dtype() == stored.dtype, "Constant ", number,
            " has another shape or dtype in ", weights_, ".");
     a.eval();
     return a;

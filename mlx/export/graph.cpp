@@ -26,13 +26,8 @@ const ExportRow& row_of(const StoredNode& node) {
 /** The values of a trace as arrays of which all but constants have shape and dtype only. */
 class Outlines {
  public:
-  Outlines(const std::vector<StoredArgument>& arguments, const std::vector<uint32_t>& numbers,
-           const std::vector<array>& constants) {
-    for (auto& a : arguments) add(a.shape, a.dtype);
-    for (uint32_t i : numbers) values_.push_back(constants[i]);
-  }
-
   void add(const Shape& shape, Dtype dtype) { values_.emplace_back(shape, dtype, nullptr, none_); }
+  void add(const array& constant) { values_.push_back(constant); }
   std::vector<array> at(const std::vector<uint32_t>& numbers) const {
     std::vector<array> out;
     for (uint32_t i : numbers) out.push_back(values_[i]);
@@ -40,7 +35,7 @@ class Outlines {
   }
 
  private:
-  const std::vector<array> none_;
+  const std::vector<array> none_{};
   std::vector<array> values_;
 };
 
@@ -62,9 +57,10 @@ void check_stored(const StoredNode& stored, Primitive& primitive,
 std::shared_ptr<const detail::Recording> make_recording(const StoredTrace& trace,
                                                         const std::vector<array>& constants,
                                                         const Stream& callers) {
-  Outlines values(trace.arguments, trace.constants, constants);
+  Outlines values;
   std::vector<array> own_constants;
-  for (uint32_t i : trace.constants) own_constants.push_back(constants[i]);
+  for (auto& a : trace.arguments) values.add(a.shape, a.dtype);
+  for (uint32_t i : trace.constants) values.add(own_constants.emplace_back(constants[i]));
   std::vector<detail::Recording::Node> nodes;
   for (auto& stored : trace.nodes) {
     auto primitive = row_of(stored).make(stream_of(stored.place, callers), stored.fields);
@@ -77,9 +73,30 @@ std::shared_ptr<const detail::Recording> make_recording(const StoredTrace& trace
                                              std::move(nodes), trace.outputs);
 }
 
+void check_shapes(const StoredTrace& trace, const detail::Recording& recording,
+                  const std::vector<array>& arguments) {
+  Outlines values;
+  for (auto& a : arguments) values.add(a.shape(), a.dtype());
+  for (auto& a : recording.constants()) values.add(a);
+  for (size_t n = 0; n < trace.nodes.size(); n++) {
+    const StoredNode& stored = trace.nodes[n];
+    Primitive& primitive = *recording.nodes()[n].primitive;
+    auto inputs = values.at(stored.inputs);
+    try {
+      row_of(stored).check(primitive, NodeCheck(stored.primitive, inputs, stored.dtypes));
+    } catch (const std::runtime_error& e) {
+      throw std::invalid_argument(e.what());
+    }
+    auto shapes = primitive.output_shapes(inputs);
+    for (size_t i = 0; i < shapes.size(); i++) values.add(shapes[i], stored.dtypes[i]);
+  }
+}
+
 bool shapes_follow(const StoredTrace& trace, const StoredTrace& other,
                    const std::vector<array>& constants) {
-  Outlines values(other.arguments, other.constants, constants);
+  Outlines values;
+  for (auto& a : other.arguments) values.add(a.shape, a.dtype);
+  for (uint32_t i : other.constants) values.add(constants[i]);
   Stream stream = default_stream(Device::cpu);
   for (size_t n = 0; n < trace.nodes.size(); n++) {
     const StoredNode &node = trace.nodes[n], &wanted = other.nodes[n];

@@ -20,6 +20,11 @@ std::shared_ptr<const detail::Recording> make_recording(const StoredTrace& trace
                                                         const std::vector<array>& constants,
                                                         const Stream& callers);
 
+/** Throws std::invalid_argument where a node of the graph cannot be applied to what it gets from
+ *  arguments of these shapes, other than the trace's. */
+void check_shapes(const StoredTrace& trace, const detail::Recording& recording,
+                  const std::vector<array>& arguments);
+
 /** Whether the nodes of `trace`, from the arguments of `other`, get the shapes that they have in
  *  `other`. Throws std::invalid_argument where an input's shape is not possible. */
 bool shapes_follow(const StoredTrace& trace, const StoredTrace& other,

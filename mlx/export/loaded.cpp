@@ -26,6 +26,21 @@ LoadedFunction::RecordingPtr LoadedFunction::recording(size_t trace, const Strea
   return made;
 }
 
+void LoadedFunction::check_at(size_t trace, const detail::Recording& graph,
+                              const std::vector<array>& inputs) {
+  constexpr size_t most = 4096;
+  std::vector<ShapeElem> extents;
+  for (auto& in : inputs) extents.insert(extents.end(), in.shape().begin(), in.shape().end());
+  {
+    std::lock_guard lock(mutex_);
+    if (checked_.contains({trace, extents})) return;
+  }
+  check_shapes(function_.traces[trace], graph, inputs);
+  std::lock_guard lock(mutex_);
+  if (checked_.size() >= most) checked_.clear();
+  checked_.insert({trace, std::move(extents)});
+}
+
 LoadedCall LoadedFunction::call(const NamedArrays& arguments) {
   for (size_t i = 0; i < function_.traces.size(); i++) {
     const StoredTrace& trace = function_.traces[i];
@@ -33,6 +48,7 @@ LoadedCall LoadedFunction::call(const NamedArrays& arguments) {
     if (!found.serves) continue;
     if (trace.draws) found.inputs.push_back(random::KeySequence::default_().next());
     auto graph = recording(i, to_stream({}));
+    if (found.shapeless) check_at(i, *graph, found.inputs);
     return {graph->replay(found.inputs, found.shapeless), trace.structure};
   }
   fail("import_function::call", no_match_message(function_.traces, arguments));

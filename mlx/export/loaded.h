@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,6 @@ struct LoadedCall {
 
 /** Any number of threads may call it. */
 struct LoadedFunction {
- public:
   /** Reads the file and checks all of it. */
   explicit LoadedFunction(const std::string& file);
 
@@ -35,10 +35,14 @@ struct LoadedFunction {
 
   /** The trace's graph for callers with the default stream `s`; made once for each. */
   RecordingPtr recording(size_t trace, const Stream& s);
+  /** Checks the trace's graph at the shapes of `inputs`; once for each. */
+  void check_at(size_t trace, const detail::Recording& graph, const std::vector<array>& inputs);
 
   StoredFunction function_;
   std::mutex mutex_;
   std::map<std::pair<size_t, Stream>, RecordingPtr> recordings_;
+  /** Traces and extents of arguments that have been checked. */
+  std::set<std::pair<size_t, std::vector<ShapeElem>>> checked_;
 };
 
 }  // namespace mlx::core

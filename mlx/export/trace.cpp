@@ -2,17 +2,14 @@
 #include "mlx/export/trace.h"
 
 #include <algorithm>
-#include <cstring>
 #include <numeric>
 
 #include "mlx/core/errors.h"
 #include "mlx/core/tracing.h"
-#include "mlx/export/checksum.h"
 #include "mlx/export/graph.h"
 #include "mlx/export/table.h"
 #include "mlx/graph/passes/simplify.h"
 #include "mlx/graph/tape.h"
-#include "mlx/io/format.h"
 #include "mlx/primitives/transforms.h"
 #include "mlx/random.h"
 #include "mlx/transforms.h"
@@ -108,30 +105,6 @@ StoredTrace stored(const detail::Recording& recording, std::vector<StoredArgumen
 }
 
 }  // namespace
-
-uint32_t ConstantPool::add(const array& a) {
-  auto known = by_id_.find(a.id());
-  if (known != by_id_.end()) return known->second;
-  array elements = a.data_size() == 1 ? a : io::packed({a})[0];
-  size_t bytes = a.data_size() == 1 ? a.itemsize() : a.nbytes();
-  uint64_t hash = xxh64(elements.data<char>(), bytes);
-  auto number = static_cast<uint32_t>(arrays_.size());
-  for (auto [it, end] = by_hash_.equal_range(hash); it != end; ++it) {
-    const array& other = arrays_[it->second];
-    if (other.dtype() == a.dtype() && other.shape() == a.shape() &&
-        (other.data_size() == 1) == (a.data_size() == 1) &&
-        std::memcmp(other.data<char>(), elements.data<char>(), bytes) == 0) {
-      number = it->second;
-    }
-  }
-  by_id_.emplace(a.id(), number);
-  kept_.push_back(a);
-  if (number == arrays_.size()) {
-    by_hash_.emplace(hash, number);
-    arrays_.push_back(elements);
-  }
-  return number;
-}
 
 StoredTrace trace_function(const ExportedCall& fun, const std::vector<StoredArgument>& arguments,
                            ConstantPool& constants) {

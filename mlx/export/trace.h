@@ -3,27 +3,13 @@
 
 #include <functional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "mlx/array.h"
+#include "mlx/export/constants.h"
 #include "mlx/export/stored.h"
 
 namespace mlx::core {
-
-/** Constants of a file: equal ones are stored once. */
-class ConstantPool {
- public:
-  /** The number of `a`, which has been evaluated. */
-  uint32_t add(const array& a);
-  const std::vector<array>& arrays() const { return arrays_; }
-
- private:
-  std::vector<array> arrays_;
-  std::vector<array> kept_;  // whose ids are known
-  std::unordered_map<std::uintptr_t, uint32_t> by_id_;
-  std::unordered_multimap<uint64_t, uint32_t> by_hash_;
-};
 
 /** A function to export: outputs for the arguments in their order, and how they belong together. */
 using ExportedCall =
