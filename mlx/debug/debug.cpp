@@ -7,7 +7,8 @@
 #include "mlx/backend/backend.h"
 #include "mlx/core/origins.h"
 #include "mlx/debug/nan_checks.h"
-#include "mlx/graph/plan_cache.h"
+#include "mlx/graph/plan.h"
+#include "mlx/plans.h"
 #include "mlx/stream.h"
 #include "mlx/utils.h"
 
@@ -70,7 +71,7 @@ DebugOptions debug_options() {
 }
 
 KeptCounts kept_counts() {
-  auto plans = detail::plan_cache_info();
+  auto plans = plan_cache_info();
   return {get_streams().size(), plans.plans, plans.nodes};
 }
 

@@ -10,6 +10,7 @@
 #include "mlx/core/scheduler.h"
 #include "mlx/graph/plan.h"
 #include "mlx/graph/plan_cache.h"
+#include "mlx/plans.h"
 #include "mlx/transforms.h"
 
 namespace mlx::core {
@@ -105,24 +106,20 @@ void schedule(const std::vector<array>& outputs, bool caller_waits) {
 
 }  // namespace
 
-namespace detail {
-
 PlanCacheInfo plan_cache_info() {
   std::lock_guard lock(graph_lock());
-  return plan_cache().info();
+  return detail::plan_cache().info();
 }
 
 size_t set_plan_cache_limit(size_t nodes) {
   std::lock_guard lock(graph_lock());
-  return plan_cache().set_limit(nodes);
+  return detail::plan_cache().set_limit(nodes);
 }
 
 void clear_plan_cache() {
   std::lock_guard lock(graph_lock());
-  plan_cache().clear();
+  detail::plan_cache().clear();
 }
-
-}  // namespace detail
 
 void async_eval(std::vector<array> outputs) { schedule(outputs, false); }
 

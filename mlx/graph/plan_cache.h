@@ -9,14 +9,9 @@
 #include <unordered_map>
 
 #include "mlx/graph/plan.h"
+#include "mlx/plans.h"
 
 namespace mlx::core::detail {
-
-struct PlanCacheInfo {
-  size_t plans;  // that are kept
-  size_t nodes;  // of the graphs that they were made for
-  size_t made;   // plans that had to be made so far
-};
 
 class PlanCache {
  public:
@@ -47,10 +42,5 @@ class PlanCache {
 
 /** The process's plans. To be used with the graph lock held. */
 PlanCache& plan_cache();
-
-/** The same for everybody else. */
-PlanCacheInfo plan_cache_info();
-size_t set_plan_cache_limit(size_t nodes);
-void clear_plan_cache();
 
 }  // namespace mlx::core::detail

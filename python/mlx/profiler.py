@@ -23,7 +23,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, TypedDict
+from typing import IO, Any, TypedDict, cast
 
 import mlx.core as mx
 
@@ -44,6 +44,15 @@ class Step(TypedDict):
     stream: mx.Stream
     thread: int
     line: str
+
+
+class PlanCache(TypedDict):
+    """How many plans are kept, the nodes of the graphs that they were made for, and how many plans
+    had to be made so far."""
+
+    plans: int
+    nodes: int
+    made: int
 
 
 _last: list[Step] = []
@@ -101,6 +110,21 @@ def summary(rows: int = 20, file: IO[str] | None = None) -> None:
         share = 100 * _time(rest) / total
         figures = (str(len(rest)), f"{_time(rest) / 1e3:.3f}", f"{share:.1f}", "", "", "")
         _print_row(figures, f"{len(ranked) - rows} other kinds", file)
+
+
+def plan_cache() -> PlanCache:
+    """What is kept of planning. A graph of the structure of an earlier one makes no plan."""
+    return cast(PlanCache, mx._plan_cache())
+
+
+def clear_plan_cache() -> None:
+    """Forget all plans; they are made anew when they are needed."""
+    mx._clear_plan_cache()
+
+
+def set_plan_cache_limit(nodes: int) -> int:
+    """Keep plans of graphs of so many nodes together, those used last. Returns the old limit."""
+    return mx._set_plan_cache_limit(nodes)
 
 
 def _print_row(figures: tuple[str, ...], name: str, file: IO[str] | None) -> None:

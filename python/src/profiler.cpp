@@ -2,6 +2,7 @@
 #include "mlx/profiler.h"
 
 #include "mlx/core/origins.h"
+#include "mlx/plans.h"
 #include "python/src/bindings.h"
 
 namespace mlx::python {
@@ -57,6 +58,16 @@ void bind_profiler(nb::module_& m) {
         return list;
       },
       "lines"_a);
+  m.def("_plan_cache", [] {
+    PlanCacheInfo info = plan_cache_info();
+    nb::dict facts;
+    facts["plans"] = info.plans;
+    facts["nodes"] = info.nodes;
+    facts["made"] = info.made;
+    return facts;
+  });
+  m.def("_clear_plan_cache", &clear_plan_cache);
+  m.def("_set_plan_cache_limit", &set_plan_cache_limit, "nodes"_a);
 }
 
 }  // namespace mlx::python

@@ -10,7 +10,6 @@
 #include "mlx/backend/cpu/gemm/gemm.h"
 
 using namespace mlx::core;
-using cpu::BatchAxis;
 using cpu::Gemm;
 
 namespace {

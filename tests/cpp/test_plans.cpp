@@ -4,14 +4,14 @@
 
 #include "mlx/backend/backend.h"
 #include "mlx/graph/plan.h"
-#include "mlx/graph/plan_cache.h"
 #include "mlx/mlx.h"
+#include "mlx/plans.h"
 
 using namespace mlx::core;
 
 namespace {
 
-size_t plans_made() { return detail::plan_cache_info().made; }
+size_t plans_made() { return plan_cache_info().made; }
 
 /** An element-wise chain, a reduction and a product. */
 array model(const array& x, const array& w) {
@@ -178,16 +178,16 @@ TEST(Plans, EqualScalarsAndZeros) {
 }
 
 TEST(Plans, TheCacheIsBoundedAndCanBeCleared) {
-  size_t limit = detail::set_plan_cache_limit(64);
+  size_t limit = set_plan_cache_limit(64);
   for (int length = 2; length < 60; length++) {
     array x = input(2, 1.0f);
     for (int i = 0; i < length; i++) x = i % 3 ? sum(x, -1, true) : exp(x * array(0.0f));
     eval(x);
-    EXPECT_LE(detail::plan_cache_info().nodes, 64u);
+    EXPECT_LE(plan_cache_info().nodes, 64u);
   }
-  detail::clear_plan_cache();
-  EXPECT_EQ(detail::plan_cache_info().plans, 0u);
-  detail::set_plan_cache_limit(limit);
+  clear_plan_cache();
+  EXPECT_EQ(plan_cache_info().plans, 0u);
+  set_plan_cache_limit(limit);
 }
 
 TEST(Plans, AProgramRunsBehindTheProductThatItAloneReads) {

@@ -144,3 +144,21 @@ def test_runs_a_script(tmp_path):
     assert "['a', '--b'] __main__" in done.stdout
     assert "Sort" in done.stdout
     assert any(e["name"] == "Sort" for e in json.loads(out.read_text())["traceEvents"])
+
+
+def test_plans_are_counted_bounded_and_forgotten():
+    def evaluate():
+        x = mx.array([1.0, 2.0])
+        mx.eval(mx.sum(mx.exp(x * 3)) * 2)
+
+    mx.profiler.clear_plan_cache()
+    assert mx.profiler.plan_cache()["plans"] == 0
+    made = mx.profiler.plan_cache()["made"]
+    evaluate()
+    evaluate()
+    after = mx.profiler.plan_cache()
+    assert (after["plans"], after["made"]) == (1, made + 1)
+    assert after["nodes"] >= 4
+    limit = mx.profiler.set_plan_cache_limit(0)
+    assert mx.profiler.plan_cache()["nodes"] == 0
+    assert mx.profiler.set_plan_cache_limit(limit) == 0

@@ -3,6 +3,7 @@
 
 #include "mlx/primitives/matmul.h"
 
+#include "mlx/backend/common/product_batch.h"
 #include "mlx/backend/cpu/copy.h"
 #include "mlx/backend/cpu/epilogue.h"
 #include "mlx/backend/cpu/gemm/gemm.h"
@@ -13,37 +14,9 @@ namespace mlx::core::cpu {
 
 namespace {
 
-/** Broadcast strides of an operand over the batch axes of a product. */
-Strides batch_strides(const array& in, const Shape& batch) {
-  Strides strides(batch.size(), 0);
-  int missing = static_cast<int>(batch.size()) - (static_cast<int>(in.ndim()) - 2);
-  for (int i = missing; i < static_cast<int>(batch.size()); i++) {
-    strides[i] = in.shape()[i - missing] == 1 ? 0 : in.strides()[i - missing];
-  }
-  return strides;
-}
-
 GemmOperand operand(const array& in, bool left) {
   int64_t row = in.strides(-2), col = in.strides(-1);
   return {in.data<char>(), left ? row : col, left ? col : row, nullptr};
-}
-
-/** Takes the innermost batch axis into the rows of A where all strides go on. */
-bool fold_batch_into_rows(Gemm& g, const BatchAxis& axis) {
-  bool one_row = g.m == 1;
-  if (axis.b != 0) {
-    return false;
-  }
-  if (one_row) {
-    g.a.width_stride = axis.a;
-    g.out_row_stride = axis.out;
-    g.c_row_stride = axis.c;
-  } else if (axis.a != g.m * g.a.width_stride || axis.out != g.m * g.out_row_stride ||
-             (g.c && axis.c != g.m * g.c_row_stride)) {
-    return false;
-  }
-  g.m *= axis.size;
-  return true;
 }
 
 /** The left operand, in order if one matrix multiplies all rows of its batch and they do not walk
@@ -66,36 +39,28 @@ void multiply_matrices(const array& left, const array& b, const array* c, float 
   array a = with_plain_rows(left, b);
   Gemm g;
   g.dtype = out.dtype();
-  g.m = out.shape(-2);
   g.n = out.shape(-1);
   g.k = a.shape(-1);
   g.a = operand(a, true);
   g.b = operand(b, false);
   g.out = out.data<char>();
-  g.out_row_stride = g.n;
   g.alpha = alpha;
   g.beta = beta;
   g.work = work;
-  Shape batch(out.shape().begin(), out.shape().end() - 2);
-  std::vector<Strides> strides = {batch_strides(a, batch), batch_strides(b, batch),
-                                  batch_strides(out, batch), Strides(batch.size(), 0)};
+  std::optional<Strides> c_strides;
   if (c) {
-    Strides c_strides = broadcast_strides(*c, out.shape());
+    c_strides = broadcast_strides(*c, out.shape());
     g.c = c->data<char>();
-    g.c_row_stride = c_strides[out.ndim() - 2];
-    g.c_col_stride = c_strides[out.ndim() - 1];
-    strides[3] = Strides(c_strides.begin(), c_strides.end() - 2);
+    g.c_col_stride = c_strides->back();
   }
-  CollapsedLayout layout = collapse_dims(batch, std::move(strides));
-  std::vector<BatchAxis> axes;
-  for (size_t i = 0; i < layout.shape.size(); i++) {
-    axes.push_back({layout.shape[i], layout.strides[0][i], layout.strides[1][i],
-                    layout.strides[2][i], layout.strides[3][i]});
+  ProductBatch batch(a, b, out, c_strides);
+  while (batch.fold_into_rows(/*any_stride=*/true)) {
   }
-  while (!axes.empty() && fold_batch_into_rows(g, axes.back())) {
-    axes.pop_back();
-  }
-  gemm(g, axes);
+  g.m = batch.rows;
+  g.a.width_stride = batch.a_row;
+  g.out_row_stride = batch.out_row;
+  g.c_row_stride = batch.c_row;
+  gemm(g, batch.axes);
 }
 
 void eval_matmul(Matmul&, const std::vector<array>& inputs, std::vector<array>& outputs) {

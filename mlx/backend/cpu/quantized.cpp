@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "mlx/backend/common/product_batch.h"
 #include "mlx/backend/cpu/copy.h"
 #include "mlx/backend/cpu/quantized/product.h"
 #include "mlx/backend/cpu/registry.h"
@@ -163,16 +164,6 @@ void multiply(const QuantizedFormat& format, bool transpose, const array& x,
   parallel_for(groups, static_cast<int64_t>((1 << 16) / std::max(work, 1.0)), range);
 }
 
-/** Strides of a batch of matrices over the batch axes of the output. */
-Strides broadcast_batch(const array& in, const Strides& strides, size_t axes) {
-  Strides result(axes, 0);
-  size_t own = in.ndim() - 2;
-  for (size_t i = 0; i < own; i++) {
-    result[axes - own + i] = in.shape()[i] == 1 ? 0 : strides[i];
-  }
-  return result;
-}
-
 /** Numbers of the matrices of a batch in its own order, as strides. */
 Strides index_strides(const array& in) {
   Strides strides(in.ndim(), 0);
@@ -193,8 +184,8 @@ void eval_matmul(QuantizedMatmul& primitive, const std::vector<array>& inputs,
   QuantizedWeight weight = quantized_weight(primitive.format(), inputs, 1);
   Matrices matrices(primitive.format(), weight);
   Shape batch(out.shape().begin(), out.shape().end() - 2);
-  Strides x_strides = broadcast_batch(x, x.strides(), batch.size());
-  Strides w_strides = broadcast_batch(weight.packed, index_strides(weight.packed), batch.size());
+  Strides x_strides = batch_strides(x, x.strides(), batch.size());
+  Strides w_strides = batch_strides(weight.packed, index_strides(weight.packed), batch.size());
   int64_t each = int64_t{out.shape(-2)} * out.shape(-1);
   std::vector<Item> items(out.size() / each);
   for (int64_t i = 0; i < static_cast<int64_t>(items.size()); i++) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "mlx/backend/cuda/kernels/copy_call.h"
 #include "mlx/backend/cuda/parameters.h"
 #include "mlx/backend/cuda/program.h"
 #include "mlx/backend/cuda/runtime/operand.h"
@@ -15,7 +16,7 @@ namespace mlx::core::cuda {
 namespace {
 
 constexpr int threads = 256;
-constexpr int tile = 32, tile_threads = 8;
+using kernels::tile, kernels::tile_threads;
 constexpr int64_t narrow_limit = int64_t{1} << 30;
 
 struct Job {
@@ -80,11 +81,8 @@ KernelCall strided_call(const std::string& function, bool wide, int rank) {
 
 /** `rank` is what the call was made for. */
 void run_strided(const Job& job, const KernelCall& call, int rank, const Stream& s) {
-  Parameters parameters;
-  parameters.add(job.count());
+  Parameters parameters(kernels::StridedCopyCall{job.count(), job.in, job.out});
   parameters.add_padded(job.shape, rank, 1);
-  parameters.add(job.in);
-  parameters.add(static_cast<const void*>(job.out));
   parameters.add_padded(job.in_strides, rank, 0);
   parameters.add_padded(job.out_strides, rank, 0);
   parameters.launch(kernel_of(call, s), blocks_for(job.count(), threads), threads, s);
@@ -118,21 +116,22 @@ void run_tiled(const Job& job, int axis, const Stream& s) {
     matrices *= job.shape[i];
   }
   int rank = rank_class(std::max<size_t>(shape.size(), 1));
-  int64_t down = (job.shape[axis] + tile - 1) / tile, across = (job.shape[last] + tile - 1) / tile;
-  Parameters parameters;
-  parameters.add(job.shape[axis]);
-  parameters.add(job.shape[last]);
-  parameters.add(job.in_strides[last]);
-  parameters.add(job.out_strides[axis]);
-  parameters.add(down);
-  parameters.add(across);
+  kernels::TiledCopyCall call{};
+  call.rows = job.shape[axis];
+  call.columns = job.shape[last];
+  call.column_stride = job.in_strides[last];
+  call.row_stride = job.out_strides[axis];
+  call.tiles_down = (call.rows + tile - 1) / tile;
+  call.tiles_across = (call.columns + tile - 1) / tile;
+  call.in = job.in;
+  call.out = job.out;
+  Parameters parameters(call);
   parameters.add_padded(shape, rank, 1);
-  parameters.add(job.in);
-  parameters.add(static_cast<const void*>(job.out));
   parameters.add_padded(in_strides, rank, 0);
   parameters.add_padded(out_strides, rank, 0);
   parameters.launch(kernel_of(tiled_copy_call(job.itemsize, rank), s),
-                    blocks_for(matrices * down * across, 1), dim3(tile, tile_threads), s);
+                    blocks_for(matrices * call.tiles_down * call.tiles_across, 1),
+                    dim3(tile, tile_threads), s);
 }
 
 }  // namespace

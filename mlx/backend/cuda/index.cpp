@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "mlx/backend/cuda/kernels/index_call.h"
 #include "mlx/backend/cuda/runtime/faults.h"
 #include "mlx/backend/cuda/runtime/operand.h"
 #include "mlx/core/layout.h"
@@ -12,12 +13,6 @@ namespace mlx::core::cuda {
 namespace {
 
 constexpr int threads = 256;
-
-void add_numbers(Parameters& parameters, std::initializer_list<int64_t> numbers) {
-  for (int64_t x : numbers) {
-    parameters.add(x);
-  }
-}
 
 struct Walks {
   CollapsedLayout index, slice;  // strides of each source, the array and the updates; of the latter
@@ -91,14 +86,8 @@ void start_indexed(const IndexWork& work, const Stream& s,
       call_for(IndexVariant{work.fault_op, sources, walks.index_rank, walks.slice_rank});
   FaultReport report = open_report(s);
   work.result->add_doubts({report.doubt});
-  Parameters parameters;
-  parameters.add(work.positions());
-  parameters.add(work.slice_elements());
-  parameters.add(work.unit);
-  parameters.add(work.in);
-  parameters.add(static_cast<const void*>(work.out));
-  parameters.add(static_cast<const void*>(work.marks));
-  parameters.add(static_cast<const void*>(report.slot));
+  Parameters parameters(kernels::IndexedCall{work.positions(), work.slice_elements(), work.unit,
+                                             work.in, work.out, work.marks, report.slot});
   parameters.add_padded(walks.index.shape, walks.index_rank, 1);
   for (auto& strides : walks.index.strides) {
     parameters.add_padded(strides, walks.index_rank, 0);
@@ -108,13 +97,12 @@ void start_indexed(const IndexWork& work, const Stream& s,
     parameters.add_padded(strides, walks.slice_rank, 0);
   }
   for (auto& source : work.sources) {
-    parameters.add(input_address(*source.indices, s));
-    add_numbers(parameters, {index_kind(source.indices->dtype()), source.axis, source.extent,
-                             source.slice, source.stride});
+    parameters.add_struct(kernels::IndexSource{input_address(*source.indices, s),
+                                               index_kind(source.indices->dtype()), source.axis,
+                                               source.extent, source.slice, source.stride});
   }
   if (work.sources.empty()) {
-    parameters.add(nullptr);
-    add_numbers(parameters, {0, 0, 1, 1, 0});
+    parameters.add_struct(kernels::IndexSource{nullptr, 0, 0, 1, 1, 0});
   }
   parameters.launch(kernel_of(call, s), blocks_for(count, threads), threads, s);
 }

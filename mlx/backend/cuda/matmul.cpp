@@ -3,6 +3,7 @@
 
 #include <typeinfo>
 
+#include "mlx/backend/common/product_batch.h"
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/matmul_plan.h"
 #include "mlx/backend/cuda/program.h"
@@ -28,15 +29,6 @@ MatrixOperand operand(const array& a, const Stream& s) {
   return {input_address(a, s), transposed, transposed ? a.strides(-1) : a.strides(-2), 0};
 }
 
-Strides batch_strides(const array& in, size_t axes) {
-  Strides strides(axes, 0);
-  size_t missing = axes - (in.ndim() - 2);
-  for (size_t i = missing; i < axes; i++) {
-    strides[i] = in.shape()[i - missing] == 1 ? 0 : in.strides()[i - missing];
-  }
-  return strides;
-}
-
 const void* moved(const void* data, int64_t elements, Dtype dtype) {
   return static_cast<const char*>(data) + elements * static_cast<int64_t>(dtype.size());
 }
@@ -44,32 +36,24 @@ const void* moved(const void* data, int64_t elements, Dtype dtype) {
 /** Runs `p` for every position of the batch axes; the last one goes in one call. Returns as
  *  run_product. */
 bool run_batch(Product p, const array& a, const array& b, const array& out, const Stream& s) {
-  size_t axes = out.ndim() - 2;
-  Shape batch(out.shape().begin(), out.shape().end() - 2);
-  auto layout = collapse_dims(
-      batch, {batch_strides(a, axes), batch_strides(b, axes), batch_strides(out, axes)});
-  auto& [sizes, strides] = layout;
-  size_t last = sizes.size() - 1;
-  bool folds = !p.a.transposed && strides[1][last] == 0 && sizes[last] > 1 &&
-               strides[0][last] == p.m * p.a.stride && strides[2][last] == p.m * p.n;
-  if (folds) {
-    p.m *= sizes[last];
-    p.batch = 1;
-  } else {
-    p.batch = sizes[last];
-    p.a.batch_stride = strides[0][last];
-    p.b.batch_stride = strides[1][last];
-    p.out_batch_stride = p.batch > 1 ? strides[2][last] : 0;
+  ProductBatch batch(a, b, out);
+  if (!p.a.transposed) batch.fold_into_rows(/*any_stride=*/false);
+  p.m = batch.rows;
+  if (!batch.axes.empty()) {
+    auto last = batch.axes.back();
+    batch.axes.pop_back();
+    p.batch = last.size;
+    p.a.batch_stride = last.a;
+    p.b.batch_stride = last.b;
+    p.out_batch_stride = last.out;
   }
-  int64_t outer = 1;
-  for (size_t i = 0; i < last; i++) outer *= sizes[i];
-  sizes.pop_back();
   bool finished = true;
-  for (int64_t i = 0; i < outer; i++) {
+  for (int64_t i = 0; i < batch.count(); i++) {
+    BatchPlace place = batch.at(i);
     Product one = p;
-    one.a.data = moved(p.a.data, element_offset(i, sizes, strides[0]), p.dtype);
-    one.b.data = moved(p.b.data, element_offset(i, sizes, strides[1]), p.dtype);
-    one.out = const_cast<void*>(moved(p.out, element_offset(i, sizes, strides[2]), p.dtype));
+    one.a.data = moved(p.a.data, place.a, p.dtype);
+    one.b.data = moved(p.b.data, place.b, p.dtype);
+    one.out = const_cast<void*>(moved(p.out, place.out, p.dtype));
     finished &= run_product(one, s);
   }
   return finished;
@@ -80,7 +64,7 @@ bool run_batch(Product p, const array& a, const array& b, const array& out, cons
 array with_plain_batch(const array& a, const array& out, const Stream& s) {
   size_t axes = out.ndim() - 2;
   Shape batch(out.shape().begin(), out.shape().end() - 2);
-  Strides strides = batch_strides(a, axes);
+  Strides strides = batch_strides(a, a.strides(), axes);
   for (size_t i = 0; i < axes; i++) {
     if (strides[i] == 0 && batch[i] > 1) {
       return a;

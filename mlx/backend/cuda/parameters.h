@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstring>
+#include <type_traits>
 #include <vector>
 
 #include "mlx/backend/cuda/jit.h"
@@ -11,7 +12,20 @@ namespace mlx::core::cuda {
 class Parameters {
  public:
   Parameters() { words_.reserve(64); }
+  /** Begins with what kernels for any number of dimensions take; lists of dimensions follow it. */
+  template <typename Call>
+  explicit Parameters(const Call& call) : Parameters() {
+    add_struct(call);
+  }
 
+  template <typename Struct>
+  void add_struct(const Struct& s) {
+    static_assert(std::is_trivially_copyable_v<Struct> && sizeof(Struct) % sizeof(uint64_t) == 0,
+                  "arguments are copied as whole words");
+    size_t words = words_.size();
+    words_.resize(words + sizeof(Struct) / sizeof(uint64_t));
+    std::memcpy(words_.data() + words, &s, sizeof(Struct));
+  }
   void add(int64_t x) { words_.push_back(static_cast<uint64_t>(x)); }
   void add(const void* address) { words_.push_back(reinterpret_cast<uint64_t>(address)); }
   void add_value(const void* value, size_t bytes) {

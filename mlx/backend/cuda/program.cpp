@@ -215,7 +215,7 @@ class Run {
     }
     for (size_t i = 0; i < inputs_.size(); i++) {
       if (generated_[i]) {
-        add_keys(parameters, *inputs_[i], stream_);
+        parameters.add_struct(key_operand(*inputs_[i], stream_));
         continue;
       }
       parameters.add(addresses_[i]);

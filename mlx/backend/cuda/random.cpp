@@ -25,14 +25,8 @@ void fill(array& out, const array& all_keys, const Stream& s) {
   auto key_count = static_cast<int64_t>(keys.size() / 2);
   int64_t bytes = static_cast<int64_t>(out.nbytes()) / key_count;
   int64_t half = ((bytes + 3) / 4 + 1) / 2;
-  Parameters parameters;
-  add_keys(parameters, keys, s);
-  parameters.add(key_count);
-  parameters.add(bytes);
-  parameters.add(half);
-  parameters.add(static_cast<const void*>(output_address(out)));
-  parameters.launch(kernel_of(random_bits_call(), s), blocks_for(key_count * half, threads),
-                    threads, s);
+  kernels::RandomBits call{key_operand(keys, s), key_count, bytes, half, output_address(out)};
+  launch(kernel_of(random_bits_call(), s), blocks_for(key_count * half, threads), threads, s, call);
 }
 
 void eval_random(RandomBits& primitive, const std::vector<array>& inputs,
@@ -50,16 +44,13 @@ array readable_keys(const array& keys, const Stream& s) {
   return is_one_of_host(keys) ? keys : contiguous(keys, s);
 }
 
-void add_keys(Parameters& parameters, const array& keys, const Stream& s) {
-  if (is_one_of_host(keys)) {
-    const auto* words = keys.data<uint32_t>();
-    uint32_t pair[] = {words[0], words[keys.strides(-1)]};
-    parameters.add(static_cast<const void*>(nullptr));
-    parameters.add_value(pair, 8);
-  } else {
-    parameters.add(input_address(keys, s));
-    parameters.add(int64_t{0});
+kernels::Operand key_operand(const array& keys, const Stream& s) {
+  if (!is_one_of_host(keys)) {
+    return {input_address(keys, s), 0};
   }
+  const auto* words = keys.data<uint32_t>();
+  uint64_t first = words[0], second = words[keys.strides(-1)];
+  return {nullptr, second << 32 | first};
 }
 
 array random_words(const array& key, const Shape& shape, const Stream& s) {

@@ -3,15 +3,15 @@
 
 #include "mlx/array.h"
 #include "mlx/backend/cuda/kernel_call.h"
-#include "mlx/backend/cuda/parameters.h"
+#include "mlx/backend/cuda/kernels/random_call.h"
 
 namespace mlx::core::cuda {
 
 /** Keys, uint32 of shape (..., 2), in a layout that kernels read. */
 array readable_keys(const array& keys, const Stream& s);
 
-/** Adds the operand that such keys are. */
-void add_keys(Parameters& parameters, const array& keys, const Stream& s);
+/** The operand that such keys are. */
+kernels::Operand key_operand(const array& keys, const Stream& s);
 
 /** The kernel that fills memory. */
 KernelCall random_bits_call();

@@ -6,6 +6,7 @@
 
 #include "mlx/backend/common/reduce_plan.h"
 #include "mlx/backend/cuda/copy.h"
+#include "mlx/backend/cuda/kernels/reduce_call.h"
 #include "mlx/backend/cuda/parameters.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/operand.h"
@@ -98,16 +99,17 @@ class Run {
   }
 
   void start(const KernelCall& call, dim3 grid, dim3 block) {
-    Parameters parameters;
-    parameters.add(outputs_);
-    parameters.add(length_);
-    parameters.add(chunks_);
-    parameters.add(chunk_length_);
-    parameters.add_value(&divisor_, 8);
-    parameters.add_value(&ddof_, 8);
-    parameters.add(in_.size() == 0 ? nullptr : input_address(in_, stream_));
-    parameters.add(static_cast<const void*>(output_address(out_)));
-    parameters.add(static_cast<const void*>(totals_));
+    kernels::ReductionCall arguments{};
+    arguments.outputs = outputs_;
+    arguments.length = length_;
+    arguments.chunks = chunks_;
+    arguments.chunk_length = chunk_length_;
+    arguments.divisor = divisor_;
+    arguments.ddof = ddof_;
+    arguments.in = in_.size() == 0 ? nullptr : input_address(in_, stream_);
+    arguments.out = output_address(out_);
+    arguments.totals = totals_;
+    Parameters parameters(arguments);
     add_axes(parameters, axes_.kept, ranks_.kept);
     add_axes(parameters, axes_.reduced, ranks_.reduced);
     parameters.launch(kernel_of(call, stream_), grid, block, stream_);

@@ -7,6 +7,7 @@
 
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/kernels/order_sizes.h"
+#include "mlx/backend/cuda/kernels/scatter_sorted_call.h"
 #include "mlx/backend/cuda/runtime/operand.h"
 #include "mlx/backend/cuda/scatter.h"
 #include "mlx/backend/cuda/sort.h"
@@ -85,7 +86,8 @@ class Rounds {
         stream_(s) {}
 
   void run(array& keys, array& order) {
-    Items items{work_.positions(), output_address(keys), output_address(order), work_.in};
+    Items items{work_.positions(), output_address(keys),
+                static_cast<const uint32_t*>(static_cast<void*>(output_address(order))), work_.in};
     std::unique_ptr<Scratch> held_keys, held_sums;
     while (items.count > 0) {
       auto left = static_cast<size_t>(left_by(items.count));
@@ -102,7 +104,9 @@ class Rounds {
  private:
   struct Items {
     int64_t count;
-    const void *keys, *order, *values;
+    const void* keys;
+    const uint32_t* order;
+    const void* values;
   };
 
   size_t sum_size() const { return std::max<size_t>(dtype_.size(), sizeof(float)); }
@@ -112,19 +116,23 @@ class Rounds {
     return items <= chunk_ ? 0 : 2 * chunks_of(items) - (items % chunk_ == 1 ? 1 : 0);
   }
 
-  void start(const Items& items, const void* left_keys, const void* left_sums) {
+  void start(const Items& items, void* left_keys, void* left_sums) {
     int index_rank = rank_class(updates_.shape.size());
     int slice_rank = rank_class(slice_.shape.size());
     KernelCall call =
         combine_sorted_call(mode_, dtype_, key_, items.order != nullptr, index_rank, slice_rank);
-    Parameters parameters;
-    for (int64_t x : {items.count, chunk_, work_.slice_elements(), work_.unit}) {
-      parameters.add(x);
-    }
-    for (const void* address : {items.keys, items.order, items.values,
-                                static_cast<const void*>(work_.out), left_keys, left_sums}) {
-      parameters.add(address);
-    }
+    kernels::SortedUpdatesCall arguments{};
+    arguments.items = items.count;
+    arguments.chunk = chunk_;
+    arguments.slice_elements = work_.slice_elements();
+    arguments.unit = work_.unit;
+    arguments.keys = items.keys;
+    arguments.order = items.order;
+    arguments.values = items.values;
+    arguments.out = work_.out;
+    arguments.left_keys = left_keys;
+    arguments.left_sums = left_sums;
+    Parameters parameters(arguments);
     parameters.add_padded(updates_.shape, index_rank, 1);
     parameters.add_padded(updates_.strides[0], index_rank, 0);
     parameters.add_padded(slice_.shape, slice_rank, 1);

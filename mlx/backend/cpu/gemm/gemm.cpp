@@ -60,15 +60,7 @@ void gemm_one(const GemmKernels& kernels, const Gemm& g) {
 
 // The product at one index of the batch.
 Gemm at_index(const Gemm& g, std::span<const BatchAxis> batch, int64_t index, int64_t itemsize) {
-  int64_t a = 0, b = 0, out = 0, c = 0;
-  for (size_t i = batch.size(); i-- > 0;) {
-    int64_t step = index % batch[i].size;
-    index /= batch[i].size;
-    a += step * batch[i].a;
-    b += step * batch[i].b;
-    out += step * batch[i].out;
-    c += step * batch[i].c;
-  }
+  auto [a, b, out, c] = ProductBatch::place_at(batch, index);
   Gemm one = g;
   one.a.data = static_cast<const char*>(g.a.data) + a * itemsize;
   one.b.data = static_cast<const char*>(g.b.data) + b * itemsize;

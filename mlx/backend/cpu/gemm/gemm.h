@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include "mlx/backend/common/product_batch.h"
 #include "mlx/backend/cpu/gemm/kernels.h"
 #include "mlx/dtype.h"
 
@@ -28,12 +29,6 @@ struct GemmOperand {
   int64_t width_stride = 0;  // between rows of A, between columns of B
   int64_t depth_stride = 0;  // along the common axis
   const PanelSource* source = nullptr;
-};
-
-// One axis of a batch: its extent and what a step along it adds to each pointer, in elements.
-struct BatchAxis {
-  int64_t size;
-  int64_t a, b, out, c;
 };
 
 // What is done to regions of the output as soon as they are finished, each element once.

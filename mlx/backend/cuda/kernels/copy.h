@@ -1,16 +1,14 @@
 // Copies between layouts: element by element, and by tiles where rows become columns.
 #pragma once
 
+#include "mlx/backend/cuda/kernels/copy_call.h"
 #include "mlx/backend/cuda/kernels/walk.h"
 
 namespace mlx::core::kernels {
 
 template <int rank>
-struct StridedCopy {
-  int64_t count;
+struct StridedCopy : StridedCopyCall {
   int64_t shape[rank];
-  const void* in;
-  void* out;
   int64_t strides[2][rank];  // of in, of out
 };
 
@@ -33,21 +31,11 @@ MLX_FN void strided_combine(const StridedCopy<rank>& p) {
   store(p.out, at[1], run<Op, T>(load<T>(p.out, at[1]), load<T>(p.in, at[0])));
 }
 
-/** Matrices of `rows` x `columns`, one for each position of `shape`: in has its rows side by side
- *  (row_stride 1 apart), out its columns. */
 template <int rank>
-struct TiledCopy {
-  int64_t rows, columns;
-  int64_t column_stride;  // of in
-  int64_t row_stride;     // of out
-  int64_t tiles_down, tiles_across;
+struct TiledCopy : TiledCopyCall {
   int64_t shape[rank];
-  const void* in;
-  void* out;
   int64_t strides[2][rank];
 };
-
-constexpr int tile = 32, tile_threads = 8;
 
 template <typename Word, int rank>
 MLX_FN void tiled_copy(const TiledCopy<rank>& p) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "mlx/backend/cuda/kernels/gather_rows_call.h"
+#include "mlx/backend/cuda/kernels/index_call.h"
 #include "mlx/backend/cuda/kernels/walk.h"
 
 namespace mlx::core::kernels {
@@ -45,14 +46,8 @@ MLX_FN bool add_index(const IndexSource& source, int64_t at, int64_t& offset, Fa
   return true;
 }
 
-/** Positions times slices: of a gather's output, or of a scatter's updates. */
 template <int sources, int index_rank, int slice_rank>
-struct Indexed {
-  int64_t positions, slice_elements, unit;
-  const void* in;
-  void* out;
-  void* marks;  // what a kernel notes: winners or keys
-  Fault* fault;
+struct Indexed : IndexedCall {
   int64_t index_shape[index_rank], index_strides[sources][index_rank];
   int64_t position_strides[2][index_rank];                        // of the array, of updates
   int64_t slice_shape[slice_rank], slice_strides[2][slice_rank];  // of the array, of updates

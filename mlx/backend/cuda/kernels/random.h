@@ -1,18 +1,11 @@
 // Random bits: filling memory with them, and making them where a program reads them.
 #pragma once
 
+#include "mlx/backend/cuda/kernels/random_call.h"
 #include "mlx/backend/cuda/kernels/walk.h"
 #include "mlx/kernels/random.h"
 
 namespace mlx::core::kernels {
-
-/** Each key fills `bytes` bytes: the counters (i, i + half) make the words i and i + half, and an
- *  odd last word of the lower half has the counter (i, 0). */
-struct RandomBits {
-  Operand keys;  // pairs of words
-  int64_t key_count, bytes, half;
-  void* out;
-};
 
 MLX_FN const uint32_t* key_words(const Operand& keys) {
   return static_cast<const uint32_t*>(keys.data ? keys.data

@@ -3,17 +3,12 @@
 #pragma once
 
 #include "mlx/backend/cuda/kernels/fold.h"
+#include "mlx/backend/cuda/kernels/reduce_call.h"
 
 namespace mlx::core::kernels {
 
 template <int kept, int reduced>
-struct Reduction {
-  int64_t outputs, length;       // results, and values for each
-  int64_t chunks, chunk_length;  // parts of the length, which different blocks take
-  double divisor, ddof;
-  const void* in;
-  void* out;
-  void* totals;  // with several chunks: theirs, [chunk][output]
+struct Reduction : ReductionCall {
   int64_t kept_shape[kept], kept_strides[1][kept];
   int64_t reduced_shape[reduced], reduced_strides[1][reduced];
 };

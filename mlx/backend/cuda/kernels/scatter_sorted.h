@@ -4,18 +4,12 @@
 #pragma once
 
 #include "mlx/backend/cuda/kernels/scatter.h"
+#include "mlx/backend/cuda/kernels/scatter_sorted_call.h"
 
 namespace mlx::core::kernels {
 
 template <int index_rank, int slice_rank>
-struct SortedUpdates {
-  int64_t items, chunk, slice_elements, unit;
-  const void* keys;
-  const uint32_t* order;  // in the first round, the positions of updates
-  const void* values;     // updates, or sums that the round before left
-  void* out;
-  void* left_keys;
-  void* left_sums;
+struct SortedUpdates : SortedUpdatesCall {
   int64_t index_shape[index_rank], index_strides[1][index_rank];  // of positions, in the updates
   int64_t slice_shape[slice_rank], slice_strides[2][slice_rank];  // of the array, of updates
 };

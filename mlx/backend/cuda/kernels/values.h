@@ -3,6 +3,7 @@
 #pragma once
 
 #include "mlx/backend/cuda/kernels/half_bodies.h"
+#include "mlx/backend/cuda/kernels/operand.h"
 #include "mlx/kernels/elementwise.h"
 
 namespace mlx::core::kernels {
@@ -133,12 +134,6 @@ template <typename T, typename Index>
 MLX_FN void store(void* data, Index at, T x) {
   static_cast<Stored<T>*>(data)[at] = static_cast<Stored<T>>(x);
 }
-
-/** What a program reads: memory, or with no address one value that came along. */
-struct Operand {
-  const void* data;
-  uint64_t value;
-};
 
 template <typename T>
 MLX_FN T scalar(const Operand& operand) {
