@@ -57,9 +57,9 @@ STATES = {
         daemon(work)
     """,
     "threads that trace": """
-        f = mx.compile(lambda a, k: mx.exp(a) * k)
+        scaled = mx.compile(lambda a, k: mx.exp(a) * k)
         count = iter(range(10**9))
-        daemon(lambda: mx.eval(f(x[:2], next(count))))
+        daemon(lambda: mx.eval(scaled(x[:2], next(count))))
         daemon(lambda: mx.eval(mx.grad(lambda a: mx.sum(mx.checkpoint(mx.tanh)(a)))(x)))
     """,
     "a thread that saves": "daemon(lambda: mx.save('x.npy', x))",
