@@ -25,7 +25,7 @@ constexpr const char* prelude = R"(#if !__has_include(<cuda_fp16.h>)
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
-#include "mlx/kernels/base.h"
+#include <cuda/std/cstdint>
 
 struct complex64_t {
   float re, im;

@@ -2,7 +2,7 @@
 // call where there is no GPU raises.
 #include "mlx/core/errors.h"
 #include "mlx/fast.h"
-#include "python/src/bindings.h"
+#include "python/src/def_op.h"
 
 namespace mlx::python {
 
@@ -39,6 +39,14 @@ TemplateList template_list(const nb::handle& given) {
   return out;
 }
 
+std::vector<array> to_arrays(const std::vector<Operand>& operands) {
+  std::vector<array> arrays;
+  for (const Operand& operand : operands) {
+    arrays.push_back(to_array(operand));
+  }
+  return arrays;
+}
+
 fast::ScalarArg scalar_value(nb::handle value) {
   if (nb::isinstance<nb::bool_>(value)) {
     return nb::cast<bool>(value);
@@ -55,11 +63,11 @@ nb::object make_kernel(const std::string& name, const std::vector<std::string>& 
   auto kernel = fast::cuda_kernel(name, input_names, output_names, source, header,
                                   ensure_row_contiguous, shared_memory);
   return nb::cpp_function(
-      [kernel](const Arrays& inputs, const std::vector<Shape>& output_shapes,
+      [kernel](const std::vector<Operand>& inputs, const std::vector<Shape>& output_shapes,
                const std::vector<Dtype>& output_dtypes, const Extents& grid,
                const Extents& threadgroup, const nb::object& template_args,
                std::optional<float> init_value, bool verbose, StreamOrDevice s) {
-        return kernel(inputs.values, output_shapes, output_dtypes, grid, threadgroup,
+        return kernel(to_arrays(inputs), output_shapes, output_dtypes, grid, threadgroup,
                       template_list(template_args), init_value, verbose, s);
       },
       nb::kw_only(), "inputs"_a, "output_shapes"_a, "output_dtypes"_a, "grid"_a, "threadgroup"_a,
@@ -68,7 +76,8 @@ nb::object make_kernel(const std::string& name, const std::vector<std::string>& 
 }
 
 std::vector<array> run_precompiled(const std::string& name, const nb::bytes& compiled_source,
-                                   const Arrays& inputs, const std::vector<Shape>& output_shapes,
+                                   const std::vector<Operand>& inputs,
+                                   const std::vector<Shape>& output_shapes,
                                    const std::vector<Dtype>& output_dtypes,
                                    const std::vector<nb::object>& scalars, const Extents& grid,
                                    const Extents& threadgroup, int shared_memory,
@@ -79,7 +88,7 @@ std::vector<array> run_precompiled(const std::string& name, const nb::bytes& com
     values.push_back(scalar_value(scalar));
   }
   std::string code(compiled_source.c_str(), compiled_source.size());
-  return fast::precompiled_cuda_kernel(name, code, inputs.values, output_shapes, output_dtypes,
+  return fast::precompiled_cuda_kernel(name, code, to_arrays(inputs), output_shapes, output_dtypes,
                                        values, grid, threadgroup, shared_memory, init_value,
                                        ensure_row_contiguous, s);
 }

@@ -30,7 +30,9 @@ nb::object find_attribute(const std::string& name) {
       return found;
     }
   }
-  throw nb::attribute_error(("module 'mlx.core' has no attribute '" + name + "'").c_str());
+  throw nb::attribute_error(("module 'mlx.core' has no attribute '" + name +
+                             "' (docs/compatibility.md lists the names of MLX that are missing)")
+                                .c_str());
 }
 
 }  // namespace
