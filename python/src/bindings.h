@@ -57,6 +57,8 @@ void bind_vmap(nb::module_& m);
 void bind_compile(nb::module_& m);
 void bind_custom_function(nb::module_& m);
 void bind_recurrent(nb::module_& m);
+void bind_batch_norm(nb::module_& m);
+void bind_pool(nb::module_& m);
 void bind_entries(nb::module_& m);
 void bind_distributed(nb::module_& m);
 void bind_lazy_modules(nb::module_& m);

@@ -49,6 +49,8 @@ NB_MODULE(core, m) {
   bind_random(m);
   bind_fast(m);
   bind_recurrent(m);
+  bind_batch_norm(m);
+  bind_pool(m);
   bind_entries(m);
   bind_distributed(m);
   bind_fft(m);

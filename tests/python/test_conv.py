@@ -1,10 +1,12 @@
 """Convolutions against a plain definition in NumPy, their derivatives and their batching."""
 
 import itertools
+from pathlib import Path
 
 import mlx.core as mx
 import numpy as np
 import pytest
+from children import run_python
 from derivatives import check_gradient
 
 EPS = {mx.float32: 2e-6, mx.float16: 2e-3, mx.bfloat16: 1e-2, mx.float64: 1e-14}
@@ -159,6 +161,12 @@ MANY_CHANNELS = [
     ((1, 4, 5, 6, 16), (48, 2, 3, 2, 16), {"padding": [1, 1, 0], "stride": [1, 2, 2]}),
     ((2, 6, 5, 40), (72, 1, 1, 40), {}),
     ((4, 24, 24, 64), (144, 3, 3, 64), {"padding": [1, 1]}),
+    ((2, 23, 21, 3), (40, 7, 7, 3), {"padding": [3, 3], "stride": [2, 2]}),
+    ((2, 30, 34, 16), (16, 3, 3, 16), {"padding": [1, 1]}),
+    ((1, 300, 3), (24, 9, 3), {"padding": [4]}),
+    ((3, 12, 14, 24), (24, 7, 7, 1), {"groups": 24, "padding": [3, 3]}),
+    ((3, 12, 14, 17), (17, 5, 5, 1), {"groups": 17, "padding": [2, 2]}),
+    ((1, 1, 40, 600), (20, 1, 3, 600), {"padding": [0, 1]}),
 ]
 
 
@@ -183,6 +191,71 @@ def test_many_channels(case, dtype):
     for actual, wanted, count in results:
         assert actual.dtype == dtype
         assert_close(actual, np.array(wanted), EPS[dtype], count)
+
+
+@pytest.mark.parametrize("isa", ["v2", "v3"])
+def test_lower_instruction_sets(isa):
+    """Values and derivatives by the kernels that this machine would not choose."""
+    run_python(
+        """
+        import mlx.core as mx, test_conv as t
+        mx.set_default_device(mx.cpu)
+        for case in t.MANY_CHANNELS:
+            t.test_many_channels(case, mx.float32)
+        for dtype in t.EPS:
+            for case in t.CASES:
+                t.test_conv_general(case, dtype)
+        """,
+        MLX_CPU_ISA=isa,
+        PYTHONPATH=f"{Path(mx.__file__).parents[1]}:{Path(__file__).parent}",
+    )
+
+
+def test_bits_do_not_depend_on_threads():
+    program = """
+        import hashlib, numpy as np, mlx.core as mx, test_conv as t
+        mx.set_default_device(mx.cpu)
+        np.random.seed(3)
+        found = hashlib.sha256()
+        for x_shape, w_shape, options in t.MANY_CHANNELS:
+            args = t.arguments(x_shape, options)
+            x, w = t.random(x_shape), t.random(w_shape)
+            f = lambda x, w: mx.square(mx.conv_general(x, w, **args)).sum()
+            for gradient in mx.grad(f, argnums=(0, 1))(x, w):
+                found.update(np.array(gradient).tobytes())
+        print(found.hexdigest())
+        """
+    path = f"{Path(mx.__file__).parents[1]}:{Path(__file__).parent}"
+    one, many = (run_python(program, MLX_NUM_THREADS=n, PYTHONPATH=path) for n in ("1", "5"))
+    assert one == many
+
+
+# What planning may run behind a convolution: the direct kernels, tiles of matrices, depthwise ones,
+# and several phases of a dilated input.
+BEHIND = [
+    ((2, 9, 8, 24), (40, 3, 3, 24), {"padding": [1, 1]}),
+    ((2, 9, 8, 24), (24, 3, 3, 12), {"groups": 2, "stride": [2, 2]}),
+    ((2, 9, 8, 24), (40, 1, 1, 24), {}),
+    ((2, 9, 8, 24), (24, 3, 3, 1), {"groups": 24, "padding": [1, 1]}),
+    ((2, 5, 4, 24), (40, 3, 3, 24), {"input_dilation": [2, 2], "padding": [1, 1]}),
+    ((2, 5, 4, 24), (24, 3, 3, 1), {"groups": 24, "input_dilation": [2, 2]}),
+]
+
+
+@pytest.mark.parametrize("dtype", [mx.float32, mx.bfloat16], ids=str)
+@pytest.mark.parametrize("case", BEHIND, ids=str)
+def test_programs_behind_a_convolution(case, dtype):
+    """Bias, residual and activation give the bits of separate steps."""
+    x_shape, w_shape, options = case
+    x, w, bias = random(x_shape, dtype), random(w_shape, dtype), random(w_shape[:1], dtype)
+    made = mx.conv_general(x, w, **arguments(x_shape, options))
+    residual = random(made.shape, dtype)
+    mx.eval(made, residual)
+    expected = mx.maximum(made + bias + residual, 0)
+    made = mx.conv_general(x, w, **arguments(x_shape, options))
+    assert mx.array_equal(mx.maximum(made + bias + residual, 0), expected)
+    made = mx.conv_general(x, w, **arguments(x_shape, options))
+    assert mx.array_equal((made > bias), mx.array(np.array(made > bias)))
 
 
 @pytest.mark.parametrize("channels", [4, 48], ids=str)

@@ -115,18 +115,34 @@ void multiply_patches(const array& in, const array& weight, const ConvGeometry& 
   });
 }
 
+/** All pixels of a dense batch in one row: what a pointwise convolution sees. */
+Image as_one_row(Image image) {
+  int64_t pixels = image.batch * image.extent[0] * image.extent[1] * image.extent[2];
+  int64_t elements = pixels * image.channels;
+  image.batch = 1;
+  image.batch_stride = elements;
+  image.extent = {1, 1, pixels};
+  image.stride = {elements, elements, image.channels};
+  return image;
+}
+
 void convolve_phase(const array& in, const array& weight, const ConvGeometry& geometry,
                     const Phase& phase, int groups, bool only_phase, const RegionWork* work,
                     array& out) {
-  if (!is_direct(out.dtype(), weight.shape(-1)) ||
-      (only_phase && is_pointwise(in, geometry, phase))) {
+  if (!is_direct(out.dtype(), weight.shape(-1))) {
     multiply_patches(in, weight, geometry, phase, groups, only_phase, work, out);
     return;
   }
+  Image image = image_of(in);
+  Phase seen = phase;
+  Triple extent = geometry.out;
+  if (only_phase && is_pointwise(in, geometry, phase)) {
+    image = as_one_row(image);
+    seen.count = extent = image.extent;
+  }
   int64_t out_channels = weight.shape(0) / groups;
-  direct_conv({out.dtype(), image_of(in), phase, groups, weights_of(weight, phase),
-               out_channels * weight.strides(0), out_channels, geometry.out, out.data<char>(),
-               work});
+  direct_conv({out.dtype(), image, seen, groups, weights_of(weight, phase),
+               out_channels * weight.strides(0), out_channels, extent, out.data<char>(), work});
 }
 
 /** The weight's cotangent for the taps of one phase; `out` is row-contiguous. */

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "mlx/backend/cpu/conv/depthwise_kernels.h"
+#include "mlx/backend/cpu/conv/live_row.h"
 #include "mlx/backend/cpu/gemm/scratch.h"
 #include "mlx/core/parallel.h"
 
@@ -26,63 +27,9 @@ const DepthwiseKernels& kernels_of(Dtype dtype) {
                              : tables.f32;
 }
 
-bool inside(int64_t i, int64_t extent) { return i >= 0 && i < extent; }
-
-// The pixels q of a row for which q * ratio + at lies in the image.
-struct Range {
-  int64_t lo, hi;
-};
-
-Range valid_range(int64_t at, int64_t ratio, int64_t extent, int64_t count) {
-  auto ceil_div = [](int64_t a, int64_t b) { return a > 0 ? (a + b - 1) / b : 0; };
-  int64_t lo = std::min(ceil_div(-at, ratio), count);
-  return {lo, std::clamp(ceil_div(extent - at, ratio), lo, count)};
-}
-
-// Rows (n, d, h) of a phase, in order.
-struct RowPosition {
-  int64_t n, d, h;
-};
-
-RowPosition row_position(const Phase& phase, int64_t index) {
-  int64_t h = index % phase.count[1], rest = index / phase.count[1];
-  return {rest / phase.count[0], rest % phase.count[0], h};
-}
-
-int64_t rows_of(const Phase& phase, int64_t batch) {
-  return batch * phase.count[0] * phase.count[1];
-}
-
 int64_t row_work(const Phase& phase, int64_t channels) {
   return std::max<int64_t>(phase.count[2] * channels * static_cast<int64_t>(phase.taps.size()), 1);
 }
-
-// A tap that reaches the image from a row.
-struct LiveTap {
-  const char* input;  // for q = 0, may lie outside the image
-  int64_t tap;
-  Range range;
-};
-
-// The taps that reach the image from a row of output pixels, and the pixels that all of them do.
-struct LiveRow {
-  std::vector<LiveTap> taps;
-  Range all;
-
-  LiveRow(const Image& image, const Phase& phase, const RowPosition& row) : all{0, phase.count[2]} {
-    for (size_t t = 0; t < phase.taps.size(); ++t) {
-      const Triple& at = phase.taps[t].at;
-      int64_t d = row.d * phase.ratio[0] + at[0], h = row.h * phase.ratio[1] + at[1];
-      if (!inside(d, image.extent[0]) || !inside(h, image.extent[1])) continue;
-      int64_t offset = row.n * image.batch_stride + d * image.stride[0] + h * image.stride[1] +
-                       at[2] * image.stride[2];
-      Range range = valid_range(at[2], phase.ratio[2], image.extent[2], phase.count[2]);
-      taps.push_back({image.data + offset * image.itemsize, static_cast<int64_t>(t), range});
-      all = {std::max(all.lo, range.lo), std::min(all.hi, range.hi)};
-    }
-    if (all.hi <= all.lo) all = {phase.count[2], phase.count[2]};
-  }
-};
 
 // How many taps in a row of the kernel each read one pixel further than the one before; 1 where
 // there are no kernels for that.
@@ -134,7 +81,7 @@ class DepthwisePhase {
     }
     std::vector<const void*> pointers(2 * phase_.taps.size());
     for (int64_t q = 0; q < phase_.count[2]; q += kStripPixels) {
-      Range strip = {q, std::min(q + kStripPixels, phase_.count[2])};
+      PixelRange strip = {q, std::min(q + kStripPixels, phase_.count[2])};
       for (int64_t i = begin; i < end; ++i) run_strip(i, rows[i - begin], pointers, strip);
     }
     for (int64_t i = begin; work_ && i < end; ++i) {
@@ -144,7 +91,7 @@ class DepthwisePhase {
 
   // All taps reach the image from the middle of a strip; its other pixels are taken one by one.
   void run_strip(int64_t row, const LiveRow& live, std::vector<const void*>& pointers,
-                 Range strip) const {
+                 PixelRange strip) const {
     int64_t lo = std::clamp(live.all.lo, strip.lo, strip.hi);
     int64_t hi = std::clamp(live.all.hi, lo, strip.hi);
     for (int64_t q = strip.lo; q < lo; ++q) run_pixels(row, live, pointers, 1, {q, q + 1});
@@ -154,14 +101,14 @@ class DepthwisePhase {
 
   // Pixels of a row for which each tap is in the image or not as for the first one.
   void run_pixels(int64_t row, const LiveRow& live, std::vector<const void*>& pointers, int64_t run,
-                  Range pixels) const {
+                  PixelRange pixels) const {
     const void** inputs = pointers.data();
     const void** weights = inputs + phase_.taps.size();
     int64_t in_step = phase_.ratio[2] * image_.stride[2];
     int64_t count = 0;
     for (const LiveTap& tap : live.taps) {
       if (pixels.lo < tap.range.lo || pixels.lo >= tap.range.hi) continue;
-      inputs[count] = tap.input + pixels.lo * in_step * image_.itemsize;
+      inputs[count] = image_.data + (tap.offset + pixels.lo * in_step) * image_.itemsize;
       weights[count++] = weights_ + tap.tap * row_bytes_;
     }
     kernels_.row({inputs, weights, count, run, image_.channels, pixels.hi - pixels.lo, in_step,
@@ -216,13 +163,13 @@ class DepthwiseSums {
   }
 
  private:
-  void add_pixels(const LiveRow& live, const char* cotangent, int64_t run, Range pixels) {
+  void add_pixels(const LiveRow& live, const char* cotangent, int64_t run, PixelRange pixels) {
     int64_t in_step = phase_.ratio[2] * image_.stride[2];
     int64_t cotangent_step = phase_.step[2] * cotangent_.stride[2];
     int64_t count = 0;
     for (const LiveTap& tap : live.taps) {
       if (pixels.lo < tap.range.lo || pixels.lo >= tap.range.hi) continue;
-      inputs_[count] = tap.input + pixels.lo * in_step * image_.itemsize;
+      inputs_[count] = image_.data + (tap.offset + pixels.lo * in_step) * image_.itemsize;
       to_[count++] = sums_ + tap.tap * image_.channels * kernels_.sum_size;
     }
     kernels_.products({inputs_.data(), to_.data(), count, run,

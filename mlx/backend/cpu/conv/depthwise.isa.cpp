@@ -2,31 +2,13 @@
 #include <type_traits>
 
 #include "mlx/backend/cpu/conv/depthwise_kernels.h"
-#include "mlx/backend/cpu/gemm/element.h"
+#include "mlx/backend/cpu/gemm/take.h"
 
 namespace mlx::core::cpu::MLX_ISA {
 
 namespace simd {
 
 constexpr int kPixels = 4;  // that share a load of the weight
-
-template <typename E, bool Full, typename Source>
-static inline Vec<typename E::Lane> take(const Source* p, int n) {
-  if constexpr (Full) {
-    return E::load(p);
-  } else {
-    return load_some<E>(p, n);
-  }
-}
-
-template <typename E, bool Full, typename Source>
-static inline void put(Source* p, Vec<typename E::Lane> v, int n) {
-  if constexpr (Full) {
-    E::store(p, v);
-  } else {
-    store_some<E>(p, v, n);
-  }
-}
 
 // Pixels [pixel, pixel + Pixels): each input is loaded once for all taps of a run that read it.
 template <typename E, bool Full, int Run, int Pixels, typename Source>

@@ -14,7 +14,7 @@ namespace mlx::core::cpu {
 
 namespace {
 
-constexpr int64_t kPanelBytes = 28 << 10;  // of a panel of weights: most of an L1 cache
+constexpr int64_t kPanelBytes = 40 << 10;  // of a panel of weights: most of an L1 cache
 constexpr int64_t kMostPixels = 1024;
 constexpr int64_t kTasksPerThread = 4;
 constexpr int64_t kRoom = 64;  // behind packed panels, as packers write whole vectors
@@ -49,137 +49,138 @@ std::vector<DepthBlock> cut_depth(const std::vector<ConvSegment>& segments, int6
   return blocks;
 }
 
+// Output channels of a group that one pass over the block's pixels computes.
+struct Panel {
+  int64_t group;
+  int64_t col, cols;  // of the group
+  int64_t width;      // of the packed weights
+  const char* weights;
+};
+
 class Direct {
  public:
   explicit Direct(const DirectConv& conv)
       : c_(conv),
         tools_(direct_tools(conv.dtype)),
+        size_(tools_.kernels.sum_size),
         depth_(conv.image.channels / conv.groups * static_cast<int64_t>(conv.phase.taps.size())),
-        width_(conv.out_channels > tools_.kernels.lanes ? 2 * tools_.kernels.lanes
-                                                        : tools_.kernels.lanes),
-        panels_(ceil_div(conv.out_channels, width_)),
-        panel_bytes_(depth_ * width_ * tools_.kernels.sum_size),
-        blocks_(conv.phase, conv.image.batch,
-                conv.image.channels / conv.groups * tools_.kernels.sum_size, kMostPixels,
-                ceil_div(kTasksPerThread * num_threads(), conv.groups)),
-        stage_(group_image(conv.image, 0, conv.groups), conv.phase, blocks_, tools_.kernels),
-        depth_blocks_(cut_depth(stage_.segments(), depth_,
-                                kPanelBytes / (width_ * tools_.kernels.sum_size))) {}
+        width_(width_of(conv.out_channels)),
+        group_panels_(ceil_div(conv.out_channels, width_)),
+        panels_(conv.groups * group_panels_),
+        panel_bytes_(depth_ * width_ * size_),
+        blocks_(conv.phase, conv.image.batch, conv.image.channels * size_, kMostPixels,
+                kTasksPerThread * num_threads()),
+        stage_(conv.image, conv.phase, conv.groups, blocks_, tools_.kernels),
+        depth_blocks_(cut_depth(stage_.segments(), depth_, kPanelBytes / (width_ * size_))) {}
 
   void run() const {
-    Scratch packed(c_.groups * panels_ * panel_bytes_ + kRoom);
+    Scratch packed(panels_ * panel_bytes_ + kRoom);
     pack(packed.as<char>());
-    int64_t pairs = blocks_.size() * c_.groups;
-    int64_t ranges = std::clamp<int64_t>(kTasksPerThread * num_threads() / pairs, 1, panels_);
+    int64_t ranges =
+        std::clamp<int64_t>(kTasksPerThread * num_threads() / blocks_.size(), 1, panels_);
+    int64_t tasks = blocks_.size() * ranges;
     double work = static_cast<double>(c_.phase.pixels(c_.image.batch)) *
-                  static_cast<double>(c_.groups * panels_ * width_ * std::max<int64_t>(depth_, 1));
-    int64_t tasks = pairs * ranges;
-    int64_t grain = std::clamp<int64_t>(
-        static_cast<int64_t>(static_cast<double>(tasks * kParallelWork) / work), 1, tasks);
-    parallel_for(tasks, grain, [&](int64_t begin, int64_t end) {
-      Scratch stage(stage_.bytes());
-      int64_t staged = -1;
-      for (int64_t i = begin; i < end; ++i) {
-        int64_t pair = i / ranges, range = i % ranges;
-        ConvBlock block = blocks_[pair / c_.groups];
-        int64_t group = pair % c_.groups;
-        if (pair != staged) {
-          stage_.fill(group_image(c_.image, group, c_.groups), block, stage.data());
-          staged = pair;
-        }
-        run_task(block, group, packed.as<char>(), stage.as<char>(), range * panels_ / ranges,
-                 (range + 1) * panels_ / ranges);
-      }
-    });
+                  static_cast<double>(panels_ * width_ * std::max<int64_t>(depth_, 1));
+    double grain = static_cast<double>(tasks * kParallelWork) / work;
+    parallel_for(tasks, static_cast<int64_t>(std::min(grain, static_cast<double>(tasks))),
+                 [&](int64_t begin, int64_t end) {
+                   Scratch stage(stage_.bytes());
+                   for (int64_t i = begin; i < end; ++i) {
+                     ConvBlock block = blocks_[i / ranges];
+                     if (i == begin || i % ranges == 0) {
+                       stage_.fill(c_.image, block, stage.data());
+                     }
+                     run_task(block, packed.as<char>(), stage.as<char>(),
+                              i % ranges * panels_ / ranges, (i % ranges + 1) * panels_ / ranges);
+                   }
+                 });
   }
 
  private:
+  int64_t width_of(int64_t cols) const {
+    return cols > tools_.kernels.lanes ? 2 * tools_.kernels.lanes : tools_.kernels.lanes;
+  }
+
+  Panel panel(int64_t i, const char* packed) const {
+    int64_t col = i % group_panels_ * width_, cols = std::min(width_, c_.out_channels - col);
+    return {i / group_panels_, col, cols, width_of(cols), packed + i * panel_bytes_};
+  }
+
   void pack(char* packed) const {
     int64_t entries = width_ * std::max<int64_t>(depth_, 1);
     int64_t grain = std::max<int64_t>(kParallelWork / (16 * entries), 1);
-    parallel_for(c_.groups * panels_, grain, [&](int64_t begin, int64_t end) {
+    parallel_for(panels_, grain, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
+        Panel p = panel(i, packed);
         TapWeights weights = c_.weights;
-        weights.data += i / panels_ * c_.group_stride * c_.image.itemsize;
-        int64_t col = i % panels_ * width_, cols = std::min(width_, c_.out_channels - col);
-        weights.pack(tools_.gemm, packed + i * panel_bytes_, static_cast<int>(width_of(cols)), col,
-                     static_cast<int>(cols), 0, depth_);
+        weights.data += p.group * c_.group_stride * c_.image.itemsize;
+        weights.pack(tools_.gemm, packed + i * panel_bytes_, static_cast<int>(p.width), p.col,
+                     static_cast<int>(p.cols), 0, depth_);
       }
     });
   }
 
-  /** The output at (0, row, col) of a block. */
-  char* output(const ConvBlock& block, int64_t group, int64_t row, int64_t channel) const {
+  int64_t out_channels() const { return c_.groups * c_.out_channels; }
+  int64_t out_step() const { return c_.phase.step[2] * out_channels(); }
+
+  /** The output at (0, row, 0) of a block, of a channel of all groups'. */
+  char* output(const ConvBlock& block, int64_t row, int64_t channel) const {
     const Phase& phase = c_.phase;
     int64_t pixel = block.n;
     for (int i = 0; i < 3; ++i) {
       int64_t q = block.first[i] + (i == 1 ? row : 0);
       pixel = pixel * c_.out_extent[i] + phase.first[i] + q * phase.step[i];
     }
-    int64_t at = (pixel * c_.groups + group) * c_.out_channels + channel;
-    return c_.out + at * c_.image.itemsize;
+    return c_.out + (pixel * out_channels() + channel) * c_.image.itemsize;
   }
 
-  int64_t width_of(int64_t cols) const {
-    return cols > tools_.kernels.lanes ? width_ : tools_.kernels.lanes;
-  }
-
-  int64_t out_step() const { return c_.phase.step[2] * c_.groups * c_.out_channels; }
-
-  void run_task(const ConvBlock& block, int64_t group, const char* packed, const char* stage,
-                int64_t first_panel, int64_t last_panel) const {
-    for (int64_t panel = first_panel; panel < last_panel; ++panel) {
-      run_panel(block, group, packed + (group * panels_ + panel) * panel_bytes_, stage,
-                panel * width_);
-    }
-    if (!c_.work || first_panel == last_panel) return;
-    int64_t col = first_panel * width_;
+  void run_task(const ConvBlock& block, const char* packed, const char* stage, int64_t first,
+                int64_t last) const {
+    for (int64_t i = first; i < last; ++i) run_panel(block, panel(i, packed), stage);
+    if (!c_.work || first == last) return;
+    Panel begin = panel(first, packed), end = panel(last - 1, packed);
+    int64_t col = begin.group * c_.out_channels + begin.col;
+    int64_t cols = end.group * c_.out_channels + end.col + end.cols - col;
     for (int64_t row = 0; row < block.rows; ++row) {
-      c_.work->run(output(block, group, row, col), out_step(), block.cols,
-                   std::min(last_panel * width_, c_.out_channels) - col);
+      c_.work->run(output(block, row, col), out_step(), block.cols, cols);
     }
   }
 
-  void run_panel(const ConvBlock& block, int64_t group, const char* panel, const char* stage,
-                 int64_t col) const {
+  void run_panel(const ConvBlock& block, const Panel& panel, const char* stage) const {
     const DirectKernels& kernels = tools_.kernels;
-    int64_t cols = std::min(width_, c_.out_channels - col), size = kernels.sum_size;
-    int64_t width = width_of(cols);
-    bool in_place = tools_.gemm.direct && cols == width;
-    Scratch kept(in_place ? 0 : block.rows * block.cols * width * size);
+    bool in_place = tools_.gemm.direct && panel.cols == panel.width;
+    Scratch kept(in_place ? 0 : block.rows * block.cols * panel.width * size_);
+    stage += panel.group * stage_.group_step() * size_;
+    int64_t channel = panel.group * c_.out_channels + panel.col;
+    int64_t step = in_place ? out_step() : panel.width;
     int64_t tiles = ceil_div(block.cols, kernels.rows);
+    auto table = kernels.tiles + (panel.width > kernels.lanes ? kernels.rows : 0);
     for (const DepthBlock& depth : depth_blocks_) {
       for (int64_t row = 0; row < block.rows; ++row) {
-        char* out = in_place ? output(block, group, row, col)
-                             : kept.as<char>() + row * block.cols * width * size;
-        int64_t step = in_place ? out_step() : width;
-        const char* from = stage + row * stage_.row_step() * size;
+        char* out = in_place ? output(block, row, channel)
+                             : kept.as<char>() + row * block.cols * panel.width * size_;
+        const char* from = stage + row * stage_.row_step() * size_;
         for (int64_t t = 0; t < tiles; ++t) {
           int64_t begin = t * block.cols / tiles, end = (t + 1) * block.cols / tiles;
-          ConvTile tile = {from + begin * stage_.pixel_step() * size,
-                           stage_.pixel_step(),
-                           depth.segments.data(),
-                           static_cast<int64_t>(depth.segments.size()),
-                           panel + depth.begin * width * size,
-                           out + begin * step * size,
-                           step,
-                           depth.begin > 0};
-          kernels.tiles[(width > kernels.lanes ? kernels.rows : 0) + end - begin - 1](tile);
+          table[end - begin - 1]({from + begin * stage_.pixel_step() * size_, stage_.pixel_step(),
+                                  depth.segments.data(),
+                                  static_cast<int64_t>(depth.segments.size()),
+                                  panel.weights + depth.begin * panel.width * size_,
+                                  out + begin * step * size_, step, depth.begin > 0});
         }
       }
     }
-    if (!in_place) write(block, group, kept.as<char>(), width, col, cols);
+    if (!in_place) write(block, panel, kept.as<char>());
   }
 
-  void write(const ConvBlock& block, int64_t group, const char* sums, int64_t width, int64_t col,
-             int64_t cols) const {
+  void write(const ConvBlock& block, const Panel& panel, const char* sums) const {
     for (int64_t row = 0; row < block.rows; ++row) {
       TileWrite tile = {};
-      tile.sums = sums + row * block.cols * width * tools_.kernels.sum_size;
-      tile.sums_stride = width;
+      tile.sums = sums + row * block.cols * panel.width * size_;
+      tile.sums_stride = panel.width;
       tile.rows = block.cols;
-      tile.cols = cols;
-      tile.out = output(block, group, row, col);
+      tile.cols = panel.cols;
+      tile.out = output(block, row, panel.group * c_.out_channels + panel.col);
       tile.row_stride = out_step();
       tile.col_stride = 1;
       tile.alpha = 1;
@@ -189,8 +190,9 @@ class Direct {
 
   const DirectConv& c_;
   DirectTools tools_;
+  int64_t size_;  // of a sum
   int64_t depth_;
-  int64_t width_, panels_, panel_bytes_;  // of weights
+  int64_t width_, group_panels_, panels_, panel_bytes_;  // of weights
   ConvBlocks blocks_;
   ConvStage stage_;
   std::vector<DepthBlock> depth_blocks_;

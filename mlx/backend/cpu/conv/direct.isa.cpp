@@ -36,6 +36,12 @@ static void conv_tile(const ConvTile& tile) {
   constexpr int lanes = kLanes<Lane>, count = (Rows + kRowsPerBase - 1) / kRowsPerBase;
   auto weights = static_cast<const Lane*>(tile.weights);
   const int64_t step = tile.pixel_step * static_cast<int64_t>(sizeof(Lane));
+  Lane* out = static_cast<Lane*>(tile.out);
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 2
+    for (int v = 0; v < Vectors; ++v) __builtin_prefetch(out + r * tile.out_step + v * lanes, 1);
+  }
   Vec<Lane> sums[Rows][Vectors] = {};
   for (int64_t s = 0; s < tile.segment_count; ++s) {
     const ConvSegment& segment = tile.segments[s];
@@ -61,7 +67,6 @@ static void conv_tile(const ConvTile& tile) {
       for (int i = 0; i < count; ++i) bases[i] += sizeof(Lane);
     }
   }
-  Lane* out = static_cast<Lane*>(tile.out);
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 2

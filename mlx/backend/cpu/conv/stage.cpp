@@ -56,11 +56,12 @@ ConvBlocks::ConvBlocks(const Phase& phase, int64_t batch, int64_t pixel_bytes, i
   auto cut = [&] {
     rows_ = even_part(phase.count[1], rows_);
     row_blocks_ = ceil_div(phase.count[1], rows_);
+    col_blocks_ = ceil_div(phase.count[2], cols_);
   };
-  col_blocks_ = ceil_div(phase.count[2], cols_);
   cut();
-  while (size() < wanted && rows_ > 1 && rows_ * cols_ >= 2 * kFewPixels) {
-    rows_ = ceil_div(rows_, 2);
+  while (size() < wanted && rows_ * cols_ >= 2 * kFewPixels) {
+    int64_t& longer = rows_ > 1 ? rows_ : cols_;
+    longer = ceil_div(longer, 2);
     cut();
   }
 }
@@ -75,9 +76,9 @@ ConvBlock ConvBlocks::operator[](int64_t index) const {
           std::min(cols_, phase_.count[2] - col)};
 }
 
-ConvStage::ConvStage(const Image& image, const Phase& phase, const ConvBlocks& blocks,
+ConvStage::ConvStage(const Image& image, const Phase& phase, int groups, const ConvBlocks& blocks,
                      const DirectKernels& kernels)
-    : phase_(phase), kernels_(kernels) {
+    : phase_(phase), kernels_(kernels), group_channels_(image.channels / groups) {
   Reach reach = reach_of(phase);
   lowest_ = reach.lowest;
   span_ = reach.span;
@@ -90,9 +91,9 @@ ConvStage::ConvStage(const Image& image, const Phase& phase, const ConvBlocks& b
     int64_t offset = 0;
     for (int i = 0; i < 3; ++i) offset += (tap.at[i] - lowest_[i]) * step_[i];
     if (!segments_.empty() && segments_.back().offset + segments_.back().length == offset) {
-      segments_.back().length += image.channels;
+      segments_.back().length += group_channels_;
     } else {
-      segments_.push_back({offset, image.channels});
+      segments_.push_back({offset, group_channels_});
     }
   }
 }

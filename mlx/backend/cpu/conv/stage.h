@@ -39,18 +39,19 @@ class ConvBlocks {
 // The layout of the stage of blocks: planes, rows, columns, channels.
 class ConvStage {
  public:
-  ConvStage(const Image& image, const Phase& phase, const ConvBlocks& blocks,
+  ConvStage(const Image& image, const Phase& phase, int groups, const ConvBlocks& blocks,
             const DirectKernels& kernels);
 
   int64_t bytes() const { return extent_[0] * step_[0] * kernels_.sum_size; }
 
-  // Copies what a block of the image reads; `image` may be any group's.
+  // Copies what a block of the image reads, all groups' channels.
   void fill(const Image& image, const ConvBlock& block, void* stage) const;
 
-  // The entries of a patch, tap by tap.
+  // The entries of a patch in the first group, tap by tap. Those of others lie `group_step` apart.
   const std::vector<ConvSegment>& segments() const { return segments_; }
 
-  // Steps of the stage, in elements, from one output pixel or row to the next.
+  // Steps of the stage, in elements, from one group, output pixel or row to the next.
+  int64_t group_step() const { return group_channels_; }
   int64_t pixel_step() const { return phase_.ratio[2] * step_[2]; }
   int64_t row_step() const { return phase_.ratio[1] * step_[1]; }
 
@@ -61,6 +62,7 @@ class ConvStage {
   const DirectKernels& kernels_;
   Triple lowest_, span_;  // of the taps
   Triple extent_, step_;
+  int64_t group_channels_;
   std::vector<ConvSegment> segments_;
 };
 

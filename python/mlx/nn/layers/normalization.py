@@ -192,29 +192,27 @@ class BatchNorm(Module):
             f"affine={'weight' in self}, track_running_stats={self.track_running_stats}"
         )
 
-    def _statistics(self, x: mx.array) -> tuple[mx.array, mx.array]:
-        """Mean and variance to normalise with; updates the running ones while training."""
-        if not self.training and self.track_running_stats:
-            return self.running_mean, self.running_var
-
-        count = x.size // x.shape[-1]
-        if self.training and count == 1:
-            raise ValueError("BatchNorm training requires more than one value per channel.")
-        axes = tuple(range(x.ndim - 1))
-        mean = mx.mean(x, axis=axes)
-        var = mx.var(x, axis=axes)
-        if self.training and self.track_running_stats:
-            unbiased = var * (count / max(count - 1, 1))
-            keep = 1 - self.momentum
-            self.running_mean = keep * self.running_mean + self.momentum * mean
-            self.running_var = keep * self.running_var + self.momentum * unbiased
-        return mean, var
+    def _follow(self, mean: mx.array, var: mx.array, count: int) -> None:
+        """Let the running statistics follow those of `count` values."""
+        unbiased = var * (count / max(count - 1, 1))
+        keep = 1 - self.momentum
+        self.running_mean = keep * self.running_mean + self.momentum * mean
+        self.running_var = keep * self.running_var + self.momentum * unbiased
 
     def __call__(self, x: mx.array) -> mx.array:
         if x.ndim < 2 or x.ndim > 4:
             raise ValueError(
                 f"Expected input tensor to have 2, 3 or 4 dimensions, but got {x.ndim}"
             )
-        mean, var = self._statistics(x)
-        x = (x - mean) * mx.rsqrt(var + self.eps)
-        return self.weight * x + self.bias if "weight" in self else x
+        weight, bias = self.get("weight"), self.get("bias")
+        if not self.training and self.track_running_stats:
+            x = (x - self.running_mean) * mx.rsqrt(self.running_var + self.eps)
+            return x if weight is None else weight * x + bias
+
+        count = x.size // x.shape[-1]
+        if self.training and count == 1:
+            raise ValueError("BatchNorm training requires more than one value per channel.")
+        x, mean, var = mx._batch_norm(x, weight, bias, self.eps)
+        if self.training and self.track_running_stats:
+            self._follow(mean, var, count)
+        return x

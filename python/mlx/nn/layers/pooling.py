@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import mlx.core as mx
@@ -11,32 +10,11 @@ from mlx.nn.layers.base import Module
 __all__ = ["AvgPool1d", "AvgPool2d", "AvgPool3d", "MaxPool1d", "MaxPool2d", "MaxPool3d"]
 
 
-def _windows(x: mx.array, kernel: tuple, stride: tuple) -> tuple[mx.array, tuple[int, ...]]:
-    """All windows of `x` (N, ..., C) as a view, and the axes to reduce in it."""
-    dims = len(kernel)
-    sizes = x.shape[1:-1]
-    if kernel == stride and all(n % k == 0 for n, k in zip(sizes, kernel, strict=True)):
-        shape = [x.shape[0]]
-        for n, k in zip(sizes, kernel, strict=True):
-            shape += [n // k, k]
-        return x.reshape(*shape, x.shape[-1]), tuple(range(2, 2 * dims + 1, 2))
-
-    strides = [1]  # of a row contiguous array, innermost first
-    for n in reversed(x.shape[1:]):
-        strides.append(strides[-1] * n)
-    outer, *inner, last = reversed(strides)
-    counts = [max((n - k) // s + 1, 0) for n, k, s in zip(sizes, kernel, stride, strict=True)]
-    steps = [step * s for step, s in zip(inner, stride, strict=True)]
-    shape = [x.shape[0], *counts, *kernel, x.shape[-1]]
-    view = mx.as_strided(x, shape, [outer, *steps, *inner, last])
-    return view, tuple(range(1 + dims, 1 + 2 * dims))
-
-
 class _Pool(Module):
-    """What all pooling layers share; subclasses set the number of axes and the reduction."""
+    """What all pooling layers share; subclasses set the number of axes and the kind."""
 
     _dims: ClassVar[int]
-    _reduce: ClassVar[Callable[..., mx.array]]
+    _kind: ClassVar[str]
 
     def __init__(
         self,
@@ -71,33 +49,21 @@ class _Pool(Module):
     def _extra_repr(self) -> str:
         return f"kernel_size={self._kernel_size}, stride={self._stride}, padding={self._padding}"
 
-    def _padding_value(self, dtype: mx.Dtype) -> float:
-        return 0
-
     def __call__(self, x: mx.array) -> mx.array:
         if x.ndim != self._dims + 2:
             raise ValueError(
                 f"[{type(self).__name__}] Expected an input with {self._dims + 2} dimensions, "
                 f"batch first and channels last, but got shape {x.shape}."
             )
-        if any(self._padding):
-            widths = [(0, 0), *((p, p) for p in self._padding), (0, 0)]
-            x = mx.pad(x, widths, constant_values=self._padding_value(x.dtype))
-        windows, axes = _windows(x, self._kernel_size, self._stride)
-        return type(self)._reduce(windows, axes)
+        return mx._pool(x, self._kind, self._kernel_size, self._stride, self._padding)
 
 
 class _MaxPool(_Pool):
-    _reduce = staticmethod(lambda windows, axes: mx.max(windows, axis=axes))
-
-    def _padding_value(self, dtype: mx.Dtype) -> float:
-        if mx.issubdtype(dtype, mx.integer):
-            return mx.iinfo(dtype).min
-        return -float("inf")
+    _kind = "max"
 
 
 class _AvgPool(_Pool):
-    _reduce = staticmethod(lambda windows, axes: mx.mean(windows, axis=axes))
+    _kind = "mean"
 
 
 class MaxPool1d(_MaxPool):
