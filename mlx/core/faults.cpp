@@ -10,11 +10,15 @@
 
 #ifdef MLX_FAULTS
 
+#include <elf.h>
+#include <link.h>
+
 #include <array>
 #include <atomic>
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
+#include <new>
 #include <string_view>
 
 #include "mlx/core/errors.h"
@@ -123,6 +127,12 @@ void read_environment() {
 
 }  // namespace
 
+/** Whether a rule concerns the point. */
+bool is_set(Point point) {
+  const State& state = states[static_cast<size_t>(point)];
+  return state.first > 0 || state.probability > 0;
+}
+
 bool strikes(Point point) {
   static const bool ready = (read_environment(), true);
   static_cast<void>(ready);
@@ -157,5 +167,48 @@ uint64_t mlx_faults_struck(const char* point) {
 }
 
 }  // extern "C"
+
+namespace {
+
+/** The code of this library. Others, such as the bindings' own, cannot do without their memory. */
+struct Code {
+  uintptr_t begin = 0, end = 0;
+
+  Code() {
+    dl_iterate_phdr([](dl_phdr_info* info, size_t,
+                       void* code) { return static_cast<Code*>(code)->take(*info) ? 1 : 0; },
+                    this);
+  }
+
+  bool take(const dl_phdr_info& info) {
+    auto here = reinterpret_cast<uintptr_t>(&mlx_faults_set);
+    for (int i = 0; i < info.dlpi_phnum; i++) {
+      begin = info.dlpi_addr + info.dlpi_phdr[i].p_vaddr;
+      end = begin + info.dlpi_phdr[i].p_memsz;
+      if (here >= begin && here < end && info.dlpi_phdr[i].p_type == PT_LOAD) {
+        return true;
+      }
+    }
+    return false;
+  }
+};
+
+}  // namespace
+
+/** The one place where C++ code takes memory of any size. */
+void* operator new(size_t bytes) {
+  using namespace mlx::core::faults;
+  static const Code code;
+  auto caller = reinterpret_cast<uintptr_t>(__builtin_return_address(0));
+  bool ours = caller >= code.begin && caller < code.end && is_set(Point::heap);
+  void* memory = ours && strikes(Point::heap) ? nullptr : std::malloc(bytes | 1);
+  if (!memory) {
+    throw std::bad_alloc();
+  }
+  return memory;
+}
+
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 #endif
