@@ -7,9 +7,9 @@ PY := $(CURDIR)/.venv/bin/python
 RUN := PYTHONPATH=$(CURDIR)/$(BUILD)/python $(PY)
 CONFIGURE = cmake -S . -G Ninja -DPython_EXECUTABLE=$(PY) $(CMAKE_ARGS)
 
-.PHONY: help demo test tiny lint format sanitize stress fuzz bench build wheel setup clean
+.PHONY: help demo test tiny lint format sanitize stress faults fuzz fuzz-files bench build wheel setup clean
 help:
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 demo: build ## train on handwritten digits, save, load, draw: the main job
 	$(RUN) examples/digits.py
@@ -31,6 +31,16 @@ format: setup ## rewrite C++ and Python in the project's format
 
 sanitize: setup ## the tests under ASan with UBSan, then under TSan
 	JOBS=$(JOBS) tools/sanitize.sh
+
+faults: setup ## memory, threads, files and GPU calls that fail on demand
+	cmake -S . -B build-faults -G Ninja -DPython_EXECUTABLE=$(PY) -DMLX_FAULTS=ON \
+	  -DMLX_BUILD_TESTS=OFF -DMLX_BUILD_EXAMPLES=OFF $(CMAKE_ARGS) >/dev/null
+	ninja -C build-faults -j$(JOBS)
+	PYTHONPATH=$(CURDIR)/build-faults/python $(PY) -m pytest tests/faults
+
+fuzz-files: build ## files that were changed at random, 100,000 of each format
+	tools/setup.sh clang libclang-rt-14-dev
+	BUILD=$(BUILD) JOBS=$(JOBS) tests/fuzz_files/run.sh
 
 stress: build ## threads over shared graphs, workers, endings, 100,000 training steps
 	$(RUN) tests/stress/stress.py 60

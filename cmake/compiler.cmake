@@ -8,6 +8,8 @@ set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+# Libraries are built with the search path that they are installed with: CMake would pad another one
+# with colons, and to the loader each of them is the current folder.
 set(CMAKE_BUILD_RPATH_USE_ORIGIN ON)
 
 find_program(MLX_CCACHE ccache)
@@ -19,6 +21,19 @@ if(MLX_SANITIZE)
   add_compile_options(-fsanitize=${MLX_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g1)
   add_link_options(-fsanitize=${MLX_SANITIZE})
 endif()
+
+# Tables of addresses are read-only once a library is loaded, and no stack is executed.
+set(MLX_HARDENED_LINK -Wl,-z,relro,-z,now,-z,noexecstack)
+
+# Turns on the fault points of sources. Only files that have one differ from a build without them.
+function(mlx_with_faults)
+  foreach(source IN LISTS ARGN)
+    file(STRINGS ${source} points REGEX "include \"mlx/core/(faults|threads)\\.h\"")
+    if(MLX_FAULTS AND points)
+      set_property(SOURCE ${source} APPEND PROPERTY COMPILE_DEFINITIONS MLX_FAULTS)
+    endif()
+  endforeach()
+endfunction()
 
 # Warnings for our own code only; the headers of dependencies come in as system headers. The two left
 # out are wrong about inlined copies of small inline storage in GCC 12.

@@ -25,6 +25,10 @@ add_custom_command(OUTPUT ${mlx_embedded}
 add_library(mlx_cuda SHARED ${mlx_cuda_sources} ${mlx_embedded})
 target_link_libraries(mlx_cuda PRIVATE mlx CUDA::cudart_static)
 target_compile_options(mlx_cuda PRIVATE ${MLX_WARNINGS})
+target_link_options(mlx_cuda PRIVATE ${MLX_HARDENED_LINK})
+if(MLX_FAULTS)
+  target_compile_definitions(mlx_cuda PRIVATE MLX_FAULTS)
+endif()
 # Libraries of CUDA are opened at run time, when they are first needed, so looking for a GPU loads
 # none. Only their headers are used here; without those of cuDNN it is never used.
 find_path(MLX_CUDNN_INCLUDE_DIR cudnn_graph.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
@@ -32,10 +36,18 @@ if(MLX_CUDNN_INCLUDE_DIR)
   target_include_directories(mlx_cuda SYSTEM PRIVATE ${MLX_CUDNN_INCLUDE_DIR})
 endif()
 target_link_libraries(mlx_cuda PRIVATE ${CMAKE_DL_LIBS})
+# In a wheel they may be NVIDIA's Python packages beside this one; a build here takes those of the
+# toolkit that it was built with. What the loader has been told to take comes first.
+set(mlx_cuda_folder ${CUDAToolkit_LIBRARY_DIR})
+set(mlx_cuda_rpath $ORIGIN)
+if(SKBUILD)
+  set(mlx_cuda_folder /usr/local/cuda/lib64)
+  list(APPEND mlx_cuda_rpath $ORIGIN/../../nvidia/cu13/lib $ORIGIN/../../nvidia/cudnn/lib)
+endif()
+target_compile_definitions(mlx_cuda PRIVATE MLX_CUDA_FOLDER="${mlx_cuda_folder}")
 set_target_properties(mlx_cuda PROPERTIES
   LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/python/mlx/lib
-  BUILD_RPATH "$ORIGIN;${CUDAToolkit_LIBRARY_DIR}"
-  INSTALL_RPATH "$ORIGIN;$ORIGIN/../../nvidia/cu13/lib;$ORIGIN/../../nvidia/cudnn/lib;/usr/local/cuda/lib64")
+  BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH "${mlx_cuda_rpath}")
 
 if(MLX_BUILD_TESTS)
   find_package(GTest REQUIRED)

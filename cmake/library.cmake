@@ -18,13 +18,14 @@ target_include_directories(mlx PUBLIC
   $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:${MLX_INSTALL_INCLUDEDIR}>)
 target_compile_features(mlx PUBLIC cxx_std_20)
 target_compile_options(mlx PRIVATE ${MLX_WARNINGS})
+target_link_options(mlx PRIVATE ${MLX_HARDENED_LINK})
 target_link_libraries(mlx PUBLIC Threads::Threads PRIVATE nlohmann_json::nlohmann_json ${CMAKE_DL_LIBS})
 if(NOT MLX_SANITIZE)  # sanitizer runtimes are linked by the program, not by its libraries
   target_link_options(mlx PRIVATE -Wl,--no-undefined)
 endif()
 set_target_properties(mlx PROPERTIES
   LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/python/mlx/lib
-  INSTALL_RPATH $ORIGIN)
+  BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH $ORIGIN)
 if(NOT SKBUILD)  # a wheel keeps no symbolic links, so there the file name is the soname
   set_target_properties(mlx PROPERTIES VERSION ${PROJECT_VERSION}
     SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
@@ -32,6 +33,8 @@ endif()
 
 set_property(SOURCE ${PROJECT_SOURCE_DIR}/mlx/version.cpp
   APPEND PROPERTY COMPILE_DEFINITIONS "MLX_VERSION=\"${MLX_VERSION}\"")
+
+mlx_with_faults(${mlx_sources})
 
 # GCC 12 takes the deliberately undefined lanes inside its own AVX-512 intrinsics for mistakes.
 set(isa_flags -O3 -fno-math-errno -fno-trapping-math -ffp-contract=off -Wno-maybe-uninitialized)

@@ -22,9 +22,11 @@ nanobind_add_module(core NB_STATIC NB_SUPPRESS_WARNINGS NB_DOMAIN mlx NOMINSIZE
   ${mlx_python_sources})
 target_link_libraries(core PRIVATE mlx)
 target_compile_options(core PRIVATE ${MLX_WARNINGS})
+target_link_options(core PRIVATE ${MLX_HARDENED_LINK})
+mlx_with_faults(${mlx_python_sources})
 set_target_properties(core PROPERTIES
   LIBRARY_OUTPUT_DIRECTORY ${mlx_python_dir}
-  INSTALL_RPATH $ORIGIN/lib)
+  BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH $ORIGIN/lib)
 add_dependencies(core mlx_python_package)
 
 if(MLX_SANITIZE AND TARGET nanobind-static)  # not our code: it copies zero bytes from null

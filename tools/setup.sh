@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Prepares a Debian 12 machine to build and test the project: installs the system packages that are
 # missing (needs root or sudo only then) and makes the Python environment .venv. Safe to run again.
+# Arguments name further packages, which a single job needs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 python=${PYTHON:-python3}
-packages=(g++ cmake ninja-build ccache libgtest-dev nlohmann-json3-dev clang-format clang-tidy binutils bible-kjv)
+packages=(g++ cmake ninja-build ccache libgtest-dev nlohmann-json3-dev clang-format clang-tidy binutils bible-kjv "$@")
 if ! command -v "$python" >/dev/null; then
   packages+=(python3 python3-dev python3-venv)
 elif [ "$("$python" -c 'import sys; print(sys.base_prefix)')" = /usr ]; then

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "mlx/core/errors.h"
+#include "mlx/core/faults.h"
 #include "mlx/core/fork.h"
 #include "mlx/core/memory_pool.h"
 
@@ -69,6 +70,9 @@ void* map_block(size_t bytes) {
 }
 
 void* new_block(size_t bytes) {
+  if (faults::strikes(faults::Point::block)) {
+    return nullptr;
+  }
   if (bytes > small_limit) {
     return map_block(bytes);
   }
@@ -185,7 +189,7 @@ class CachingAllocator {
 
   // Sizes that are in range stay so when they are rounded.
   void check_size(size_t size) const {
-    if (size > std::min(hard_limit(), SIZE_MAX / 4)) {
+    if (size > std::min(hard_limit(), SIZE_MAX / 4) || faults::strikes(faults::Point::allocation)) {
       raise(size);
     }
   }

@@ -21,6 +21,7 @@
 #include "mlx/core/cores.h"
 #include "mlx/core/fork.h"
 #include "mlx/core/futex.h"
+#include "mlx/core/threads.h"
 
 namespace mlx::core {
 
@@ -213,7 +214,7 @@ class Pool {
     for (int i = 0; i < wanted; ++i) {
       if (alive_[i]) continue;
       try {
-        std::thread([this, i] { work(i + 1); }).detach();
+        start_thread([this, i] { work(i + 1); });
       } catch (const std::system_error&) {
         return;  // fewer workers: the caller does their share
       }

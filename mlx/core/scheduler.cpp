@@ -12,12 +12,12 @@
 #include <mutex>
 #include <new>
 #include <stdexcept>
-#include <thread>
 
 #include "mlx/core/errors.h"
 #include "mlx/core/fork.h"
 #include "mlx/core/graph_lock.h"
 #include "mlx/core/interrupt.h"
+#include "mlx/core/threads.h"
 #include "mlx/utils.h"
 
 namespace mlx::core {
@@ -44,7 +44,7 @@ class Queue {
   void submit(std::function<void()> batch) {
     std::lock_guard lock(mutex_);
     if (!has_thread_) {
-      std::thread([this] { work(); }).detach();
+      start_thread([this] { work(); });
       has_thread_ = true;
     }
     batches_.push_back(std::move(batch));

@@ -35,6 +35,30 @@ std::string shown(std::string_view text) {
   return text.size() > max_length ? out + "..." : out;
 }
 
+bool is_utf8(std::string_view text) {
+  auto in = [](char c, int low, int high) {
+    return static_cast<unsigned char>(c) >= low && static_cast<unsigned char>(c) <= high;
+  };
+  size_t i = 0;
+  while (i < text.size()) {
+    char c = text[i];
+    size_t more = in(c, 0, 0x7f) ? 0 : in(c, 0xc2, 0xdf) ? 1 : in(c, 0xe0, 0xef) ? 2 : 3;
+    if (!in(c, 0, 0x7f) && (!in(c, 0xc2, 0xf4) || more >= text.size() - i)) {
+      return false;
+    }
+    // The first bytes that begin an overlong form, a surrogate or a number past the last character.
+    int low = c == '\xe0' ? 0xa0 : c == '\xf0' ? 0x90 : 0x80;
+    int high = c == '\xed' ? 0x9f : c == '\xf4' ? 0x8f : 0xbf;
+    for (size_t k = 1; k <= more; k++) {
+      if (!in(text[i + k], k == 1 ? low : 0x80, k == 1 ? high : 0xbf)) {
+        return false;
+      }
+    }
+    i += more + 1;
+  }
+  return true;
+}
+
 std::shared_ptr<Reader> open_reader(const std::string& file, const char* op) {
   auto reader = std::make_shared<ParallelFileReader>(file);
   check_file(reader->is_open(), op, "Failed to open ", reader->label());

@@ -39,6 +39,9 @@ StoredLayout check_extents(const std::vector<int64_t>& extents, size_t itemsize,
 /** Text from a file for use in a message: at most 100 characters, all printable ASCII. */
 std::string shown(std::string_view text);
 
+/** Whether the bytes are text as Unicode defines it, without surrogates. */
+bool is_utf8(std::string_view text);
+
 /** A reader of the file. Throws std::runtime_error if it cannot be opened. */
 std::shared_ptr<Reader> open_reader(const std::string& file, const char* op);
 

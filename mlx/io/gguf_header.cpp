@@ -73,6 +73,7 @@ class HeaderReader {
   std::string text() {
     std::string out(count(1, "bytes in a text"), '\0');
     bytes(out.data(), out.size());
+    check_file(is_utf8(out), op, label_, " has a text that is not UTF-8: ", shown(out), ".");
     return out;
   }
 
@@ -181,6 +182,7 @@ void append(std::string& out, T value) {
 }
 
 void append_text(std::string& out, const std::string& text) {
+  check(is_utf8(text), "save_gguf", "Names and metadata must be UTF-8: ", shown(text));
   append<uint64_t>(out, text.size());
   out += text;
 }

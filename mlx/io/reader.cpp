@@ -8,6 +8,7 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "mlx/core/faults.h"
 #include "mlx/core/parallel.h"
 #include "mlx/io/load.h"
 
@@ -22,7 +23,8 @@ int open_regular_file(const std::string& path) {
   if (path.find('\0') != std::string::npos) {  // what follows would be cut off
     return -1;
   }
-  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  bool fault = faults::strikes(faults::Point::open);
+  int fd = fault ? -1 : ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   struct stat info;
   if (fd >= 0 && (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode))) {
     ::close(fd);
@@ -35,7 +37,8 @@ int open_regular_file(const std::string& path) {
 int64_t read_fully(int fd, char* data, int64_t n, int64_t offset) {
   int64_t done = 0;
   while (done < n) {
-    ssize_t got = pread(fd, data + done, n - done, offset + done);
+    bool fault = faults::strikes(faults::Point::read);
+    ssize_t got = fault ? -1 : pread(fd, data + done, n - done, offset + done);
     if (got < 0 && errno == EINTR) {
       continue;
     }

@@ -15,11 +15,13 @@
 #include <utility>
 
 #include "mlx/core/errors.h"
+#include "mlx/core/faults.h"
 #include "mlx/io/load.h"
 
 namespace mlx::core::io {
 
 namespace fs = std::filesystem;
+using faults::Point;
 
 namespace {
 
@@ -59,6 +61,12 @@ std::string temporary_name(const std::string& target) {
   return name.str();
 }
 
+bool synced(int fd) { return !faults::strikes(Point::sync) && fsync(fd) == 0; }
+
+bool renamed(const std::string& from, const std::string& to) {
+  return !faults::strikes(Point::rename) && std::rename(from.c_str(), to.c_str()) == 0;
+}
+
 /** Makes renames in a folder last. Some file systems cannot, and have no need to. */
 void sync_folder(const std::string& folder) {
   int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -86,7 +94,9 @@ void FileWriter::open() {
   target_ = followed(path_, label()).string();
   struct stat info;
   bool exists = stat(target_.c_str(), &info) == 0;
-  if (exists && !S_ISREG(info.st_mode)) {  // a pipe or a device takes bytes as they come
+  if (faults::strikes(Point::open)) {
+    fd_ = -1;
+  } else if (exists && !S_ISREG(info.st_mode)) {  // a pipe or a device takes bytes as they come
     fd_ = ::open(target_.c_str(), O_WRONLY | O_CLOEXEC);
   } else {
     open_temporary(exists ? std::optional<mode_t>(info.st_mode & 07777) : std::nullopt);
@@ -124,7 +134,7 @@ void FileWriter::write(const char* data, size_t n) {
     open();
   }
   while (n > 0) {
-    ssize_t written = ::write(fd_, data, n);
+    ssize_t written = faults::strikes(Point::write) ? -1 : ::write(fd_, data, n);
     if (written < 0 && errno == EINTR) {
       continue;
     }
@@ -142,15 +152,15 @@ void FileWriter::close() {
   if (!is_open()) {
     return;
   }
-  bool complete = !failed_ && (temporary_.empty() || fsync(fd_) == 0);
+  bool complete = !failed_ && (temporary_.empty() || synced(fd_));
   int reason = errno;
-  if (::close(fd_) != 0 && complete) {
+  if ((::close(fd_) != 0 || faults::strikes(Point::close)) && complete) {
     complete = false;
     reason = errno;
   }
   fd_ = -1;
   if (!temporary_.empty()) {
-    if (complete && std::rename(temporary_.c_str(), target_.c_str()) != 0) {
+    if (complete && !renamed(temporary_, target_)) {
       complete = false;
       reason = errno;
     }

@@ -2,6 +2,8 @@
 // bytes could hold before memory is taken for it.
 #include "python/src/npz.h"
 
+#include <cerrno>
+
 #include "mlx/io.h"
 #include "python/src/convert.h"
 #include "python/src/gil.h"
@@ -18,7 +20,8 @@ constexpr size_t max_deflate_ratio = 1032;
   throw std::runtime_error("[load] The npz archive " + problem + ".");
 }
 
-/** Runs f; what zipfile and zlib raise for broken archives becomes std::runtime_error. */
+/** Runs f; what zipfile and zlib raise for broken archives becomes std::runtime_error. Where an
+ *  archive says that a part of it lies before its beginning, files raise ValueError or OSError. */
 template <typename F>
 auto with_archive_errors(const F& f) {
   try {
@@ -26,12 +29,16 @@ auto with_archive_errors(const F& f) {
   } catch (nb::python_error& e) {
     auto zipfile = nb::module_::import_("zipfile");
     auto zlib = nb::module_::import_("zlib");
-    for (nb::handle type : {nb::object(zipfile.attr("BadZipFile")), nb::object(zlib.attr("error")),
-                            nb::borrow(PyExc_EOFError), nb::borrow(PyExc_NotImplementedError),
-                            nb::borrow(PyExc_UnicodeDecodeError), nb::borrow(PyExc_IndexError)}) {
+    for (nb::handle type :
+         {nb::object(zipfile.attr("BadZipFile")), nb::object(zlib.attr("error")),
+          nb::borrow(PyExc_EOFError), nb::borrow(PyExc_RuntimeError), nb::borrow(PyExc_ValueError),
+          nb::borrow(PyExc_IndexError), nb::borrow(PyExc_OverflowError)}) {
       if (e.matches(type)) {
         fail_archive(std::string("is damaged: ") + e.what());
       }
+    }
+    if (e.matches(PyExc_OSError) && e.value().attr("errno").equal(nb::int_(EINVAL))) {
+      fail_archive(std::string("is damaged: ") + e.what());
     }
     throw;
   }

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "mlx/core/faults.h"
+
 namespace mlx::python {
 
 namespace {
@@ -118,6 +120,10 @@ void PythonFileWriter::write(const char* data, size_t n) {
   nb::gil_scoped_acquire locked;
   for (size_t done = 0; done < n;) {
     size_t count = std::min(n - done, chunk_size);
+    if (core::faults::strikes(core::faults::Point::write)) {
+      PyErr_SetFromErrno(PyExc_OSError);
+      throw nb::python_error();
+    }
     nb::object written = file_.attr("write")(nb::bytes(data + done, count));
     // Unbuffered files may take less than they are given.
     size_t taken = written.is_none() ? count : nb::cast<size_t>(written);

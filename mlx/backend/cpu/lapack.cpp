@@ -9,6 +9,7 @@
 #include <string>
 
 #include "mlx/core/errors.h"
+#include "mlx/core/faults.h"
 
 namespace mlx::core::cpu {
 
@@ -46,10 +47,12 @@ void* open_library() {
   auto path = std::filesystem::path(info.dli_fname ? info.dli_fname : "").parent_path() /
               "libscipy_openblas.so";
   OneCore one_core;
-  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  bool fault = faults::strikes(faults::Point::library);
+  void* library = fault ? nullptr : dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library) {
+    const char* reason = fault ? "a fault was asked for" : dlerror();
     throw std::runtime_error(error_message("linalg", "Decompositions and solvers on the CPU need ",
-                                           "OpenBLAS, which cannot be opened: ", dlerror()));
+                                           "OpenBLAS, which cannot be opened: ", reason));
   }
   auto set_threads =
       reinterpret_cast<void (*)(int)>(dlsym(library, "scipy_openblas_set_num_threads"));

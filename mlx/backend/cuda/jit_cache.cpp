@@ -9,11 +9,14 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "mlx/core/faults.h"
+
 namespace mlx::core::cuda {
 
 namespace {
 
 namespace fs = std::filesystem;
+using faults::Point;
 
 /** FNV-1a of 64 bits from a starting value. */
 uint64_t hash_from(uint64_t hash, const std::string& text) {
@@ -22,6 +25,8 @@ uint64_t hash_from(uint64_t hash, const std::string& text) {
   }
   return hash ^ (hash >> 29);
 }
+
+constexpr off_t most_bytes = off_t{256} << 20;  // far more than any kernel has
 
 bool is_ours(const struct stat& info) {
   return info.st_uid == geteuid() && (info.st_mode & (S_IWGRP | S_IWOTH)) == 0;
@@ -66,7 +71,8 @@ std::optional<std::string> checked(std::string entry) {
 bool write_all(int file, const std::string& bytes) {
   size_t done = 0;
   while (done < bytes.size()) {
-    ssize_t n = write(file, bytes.data() + done, bytes.size() - done);
+    bool fault = faults::strikes(Point::write);
+    ssize_t n = fault ? -1 : write(file, bytes.data() + done, bytes.size() - done);
     if (n <= 0) {
       return false;
     }
@@ -93,17 +99,20 @@ std::optional<std::string> read_cached(const std::string& digest) {
   if (folder().empty()) {
     return std::nullopt;
   }
-  int file = open((folder() / digest).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  bool no_file = faults::strikes(Point::open);
+  int file = no_file ? -1 : open((folder() / digest).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   if (file < 0) {
     return std::nullopt;
   }
   struct stat info {};
   std::string code;
-  if (fstat(file, &info) == 0 && S_ISREG(info.st_mode) && is_ours(info)) {
+  if (fstat(file, &info) == 0 && S_ISREG(info.st_mode) && is_ours(info) &&
+      info.st_size <= most_bytes) {
     code.resize(static_cast<size_t>(info.st_size));
     size_t done = 0;
     while (done < code.size()) {
-      ssize_t n = read(file, code.data() + done, code.size() - done);
+      bool fault = faults::strikes(Point::read);
+      ssize_t n = fault ? -1 : read(file, code.data() + done, code.size() - done);
       if (n <= 0) {
         code.clear();
         break;
@@ -120,13 +129,15 @@ void write_cached(const std::string& digest, const std::string& code) {
     return;
   }
   std::string temporary = (folder() / (digest + ".XXXXXX")).string();
-  int file = mkostemp(temporary.data(), O_CLOEXEC);
+  int file = faults::strikes(Point::open) ? -1 : mkostemp(temporary.data(), O_CLOEXEC);
   if (file < 0) {
     return;
   }
   bool written = write_all(file, text_digest(code)) && write_all(file, code);
   close(file);
-  if (!written || rename(temporary.c_str(), (folder() / digest).c_str()) != 0) {
+  bool renamed = written && !faults::strikes(Point::rename) &&
+                 rename(temporary.c_str(), (folder() / digest).c_str()) == 0;
+  if (!renamed) {
     unlink(temporary.c_str());
   }
 }

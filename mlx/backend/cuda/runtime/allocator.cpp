@@ -9,6 +9,7 @@
 #include "mlx/backend/cuda/runtime/staging.h"
 #include "mlx/backend/cuda/runtime/streams.h"
 #include "mlx/core/errors.h"
+#include "mlx/core/faults.h"
 #include "mlx/core/layout.h"
 
 namespace mlx::core::cuda {
@@ -26,6 +27,11 @@ size_t rounded(size_t size) {
   size_t step = size_t{1} << (63 - __builtin_clzl(size) - 3);
   step = size > small_limit ? std::max(step, large_granule) : step;
   return (size + step - 1) & ~(step - 1);
+}
+
+cudaError_t system_block(void** address, size_t bytes) {
+  bool fault = faults::strikes(faults::Point::device_memory);
+  return fault ? cudaErrorMemoryAllocation : cudaMalloc(address, bytes);
 }
 
 class Pool : public MemoryPool {
@@ -133,11 +139,11 @@ class Pool : public MemoryPool {
   void* new_block(size_t bytes, size_t size, const Stream& s) {
     use_device(s.device.index);
     void* address = nullptr;
-    cudaError_t code = cudaMalloc(&address, bytes);
+    cudaError_t code = system_block(&address, bytes);
     if (code == cudaErrorMemoryAllocation) {
       cudaGetLastError();
       trim_to(0);
-      code = cudaMalloc(&address, bytes);
+      code = system_block(&address, bytes);
     }
     if (code == cudaErrorMemoryAllocation) {
       cudaGetLastError();

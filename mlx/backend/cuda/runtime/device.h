@@ -6,6 +6,7 @@
 #include <string>
 
 #include "mlx/backend/backend.h"
+#include "mlx/core/faults.h"
 
 namespace mlx::core::cuda {
 
@@ -41,8 +42,8 @@ class OpScope {
 
 /** Throws std::runtime_error `[op] ...` unless the call `what` succeeded. */
 inline void check_cuda(cudaError_t code, const char* what) {
-  if (code != cudaSuccess) [[unlikely]] {
-    raise_cuda_error(code, what);
+  if (code != cudaSuccess || faults::strikes(faults::Point::device)) [[unlikely]] {
+    raise_cuda_error(code != cudaSuccess ? code : cudaErrorUnknown, what);
   }
 }
 

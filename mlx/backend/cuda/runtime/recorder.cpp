@@ -110,10 +110,21 @@ void Recorder::launch(const KernelLaunch& launch) {
 void Recorder::begin_capture() {
   // Relaxed: allocations and library loading may happen meanwhile.
   check_cuda(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeRelaxed), "recording work");
-  capturing_ = true;
-  for (size_t i = 0; i < listed_.size(); i++) {
-    cuda::start(listed_[i], stream_);
+  try {
+    for (size_t i = 0; i < listed_.size(); i++) {
+      cuda::start(listed_[i], stream_);
+    }
+  } catch (...) {  // results of earlier primitives are lost, so the whole batch has failed
+    cudaGraph_t graph = nullptr;
+    cudaStreamEndCapture(stream_, &graph);
+    if (graph) {
+      cudaGraphDestroy(graph);
+    }
+    listed_.clear();
+    failure_ = std::current_exception();
+    throw;
   }
+  capturing_ = true;
   listed_.clear();
 }
 

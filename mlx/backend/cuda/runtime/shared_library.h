@@ -5,13 +5,14 @@
 
 #include <string>
 
+#include "mlx/core/faults.h"
+
 namespace mlx::core::cuda {
 
 /** Stays open for the life of the process. */
 class SharedLibrary {
  public:
-  explicit SharedLibrary(const std::string& name)
-      : file_(dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL)), complete_(file_ != nullptr) {}
+  explicit SharedLibrary(const std::string& name) : file_(open(name)), complete_(file_) {}
 
   template <typename Function>
   void find(Function& function, const char* name) {
@@ -23,6 +24,15 @@ class SharedLibrary {
   bool complete() const { return complete_; }
 
  private:
+  /** Where the loader looks, or else where CUDA's own installer puts its libraries. */
+  static void* open(const std::string& name) {
+    if (faults::strikes(faults::Point::library)) {
+      return nullptr;
+    }
+    void* file = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
+    return file ? file : dlopen((MLX_CUDA_FOLDER "/" + name).c_str(), RTLD_NOW | RTLD_LOCAL);
+  }
+
   void* file_;
   bool complete_;
 };

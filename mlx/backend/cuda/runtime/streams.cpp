@@ -171,12 +171,12 @@ Recorder& recorder_of(const Stream& s) {
   }
   auto& all = handles();
   std::lock_guard lock(all.mutex);
-  auto& entry = all.streams[s];
-  if (!entry) {
-    entry = std::make_unique<Recorder>();
+  auto found = all.streams.find(s);
+  if (found == all.streams.end()) {  // no entry stays behind if there can be no recorder
+    found = all.streams.emplace(s, std::make_unique<Recorder>()).first;
   }
   last = s;
-  recorder = entry.get();
+  recorder = found->second.get();
   return *recorder;
 }
 
