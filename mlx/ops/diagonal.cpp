@@ -83,6 +83,9 @@ array diag(const array& a, int k, StreamOrDevice s) {
     return diagonal(a, k, 0, 1, s);
   }
   int n = checked_extent("diag", std::abs(int64_t{k}) + a.shape(0));
+  if (a.size() == 0) {
+    return zeros({n, n}, a.dtype(), s);
+  }
   array position = arange(a.shape(0), s);
   array row = add(position, array(std::max(-k, 0)), s);
   array column = add(position, array(std::max(k, 0)), s);
