@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 X = mx.array([1.0, 2.0, 3.0])
-I = mx.array([0, 2])  # noqa: E741
+I = mx.array([0, 2])
 TABLE = mx.arange(6.0).reshape(3, 2)
 
 
@@ -21,7 +21,7 @@ def test_async_eval_within_a_transform(transform):
         mx.async_eval(a * 2)
         return a.sum()
 
-    with pytest.raises(ValueError, match="async_eval|eval"):
+    with pytest.raises(ValueError, match="eval"):
         transform(f)(X)
 
 
