@@ -48,7 +48,8 @@ array norm(const array& a, int axis, bool keepdims = false, StreamOrDevice s = {
  */
 array cross(const array& a, const array& b, int axis = -1, StreamOrDevice s = {});
 
-/** `norm` of the vectors in an axis (of all elements without one), and of the matrices in two. */
+/** `norm` of the vectors in an axis, of all that several axes hold (of all elements without any),
+ * and of the matrices in two. */
 array vector_norm(const array& a, double ord = 2, const std::optional<std::vector<int>>& axis = {},
                   bool keepdims = false, StreamOrDevice s = {});
 array matrix_norm(const array& a, double ord, bool keepdims = false, StreamOrDevice s = {});

@@ -41,8 +41,10 @@ std::vector<int> all_axes(size_t ndim) {
 }
 
 ShapeElem checked_extent(const char* op, int64_t extent) {
-  check(extent >= 0 && extent <= std::numeric_limits<ShapeElem>::max(), op, "An axis of ", extent,
-        " elements is not possible: the limit is 2^31 - 1.");
+  if (extent < 0 || extent > std::numeric_limits<ShapeElem>::max()) {
+    throw ExtentError(error_message(op, "An axis of ", extent,
+                                    " elements is not possible: the limit is 2^31 - 1."));
+  }
   return static_cast<ShapeElem>(extent);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -23,7 +24,13 @@ std::vector<int> sorted_axes(const char* op, std::vector<int> axes, size_t ndim)
 /** [0, 1, …, ndim - 1] */
 std::vector<int> all_axes(size_t ndim);
 
-/** An extent that fits a Shape. Throws std::invalid_argument naming the op. */
+/** An axis longer than shapes can say: an overflow error and a value error for Python callers. */
+class ExtentError : public std::invalid_argument {
+ public:
+  using std::invalid_argument::invalid_argument;
+};
+
+/** An extent that fits a Shape. Throws ExtentError naming the op. */
 ShapeElem checked_extent(const char* op, int64_t extent);
 
 /** Throws std::invalid_argument unless no extent is negative and the bytes can be counted. */

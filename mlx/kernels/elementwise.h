@@ -205,7 +205,7 @@ struct Slow<Remainder> {
   MLX_FN static bool needed(float a, float b) { return fabs(a) > 536870912.0f * fabs(b); }
   MLX_FN static float apply(float a, float b) {
     double r = MLX_F64(fmod)(a, b);
-    return is_nan(r) ? nan_f : Remainder::copy_sign_of_divisor(r, b, a);
+    return is_nan(r) ? nan_f : Remainder::with_sign_of_divisor(r, b);
   }
 };
 

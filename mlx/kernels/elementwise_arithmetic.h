@@ -101,7 +101,8 @@ struct FloorDivide {
   }
 };
 
-/** The remainder of floored division: the sign of the divisor. Integers: a itself for b = 0. */
+/** The remainder of floored division, zeros included: the sign of the divisor. Integers: a itself
+ * for b = 0. */
 struct Remainder {
   template <typename T>
   MLX_FN static T apply(T a, T b) {
@@ -110,21 +111,19 @@ struct Remainder {
       double x = a, y = b;
       double r = x - trunc(x / y) * y;
       r = is_inf(b) && is_finite(a) ? x : r;
-      return copy_sign_of_divisor(r, y, a);
+      return with_sign_of_divisor(r, y);
     } else if constexpr (is_same<T, double>) {
       double r = MLX_F64(fmod)(a, b);
-      return r != 0.0 && (r < 0.0) != (b < 0.0) ? r + b : r;
+      return r == 0.0 ? copysign(0.0, b) : (r < 0.0) != (b < 0.0) ? r + b : r;
     } else {
       T q = FloorDivide::apply(a, b);
       return from_wrapping<T>(static_cast<wrapping<T>>(a) -
                               static_cast<wrapping<T>>(q) * static_cast<wrapping<T>>(b));
     }
   }
-  /** A zero remainder keeps the dividend's sign, as C's fmod. */
-  MLX_FN static float copy_sign_of_divisor(double r, double y, float a) {
-    double moved = r != 0.0 && (r < 0.0) != (y < 0.0) ? r + y : r;
-    float f = static_cast<float>(moved);
-    return r == 0.0 ? copysign(0.0f, a) : f;
+  MLX_FN static float with_sign_of_divisor(double r, double y) {
+    double moved = (r < 0.0) != (y < 0.0) ? r + y : r;
+    return static_cast<float>(r == 0.0 ? copysign(0.0, y) : moved);
   }
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "mlx/core/axes.h"
 #include "mlx/core/errors.h"
 #include "mlx/linalg.h"
 #include "mlx/ops.h"
@@ -148,10 +149,17 @@ array norm(const array& a, int axis, bool keepdims, StreamOrDevice s) {
 
 array vector_norm(const array& a, double ord, const std::optional<std::vector<int>>& axis,
                   bool keepdims, StreamOrDevice s) {
-  if (axis) {
-    check(axis->size() == 1, "linalg::vector_norm", "Vectors lie in one axis, not in ",
-          axis->size(), ".");
+  if (axis && axis->size() == 1) {
     return norm(a, ord, axis, keepdims, s);
+  }
+  if (axis) {
+    check(!axis->empty(), "linalg::vector_norm", "At least one axis is needed.");
+    auto sorted = detail::checked_axes("linalg::vector_norm", a, *axis);
+    int ndim = static_cast<int>(a.ndim());
+    int kept = ndim - static_cast<int>(sorted.size());
+    array rows = transpose(a, detail::AxisOrder(ndim, sorted).forward, s);
+    array m = norm(flatten(rows, kept, -1, s), ord, -1, false, s);
+    return keepdims ? expand_dims(m, sorted, s) : m;
   }
   array m = norm(flatten(a, s), ord, 0, false, s);
   return keepdims ? reshape(m, Shape(a.ndim(), 1), s) : m;

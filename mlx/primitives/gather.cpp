@@ -65,21 +65,15 @@ std::vector<Shape> Gather::output_shapes(const std::vector<array>& inputs) {
 std::vector<array> Gather::vjp(const std::vector<array>& primals,
                                const std::vector<array>& cotangents,
                                const std::vector<int>& argnums, const std::vector<array>&) {
-  std::vector<array> result;
-  for (int i : argnums) {
-    array zero = zeros_like(primals[i], stream());
-    result.push_back(
-        i > 0 ? zero : scatter_add(zero, indices_of(primals), cotangents[0], axes_, stream()));
-  }
-  return result;
+  check_no_index("gather", argnums, primals.size());
+  array zero = zeros_like(primals[0], stream());
+  return {scatter_add(zero, indices_of(primals), cotangents[0], axes_, stream())};
 }
 
 std::vector<array> Gather::jvp(const std::vector<array>& primals,
                                const std::vector<array>& tangents,
                                const std::vector<int>& argnums) {
-  if (argnums[0] != 0) {
-    return {zeros(output_shapes(primals)[0], primals[0].dtype(), stream())};
-  }
+  check_no_index("gather", argnums, primals.size());
   return {gather(tangents[0], indices_of(primals), axes_, slice_of(primals[0]), stream())};
 }
 
@@ -136,21 +130,15 @@ std::vector<Shape> GatherAxis::output_shapes(const std::vector<array>& inputs) {
 std::vector<array> GatherAxis::vjp(const std::vector<array>& primals,
                                    const std::vector<array>& cotangents,
                                    const std::vector<int>& argnums, const std::vector<array>&) {
-  std::vector<array> result;
-  for (int i : argnums) {
-    array zero = zeros_like(primals[i], stream());
-    result.push_back(i > 0 ? zero
-                           : scatter_add_axis(zero, primals[1], cotangents[0], axis_, stream()));
-  }
-  return result;
+  check_no_index("take_along_axis", argnums, 1);
+  array zero = zeros_like(primals[0], stream());
+  return {scatter_add_axis(zero, primals[1], cotangents[0], axis_, stream())};
 }
 
 std::vector<array> GatherAxis::jvp(const std::vector<array>& primals,
                                    const std::vector<array>& tangents,
                                    const std::vector<int>& argnums) {
-  if (argnums[0] != 0) {
-    return {zeros(output_shapes(primals)[0], primals[0].dtype(), stream())};
-  }
+  check_no_index("take_along_axis", argnums, 1);
   return {take_along_axis(tangents[0], primals[1], axis_, stream())};
 }
 

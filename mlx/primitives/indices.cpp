@@ -14,6 +14,13 @@ void check_index_dtype(const char* op, const array& indices) {
         indices.dtype(), ".");
 }
 
+void check_no_index(const char* op, const std::vector<int>& argnums, size_t last) {
+  for (int i : argnums) {
+    check(i < 1 || static_cast<size_t>(i) > last, op,
+          "There is no derivative with respect to indices: put them through stop_gradient.");
+  }
+}
+
 Shape check_indices(const char* op, const array& a, const std::vector<array>& indices,
                     const std::vector<int>& axes) {
   check(indices.size() == axes.size(), op, "Got ", indices.size(), " index arrays for ",

@@ -14,6 +14,10 @@ void check_index_dtype(const char* op, const array& indices);
 Shape check_indices(const char* op, const array& a, const std::vector<array>& indices,
                     const std::vector<int>& axes);
 
+/** Throws std::invalid_argument if one of inputs 1, 2, … of a gather or scatter, up to `last`, is
+ * to be differentiated: those are indices. */
+void check_no_index(const char* op, const std::vector<int>& argnums, size_t last);
+
 /** Shape of a result along an axis: indices and array broadcast but for the axis, where the
  *  indices' extent counts. Throws std::invalid_argument. */
 Shape shape_along_axis(const char* op, const array& a, const array& indices, int axis);

@@ -1,6 +1,8 @@
 // Transforms of nodes about memory.
 #include "mlx/primitives/layout.h"
 
+#include <algorithm>
+
 #include "mlx/core/errors.h"
 #include "mlx/ops.h"
 
@@ -79,6 +81,13 @@ array Copy::apply(const array& a) { return copy(a, stream()); }
 
 array Contiguous::apply(const array& a) { return contiguous(a, allow_col_major_, stream()); }
 
+bool Contiguous::shares(const array& in) const {
+  constexpr size_t spare = 16384;
+  auto flags = in.flags();
+  bool in_order = flags.row_contiguous || (allow_col_major_ && flags.col_contiguous);
+  return in_order && (in.size() == 0 || in.buffer_size() <= std::max(2 * in.nbytes(), spare));
+}
+
 // ------------ View
 
 Shape View::shape_as(const array& a, Dtype dtype) {
@@ -120,16 +129,6 @@ std::vector<Shape> View::output_shapes(const std::vector<array>& inputs) {
 }
 
 // ------------ StopGradient
-
-std::vector<array> StopGradient::vjp(const std::vector<array>& primals, const std::vector<array>&,
-                                     const std::vector<int>& argnums, const std::vector<array>&) {
-  return zeros_for(primals, argnums, stream());
-}
-
-std::vector<array> StopGradient::jvp(const std::vector<array>& primals, const std::vector<array>&,
-                                     const std::vector<int>&) {
-  return {zeros_like(primals[0], stream())};
-}
 
 std::pair<std::vector<array>, std::vector<int>> StopGradient::vmap(const std::vector<array>& inputs,
                                                                    const std::vector<int>& axes) {

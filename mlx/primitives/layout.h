@@ -56,7 +56,9 @@ class Contiguous : public Described<Contiguous, Rearrangement> {
   array apply_to_batch(const array& a) override { return apply(a); }
   array transposed(const array& cotangent, const array&) override { return cotangent; }
   Shape output_shape(const array& in) const override { return in.shape(); }
-  bool allow_col_major() const { return allow_col_major_; }
+  /** Whether the result may be a view of `in`: it has the order, and is no small part of a large
+   * buffer, which the view would keep. */
+  bool shares(const array& in) const;
 
  private:
   bool allow_col_major_;
@@ -87,9 +89,7 @@ class StopGradient : public Described<StopGradient> {
   using Described::Described;
   const char* name() const override { return "StopGradient"; }
   bool is_view() const override { return true; }
-  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
-             const Arrays& outputs) override;
-  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  size_t differentiable_inputs(size_t) const override { return 0; }
   Mapped vmap(const Arrays& inputs, const Ints& axes) override;
   auto fields() const { return std::tie(); }
   std::vector<Shape> output_shapes(const Arrays& inputs) override { return {inputs[0].shape()}; }

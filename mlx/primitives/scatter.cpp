@@ -193,6 +193,7 @@ std::vector<array> Scatter::vjp(const std::vector<array>& primals,
                                 const std::vector<array>& cotangents,
                                 const std::vector<int>& argnums,
                                 const std::vector<array>& outputs) {
+  check_no_index("scatter", argnums, primals.size() - 2);
   return vjp_of_scatter(mode_, slice_positions(primals, axes_, stream()), primals, cotangents[0],
                         argnums, outputs[0], stream());
 }
@@ -200,6 +201,7 @@ std::vector<array> Scatter::vjp(const std::vector<array>& primals,
 std::vector<array> Scatter::jvp(const std::vector<array>& primals,
                                 const std::vector<array>& tangents,
                                 const std::vector<int>& argnums) {
+  check_no_index("scatter", argnums, primals.size() - 2);
   int last = static_cast<int>(primals.size()) - 1;
   return {jvp_of_scatter(mode_, slice_positions(primals, axes_, stream()), primals[0],
                          primals[last], tangent_of(0, primals, tangents, argnums, stream()),
@@ -254,6 +256,7 @@ std::vector<array> ScatterAxis::vjp(const std::vector<array>& primals,
                                     const std::vector<array>& cotangents,
                                     const std::vector<int>& argnums,
                                     const std::vector<array>& outputs) {
+  check_no_index("put_along_axis", argnums, 1);
   return vjp_of_scatter(mode_, axis_positions(primals[1], axis_, stream()), primals, cotangents[0],
                         argnums, outputs[0], stream());
 }
@@ -261,6 +264,7 @@ std::vector<array> ScatterAxis::vjp(const std::vector<array>& primals,
 std::vector<array> ScatterAxis::jvp(const std::vector<array>& primals,
                                     const std::vector<array>& tangents,
                                     const std::vector<int>& argnums) {
+  check_no_index("put_along_axis", argnums, 1);
   return {jvp_of_scatter(mode_, axis_positions(primals[1], axis_, stream()), primals[0], primals[2],
                          tangent_of(0, primals, tangents, argnums, stream()),
                          tangent_of(2, primals, tangents, argnums, stream()), stream())};

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "mlx/core/errors.h"
+#include "mlx/core/shape_checks.h"
 #include "mlx/ops.h"
 
 namespace mlx::core {
@@ -19,8 +20,10 @@ std::vector<int> shifted(std::vector<int> axes) {
 }
 
 ShapeElem checked_extent(const char* op, int64_t extent, const Shape& shape) {
-  check(extent <= std::numeric_limits<ShapeElem>::max(), op, "An axis of ", extent,
-        " elements, from shape ", shape, ", is longer than 2^31 - 1.");
+  if (extent > std::numeric_limits<ShapeElem>::max()) {
+    throw ExtentError(error_message(op, "An axis of ", extent, " elements, from shape ", shape,
+                                    ", is longer than 2^31 - 1."));
+  }
   return static_cast<ShapeElem>(extent);
 }
 

@@ -58,6 +58,24 @@ std::vector<array> with_leading_batch(const std::vector<array>& inputs,
   return moved;
 }
 
+std::vector<array> some(const std::vector<array>& arguments, const std::vector<int>& argnums) {
+  std::vector<array> chosen;
+  for (int i : argnums) chosen.push_back(arguments[i]);
+  return chosen;
+}
+
+/** The function of some of its arguments, the others being what they are. */
+ArraysFn of_some(const ArraysFn& fun, const std::vector<array>& arguments,
+                 const std::vector<int>& argnums) {
+  return [fun, arguments, argnums](const std::vector<array>& values) {
+    auto all = arguments;
+    for (size_t k = 0; k < argnums.size(); k++) {
+      all[argnums[k]] = values[k];
+    }
+    return fun(all);
+  };
+}
+
 void check_count(const char* rule, size_t got, size_t wanted) {
   check(got == wanted, "custom_function", "The ", rule, " rule returned ", got, " arrays where ",
         wanted, " are needed.");
@@ -100,8 +118,11 @@ std::vector<array> CustomTransforms::vjp(const std::vector<array>& primals,
                                          const std::vector<array>& outputs) {
   auto call = call_in_trace();
   auto arguments = arguments_of(primals);
-  auto all = call->rules.vjp ? (*call->rules.vjp)(arguments, cotangents, outputs)
-                             : core::vjp(call->fun, arguments, cotangents).second;
+  if (!call->rules.vjp) {
+    return core::vjp(of_some(call->fun, arguments, argnums), some(arguments, argnums), cotangents)
+        .second;
+  }
+  auto all = (*call->rules.vjp)(arguments, cotangents, outputs);
   check_count("vjp", all.size(), arguments_);
   std::vector<array> grads;
   for (int i : argnums) {
@@ -120,14 +141,8 @@ std::vector<array> CustomTransforms::jvp(const std::vector<array>& primals,
     check_count("jvp", results.size(), primals.size() - arguments_);
     return results;
   }
-  std::vector<array> all;
-  for (auto& a : arguments) {
-    all.push_back(zeros_like(a));
-  }
-  for (size_t k = 0; k < argnums.size(); k++) {
-    all[argnums[k]] = tangents[k];
-  }
-  return core::jvp(call->fun, arguments, all).second;
+  return core::jvp(of_some(call->fun, arguments, argnums), some(arguments, argnums), tangents)
+      .second;
 }
 
 namespace {

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <sstream>
 
+#include "mlx/core/errors.h"
 #include "mlx/core/tracing.h"
 #include "mlx/ops.h"
 #include "python/src/convert.h"
@@ -64,8 +65,18 @@ nb::dlpack::dtype dlpack_dtype(Dtype t) {
   }
 }
 
-nb::object to_dlpack(array shared) {
-  array source = own_elements(std::move(shared));
+[[noreturn]] void fail_buffer(const char* message) {
+  PyErr_SetString(PyExc_BufferError, message);
+  throw nb::python_error();
+}
+
+/** Memory of the host, as all arrays have it. */
+nb::object to_dlpack(const array& a, nb::handle device, nb::handle copy) {
+  if (!device.is_none() && !device.equal(nb::make_tuple(1, 0))) {
+    fail_buffer("[dlpack] Arrays are offered in the memory of the host, device (1, 0).");
+  }
+  bool copies = !copy.is_none() && nb::cast<bool>(copy);
+  array source = own_constants(copies ? mlx::core::copy(a) : a);
   auto* held = new array(source);
   nb::capsule owner(held, [](void* p) noexcept { delete static_cast<array*>(p); });
   std::vector<size_t> shape(source.shape().begin(), source.shape().end());
@@ -161,12 +172,23 @@ void bind_conversions(nb::class_<array>& cls) {
       .def("__array__", &numpy_as, "dtype"_a = nb::none(), "copy"_a = nb::none())
       .def(
           "__dlpack__",
-          [](const array& a, nb::handle, nb::handle, nb::handle, nb::handle copy) {
-            bool copies = !copy.is_none() && nb::cast<bool>(copy);
-            return to_dlpack(copies ? mlx::core::copy(a) : a);
+          [](const array& a, nb::handle, nb::handle, nb::handle device, nb::handle copy) {
+            return to_dlpack(a, device, copy);
           },
           nb::kw_only(), "stream"_a = nb::none(), "max_version"_a = nb::none(),
           "dl_device"_a = nb::none(), "copy"_a = nb::none())
+      .def_prop_ro(
+          "device", [](const array&) { return Device(default_device()); },
+          "Where work on the array runs unless told otherwise; every device sees all arrays.")
+      .def(
+          "to_device",
+          [](const array& a, const DeviceArg& device, nb::handle) {
+            check(is_available(device.device), "to_device", "There is no device ", device.device,
+                  ".");
+            return a;
+          },
+          "device"_a, nb::kw_only(), "stream"_a = nb::none(),
+          "The array itself: every device sees all arrays.")
       .def("__dlpack_device__", [](const array&) { return nb::make_tuple(1, 0); })
       .def("__bytes__", &to_bytes)
       .def("__bool__", [](const array& a) { return nb::cast<bool>(nb::bool_(to_scalar(a))); })
@@ -227,7 +249,11 @@ void bind_array(nb::module_& m, nb::class_<array>& cls) {
   cls.def(
       "__init__",
       [](array* self, Operand val, std::optional<Dtype> dtype) {
-        new (self) array(make_array(val.object, dtype));
+        array made = make_array(val.object, dtype);
+        const array* given = as_array(val.object);
+        bool is_same = given && made.id() == given->id();
+        // Of its own memory, unless the given array fills its buffer: a slice lets the whole go.
+        new (self) array(is_same && !made.is_tracer() ? contiguous(made, true) : made);
       },
       "val"_a, "dtype"_a = nb::none(),
       nb::sig("def __init__(self, val: bool | int | float | complex | list | tuple | object, "

@@ -81,6 +81,9 @@ bool load_ints(PyObject* object, Vector& values) noexcept {
   return ok;
 }
 
+/** Throws ExtentError if an int, or one of a sequence, is one but lies beyond 32 bits. */
+void refuse_large(PyObject* object);
+
 }  // namespace mlx::python
 
 namespace nanobind::detail {
@@ -90,9 +93,13 @@ struct type_caster<mlx::core::SmallVector<T, N>> {
   using Vector = mlx::core::SmallVector<T, N>;
   NB_TYPE_CASTER(Vector, const_name("collections.abc.Sequence[int]"))
 
-  bool from_python(handle src, uint8_t, cleanup_list*) noexcept {
+  bool from_python(handle src, uint8_t, cleanup_list*) {
     value = Vector();
-    return mlx::python::load_ints(src.ptr(), value);
+    bool loaded = mlx::python::load_ints(src.ptr(), value);
+    if (!loaded) {
+      mlx::python::refuse_large(src.ptr());
+    }
+    return loaded;
   }
   static handle from_cpp(const Vector& v, rv_policy, cleanup_list*) noexcept {
     PyObject* out = PyTuple_New(static_cast<Py_ssize_t>(v.size()));
@@ -107,7 +114,7 @@ template <>
 struct type_caster<mlx::python::Ints> {
   NB_TYPE_CASTER(mlx::python::Ints, const_name("int | collections.abc.Sequence[int]"))
 
-  bool from_python(handle src, uint8_t, cleanup_list*) noexcept {
+  bool from_python(handle src, uint8_t, cleanup_list*) {
     value = {};
     int one;
     if (mlx::python::load_int(src.ptr(), one)) {
@@ -115,7 +122,11 @@ struct type_caster<mlx::python::Ints> {
       value.values.push_back(one);
       return true;
     }
-    return mlx::python::load_ints(src.ptr(), value.values);
+    bool loaded = mlx::python::load_ints(src.ptr(), value.values);
+    if (!loaded) {
+      mlx::python::refuse_large(src.ptr());
+    }
+    return loaded;
   }
 };
 

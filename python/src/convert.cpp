@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "mlx/core/errors.h"
+#include "mlx/core/shape_checks.h"
 #include "mlx/ops.h"
 #include "python/src/foreign.h"
 
@@ -380,6 +381,22 @@ bool load_int(PyObject* object, int& value) noexcept {
   }
   value = static_cast<int>(wide);
   return true;
+}
+
+void refuse_large(PyObject* object) {
+  if (PyLong_Check(object)) {
+    int64_t value;
+    if (!load_int(object, value) || value < INT32_MIN || value > INT32_MAX) {
+      throw ExtentError("The integer " + std::string(nb::repr(object).c_str()) +
+                        " is outside the supported range [-2^31, 2^31 - 1].");
+    }
+  } else if (PyList_Check(object) || PyTuple_Check(object)) {
+    for (nb::handle item : nb::borrow<nb::sequence>(object)) {
+      if (PyLong_Check(item.ptr())) {
+        refuse_large(item.ptr());
+      }
+    }
+  }
 }
 
 array make_array(nb::handle value, std::optional<Dtype> dtype) {

@@ -47,6 +47,11 @@ void def_unary(nb::module_& m, const char* name, const char* doc, bool method = 
   }
 }
 
+/** Where a function that makes arrays runs: `device`, as the array API calls it, or `stream`. */
+inline StreamOrDevice chosen(const StreamOrDevice& device, const StreamOrDevice& stream) {
+  return std::holds_alternative<std::monostate>(device) ? stream : device;
+}
+
 /** Another name for a function that is already bound. */
 inline void def_alias(nb::module_& m, const char* name, const char* original) {
   m.attr(name) = m.attr(original);

@@ -105,19 +105,45 @@ bool can_cast(nb::handle from, Dtype to) {
   return promote_types(*t, to) == to;
 }
 
+bool is_number(nb::handle h) {
+  return PyBool_Check(h.ptr()) || PyLong_Check(h.ptr()) || PyFloat_Check(h.ptr()) ||
+         PyComplex_Check(h.ptr());
+}
+
+/** The dtype beside `other` of a number, which is weak: it only widens to its kind. */
+Dtype beside_number(Dtype other, nb::handle h) {
+  if (PyComplex_Check(h.ptr())) {
+    return complex64;
+  }
+  if (PyFloat_Check(h.ptr())) {
+    return issubdtype(other, inexact) ? other : float32;
+  }
+  return other == bool_ && !PyBool_Check(h.ptr()) ? int32 : other;
+}
+
 Dtype common_type(const nb::args& args) {
   if (args.size() == 0) {
     throw std::invalid_argument("[result_type] At least one array or dtype is required.");
   }
-  Dtype out = bool_;
+  std::optional<Dtype> out;
   for (nb::handle h : args) {
     auto t = dtype_of(h);
-    if (!t) {
-      throw std::invalid_argument("[result_type] Inputs must be arrays or dtypes.");
+    if (!t && !is_number(h)) {
+      throw std::invalid_argument("[result_type] Inputs must be arrays, dtypes or numbers.");
     }
-    out = promote_types(out, *t);
+    if (t) {
+      out = promote_types(out.value_or(bool_), *t);
+    }
   }
-  return out;
+  if (!out) {
+    throw std::invalid_argument("[result_type] At least one input must be an array or a dtype.");
+  }
+  for (nb::handle h : args) {
+    if (is_number(h)) {
+      out = beside_number(*out, h);
+    }
+  }
+  return *out;
 }
 
 template <typename Info>
@@ -128,9 +154,21 @@ std::string describe(const char* name, const Info& info) {
   return os.str();
 }
 
+/** The dtype whose limits are asked for. */
+Dtype limited_dtype(nb::handle type, const char* op) {
+  auto t = dtype_of(type);
+  if (!t) {
+    throw nb::type_error((std::string(op) + "() takes a dtype or an array.").c_str());
+  }
+  return *t;
+}
+
 void bind_limits(nb::module_& m) {
   nb::class_<finfo>(m, "finfo", "Limits of a floating-point dtype; of complex64: its parts.")
-      .def(nb::init<Dtype>())
+      .def(
+          "__init__",
+          [](finfo* self, nb::handle type) { new (self) finfo(limited_dtype(type, "finfo")); },
+          "type"_a, nb::sig("def __init__(self, type: Dtype | array) -> None"))
       .def_ro("dtype", &finfo::dtype)
       .def_ro("min", &finfo::min, "The most negative finite number.")
       .def_ro("max", &finfo::max, "The largest finite number.")
@@ -139,7 +177,12 @@ void bind_limits(nb::module_& m) {
       .def_ro("bits", &finfo::bits, "Bits of one number.")
       .def("__repr__", [](const finfo& f) { return describe("finfo", f); });
   nb::class_<iinfo>(m, "iinfo", "Limits of an integer dtype.")
-      .def(nb::init<Dtype>())
+      .def(
+          "__init__",
+          [](iinfo* self, nb::handle type) { new (self) iinfo(limited_dtype(type, "iinfo")); },
+          "type"_a, nb::sig("def __init__(self, type: Dtype | array) -> None"))
+      .def_prop_ro(
+          "bits", [](const iinfo& i) { return 8 * i.dtype.size(); }, "Bits of one number.")
       .def_ro("dtype", &iinfo::dtype)
       .def_ro("min", &iinfo::min)
       .def_ro("max", &iinfo::max)
@@ -155,8 +198,10 @@ void bind_rules(nb::module_& m) {
            "tuple of these.")
       .def("can_cast", &can_cast, "from_"_a, "to"_a,
            "Whether promotion alone leads from an array's dtype or a dtype to `to`.")
-      .def("result_type", &common_type,
-           "The dtype to which all arrays and dtypes promote. Raises ValueError for other values.");
+      .def(
+          "result_type", &common_type,
+          "The dtype to which all arrays and dtypes promote; numbers beside them are weak. Raises\n"
+          "ValueError for other values.");
 }
 
 void bind_constants(nb::module_& m) {

@@ -1,5 +1,6 @@
 // C++ failures as Python exceptions, and Python's signals as failures in C++.
 #include "mlx/core/errors.h"
+#include "mlx/core/shape_checks.h"
 
 #include <cstring>
 #include <stdexcept>
@@ -14,6 +15,7 @@ namespace mlx::python {
 namespace {
 
 PyObject* axis_error = nullptr;
+PyObject* extent_error = nullptr;
 PyObject* memory_error = nullptr;
 
 /** A new exception class of two bases, so that handlers of either catch it. */
@@ -39,6 +41,8 @@ void translate(const std::exception_ptr& failure, void*) {
     std::rethrow_exception(failure);
   } catch (const AxisError& e) {
     set_error(axis_error, e.what());
+  } catch (const ExtentError& e) {
+    set_error(extent_error, e.what());
   } catch (const OutOfMemory& e) {
     set_error(memory_error, e.what());
   } catch (const NanError& e) {
@@ -70,6 +74,8 @@ bool signal_raised() {
 void bind_errors(nb::module_& m) {
   axis_error = make_class(m, "AxisError", "An axis that the array does not have.", PyExc_IndexError,
                           PyExc_ValueError);
+  extent_error = make_class(m, "ExtentError", "An axis longer than 2^31 - 1.", PyExc_OverflowError,
+                            PyExc_ValueError);
   memory_error = make_class(m, "OutOfMemoryError", "Memory that could not be had.",
                             PyExc_MemoryError, PyExc_RuntimeError);
   nb::register_exception_translator(translate);

@@ -38,6 +38,49 @@ void def_1d(nb::module_& m, const char* name, const char* doc) {
       "stream"_a = nb::none(), doc);
 }
 
+FFTNorm opposite(FFTNorm norm) {
+  return norm == FFTNorm::Backward  ? FFTNorm::Forward
+         : norm == FFTNorm::Forward ? FFTNorm::Backward
+                                    : FFTNorm::Ortho;
+}
+
+/** Real spectra of Hermitian signals: the real transforms with signal and spectrum exchanged. */
+void bind_hermitian(nb::module_& m) {
+  m.def(
+      "hfft",
+      [](const array& a, std::optional<int> n, int axis, const std::optional<std::string>& norm,
+         StreamOrDevice s) {
+        FFTNorm scale = opposite(parse_norm(norm));
+        array x = conjugate(a, s);
+        return n ? fft::irfft(x, *n, axis, scale, s) : fft::irfft(x, axis, scale, s);
+      },
+      "a"_a, "n"_a = nb::none(), "axis"_a = -1, "norm"_a.none() = "backward",
+      "stream"_a = nb::none(),
+      "The real spectrum, of n terms, of a signal whose second half mirrors the given first.");
+  m.def(
+      "ihfft",
+      [](const array& a, std::optional<int> n, int axis, const std::optional<std::string>& norm,
+         StreamOrDevice s) {
+        FFTNorm scale = opposite(parse_norm(norm));
+        return conjugate(n ? fft::rfft(a, *n, axis, scale, s) : fft::rfft(a, axis, scale, s), s);
+      },
+      "a"_a, "n"_a = nb::none(), "axis"_a = -1, "norm"_a.none() = "backward",
+      "stream"_a = nb::none(), "The inverse of `hfft`.");
+}
+
+using Frequencies = array (*)(int, double, StreamOrDevice);
+
+void def_frequencies(nb::module_& m, const char* name, Frequencies op, const char* doc) {
+  m.def(
+      name,
+      [op](int n, double d, StreamOrDevice s, std::optional<Dtype> dtype, StreamOrDevice device) {
+        array out = op(n, d, chosen(device, s));
+        return dtype ? astype(out, *dtype, chosen(device, s)) : out;
+      },
+      "n"_a, "d"_a = 1.0, "stream"_a = nb::none(), nb::kw_only(), "dtype"_a = nb::none(),
+      "device"_a = nb::none(), doc);
+}
+
 using SizedN = array (*)(const array&, const Shape&, const std::vector<int>&, FFTNorm,
                          StreamOrDevice);
 using PlainN = array (*)(const array&, const std::vector<int>&, FFTNorm, StreamOrDevice);
@@ -136,10 +179,11 @@ void bind_fft(nb::module_& parent) {
   def_nd<fft::irfftn, fft::irfftn, fft::irfftn>(m, "irfftn", "The inverse of `rfftn`.");
   def_shift<fft::fftshift, fft::fftshift>(m, "fftshift", "Frequency zero moved to the middle.");
   def_shift<fft::ifftshift, fft::ifftshift>(m, "ifftshift", "The inverse of `fftshift`.");
-  m.def("fftfreq", &fft::fftfreq, "n"_a, "d"_a = 1.0, "stream"_a = nb::none(),
-        "The frequencies of the terms of `fft` for samples d apart.");
-  m.def("rfftfreq", &fft::rfftfreq, "n"_a, "d"_a = 1.0, "stream"_a = nb::none(),
-        "The frequencies of the terms of `rfft` for samples d apart.");
+  def_frequencies(m, "fftfreq", &fft::fftfreq,
+                  "The frequencies of the terms of `fft` for samples d apart.");
+  def_frequencies(m, "rfftfreq", &fft::rfftfreq,
+                  "The frequencies of the terms of `rfft` for samples d apart.");
+  bind_hermitian(m);
   bind_frames(m);
 }
 

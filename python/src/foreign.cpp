@@ -3,13 +3,16 @@
 
 #include <nanobind/ndarray.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <string>
 
 #include "mlx/core/errors.h"
+#include "mlx/core/layout.h"
 #include "mlx/ops.h"
 #include "python/src/convert.h"
+#include "python/src/gil.h"
 
 namespace mlx::python {
 
@@ -152,6 +155,16 @@ array copy_memory(const Memory& m, std::optional<Dtype> wanted) {
   });
 }
 
+Memory describe(const Py_buffer& view) {
+  Memory m{static_cast<const char*>(view.buf), {}, {}, {}, static_cast<size_t>(view.itemsize)};
+  for (int i = 0; i < view.ndim; i++) {
+    m.shape.push_back(extent(view.shape[i]));
+    m.strides.push_back(view.strides[i]);
+  }
+  parse_format(view.format ? view.format : "B", m);
+  return m;
+}
+
 std::optional<array> from_buffer(nb::handle value, std::optional<Dtype> dtype) {
   Py_buffer view;
   if (PyObject_GetBuffer(value.ptr(), &view, PyBUF_RECORDS_RO) != 0) {
@@ -159,13 +172,37 @@ std::optional<array> from_buffer(nb::handle value, std::optional<Dtype> dtype) {
     return std::nullopt;
   }
   std::unique_ptr<Py_buffer, decltype(&PyBuffer_Release)> guard(&view, PyBuffer_Release);
-  Memory m{static_cast<const char*>(view.buf), {}, {}, {}, static_cast<size_t>(view.itemsize)};
-  for (int i = 0; i < view.ndim; i++) {
-    m.shape.push_back(extent(view.shape[i]));
-    m.strides.push_back(view.strides[i]);
+  return copy_memory(describe(view), dtype);
+}
+
+/** The memory that `m` describes as an array; `owner` keeps it alive. */
+array share_memory(const Memory& m, std::optional<Dtype> wanted, nb::object owner) {
+  auto size = static_cast<int64_t>(m.itemsize);
+  check(m.dtype && (!wanted || *wanted == *m.dtype), "asarray",
+        "Elements of another dtype need a copy, which copy=False forbids.");
+  num_bytes(m.shape, *m.dtype);
+  bool is_aligned = reinterpret_cast<uintptr_t>(m.data) % size == 0;
+  Strides strides;
+  int64_t low = 0;  // of the elements, from the first one
+  for (size_t i = 0; i < m.shape.size(); i++) {
+    is_aligned &= m.strides[i] % size == 0;
+    strides.push_back(m.strides[i] / size);
+    low += std::min<int64_t>(0, strides.back() * std::max(0, m.shape[i] - 1));
   }
-  parse_format(view.format ? view.format : "B", m);
-  return copy_memory(m, dtype);
+  check(is_aligned, "asarray",
+        "Elements off their alignment need a copy, which copy=False forbids.");
+  size_t span = layout_span(m.shape, strides);
+  PyObject* held = owner.release().ptr();
+  allocator::Data data(allocator::Buffer(const_cast<char*>(m.data) + low * size),
+                       [held](allocator::Buffer) { drop_reference(nb::steal(held)); });
+  array shared(m.shape, *m.dtype, nullptr, {});
+  shared.set_data(std::move(data), span, strides, layout_flags(m.shape, strides, span), -low);
+  shared.set_status(array::Status::available);
+  return shared;
+}
+
+[[noreturn]] void fail_share(const std::string& what) {
+  throw std::invalid_argument("[asarray] " + what + " need a copy, which copy=False forbids.");
 }
 
 void set_dlpack_dtype(const nb::dlpack::dtype& t, Memory& m) {
@@ -199,12 +236,8 @@ void set_dlpack_dtype(const nb::dlpack::dtype& t, Memory& m) {
   }
 }
 
-std::optional<array> from_dlpack(nb::handle value, std::optional<Dtype> dtype) {
-  nb::ndarray<nb::ro> tensor;
-  if (!nb::try_cast(value, tensor)) {
-    PyErr_Clear();
-    return std::nullopt;
-  }
+template <typename... Config>
+Memory describe(const nb::ndarray<Config...>& tensor) {
   check(tensor.device_type() == nb::device::cpu::value, "array",
         "Only memory of the CPU can be read.");
   Memory m{static_cast<const char*>(tensor.data()), {}, {}, {}, 0};
@@ -213,7 +246,40 @@ std::optional<array> from_dlpack(nb::handle value, std::optional<Dtype> dtype) {
     m.shape.push_back(extent(static_cast<int64_t>(tensor.shape(i))));
     m.strides.push_back(tensor.stride(i) * static_cast<int64_t>(m.itemsize));
   }
-  return copy_memory(m, dtype);
+  return m;
+}
+
+std::optional<array> from_dlpack(nb::handle value, std::optional<Dtype> dtype) {
+  nb::ndarray<nb::ro> tensor;
+  if (!nb::try_cast(value, tensor)) {
+    PyErr_Clear();
+    return std::nullopt;
+  }
+  return copy_memory(describe(tensor), dtype);
+}
+
+array share_buffer(nb::handle value, std::optional<Dtype> dtype) {
+  nb::object view = nb::steal(PyMemoryView_FromObject(value.ptr()));
+  if (!view.is_valid()) {
+    throw nb::python_error();
+  }
+  const Py_buffer& buffer = *PyMemoryView_GET_BUFFER(view.ptr());
+  if (buffer.readonly) {
+    fail_share("Elements of read-only memory, which a view of the array could write to,");
+  }
+  return share_memory(describe(buffer), dtype, std::move(view));
+}
+
+array share_dlpack(nb::handle value, std::optional<Dtype> dtype) {
+  auto tensor = std::make_unique<nb::ndarray<>>();
+  if (!nb::try_cast(value, *tensor)) {
+    PyErr_Clear();
+    fail_share("Elements that cannot be lent for writing");
+  }
+  Memory m = describe(*tensor);
+  nb::capsule owner(tensor.release(),
+                    [](void* p) noexcept { delete static_cast<nb::ndarray<>*>(p); });
+  return share_memory(m, dtype, std::move(owner));
 }
 
 /** NumPy arrays of the bfloat16 that the package ml_dtypes adds have no buffer of their own. */
@@ -271,17 +337,38 @@ struct Export {
   }
 };
 
-void fill_view(array source, Py_buffer* view, int flags) {
-  array a = own_elements(std::move(source));
+/** Whether elements share memory, as those of broadcasts do. */
+bool repeats(const array& a) {
+  for (size_t i = 0; i < a.ndim(); i++) {
+    if (a.strides()[i] == 0 && a.shape()[i] > 1 && a.size() > 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/** Memory that cannot be had as the protocol asks for it. */
+class NotLent : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+void fill_view(array a, Py_buffer* view, int flags) {
   // The host sees device memory through a copy, and what it wrote there would be lost.
-  bool read_only = a.buffer().device_memory() != nullptr;
-  check(!read_only || (flags & PyBUF_WRITABLE) == 0, "array",
-        "The memory of a GPU cannot be written to: copy the array, or make it with stream=mx.cpu.");
+  bool is_copy = a.buffer().device_memory() != nullptr;
+  bool read_only = is_copy || repeats(a);
+  if (is_copy && (flags & PyBUF_WRITABLE) != 0) {
+    throw NotLent(
+        "[array] The memory of a GPU cannot be written to: copy the array, or make it with "
+        "stream=mx.cpu.");
+  }
   bool takes_strides = (flags & PyBUF_STRIDES) == PyBUF_STRIDES;
   bool wants_rows = (flags & PyBUF_C_CONTIGUOUS) == PyBUF_C_CONTIGUOUS || !takes_strides;
-  if (wants_rows && !a.flags().row_contiguous) {
+  bool wants_own = read_only && (flags & PyBUF_WRITABLE) != 0;
+  if ((wants_rows && !a.flags().row_contiguous) || wants_own) {
     a = contiguous(a);
     eval_unlocked(a);
+    read_only = is_copy;
   }
   auto* exported = new Export(std::move(a));
   view->internal = exported;
@@ -298,20 +385,6 @@ void fill_view(array source, Py_buffer* view, int flags) {
 }
 
 }  // namespace
-
-array own_elements(array a) {
-  eval_unlocked(a);
-  bool repeats = false;
-  for (size_t i = 0; i < a.ndim(); i++) {
-    repeats |= a.strides()[i] == 0 && a.shape()[i] > 1;
-  }
-  if (!repeats) {
-    return a;
-  }
-  array copied = contiguous(a);
-  eval_unlocked(copied);
-  return copied;
-}
 
 bool is_foreign_array(nb::handle value) {
   return PyObject_CheckBuffer(value.ptr()) || nb::hasattr(value, "__dlpack__") ||
@@ -341,12 +414,43 @@ std::optional<array> from_foreign(nb::handle value, std::optional<Dtype> dtype) 
   return std::nullopt;
 }
 
+array own_constants(array a) {
+  eval_unlocked(a);
+  if (a.data_size() == 1 && a.size() > 1) {
+    a = contiguous(a);
+    eval_unlocked(a);
+  }
+  return a;
+}
+
+array share_foreign(nb::handle value, std::optional<Dtype> dtype) {
+  if (is_numpy_bfloat16(value)) {
+    check(!dtype || *dtype == bfloat16, "asarray",
+          "Elements of another dtype need a copy, which copy=False forbids.");
+    return view(share_buffer(value.attr("view")("uint16"), std::nullopt), bfloat16);
+  }
+  if (PyObject_CheckBuffer(value.ptr())) {
+    return share_buffer(value, dtype);
+  }
+  if (nb::hasattr(value, "__dlpack__")) {
+    return share_dlpack(value, dtype);
+  }
+  fail_share("Values that offer no memory");
+}
+
 int get_buffer(PyObject* object, Py_buffer* view, int flags) {
   view->obj = nullptr;
   try {
-    fill_view(*as_array(object), view, flags);
+    array a = own_constants(*as_array(object));
+    fill_view(std::move(a), view, flags);
   } catch (nb::python_error& e) {
     e.restore();
+    return -1;
+  } catch (const NotLent& e) {
+    PyErr_SetString(PyExc_BufferError, e.what());
+    return -1;
+  } catch (const std::invalid_argument& e) {  // of an array without a value, as in transforms
+    PyErr_SetString(PyExc_ValueError, e.what());
     return -1;
   } catch (const std::exception& e) {
     PyErr_SetString(PyExc_BufferError, e.what());

@@ -18,11 +18,19 @@ bool is_foreign_array(nb::handle value);
  */
 std::optional<array> from_foreign(nb::handle value, std::optional<Dtype> dtype);
 
-/** The evaluated array, copied if elements share memory (broadcasts), which others might write to.
+/**
+ * The object's own memory as an array, in any layout. Others may write to it later; arrays never
+ * do. Throws ValueError where that takes a copy: for numbers and lists, another dtype, read-only
+ * memory (which a view of the array could write to), or elements off their alignment.
  */
-array own_elements(array a);
+array share_foreign(nb::handle value, std::optional<Dtype> dtype);
 
-/** Fills in a Py_buffer over the evaluated array; the `getbuffer` slot of the array type. */
+/** The evaluated array. One value that fills a shape, as zeros do, gets memory for each element, so
+ *  that others may write there; other broadcasts keep theirs. */
+array own_constants(array a);
+
+/** Fills in a Py_buffer over the evaluated array, read-only where elements share memory; the
+ *  `getbuffer` slot of the array type. */
 int get_buffer(PyObject* object, Py_buffer* view, int flags);
 void release_buffer(PyObject* object, Py_buffer* view);
 

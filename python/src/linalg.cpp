@@ -26,14 +26,51 @@ array norm_by(const array& a, nb::handle ord, const Axes& axis, bool keepdims, S
   return linalg::norm(a, order, axes, keepdims, s);
 }
 
-using Pair = std::pair<array, array>;
+/** A tuple type for the results of one function, made when the first of them is. */
+struct Named {
+  const char* type;
+  const char* fields;
+
+  template <typename... Parts>
+  nb::object operator()(const Parts&... parts) const {
+    // Kept by the module, so that it ends with the interpreter.
+    nb::object home = nb::module_::import_("mlx.core").attr("linalg");
+    nb::object made = nb::getattr(home, type, nb::none());
+    if (made.is_none()) {
+      made = nb::module_::import_("collections")
+                 .attr("namedtuple")(type, fields, "module"_a = "mlx.core.linalg");
+      home.attr(type) = made;
+    }
+    return made(parts...);
+  }
+};
 
 nb::object singular_parts(const array& a, bool compute_uv, bool full_matrices, StreamOrDevice s) {
   if (!compute_uv) {
     return nb::cast(linalg::svdvals(a, s));
   }
   auto parts = full_matrices ? linalg::svd(a, s) : linalg::svd_reduced(a, s);
-  return nb::make_tuple(parts[0], parts[1], parts[2]);
+  return Named{"SVDResult", "U S Vh"}(parts[0], parts[1], parts[2]);
+}
+
+/** With mode 'complete', Q is square: the factor of the matrix beside the identity begins with that
+ *  of the matrix alone. */
+nb::object orthogonal_parts(const array& a, const std::string& mode, StreamOrDevice s) {
+  check(mode == "reduced" || mode == "complete", "linalg.qr", "Unknown mode '", mode,
+        "', expected 'reduced' or 'complete'.");
+  const Named result{"QRResult", "Q R"};
+  if (mode == "reduced" || a.ndim() < 2 || a.shape(-2) <= a.shape(-1)) {
+    auto [q, r] = linalg::qr(a, s);
+    return result(q, r);
+  }
+  int n = a.shape(-1);
+  Shape square(a.shape());
+  square.back() = a.shape(-2);
+  array beside = broadcast_to(identity(a.shape(-2), a.dtype(), s), square, s);
+  auto [q, r] = linalg::qr(concatenate({a, beside}, -1, s), s);
+  Shape end(r.shape());
+  end.back() = n;
+  return result(q, slice(r, Shape(r.ndim(), 0), end, s));
 }
 
 array cond_by(const array& a, nb::handle p, StreamOrDevice s) {
@@ -53,13 +90,54 @@ array matrix_norm_by(const array& a, nb::handle ord, bool keepdims, StreamOrDevi
   return linalg::matrix_norm(a, nb::cast<double>(ord), keepdims, s);
 }
 
-array vector_norm_by(const array& a, double ord, std::optional<int> axis, bool keepdims,
+array vector_norm_by(const array& a, double ord, const Axes& axis, bool keepdims,
                      StreamOrDevice s) {
   std::optional<std::vector<int>> axes;
-  if (axis) {
-    axes = std::vector<int>{*axis};
+  if (!axis.all()) {
+    axes = axis.values;
   }
   return linalg::vector_norm(a, ord, axes, keepdims, s);
+}
+
+/** Singular values above `rtol` (for each matrix) times the largest. */
+array above(const array& values, Operand rtol, StreamOrDevice s) {
+  array largest = max(values, -1, true, s);
+  array share = expand_dims(to_array(rtol, values.dtype()), -1, s);
+  return greater(values, multiply(largest, share, s), s);
+}
+
+array rank_by(const array& a, std::optional<double> tol, std::optional<Operand> rtol,
+              StreamOrDevice s) {
+  if (!rtol) {
+    return linalg::matrix_rank(a, tol, s);
+  }
+  check(!tol, "linalg.matrix_rank", "Either `tol` or `rtol` can be given.");
+  array values = linalg::svdvals(a, s);
+  return values.shape(-1) == 0 ? linalg::matrix_rank(a, tol, s)
+                               : sum(above(values, *rtol, s), -1, false, s);
+}
+
+array pinv_by(const array& a, std::optional<double> rcond, std::optional<Operand> rtol,
+              StreamOrDevice s) {
+  check(!rcond || !rtol, "linalg.pinv", "Either `rcond` or `rtol` can be given.");
+  if (rtol && !as_array(rtol->object)) {
+    rcond = nb::cast<double>(nb::handle(rtol->object));
+  }
+  if (!rtol || rcond || a.size() == 0) {
+    return rcond ? linalg::pinv(a, *rcond, s) : linalg::pinv(a, s);
+  }
+  auto parts = linalg::svd_reduced(a, s);
+  const array &u = parts[0], &values = parts[1], &vh = parts[2];
+  array kept = above(values, *rtol, s);
+  array zero(0, values.dtype());
+  array inverse =
+      where(kept, reciprocal(where(kept, values, array(1, values.dtype()), s), s), zero, s);
+  auto transposed = [&](const array& x) { return conjugate(matrix_transpose(x, s), s); };
+  return matmul(multiply(transposed(vh), expand_dims(inverse, -2, s), s), transposed(u), s);
+}
+
+array trace_by(const array& a, int offset, std::optional<Dtype> dtype, StreamOrDevice s) {
+  return linalg::trace(dtype ? astype(a, *dtype, s) : a, offset, s);
 }
 
 /** `op(a, *, stream=None)`. */
@@ -86,7 +164,11 @@ void bind_norms(nb::module_& m) {
 }
 
 void bind_factorisations(nb::module_& m) {
-  def_of_matrix(m, "qr", &linalg::qr, "Q with orthonormal columns and upper triangular R.");
+  m.def("qr", &orthogonal_parts, "a"_a, nb::kw_only(), "mode"_a = "reduced",
+        "stream"_a = nb::none(),
+        nb::sig("def qr(a: array, *, mode: str = 'reduced', stream: StreamOrDevice = None) -> "
+                "tuple[array, array]"),
+        "Q with orthonormal columns and upper triangular R; Q is square with mode 'complete'.");
   m.def("svd", &singular_parts, "a"_a, "compute_uv"_a = true, nb::kw_only(),
         "full_matrices"_a = true, "stream"_a = nb::none(),
         nb::sig("def svd(a: array, compute_uv: bool = True, *, full_matrices: bool = True, "
@@ -107,11 +189,27 @@ void bind_factorisations(nb::module_& m) {
       "p, L and U with a = L[p] @ U (of a batch: take_along_axis(L, p[..., None], -2) @ U).");
   def_of_matrix(m, "lu_factor", &linalg::lu_factor,
                 "L and U in one matrix, and the row that each row was exchanged with.");
-  def_of_matrix(m, "eig", &linalg::eig, "Eigenvalues and eigenvectors (columns), complex.");
+  m.def(
+      "eig",
+      [](const array& a, StreamOrDevice s) {
+        auto [values, vectors] = linalg::eig(a, s);
+        return Named{"EigResult", "eigenvalues eigenvectors"}(values, vectors);
+      },
+      "a"_a, nb::kw_only(), "stream"_a = nb::none(),
+      nb::sig("def eig(a: array, *, stream: StreamOrDevice = None) -> tuple[array, array]"),
+      "Eigenvalues and eigenvectors (columns), complex.");
   def_of_matrix(m, "eigvals", &linalg::eigvals, "Eigenvalues, complex.");
-  m.def("eigh", &linalg::eigh, "a"_a, "UPLO"_a = "L", nb::kw_only(), "stream"_a = nb::none(),
-        "Eigenvalues, ascending, and eigenvectors (columns) of a Hermitian matrix, of which the\n"
-        "lower or the upper triangle is read.");
+  m.def(
+      "eigh",
+      [](const array& a, const std::string& uplo, StreamOrDevice s) {
+        auto [values, vectors] = linalg::eigh(a, uplo, s);
+        return Named{"EighResult", "eigenvalues eigenvectors"}(values, vectors);
+      },
+      "a"_a, "UPLO"_a = "L", nb::kw_only(), "stream"_a = nb::none(),
+      nb::sig("def eigh(a: array, UPLO: str = 'L', *, stream: StreamOrDevice = None) -> "
+              "tuple[array, array]"),
+      "Eigenvalues, ascending, and eigenvectors (columns) of a Hermitian matrix, of which the\n"
+      "lower or the upper triangle is read.");
   m.def("eigvalsh", &linalg::eigvalsh, "a"_a, "UPLO"_a = "L", nb::kw_only(),
         "stream"_a = nb::none(), "Eigenvalues, ascending, of a Hermitian matrix.");
 }
@@ -123,12 +221,10 @@ void bind_solvers(nb::module_& m) {
   m.def("cholesky_inv", &linalg::cholesky_inv, "a"_a, "upper"_a = false, nb::kw_only(),
         "stream"_a = nb::none(), "The inverse of a matrix from its Cholesky factor `a`.");
   m.def(
-      "pinv",
-      [](const array& a, std::optional<double> rcond, StreamOrDevice s) {
-        return rcond ? linalg::pinv(a, *rcond, s) : linalg::pinv(a, s);
-      },
-      "a"_a, nb::kw_only(), "rcond"_a = nb::none(), "stream"_a = nb::none(),
-      "The pseudo-inverse. Singular values up to `rcond` times the largest count as zero.");
+      "pinv", &pinv_by, "a"_a, nb::kw_only(), "rcond"_a = nb::none(), "rtol"_a = nb::none(),
+      "stream"_a = nb::none(),
+      "The pseudo-inverse. Singular values up to `rcond` (or `rtol`, which may be an array for a\n"
+      "batch) times the largest count as zero.");
   m.def("solve", &linalg::solve, "a"_a, "b"_a, nb::kw_only(), "stream"_a = nb::none(),
         "x with a @ x = b. Raises where a matrix is singular.");
   m.def("solve_triangular", &linalg::solve_triangular, "a"_a, "b"_a, nb::kw_only(),
@@ -147,15 +243,29 @@ void bind_solvers(nb::module_& m) {
 
 void bind_functions(nb::module_& m) {
   def_of_matrix(m, "det", &linalg::det, "The determinant.");
-  def_of_matrix(m, "slogdet", &linalg::slogdet, "Sign and logarithm of the determinant.");
-  m.def("matrix_rank", &linalg::matrix_rank, "a"_a, "tol"_a = nb::none(), nb::kw_only(),
+  m.def(
+      "slogdet",
+      [](const array& a, StreamOrDevice s) {
+        auto [sign, logarithm] = linalg::slogdet(a, s);
+        return Named{"SlogdetResult", "sign logabsdet"}(sign, logarithm);
+      },
+      "a"_a, nb::kw_only(), "stream"_a = nb::none(),
+      nb::sig("def slogdet(a: array, *, stream: StreamOrDevice = None) -> tuple[array, array]"),
+      "Sign and logarithm of the determinant.");
+  m.def("matrix_rank", &rank_by, "a"_a, "tol"_a = nb::none(), nb::kw_only(), "rtol"_a = nb::none(),
         "stream"_a = nb::none(),
-        "The number of singular values above `tol`, by default max(m, n) eps times the largest.");
+        "The number of singular values above `tol`, or above `rtol` times the largest; by default\n"
+        "max(m, n) eps times the largest.");
   m.def("matrix_power", &linalg::matrix_power, "a"_a, "n"_a, nb::kw_only(), "stream"_a = nb::none(),
         "The matrix multiplied n times; its inverse for negative n.");
   def_of_matrix(m, "expm", &linalg::expm, "The exponential of a matrix.");
-  m.def("trace", &linalg::trace, "a"_a, nb::kw_only(), "offset"_a = 0, "stream"_a = nb::none(),
-        "The sum of a diagonal.");
+  m.def("trace", &trace_by, "a"_a, nb::kw_only(), "offset"_a = 0, "dtype"_a = nb::none(),
+        "stream"_a = nb::none(), "The sum of a diagonal of the matrices in the last two axes.");
+  m.def(
+      "diagonal",
+      [](const array& a, int offset, StreamOrDevice s) { return diagonal(a, offset, -2, -1, s); },
+      "a"_a, nb::kw_only(), "offset"_a = 0, "stream"_a = nb::none(),
+      "The diagonals of the matrices in the last two axes.");
 }
 
 }  // namespace
@@ -167,6 +277,9 @@ void bind_linalg(nb::module_& parent) {
   bind_factorisations(m);
   bind_solvers(m);
   bind_functions(m);
+  for (const char* name : {"matmul", "matrix_transpose", "outer", "tensordot", "vecdot"}) {
+    m.attr(name) = parent.attr(name);
+  }
 }
 
 }  // namespace mlx::python

@@ -3,6 +3,7 @@
 
 #include "mlx/core/errors.h"
 #include "python/src/def_op.h"
+#include "python/src/foreign.h"
 
 namespace mlx::python {
 
@@ -44,7 +45,7 @@ Dtype range_dtype(std::initializer_list<nb::handle> numbers) {
 }
 
 array range(nb::handle start, nb::handle stop, nb::handle step, std::optional<Dtype> dtype,
-            StreamOrDevice s) {
+            StreamOrDevice device, StreamOrDevice stream) {
   if (start.is_none() && stop.is_none()) {
     throw nb::type_error("arange() needs at least a stop.");
   }
@@ -57,25 +58,28 @@ array range(nb::handle start, nb::handle stop, nb::handle step, std::optional<Dt
   nb::handle first = start ? start : nb::handle(zero);
   nb::handle stride = step.is_none() ? nb::handle(one) : step;
   Dtype t = dtype.value_or(range_dtype({first, stop, stride}));
-  return arange(range_number(first), range_number(stop), range_number(stride), t, s);
+  return arange(range_number(first), range_number(stop), range_number(stride), t,
+                chosen(device, stream));
 }
 
 void bind_ranges(nb::module_& m) {
   m.def("arange", &range, "start"_a = nb::none(), "stop"_a = nb::none(), "step"_a = nb::none(),
-        "dtype"_a = nb::none(), nb::kw_only(), "stream"_a = nb::none(),
+        "dtype"_a = nb::none(), nb::kw_only(), "device"_a = nb::none(), "stream"_a = nb::none(),
         nb::sig("def arange(start: int | float, stop: int | float | None = None, "
                 "step: int | float | None = None, dtype: Dtype | None = None, *, "
+                "device: Stream | ThreadLocalStream | Device | DeviceType | None = None, "
                 "stream: Stream | ThreadLocalStream | Device | DeviceType | None = None) -> array"),
         "start, start + step, … up to but not including stop; one number alone is the stop.\n"
         "int32 (int64 for large numbers) if all numbers are ints, else float32.");
   m.def(
       "linspace",
       [](double start, double stop, std::optional<int> num, bool endpoint,
-         std::optional<Dtype> dtype, StreamOrDevice s) {
-        return linspace(start, stop, num.value_or(50), endpoint, dtype.value_or(float32), s);
+         std::optional<Dtype> dtype, StreamOrDevice s, StreamOrDevice device) {
+        return linspace(start, stop, num.value_or(50), endpoint, dtype.value_or(float32),
+                        chosen(device, s));
       },
       "start"_a, "stop"_a, "num"_a.none() = 50, "endpoint"_a = true, "dtype"_a.none() = float32,
-      "stream"_a = nb::none(),
+      "stream"_a = nb::none(), nb::kw_only(), "device"_a = nb::none(),
       "`num` evenly spaced numbers from start to stop, the latter included with `endpoint`.");
 }
 
@@ -86,20 +90,32 @@ template <Filled op>
 void def_filled(nb::module_& m, const char* name, const char* doc) {
   m.def(
       name,
-      [](const Ints& shape, std::optional<Dtype> dtype, StreamOrDevice s) {
-        return op(shape.shape(), dtype.value_or(float32), s);
+      [](const Ints& shape, std::optional<Dtype> dtype, StreamOrDevice device, StreamOrDevice s) {
+        return op(shape.shape(), dtype.value_or(float32), chosen(device, s));
       },
-      "shape"_a, "dtype"_a.none() = float32, nb::kw_only(), "stream"_a = nb::none(), doc);
+      "shape"_a, "dtype"_a.none() = float32, nb::kw_only(), "device"_a = nb::none(),
+      "stream"_a = nb::none(), doc);
 }
 
 template <FilledLike op>
 void def_filled_like(nb::module_& m, const char* name, const char* doc) {
   m.def(
       name,
-      [](const array& a, std::optional<Dtype> dtype, StreamOrDevice s) {
-        return op(a, dtype.value_or(a.dtype()), s);
+      [](const array& a, std::optional<Dtype> dtype, StreamOrDevice device, StreamOrDevice s) {
+        return op(a, dtype.value_or(a.dtype()), chosen(device, s));
       },
-      "a"_a, "dtype"_a = nb::none(), nb::kw_only(), "stream"_a = nb::none(), doc);
+      "a"_a, "dtype"_a = nb::none(), nb::kw_only(), "device"_a = nb::none(),
+      "stream"_a = nb::none(), doc);
+}
+
+/** The value by either of its names, MLX's and the array API's. */
+nb::handle filling(Operand vals, Operand fill_value, const char* op) {
+  nb::handle first(vals.object);
+  nb::handle second(fill_value.object);
+  if (first.is_none() == second.is_none()) {
+    throw nb::type_error((std::string(op) + "() needs one value to fill with.").c_str());
+  }
+  return first.is_none() ? second : first;
 }
 
 void bind_filled(nb::module_& m) {
@@ -111,30 +127,39 @@ void bind_filled(nb::module_& m) {
   def_filled_like<zeros_like>(m, "empty_like", "Values that do not matter, shaped as `a`.");
   m.def(
       "full",
-      [](const Ints& shape, Operand vals, std::optional<Dtype> dtype, StreamOrDevice s) {
-        array value = dtype ? make_value(vals.object, *dtype) : make_array(vals.object);
-        return full(shape.shape(), value, value.dtype(), s);
+      [](const Ints& shape, Operand vals, std::optional<Dtype> dtype, Operand fill_value,
+         StreamOrDevice device, StreamOrDevice s) {
+        nb::handle fill = filling(vals, fill_value, "full");
+        array value = dtype ? make_value(fill, *dtype) : make_array(fill);
+        return full(shape.shape(), value, value.dtype(), chosen(device, s));
       },
-      "shape"_a, "vals"_a, "dtype"_a = nb::none(), nb::kw_only(), "stream"_a = nb::none(),
-      "`vals`, a number or an array, broadcast to a shape; in the dtype of `vals` by default.");
+      "shape"_a, "vals"_a = nb::none(), "dtype"_a = nb::none(), nb::kw_only(),
+      "fill_value"_a = nb::none(), "device"_a = nb::none(), "stream"_a = nb::none(),
+      "`vals` (or `fill_value`), a number or an array, broadcast to a shape; in the dtype of "
+      "`vals` by default.");
   m.def(
       "full_like",
-      [](const array& a, Operand vals, std::optional<Dtype> dtype, StreamOrDevice s) {
+      [](const array& a, Operand vals, std::optional<Dtype> dtype, Operand fill_value,
+         StreamOrDevice device, StreamOrDevice s) {
         Dtype t = dtype.value_or(a.dtype());
-        return full_like(a, make_value(vals.object, t), t, s);
+        array value = make_value(filling(vals, fill_value, "full_like"), t);
+        return full_like(a, value, t, chosen(device, s));
       },
-      "a"_a, "vals"_a, "dtype"_a = nb::none(), nb::kw_only(), "stream"_a = nb::none(),
-      "`vals` broadcast to the shape of `a`, in its dtype by default.");
+      "a"_a, "vals"_a = nb::none(), "dtype"_a = nb::none(), nb::kw_only(),
+      "fill_value"_a = nb::none(), "device"_a = nb::none(), "stream"_a = nb::none(),
+      "`vals` (or `fill_value`) broadcast to the shape of `a`, in its dtype by default.");
 }
 
 void bind_matrices(nb::module_& m) {
   m.def(
       "eye",
-      [](int n, std::optional<int> rows, int k, std::optional<Dtype> dtype, StreamOrDevice s) {
-        return eye(n, rows.value_or(n), k, dtype.value_or(float32), s);
+      [](int n, std::optional<int> rows, int k, std::optional<Dtype> dtype, StreamOrDevice device,
+         StreamOrDevice s) {
+        return eye(n, rows.value_or(n), k, dtype.value_or(float32), chosen(device, s));
       },
       "n"_a, "m"_a = nb::none(), "k"_a = 0, "dtype"_a.none() = float32, nb::kw_only(),
-      "stream"_a = nb::none(), "An n by m matrix (m = n by default) with ones on diagonal k.");
+      "device"_a = nb::none(), "stream"_a = nb::none(),
+      "An n by m matrix (m = n by default) with ones on diagonal k.");
   m.def(
       "identity",
       [](int n, std::optional<Dtype> dtype, StreamOrDevice s) {
@@ -166,6 +191,20 @@ void def_window(nb::module_& m, const char* name, const char* doc) {
   m.def(name, op, "M"_a, nb::kw_only(), "stream"_a = nb::none(), doc);
 }
 
+array interpret(nb::handle value, std::optional<Dtype> dtype, std::optional<bool> copy) {
+  const array* a = as_array(value);
+  if (copy.value_or(true)) {
+    array made = make_array(value, dtype);
+    return copy && a && made.id() == a->id() ? mlx::core::copy(made) : made;
+  }
+  if (!a) {
+    return share_foreign(value, dtype);
+  }
+  check(!dtype || *dtype == a->dtype(), "asarray", "Another dtype than ", a->dtype(),
+        " needs a copy, which copy=False forbids.");
+  return *a;
+}
+
 }  // namespace
 
 void bind_creation(nb::module_& m) {
@@ -178,16 +217,20 @@ void bind_creation(nb::module_& m) {
   def_window<blackman>(m, "blackman", "The Blackman window of M points.");
   m.def(
       "asarray",
-      [](Operand a, std::optional<Dtype> dtype, std::optional<bool> copy) {
-        array made = make_array(a.object, dtype);
-        return copy.value_or(false) && as_array(a.object) ? mlx::core::copy(made) : made;
+      [](Operand a, std::optional<Dtype> dtype, std::optional<bool> copy, StreamOrDevice) {
+        return interpret(a.object, dtype, copy);
       },
-      "a"_a, "dtype"_a = nb::none(), nb::kw_only(), "copy"_a = nb::none(),
-      "The value as an array; an array of the right dtype is passed through unless `copy`.");
+      "a"_a, "dtype"_a = nb::none(), nb::kw_only(), "copy"_a = nb::none(), "device"_a = nb::none(),
+      "The value as an array. An array of the right dtype is passed through unless `copy`; other\n"
+      "memory is copied unless `copy` is False, which shares it and sees what its owner writes,\n"
+      "or raises ValueError where it cannot be shared.");
   m.def(
-      "from_dlpack", [](Operand x, std::optional<bool>) { return make_array(x.object); }, "x"_a,
-      nb::kw_only(), "copy"_a = nb::none(),
-      "An array with a copy of the memory that an object offers.");
+      "from_dlpack",
+      [](Operand x, std::optional<bool> copy, StreamOrDevice) {
+        return interpret(x.object, std::nullopt, copy);
+      },
+      "x"_a, nb::kw_only(), "copy"_a = nb::none(), "device"_a = nb::none(),
+      "An array with the memory that an object offers; `copy` is that of `asarray`.");
 }
 
 }  // namespace mlx::python

@@ -111,8 +111,19 @@ array select(Operand condition, Operand x, Operand y, StreamOrDevice s) {
   return where(to_array(condition), a, b, s);
 }
 
-array clip_to(const array& a, std::optional<Operand> low, std::optional<Operand> high,
-              StreamOrDevice s) {
+/** Bounds by MLX's names, or by the array API's; those may both be missing. */
+array clip_to(const array& a, nb::handle a_min, nb::handle a_max, std::optional<Operand> min,
+              std::optional<Operand> max, StreamOrDevice s) {
+  bool named = a_min.is(nb::ellipsis()) && a_max.is(nb::ellipsis());
+  auto given = [](nb::handle h) {
+    bool missing = h.is_none() || h.is(nb::ellipsis());
+    return missing ? std::optional<Operand>() : Operand{h.ptr()};
+  };
+  auto low = given(a_min) ? given(a_min) : min;
+  auto high = given(a_max) ? given(a_max) : max;
+  if (named && !low && !high) {
+    return a;
+  }
   auto bound = [&](const std::optional<Operand>& v) -> std::optional<array> {
     return v ? std::optional<array>(to_array(*v, a.dtype())) : std::nullopt;
   };
@@ -153,9 +164,15 @@ void bind_comparisons(nb::module_& m) {
 
 void bind_casts(nb::module_& m) {
   m.def(
-      "astype", [](Operand a, Dtype t, StreamOrDevice s) { return astype(to_array(a), t, s); },
-      "a"_a, "dtype"_a, nb::kw_only(), "stream"_a = nb::none(),
-      "The values converted to `dtype`; floats to ints round toward zero.");
+      "astype",
+      [](Operand a, Dtype t, bool copies, StreamOrDevice device, StreamOrDevice s) {
+        array x = to_array(a);
+        return copies && x.dtype() == t ? mlx::core::copy(x, s) : astype(x, t, chosen(device, s));
+      },
+      "a"_a, "dtype"_a, nb::kw_only(), "copy"_a = false, "device"_a = nb::none(),
+      "stream"_a = nb::none(),
+      "The values converted to `dtype`; floats to ints round toward zero. With `copy` a new array\n"
+      "even if the dtype is the same.");
   array_class().def(
       "astype", [](const array& a, Dtype t, StreamOrDevice s) { return astype(a, t, s); },
       "dtype"_a, "stream"_a = nb::none(),
@@ -195,9 +212,14 @@ void bind_elementwise(nb::module_& m) {
       "a"_a, "b"_a, "stream"_a = nb::none(), "[a // b, a % b], computed together.");
   m.def("where", &select, "condition"_a, "x"_a, "y"_a, nb::kw_only(), "stream"_a = nb::none(),
         "x where the condition is non-zero, y elsewhere. All three broadcast; x and y promote.");
-  m.def("clip", &clip_to, "a"_a, "a_min"_a.none(), "a_max"_a.none(), nb::kw_only(),
-        "stream"_a = nb::none(),
-        "The elements brought into [a_min, a_max]. Either bound may be None, not both.");
+  m.def(
+      "clip", &clip_to, "a"_a, "a_min"_a.none() = nb::ellipsis(), "a_max"_a.none() = nb::ellipsis(),
+      nb::kw_only(), "min"_a = nb::none(), "max"_a = nb::none(), "stream"_a = nb::none(),
+      nb::sig("def clip(a: array, a_min: int | float | array | None = ..., "
+              "a_max: int | float | array | None = ..., *, min: int | float | array | None = None, "
+              "max: int | float | array | None = None, stream: Stream | ThreadLocalStream | "
+              "Device | DeviceType | None = None) -> array"),
+      "The elements brought into [a_min, a_max], or [min, max]. Either bound may be None.");
   m.def(
       "nan_to_num",
       [](Operand a, float nan, std::optional<float> posinf, std::optional<float> neginf,

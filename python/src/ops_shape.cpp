@@ -16,6 +16,7 @@ Vector ints_of(const nb::args& args, const char* op) {
     source = args[0];
   }
   if (!load_ints(source.ptr(), out)) {
+    refuse_large(source.ptr());
     throw nb::type_error((std::string(op) + "() takes ints or one sequence of ints.").c_str());
   }
   return out;
@@ -24,11 +25,12 @@ Vector ints_of(const nb::args& args, const char* op) {
 void bind_reshape(nb::module_& m) {
   m.def(
       "reshape",
-      [](const array& a, const Ints& shape, StreamOrDevice s) {
-        return reshape(a, shape.shape(), s);
+      [](const array& a, const Ints& shape, std::optional<bool> copies, StreamOrDevice s) {
+        return reshape(copies.value_or(false) ? mlx::core::copy(a, s) : a, shape.shape(), s);
       },
-      "a"_a, "shape"_a, nb::kw_only(), "stream"_a = nb::none(),
-      "The same elements, in order, in another shape; one extent may be -1.");
+      "a"_a, "shape"_a, nb::kw_only(), "copy"_a = nb::none(), "stream"_a = nb::none(),
+      "The same elements, in order, in another shape; one extent may be -1. Arrays are values:\n"
+      "whether memory is copied makes no difference but to `copy=True`, which always does.");
   array_class().def(
       "reshape",
       [](const array& a, const nb::args& shape, StreamOrDevice s) {
@@ -72,6 +74,32 @@ array transpose_by(const array& a, const std::optional<Ints>& axes, StreamOrDevi
   return axes ? transpose(a, axes->values, s) : transpose(a, s);
 }
 
+array move_axes(const array& a, const Ints& source, const Ints& destination, StreamOrDevice s) {
+  auto &from = source.values, &to = destination.values;
+  if (from.size() == 1 && to.size() == 1) {
+    return moveaxis(a, from[0], to[0], s);
+  }
+  check(from.size() == to.size(), "moveaxis", "Got ", from.size(), " axes for ", to.size(),
+        " places.");
+  int n = static_cast<int>(a.ndim());
+  std::vector<int> order(n, -1);
+  std::vector<bool> is_moved(n, false);
+  for (size_t i = 0; i < from.size(); i++) {
+    int axis = normalize_axis_index(from[i], n, "[moveaxis] ");
+    int place = normalize_axis_index(to[i], n, "[moveaxis] ");
+    check(!is_moved[axis] && order[place] < 0, "moveaxis", "An axis or a place comes twice.");
+    is_moved[axis] = true;
+    order[place] = axis;
+  }
+  for (int axis = 0, place = 0; axis < n; axis++) {
+    if (!is_moved[axis]) {
+      while (order[place] >= 0) place++;
+      order[place] = axis;
+    }
+  }
+  return transpose(a, order, s);
+}
+
 void bind_transpose(nb::module_& m) {
   m.def("transpose", &transpose_by, "a"_a, "axes"_a = nb::none(), nb::kw_only(),
         "stream"_a = nb::none(), "The axes in the given order, reversed by default.");
@@ -90,8 +118,8 @@ void bind_transpose(nb::module_& m) {
   def_unary<matrix_transpose>(m, "matrix_transpose", "The last two axes swapped.");
   def_with_method(m, "swapaxes", &swapaxes, "axis1"_a, "axis2"_a, nb::kw_only(),
                   "stream"_a = nb::none(), "Two axes exchanged.");
-  def_with_method(m, "moveaxis", &moveaxis, "source"_a, "destination"_a, nb::kw_only(),
-                  "stream"_a = nb::none(), "One axis moved to another place.");
+  def_with_method(m, "moveaxis", &move_axes, "source"_a, "destination"_a, nb::kw_only(),
+                  "stream"_a = nb::none(), "One axis, or several, moved to other places.");
   m.def(
       "flip",
       [](const array& a, const Axes& axis, StreamOrDevice s) {
@@ -198,6 +226,23 @@ array roll_by(const array& a, const Ints& shift, const Axes& axis, StreamOrDevic
                       : roll(a, shift.shape(), axis.values, s);
 }
 
+/** Repeats by counts that an array holds: their sum is the new extent, so they are read. */
+array repeat_each(const array& x, const array& repeats, int axis, StreamOrDevice s) {
+  check(issubdtype(repeats.dtype(), integer) && repeats.ndim() <= 1, "repeat",
+        "Repeats are ints, one or one for each element, not ", repeats.dtype(), " of shape ",
+        repeats.shape(), ".");
+  axis = normalize_axis_index(axis, static_cast<int>(x.ndim()), "[repeat] ");
+  array counts = contiguous(broadcast_to(astype(repeats, int64, s), {x.shape(axis)}, s), false, s);
+  eval_unlocked(counts);
+  std::vector<int> picked;
+  for (int i = 0; i < x.shape(axis); i++) {
+    int64_t n = counts.data<int64_t>()[i];
+    check(n >= 0 && picked.size() + n <= INT32_MAX, "repeat", "Cannot repeat ", n, " times.");
+    picked.insert(picked.end(), n, i);
+  }
+  return take(x, array(picked.begin(), {static_cast<int>(picked.size())}), axis, s);
+}
+
 void bind_repeat(nb::module_& m) {
   m.def("pad", &pad_by, "a"_a, "pad_width"_a, "mode"_a = "constant", "constant_values"_a = 0,
         nb::kw_only(), "stream"_a = nb::none(),
@@ -214,12 +259,17 @@ void bind_repeat(nb::module_& m) {
       "The whole array repeated along each axis.");
   m.def(
       "repeat",
-      [](Operand a, int repeats, std::optional<int> axis, StreamOrDevice s) {
-        array x = to_array(a);
-        return axis ? repeat(x, repeats, *axis, s) : repeat(x, repeats, s);
+      [](Operand a, Operand repeats, std::optional<int> axis, StreamOrDevice s) {
+        array x = axis ? to_array(a) : flatten(to_array(a), s);
+        int count;
+        if (load_int(repeats.object, count)) {
+          return repeat(x, count, axis.value_or(0), s);
+        }
+        return repeat_each(x, to_array(repeats), axis.value_or(0), s);
       },
       "array"_a, "repeats"_a, "axis"_a = nb::none(), nb::kw_only(), "stream"_a = nb::none(),
-      "Each element repeated along an axis, of the flattened array without one.");
+      "Each element repeated along an axis, of the flattened array without one. An array of\n"
+      "`repeats`, one for each element, is read.");
 }
 
 void bind_diagonals(nb::module_& m) {

@@ -1,7 +1,6 @@
 // Values of arrays as Python numbers, lists and NumPy arrays, and evaluation without the GIL.
 #include "mlx/transforms.h"
 #include "python/src/convert.h"
-#include "python/src/foreign.h"
 #include "python/src/gil.h"
 
 namespace mlx::python {
@@ -63,7 +62,7 @@ nb::object to_numpy(array a) {
         "bfloat16 arrays cannot be converted to NumPy: cast with astype(mx.float32) first.");
   }
   // By way of a view of its own, since NumPy would ask the array again for what the view raises.
-  nb::object owner = nb::cast(own_elements(std::move(a)));
+  nb::object owner = nb::cast(std::move(a));
   nb::object view = nb::steal(PyMemoryView_FromObject(owner.ptr()));
   if (!view.is_valid()) {
     throw nb::python_error();

@@ -28,6 +28,9 @@ nb::object eval_trees(const nb::args& args) {
 
 void async_eval_trees(const nb::args& args) {
   auto arrays = tree_arrays(args);
+  for (auto& a : arrays) {
+    check(!a.is_tracer(), "async_eval", "Not allowed inside a transformation of functions.");
+  }
   Unlocked unlocked;
   async_eval(std::move(arrays));
 }

@@ -75,7 +75,10 @@ class Vmap : public Transformed {
     nb::object filled = tree_fill(args, arguments, position);
     nb::object result = fun_(*nb::borrow<nb::tuple>(filled));
     auto outputs = tree_arrays_only(result, "vmap");
-    auto result_axes = flatten_axes(result, out_axes_, "vmap", 1);
+    bool in_sequence = PyTuple_Check(out_axes_.ptr()) || PyList_Check(out_axes_.ptr());
+    bool names_one = as_array(result) && in_sequence && nb::len(out_axes_) == 1;
+    nb::object out_axes = names_one ? nb::object(out_axes_[0]) : out_axes_;
+    auto result_axes = flatten_axes(result, out_axes, "vmap", 1);
     auto batched = mlx::core::detail::vmap_replay(inputs, axes, arguments, outputs, result_axes);
     position = 0;
     return tree_fill(result, batched, position);

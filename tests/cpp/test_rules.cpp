@@ -23,6 +23,7 @@ const std::map<std::string, const char*> reasons = {
     {"Load", no_inputs},
     {"Fused", plans_only},
     {"Recv", no_inputs},
+    {"StopGradient", "Derivatives end there, so no rule is asked for."},
 };
 
 std::string name_of(const std::type_info& type) {

@@ -64,6 +64,25 @@ def test_gradients_of_quantiles():
     check_gradient(lambda a: mx.nanmean(a, 0), [x])
 
 
+def test_positions_and_scans_without_nan():
+    for name in ("nanargmax", "nanargmin", "nancumsum", "nancumprod"):
+        f, g = getattr(mx, name), getattr(np, name)
+        for x in (np.where(X > 1, np.nan, X), X, np.arange(12).reshape(3, 4)):
+            for axis in (None, 0, 1):
+                close(f(mx.array(x), axis), g(x, axis), 1e-5)
+    with pytest.raises(ValueError, match="without a number"):
+        mx.nanargmax(mx.array([[np.nan, np.nan], [1.0, 2.0]]), 1)
+    close(mx.nanvar(mx.array(HOLES), 0, correction=1), np.nanvar(HOLES, 0, correction=1), 1e-5)
+
+
+@pytest.mark.parametrize("method", ["hazen", "weibull", "median_unbiased", "normal_unbiased"])
+def test_places_of_quantiles(method):
+    for q in (0.0, 0.3, 0.95, 1.0):
+        close(
+            mx.quantile(mx.array(X), q, 1, method=method), np.quantile(X, q, 1, method=method), 1e-5
+        )
+
+
 def test_counts():
     x = RNG.integers(0, 9, 50)
     w = RNG.normal(size=50).astype("f4")
@@ -88,6 +107,14 @@ def test_samples():
         close(f(mx.array(a), mx.array(b)), g(a, b), 1e-5)
         close(f(mx.array(a), rowvar=False), g(a, rowvar=False), 1e-5)
         close(f(mx.array(a[0])), g(a[0]), 1e-5)
+    counts, shares = np.array([1, 2, 3, 1, 2]), np.array([0.5, 1, 2, 1, 0.1])
+    for weights in (
+        {"fweights": counts},
+        {"aweights": shares},
+        {"fweights": counts, "aweights": shares},
+    ):
+        got = mx.cov(mx.array(a), **{k: mx.array(v) for k, v in weights.items()})
+        close(got, np.cov(a, **weights), 1e-5)
     close(mx.average(mx.array(a), 1, mx.array(np.arange(5.0))), np.average(a, 1, np.arange(5.0)))
     close(mx.ptp(mx.array(X), 1), np.ptp(X, 1))
 
@@ -97,6 +124,8 @@ def test_interpolation():
     x = np.array([[-1.0, 0.0, 0.25], [2.5, 3.0, 9.0]])
     close(mx.interp(mx.array(x), mx.array(xp), mx.array(fp)), np.interp(x, xp, fp))
     close(mx.interp(mx.array(x), mx.array(xp), mx.array(fp), -5, 7), np.interp(x, xp, fp, -5, 7))
+    got = mx.interp(mx.array(x * 4), mx.array(xp), mx.array(fp), period=2.5)
+    close(got, np.interp(x * 4, xp, fp, period=2.5), 1e-5)
     assert np.isnan(mx.interp(mx.array(np.nan), mx.array(xp), mx.array(fp)).item())
     points = [mx.array(v, mx.float64) for v in ([0.3, 1.7], [0.0, 1.0, 2.0], [1.0, 4.0, 2.0])]
     check_gradient(mx.interp, points)
@@ -121,6 +150,9 @@ def test_integrals_differences_and_polynomials():
         want = np.gradient(X, *[np.array(a) for a in args], axis=axis)
         for g, w in zip(*([got, want] if isinstance(got, list) else [[got], [want]]), strict=True):
             close(g, w, 1e-5)
+    for args in ((), (mx.array(t, mx.float32),)):
+        got = mx.gradient(mx.array(X), *args, axis=1, edge_order=2)
+        close(got, np.gradient(X, *[np.array(a) for a in args], axis=1, edge_order=2), 1e-5)
     with pytest.raises(ValueError, match=r"^\[gradient\]"):
         mx.gradient(mx.ones((1, 3)))
 
@@ -194,6 +226,15 @@ def test_positions():
     for got, want in zip(mx.unravel_index(mx.array(index), (3, 4, 5)), parts, strict=True):
         same(got, want)
     same(mx.ravel_multi_index([mx.array(p) for p in parts], (3, 4, 5)), index)
+    outside = [np.array([1, 5]), np.array([-1, 3])]
+    for options in ({"mode": "wrap"}, {"mode": "clip", "order": "F"}, {"mode": ("wrap", "clip")}):
+        got = mx.ravel_multi_index([mx.array(p) for p in outside], (3, 4), **options)
+        same(got, np.ravel_multi_index(outside, (3, 4), **options))
+    with pytest.raises(ValueError, match="outside"):
+        mx.ravel_multi_index([mx.array(p) for p in outside], (3, 4))
+    fortran = np.unravel_index(index, (3, 4, 5), order="F")
+    for got, want in zip(mx.unravel_index(mx.array(index), (3, 4, 5), "F"), fortran, strict=True):
+        same(got, want)
 
 
 def test_distinct_values():

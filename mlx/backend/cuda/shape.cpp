@@ -37,7 +37,7 @@ void eval_copy(Copy& primitive, const std::vector<array>& inputs, std::vector<ar
 void eval_contiguous(Contiguous& primitive, const std::vector<array>& inputs,
                      std::vector<array>& outputs) {
   const array& in = inputs[0];
-  if (in.flags().row_contiguous || (primitive.allow_col_major() && in.flags().col_contiguous)) {
+  if (primitive.shares(in)) {
     outputs[0].copy_shared_buffer(in);
   } else {
     copy(in, outputs[0], primitive.stream());

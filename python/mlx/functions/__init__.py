@@ -4,7 +4,7 @@ They are attributes of `mlx.core`, imported when the first of them is asked for.
 lazy and have derivatives; only results whose shape depends on values read those values.
 """
 
-from mlx.functions.namespace import __array_api_version__, __array_namespace_info__
+from mlx.functions.namespace import __array_api_version__, __array_namespace_info__, bool
 from mlx.functions.numerical import (
     copysign,
     gradient,
@@ -48,6 +48,10 @@ from mlx.functions.stacking import (
 )
 from mlx.functions.statistics import average, bincount, corrcoef, cov, histogram, ptp
 from mlx.functions.without_nan import (
+    nanargmax,
+    nanargmin,
+    nancumprod,
+    nancumsum,
     nanmax,
     nanmean,
     nanmin,
@@ -65,6 +69,7 @@ __all__ = [
     "array_split",
     "average",
     "bincount",
+    "bool",
     "column_stack",
     "compress",
     "copysign",
@@ -82,6 +87,10 @@ __all__ = [
     "insert",
     "interp",
     "isin",
+    "nanargmax",
+    "nanargmin",
+    "nancumprod",
+    "nancumsum",
     "nanmax",
     "nanmean",
     "nanmedian",

@@ -7,6 +7,7 @@ from typing import Any
 import mlx.core as mx
 
 __array_api_version__ = "2024.12"
+bool = mx.bool_
 
 _KINDS = {
     "bool": ["bool_"],

@@ -12,18 +12,36 @@ _BITS = {2: mx.int16, 4: mx.int32, 8: mx.int64}
 
 
 def _floats(*values: Any) -> list[mx.array]:
-    arrays = [mx.asarray(v) for v in values]
+    """The values as arrays of one float dtype; numbers beside arrays are weak."""
+    arrays = [v for v in values if isinstance(v, (mx.array, int, float))]
+    if not any(isinstance(v, mx.array) for v in arrays) or len(arrays) < len(values):
+        arrays = [mx.asarray(v) for v in values]
     dtype = mx.result_type(*arrays)
     dtype = dtype if mx.issubdtype(dtype, mx.floating) else mx.float32
-    return [a.astype(dtype) for a in arrays]
+    return [mx.asarray(v, dtype=dtype) for v in values]
 
 
 def interp(
-    x: mx.array, xp: mx.array, fp: mx.array, left: Number | None = None, right: Number | None = None
+    x: mx.array,
+    xp: mx.array,
+    fp: mx.array,
+    left: Number | None = None,
+    right: Number | None = None,
+    period: float | None = None,
 ) -> mx.array:
     """The piecewise linear function through (xp, fp), xp ascending, at x; outside of it `left` and
-    `right`, by default the first and the last of fp."""
+    `right`, by default the first and the last of fp. With a period, xp may come in any order."""
     x, xp, fp = _floats(x, xp, fp)
+    if period is not None:
+        if period == 0:
+            raise ValueError("[interp] The period must not be 0.")
+        period = abs(period)
+        x, xp = x % period, xp % period
+        order = mx.argsort(xp)
+        xp, fp = xp[order], fp[order]
+        xp = mx.concatenate([xp[-1:] - period, xp, xp[:1] + period])
+        fp = mx.concatenate([fp[-1:], fp, fp[:1]])
+        left = right = None
     if xp.ndim != 1 or xp.shape != fp.shape or xp.size == 0:
         raise ValueError(
             f"[interp] Points of shapes {xp.shape} and {fp.shape} must be two vectors."
@@ -58,31 +76,43 @@ def polyval(p: mx.array, x: mx.array) -> mx.array:
     return total
 
 
-def _gradient_along(f: mx.array, spacing: Number, axis: int) -> mx.array:
+def _gradient_along(f: mx.array, spacing: Number, axis: int, edge_order: int) -> mx.array:
     n = f.shape[axis]
-    if n < 2:
-        raise ValueError(f"[gradient] Axis {axis} of shape {f.shape} needs at least 2 elements.")
+    if n <= edge_order:
+        raise ValueError(
+            f"[gradient] Axis {axis} of shape {f.shape} needs at least {edge_order + 1} elements."
+        )
     f = mx.moveaxis(f, axis, -1)
     steps = mx.asarray(spacing)
     steps = mx.diff(steps) if steps.ndim else mx.broadcast_to(steps, (n - 1,))
     slopes = (f[..., 1:] - f[..., :-1]) / steps
     before, after = steps[:-1], steps[1:]
     inner = (slopes[..., :-1] * after + slopes[..., 1:] * before) / (before + after)
-    return mx.moveaxis(mx.concatenate([slopes[..., :1], inner, slopes[..., -1:]], -1), -1, axis)
+    first, last = slopes[..., :1], slopes[..., -1:]
+    if edge_order == 2:  # the parabola through the three outermost points
+        first = first + (first - inner[..., :1])
+        last = last + (last - inner[..., -1:])
+    return mx.moveaxis(mx.concatenate([first, inner, last], -1), -1, axis)
 
 
 def gradient(
-    f: mx.array, *varargs: Number, axis: int | Sequence[int] | None = None
+    f: mx.array,
+    *varargs: Number,
+    axis: int | Sequence[int] | None = None,
+    edge_order: int = 1,
 ) -> mx.array | list[mx.array]:
-    """Central differences, one-sided at the ends: for one axis an array, else a list of them.
-    `varargs` are steps or coordinates, one for all axes or one for each."""
+    """Central differences, one-sided at the ends, exact there for lines or, with an `edge_order` of
+    2, for parabolas: for one axis an array, else a list of them. `varargs` are steps or
+    coordinates, one for all axes or one for each."""
+    if edge_order not in (1, 2):
+        raise ValueError(f"[gradient] The edge_order is 1 or 2, not {edge_order}.")
     (f,) = _floats(f)
     axes = range(f.ndim) if axis is None else [axis] if isinstance(axis, int) else axis
     spacings = list(varargs) or [1.0]
     spacings = spacings * len(axes) if len(spacings) == 1 else spacings
     if len(spacings) != len(axes):
         raise ValueError(f"[gradient] Got {len(spacings)} spacings for {len(axes)} axes.")
-    parts = [_gradient_along(f, s, a) for s, a in zip(spacings, axes, strict=True)]
+    parts = [_gradient_along(f, s, a, edge_order) for s, a in zip(spacings, axes, strict=True)]
     return parts[0] if len(parts) == 1 else parts
 
 

@@ -32,27 +32,57 @@ def compress(condition: mx.array, a: mx.array, axis: int | None = None) -> mx.ar
     return mx.take(source, flatnonzero(mx.asarray(condition)), axis)
 
 
-def unravel_index(indices: mx.array, shape: Sequence[int]) -> tuple[mx.array, ...]:
-    """Positions in row-major order as one array for each axis of a shape."""
+def unravel_index(
+    indices: mx.array, shape: Sequence[int], order: str = "C"
+) -> tuple[mx.array, ...]:
+    """Positions in row-major ("C") or column-major ("F") order as one array for each axis of a
+    shape."""
+    _check_order(order, "unravel_index")
     rest = mx.asarray(indices)
     parts = []
-    for extent in reversed(shape):
+    for extent in shape if order == "F" else reversed(shape):
         parts.append(rest % extent if extent else rest)
         rest = rest // extent if extent else rest
-    return tuple(reversed(parts))
+    return tuple(parts if order == "F" else reversed(parts))
 
 
-def ravel_multi_index(multi_index: Sequence[mx.array], dims: Sequence[int]) -> mx.array:
-    """Positions in row-major order from one array of positions for each axis of a shape."""
+def _check_order(order: str, op: str) -> None:
+    if order not in ("C", "F"):
+        raise ValueError(f"[{op}] The order is 'C' or 'F', not '{order}'.")
+
+
+def ravel_multi_index(
+    multi_index: Sequence[mx.array],
+    dims: Sequence[int],
+    mode: str | Sequence[str] = "raise",
+    order: str = "C",
+) -> mx.array:
+    """Positions in row-major ("C") or column-major ("F") order from one array of positions for each
+    axis of a shape. What lies outside raises ValueError, for which positions are read, or is
+    brought inside by the mode "wrap" or "clip"."""
+    _check_order(order, "ravel_multi_index")
     if len(multi_index) != len(dims):
         raise ValueError(
             f"[ravel_multi_index] Got {len(multi_index)} indices for {len(dims)} axes."
         )
-    steps = [math.prod(dims[i + 1 :]) for i in range(len(dims))]
+    modes = [mode] * len(dims) if isinstance(mode, str) else list(mode)
     total = mx.array(0)
-    for index, step in zip(multi_index, steps, strict=True):
-        total = total + mx.asarray(index) * step
+    for i, (index, extent, how) in enumerate(zip(multi_index, dims, modes, strict=True)):
+        step = math.prod(dims[i + 1 :] if order == "C" else dims[:i])
+        total = total + _inside(mx.asarray(index), extent, how) * step
     return total
+
+
+def _inside(index: mx.array, extent: int, mode: str) -> mx.array:
+    if mode == "wrap":
+        return index % extent
+    if mode == "clip":
+        return mx.clip(index, 0, extent - 1)
+    if mode != "raise":
+        raise ValueError(f"[ravel_multi_index] Unknown mode '{mode}'.")
+    if mx.logical_or(index < 0, index >= extent).any():
+        raise ValueError(f"[ravel_multi_index] There are positions outside an axis of {extent}.")
+    return index
 
 
 def tril_indices(n: int, k: int = 0, m: int | None = None) -> tuple[mx.array, ...]:

@@ -8,7 +8,16 @@ import mlx.core as mx
 
 Axis = int | tuple[int, ...] | None
 Fraction = float | Sequence[float] | mx.array
-METHODS = ("linear", "lower", "higher", "nearest", "midpoint")
+# Of continuous methods, what places the values by: Hyndman and Fan (1996).
+PLACES = {
+    "linear": (1.0, 1.0),
+    "hazen": (0.5, 0.5),
+    "weibull": (0.0, 0.0),
+    "median_unbiased": (1 / 3, 1 / 3),
+    "normal_unbiased": (3 / 8, 3 / 8),
+    "interpolated_inverted_cdf": (0.0, 1.0),
+}
+METHODS = (*PLACES, "lower", "higher", "nearest", "midpoint")
 
 
 def _fractions(q: Fraction, whole: float, op: str) -> mx.array:
@@ -53,7 +62,9 @@ def _quantile(
     ordered = mx.sort(rows, -1)
     unknown = mx.isnan(ordered).sum(-1, keepdims=True)
     last = rows.shape[-1] - 1 - (unknown if skips_nan else 0)
-    place = mx.maximum(q.reshape(-1) * last, 0)
+    alpha, beta = PLACES.get(method, (1.0, 1.0))
+    place = q.reshape(-1) * (last + (2 - alpha - beta)) + (alpha - 1)
+    place = mx.clip(place, 0, mx.maximum(last, 0))
     place = mx.broadcast_to(place, [*rows.shape[:-1], q.size])
     below = mx.floor(place).astype(mx.int32)
     low = mx.take_along_axis(ordered, below, -1)

@@ -90,8 +90,11 @@ def cov(
     rowvar: bool = True,
     bias: bool = False,
     ddof: int | None = None,
+    fweights: mx.array | None = None,
+    aweights: mx.array | None = None,
 ) -> mx.array:
-    """The covariances of the rows of `m` (its columns without `rowvar`) and those of `y`."""
+    """The covariances of the rows of `m` (its columns without `rowvar`) and those of `y`. Samples
+    count as often as `fweights` say, and as much as `aweights` do."""
 
     def rows(x: mx.array) -> mx.array:
         x = x if mx.issubdtype(x.dtype, mx.inexact) else x.astype(mx.float32)
@@ -100,8 +103,19 @@ def cov(
 
     samples = rows(m) if y is None else mx.concatenate([rows(m), rows(y)], 0)
     ddof = (0 if bias else 1) if ddof is None else ddof
-    centred = samples - samples.mean(1, keepdims=True)
-    return mx.squeeze(centred @ mx.conj(centred).T / (samples.shape[1] - ddof))
+    if fweights is None and aweights is None:
+        centred = samples - samples.mean(1, keepdims=True)
+        return mx.squeeze(centred @ mx.conj(centred).T / (samples.shape[1] - ddof))
+    ones = mx.ones((samples.shape[1],), mx.real(samples).dtype)
+    counts = ones if fweights is None else mx.asarray(fweights, dtype=ones.dtype)
+    shares = ones if aweights is None else mx.asarray(aweights, dtype=ones.dtype)
+    if counts.shape != ones.shape or shares.shape != ones.shape:
+        raise ValueError(f"[cov] Weights need the shape {ones.shape}, one for each sample.")
+    weights = counts * shares
+    total = weights.sum()
+    centred = samples - (samples * weights).sum(1, keepdims=True) / total
+    lost = ddof * (weights * shares).sum() / total
+    return mx.squeeze((centred * weights) @ mx.conj(centred).T / (total - lost))
 
 
 def corrcoef(x: mx.array, y: mx.array | None = None, rowvar: bool = True) -> mx.array:

@@ -35,17 +35,33 @@ def _mean_dtype(a: mx.array) -> mx.Dtype:
     return a.dtype if mx.issubdtype(a.dtype, mx.inexact) else mx.float32
 
 
-def nanvar(a: mx.array, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> mx.array:
-    """The variance of what is a number, by n - ddof; NaN if there are not that many."""
+def nanvar(
+    a: mx.array,
+    axis: Axis = None,
+    keepdims: bool = False,
+    ddof: float = 0,
+    *,
+    correction: float | None = None,
+) -> mx.array:
+    """The variance of what is a number, by n - ddof (or n - correction); NaN if there are not that
+    many."""
+    ddof = ddof if correction is None else correction
     distance = a - nanmean(a, axis, True)
     squares = nansum(mx.abs(distance) ** 2, axis, keepdims)
     degrees = _count(a, axis, keepdims) - ddof
     return mx.where(degrees > 0, squares / degrees.astype(squares.dtype), mx.nan)
 
 
-def nanstd(a: mx.array, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> mx.array:
+def nanstd(
+    a: mx.array,
+    axis: Axis = None,
+    keepdims: bool = False,
+    ddof: float = 0,
+    *,
+    correction: float | None = None,
+) -> mx.array:
     """The square root of `nanvar`."""
-    return mx.sqrt(nanvar(a, axis, keepdims, ddof))
+    return mx.sqrt(nanvar(a, axis, keepdims, ddof, correction=correction))
 
 
 def _extremum(a: mx.array, best: mx.array, axis: Axis, keepdims: bool) -> mx.array:
@@ -62,3 +78,34 @@ def nanmax(a: mx.array, axis: Axis = None, keepdims: bool = False) -> mx.array:
 def nanmin(a: mx.array, axis: Axis = None, keepdims: bool = False) -> mx.array:
     """The smallest number; NaN if there is none."""
     return _extremum(a, _filled(a, mx.inf).min(axis, keepdims=keepdims), axis, keepdims)
+
+
+def _check_known(a: mx.array, axis: int | None, op: str) -> None:
+    if mx.issubdtype(a.dtype, mx.inexact) and mx.isnan(a).all(axis).any():
+        raise ValueError(f"[{op}] There is a part of shape {a.shape} without a number.")
+
+
+def nanargmax(a: mx.array, axis: int | None = None, keepdims: bool = False) -> mx.array:
+    """Where the largest number is. Raises ValueError where there is none, for which it reads."""
+    _check_known(a, axis, "nanargmax")
+    return mx.argmax(_filled(a, -mx.inf), axis, keepdims=keepdims)
+
+
+def nanargmin(a: mx.array, axis: int | None = None, keepdims: bool = False) -> mx.array:
+    """Where the smallest number is. Raises ValueError where there is none, for which it reads."""
+    _check_known(a, axis, "nanargmin")
+    return mx.argmin(_filled(a, mx.inf), axis, keepdims=keepdims)
+
+
+def nancumsum(a: mx.array, axis: int | None = None) -> mx.array:
+    """Running sums of what is a number."""
+    return mx.cumulative_sum(_scanned(a, 0, axis), axis=axis or 0)
+
+
+def nancumprod(a: mx.array, axis: int | None = None) -> mx.array:
+    """Running products of what is a number."""
+    return mx.cumulative_prod(_scanned(a, 1, axis), axis=axis or 0)
+
+
+def _scanned(a: mx.array, value: float, axis: int | None) -> mx.array:
+    return _filled(a.reshape(-1) if axis is None else a, value)

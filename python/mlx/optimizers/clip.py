@@ -40,4 +40,6 @@ def clip_grad_norm(grads: Any, max_norm: float) -> tuple[Any, mx.array]:
     Returns:
         The gradients and the norm they had.
     """
+    if max_norm < 0:
+        raise ValueError(f"max_norm should be >=0, {max_norm} was provided instead")
     return scale_to_norm(grads, mx.sqrt(sum_of_squares(grads)), max_norm)

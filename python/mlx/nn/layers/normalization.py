@@ -10,6 +10,11 @@ from mlx.nn.layers.base import Module
 __all__ = ["BatchNorm", "GroupNorm", "InstanceNorm", "LayerNorm", "RMSNorm"]
 
 
+def _check_eps(layer: str, eps: float) -> None:
+    if not eps > 0:
+        raise ValueError(f"[{layer}] 'eps' must be positive but got {eps}.")
+
+
 class InstanceNorm(Module):
     """Normalise each channel of each sample over the axes between the first and the last.
 
@@ -21,6 +26,7 @@ class InstanceNorm(Module):
 
     def __init__(self, dims: int, eps: float = 1e-5, affine: bool = False) -> None:
         super().__init__()
+        _check_eps("InstanceNorm", eps)
         if affine:
             self.weight = mx.ones((dims,))
             self.bias = mx.zeros((dims,))
@@ -52,6 +58,7 @@ class LayerNorm(Module):
         self, dims: int, eps: float = 1e-5, affine: bool = True, bias: bool = True
     ) -> None:
         super().__init__()
+        _check_eps("LayerNorm", eps)
         if affine:
             self.weight = mx.ones((dims,))
             if bias:
@@ -76,6 +83,7 @@ class RMSNorm(Module):
 
     def __init__(self, dims: int, eps: float = 1e-5) -> None:
         super().__init__()
+        _check_eps("RMSNorm", eps)
         self.weight = mx.ones((dims,))
         self.eps = eps
 
@@ -107,6 +115,9 @@ class GroupNorm(Module):
         pytorch_compatible: bool = False,
     ) -> None:
         super().__init__()
+        _check_eps("GroupNorm", eps)
+        if num_groups < 1 or dims % num_groups != 0:
+            raise ValueError(f"[GroupNorm] {dims} channels do not make {num_groups} equal groups.")
         if affine:
             self.bias = mx.zeros((dims,))
             self.weight = mx.ones((dims,))
@@ -168,6 +179,7 @@ class BatchNorm(Module):
         track_running_stats: bool = True,
     ) -> None:
         super().__init__()
+        _check_eps("BatchNorm", eps)
         self.num_features = num_features
         self.eps = eps
         self.momentum = momentum
