@@ -48,11 +48,14 @@ struct Subtract {
   }
 };
 
+/** Complex numbers through double, where products of floats are exact: g++ fuses multiplications and
+ * additions of vectors of complex numbers, whatever -ffp-contract says, and not those of the last
+ * few elements, so that the bits would follow from where a number lies. */
 struct Multiply {
   template <typename T>
   MLX_FN static T apply(T a, T b) {
     if constexpr (is_complex<T>) {
-      return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
+      return math::narrow(math::mul(math::widen(a), math::widen(b)));
     } else if constexpr (is_float<T>) {
       return a * b;
     } else {

@@ -20,6 +20,9 @@ array Diagonal::apply(const array& a) { return diagonal(a, offset_, -2, -1, stre
 
 array Diagonal::transposed(const array& cotangent, const array& primal) {
   Stream s = stream();
+  if (cotangent.size() == 0) {  // no place, not even for an update of one element
+    return zeros_like(primal, s);
+  }
   array position = arange(cotangent.shape(-1), s);
   array row = add(position, array(std::max<int64_t>(-int64_t{offset_}, 0)), s);
   array column = add(position, array(std::max<int64_t>(offset_, 0)), s);

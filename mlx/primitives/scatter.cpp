@@ -49,12 +49,18 @@ array other_factors(const Positions& at, const array& a, const array& updates, S
   return where(equal(zero_count, zeros_like(rest, s), s), rest, zeros_like(rest, s), s);
 }
 
-// Where an update is the extreme that the element became.
+// The share that an update has in its element: 1 where it is the extreme that the element became,
+// and equal parts where several are.
 array took_over(const Positions& at, const array& a, const array& updates, const array& out,
                 Stream s) {
   array wins =
       logical_and(equal(updates, at.gather(out), s), not_equal(at.gather(a), updates, s), s);
-  return astype(wins, updates.dtype(), s);
+  array share = astype(wins, updates.dtype(), s);
+  if (!issubdtype(share.dtype(), inexact)) {
+    return share;
+  }
+  array count = at.gather(at.scatter(UpdateMode::Sum, zeros_like(out, s), share));
+  return divide(share, maximum(count, ones_like(count, s), s), s);
 }
 
 array vjp_of_array(UpdateMode mode, const Positions& at, const array& a, const array& updates,

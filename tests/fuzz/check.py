@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,6 +24,11 @@ class Failure:
     way: str
     message: str
     script: str
+
+
+def kind(wrong: Wrong) -> str:
+    """What failures of the same sort say alike: no places and no values."""
+    return re.sub(r"[\d.-]+", "", re.split(r" at \(", str(wrong))[0])[:60]
 
 
 class Checker:
@@ -47,7 +53,7 @@ class Checker:
                     self.run(program, way, values)
             except Wrong as e:
                 if not departures.known(str(e)):
-                    return self.report(program, way)
+                    return self.report(program, way, kind(e))
             if values is None:
                 break
         return None
@@ -96,8 +102,12 @@ class Checker:
             if way == "derivative" and s.smooth and rng.random() < 0.5:
                 derivative(self.runner, s, values, rng)
 
-    def report(self, program: Program, way: str) -> Failure:
-        short = shrink(program, lambda p: self.failure(p, way) is not None, self.known(program))
+    def report(self, program: Program, way: str, same: str) -> Failure:
+        def fails(candidate: Program) -> bool:
+            wrong = self.failure(candidate, way)
+            return wrong is not None and kind(wrong) == same
+
+        short = shrink(program, fails, self.known(program))
         wrong = self.failure(short, way)
         message, text = (str(wrong), wrong.text) if wrong else ("fails now and then", "")
         return Failure(program.seed, way, message, script(short, message, text))

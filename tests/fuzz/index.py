@@ -150,6 +150,7 @@ def at_method(g: Generator) -> None:
     def reference(a: np.ndarray, *rest: np.ndarray) -> Want:
         index, value = at(*rest[:-1]), rest[-1]
         y = a.copy()
+        value = np.array(np.broadcast_to(value, y[index].shape))  # ufunc.at reads beyond others
         getattr(np, name).at(y, index, value)
         if not is_inexact(dtype) or name in ("maximum", "minimum"):
             return Want(y)

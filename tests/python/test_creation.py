@@ -146,6 +146,7 @@ def test_diag_and_trace():
     assert mx.trace(mx.ones((2, 2), dtype=mx.int8)).dtype == mx.int32
     assert mx.trace(a, dtype=mx.float16).dtype == mx.float16
     check_grad(lambda x: mx.diag(x, 1) ** 2, mx.array([1.0, 2.0]))
+    assert mx.grad(lambda x: mx.diagonal(x).sum())(mx.zeros((0, 5))).shape == (0, 5)
     check_grad(lambda x: mx.trace(x * x), mx.array(n.astype(np.float32)) / 10)
     check_vmap(lambda x: mx.diag(x, -1), mx.arange(6.0).reshape(2, 3))
 

@@ -337,6 +337,16 @@ def test_complex_values_of_every_magnitude(row):
     assert error.max() < 1.5e-7
 
 
+@pytest.mark.parametrize("name", ["multiply", "square", "divide", "exp"])
+def test_bits_do_not_follow_from_where_a_complex_number_lies(name):
+    rng = np.random.default_rng(5)
+    z = mx.array((rng.normal(size=67) + 1j * rng.normal(size=67)).astype(np.complex64))
+    args = [z, z[::-1]] if name in ("multiply", "divide") else [z]
+    f = getattr(mx, name)
+    alone = [f(*(a[i : i + 1] for a in args)) for i in range(67)]
+    assert mx.array_equal(f(*args), mx.concatenate(alone))
+
+
 def test_complex_conventions():
     z = mx.array([3 + 4j, 1 - 2j])
     gradient = mx.grad(lambda x: mx.abs(x).sum())(z)

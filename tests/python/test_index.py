@@ -281,6 +281,14 @@ def test_derivatives_and_batches_of_writes(name):
         check_vmap(lambda a, b, i: getattr(a.at[i], name)(b), *args, in_axes=axes)
 
 
+@pytest.mark.parametrize("name", ["maximum", "minimum"])
+def test_equal_extremes_share_a_derivative(name):
+    index = ints(1, 1, 2)
+    sign = 1 if name == "maximum" else -1
+    got = mx.grad(lambda b: getattr(mx.zeros((4,)).at[index], name)(b * sign).sum())(mx.ones((3,)))
+    check_same(got, np.array([0.5, 0.5, 1.0]) * sign)
+
+
 def test_derivatives_of_replacing_writes():
     def put(a, b):
         a = a * 1
