@@ -100,7 +100,7 @@ def disagreement(got: np.ndarray, want: Want, dtype: str) -> str | None:
     ok = ok | want.free
     if ok.all():
         return None
-    where = tuple(int(i[0]) for i in np.nonzero(~ok))
+    where = tuple(map(int, np.argwhere(~ok)[0]))
     return f"at {where}: {got[where]!r}, wanted {value[where]!r}"
 
 
