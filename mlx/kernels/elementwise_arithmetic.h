@@ -48,9 +48,9 @@ struct Subtract {
   }
 };
 
-/** Complex numbers through double, where products of floats are exact: g++ fuses multiplications and
- * additions of vectors of complex numbers, whatever -ffp-contract says, and not those of the last
- * few elements, so that the bits would follow from where a number lies. */
+/** Complex numbers through double, where products of floats are exact: g++ fuses multiplications
+ * and additions of vectors of complex numbers, whatever -ffp-contract says, and not those of the
+ * last few elements, so that the bits would follow from where a number lies. */
 struct Multiply {
   template <typename T>
   MLX_FN static T apply(T a, T b) {

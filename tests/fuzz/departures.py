@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import re
 
+# The processor's dot products of bfloat16 take factors below this, which are not normal, for zero.
+BFLOAT16_PRODUCTS_FLUSH = 2.0**-126
+
+# Sums down columns have an order of their own where a program in front computes what is summed, so
+# that the last bits of whole programs differ: `run.nearly`.
+
 DEPARTURES = {
     r"primals of vjp: ValueError: \[negative\] not defined for dtype bool": "bools have no"
     " derivative: a cotangent for a difference of bools is refused",

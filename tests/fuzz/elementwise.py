@@ -147,6 +147,8 @@ def scalar(g: Generator) -> None:
     x = g.any(["int8", "int32", "uint8", "int64", "float16", "bfloat16", "float32", "float64"])
     dtype = g.dtype(x)
     number = g.choice([0, 1, 2, 3]) if dtype in INTEGERS else g.choice([0.5, 2.0, -1.5, 3, -0.0, 1])
+    if row.function == "power" and number == 0.5:
+        number = 2.5  # NumPy takes the square root instead, which knows no -inf
     result = result_dtype(row.rule, dtype)
     inner = compute(row, dtype, result)
     value = np.asarray(number, dtype if dtype in INTEGERS else "float64")

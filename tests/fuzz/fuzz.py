@@ -126,10 +126,14 @@ def run_programs(seed: str, first: int, budget: Budget, progress: Progress) -> N
     failures = 0
     checker = load()(lambda way: progress.write(number, way, checker.runner.ops, failures))
     while not budget.spent(checker.runner.ops) and failures < MOST_FAILURES:
-        failure = checker.check(families.make(f"{seed}:{number}"))
-        if failure:
+        try:
+            failure = checker.check(families.make(f"{seed}:{number}"))
+            shown = f"-- {failure.way}: {failure.message}\n{failure.script}" if failure else ""
+        except Exception:
+            shown = f"-- program {seed}:{number} cannot be checked\n{traceback.format_exc()}"
+        if shown:
             failures += 1
-            print(f"-- {failure.way}: {failure.message}\n{failure.script}", flush=True)
+            print(shown, flush=True)
         number += 1
     progress.write(number, 0, checker.runner.ops, failures)
 
@@ -170,7 +174,7 @@ def fuzz(seed: str, first: int, budget: Budget, total: Total) -> None:
         total.ops += ops
         total.failures += failures
         if status == 1:
-            raise SystemExit(f"fuzz: program {seed}:{number} cannot be checked")
+            raise SystemExit(f"fuzz: stopped at program {seed}:{number}")
         if status != 0:
             total.failures += 1
             name = f"{seed}:{number}"

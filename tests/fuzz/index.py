@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from generate import Generator
 from reduce import bounded, one_axis
-from values import EVERY, INTEGERS, Want, is_inexact, rounded
+from values import EVERY, INTEGERS, LARGEST, Want, is_inexact, rounded
 
 INDEX_DTYPES = ("int32", "uint32", "int64", "uint8", "int16")
 
@@ -170,7 +170,10 @@ def scattered(
     unit = {"float16": 2.0**-11, "bfloat16": 2.0**-8, "float32": 2.0**-24, "float64": 2.0**-53}
     wide = hits * unit[dtype] * size
     tight = np.where(hits > 0, bounded(size, dtype, 4), 0.0)
-    risky = (size > 6e4) & (hits > 1)
+    most = np.array(np.maximum(np.abs(a), 1.0))  # what it may be in between, in some order
+    at_most = np.maximum(np.abs(value), 1.0)
+    (np.multiply if name == "multiply" else np.add).at(most, index, at_most)
+    risky = (most > LARGEST[dtype] / 2) & (hits > 1)
     slack = np.where(risky, np.inf, np.where(hits > 1, wide * 2 + 1e-7, 0) + tight)
     return Want(y, np.where(np.isfinite(size), slack, np.inf))
 

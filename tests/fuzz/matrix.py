@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import departures
 import numpy as np
 from elementwise import promoted
 from generate import Generator
@@ -18,7 +19,17 @@ def product(a: np.ndarray, b: np.ndarray, dtype: str, f=np.matmul) -> Want:
         return Want(f(a, b).astype(dtype))
     n = a.shape[-1]
     magnitude = f(np.abs(a), np.abs(b))
-    return Want(f(a, b), bounded(magnitude, dtype, 2 * n + 8))
+    return Want(f(a, b), bounded(magnitude, dtype, 2 * n + 8) + flushed(a, b, dtype, f))
+
+
+def flushed(a: np.ndarray, b: np.ndarray, dtype: str, f=np.matmul) -> np.ndarray | float:
+    """What products may lack since the factors that are not normal count as zero."""
+    if dtype != "bfloat16":
+        return 0.0
+    a, b = np.abs(a), np.abs(b)
+    small = departures.BFLOAT16_PRODUCTS_FLUSH
+    lost = f(np.where(a < small, a, 0), b) + f(a, np.where(b < small, b, 0))
+    return np.where(np.isfinite(lost), 4 * lost, np.inf) + small
 
 
 def matmul(g: Generator) -> None:
@@ -57,7 +68,8 @@ def addmm(g: Generator) -> None:
     def reference(c: np.ndarray, a: np.ndarray, b: np.ndarray) -> Want:
         y = alpha * (a @ b) + beta * c
         size = abs(alpha) * (np.abs(a) @ np.abs(b)) + np.abs(beta * c)
-        return Want(y, bounded(size, dtype, 2 * k + 12))
+        lost = abs(alpha) * flushed(a, b, dtype)
+        return Want(y, bounded(size, dtype, 2 * k + 12) + lost)
 
     expr = f"mx.addmm({c}, {a}, {b}, alpha={alpha}, beta={beta})"
     g.put(expr, [c, a, b], dtype, reference, smooth=True)

@@ -53,7 +53,8 @@ def summed(a: np.ndarray, dtype: str, axis, keepdims: bool = False, scale: float
         return Want(np.sum(a, axis=axis, keepdims=keepdims, dtype=dtype))
     x = np.sum(a, axis=axis, keepdims=keepdims)
     magnitude = np.sum(np.abs(a), axis=axis, keepdims=keepdims)
-    return Want(x * scale, bounded(magnitude * scale, dtype, count(a.shape, axis) + 4))
+    slack = bounded(magnitude, dtype, count(a.shape, axis) + 4)
+    return Want(x * scale, slack * scale + bounded(magnitude * scale, dtype, 4))
 
 
 def bounded(magnitude: np.ndarray, dtype: str, n: float) -> np.ndarray:

@@ -51,9 +51,10 @@ def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 def nearly(a: np.ndarray, b: np.ndarray) -> bool:
-    """As sums in another order give it, where they do not overflow."""
+    """As sums in another order give it, where they do not overflow; what is found by comparing
+    such sums may be anything."""
     if a.shape != b.shape or a.dtype.kind not in "fc":
-        return same_bits(a, b)
+        return a.shape == b.shape
     both = np.isfinite(a) & np.isfinite(b)
     a, b = np.where(both, a, 0), np.where(both, b, 0)
     return bool(np.allclose(a, b, rtol=1e-2, atol=1e-2 * (1 + np.abs(b).max(initial=0))))
@@ -65,7 +66,7 @@ def first_difference(a: np.ndarray, b: np.ndarray) -> str:
     off = ~((a == b) | ((a != a) & (b != b)))
     if not off.any():
         return "differs in the sign of a zero"
-    where = tuple(int(i[0]) for i in np.nonzero(off))
+    where = tuple(map(int, np.argwhere(off)[0]))
     return f"at {where} of {a.shape} is {a[where]!r}, wanted {b[where]!r}"
 
 
@@ -143,8 +144,10 @@ class Runner:
             want = [wide(a) for a in env["same"]] if "same" in env else [values[n] for n in outputs]
         except Exception as e:
             raise Wrong(f"{name}: {type(e).__name__}: {e}", text) from e
+        sums = modes.unsteady(program) if name not in modes.GRADS else set()
         for k, (a, b) in enumerate(zip(got, want, strict=True)):
-            same = nearly if name in modes.SUMS_IN_ANOTHER_ORDER else same_bits
+            loose = name in modes.SUMS_IN_ANOTHER_ORDER or (sums and outputs[k] in sums)
+            same = nearly if loose else same_bits
             if a.dtype == b.dtype and same(a.data, b.data):
                 continue
             how = first_difference(a.data, b.data) if a.dtype == b.dtype else f"is {a.dtype}"

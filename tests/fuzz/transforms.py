@@ -147,7 +147,7 @@ def _differences(s: Statement, got: np.ndarray, at: Arrays, step: Arrays) -> Non
         clear = np.isfinite(got) & (np.abs(slopes[0] - slopes[1]) < 1e-5 * scale)
         off = clear & (np.abs(got - slopes[1]) > 1e-3 * scale)
     if off.any():
-        where = tuple(int(i[0]) for i in np.nonzero(off))
+        where = tuple(map(int, np.argwhere(off)[0]))
         raise Wrong(
             f"jvp of `{s.expr}` at {where}: {got[where]}, differences give {slopes[1][where]}"
         )

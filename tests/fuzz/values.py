@@ -48,11 +48,13 @@ class Want:
     free: np.ndarray | bool = False
 
 
+HELD = {d: np.dtype(d) for d in INTEGERS} | {d: np.dtype("float64") for d in REALS}
+HELD |= {"bool_": np.dtype("bool"), "complex64": np.dtype("complex128")}
+
+
 def numpy_dtype(dtype: str) -> np.dtype:
     """The dtype that holds values of `dtype` wide."""
-    if is_float(dtype):
-        return np.dtype("float64")
-    return np.dtype({"bool_": "bool", "complex64": "complex128"}.get(dtype, dtype))
+    return HELD[dtype]
 
 
 class Rounding:
@@ -100,7 +102,7 @@ def disagreement(got: np.ndarray, want: Want, dtype: str) -> str | None:
     ok = ok | want.free
     if ok.all():
         return None
-    where = tuple(int(i[0]) for i in np.nonzero(~ok))
+    where = tuple(map(int, np.argwhere(~ok)[0]))
     return f"at {where}: {got[where]!r}, wanted {value[where]!r}"
 
 

@@ -137,9 +137,24 @@ def test_nan_wins():
 def test_infinities():
     assert mx.logsumexp(mx.array([-INF, -INF])).item() == -INF
     assert mx.logsumexp(mx.array([INF, 1.0])).item() == INF
+    parts = mx.array([[[7296.0, 1.0]], [[-INF, INF]], [[2.0, NAN]]])
+    for a, axis in (
+        (parts[:2], (0, 2)),
+        (parts[:2], None),
+        (mx.tile(parts[:2], (1, 1, 9000)), None),
+    ):
+        assert np.all(to_numpy(mx.logsumexp(a, axis)) == INF)
+    assert np.isnan(mx.logsumexp(parts).item())
     assert mx.logsumexp(mx.array([1000.0, 1000.0])).item() == pytest.approx(1000 + np.log(2))
     assert mx.max(mx.array([-INF, -INF])).item() == -INF
     assert np.isnan(mx.sum(mx.array([INF, -INF])).item())
+
+
+def test_bools_are_bytes_of_0_and_1():
+    for a in (mx.zeros((3, 0), dtype=mx.int32), mx.zeros((0, 3), dtype=mx.bool_)):
+        assert mx.all(a, keepdims=True).astype(mx.int8).tolist() == [[1]]
+        assert mx.all(a, keepdims=True).view(mx.uint8).tolist() == [[1]]
+        assert mx.any(a, keepdims=True).view(mx.uint8).tolist() == [[0]]
 
 
 def test_integer_wrap():

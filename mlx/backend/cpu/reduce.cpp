@@ -133,6 +133,9 @@ double reduced_count(const Shape& shape, const std::vector<int>& axes) {
 void fill_identity(const ReduceJob& job, const Finish& finish, Dtype in, array& out) {
   alignas(16) char total[32];
   job.kernel.init(total, 1);
+  if (out.dtype() == bool_) {  // which kernels take for bytes
+    total[0] = total[0] != 0;
+  }
   for (size_t i = 0; i < out.size(); i++) {
     store_totals(finish, in, total, 1, out, static_cast<int64_t>(i), 1);
   }

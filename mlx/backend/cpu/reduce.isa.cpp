@@ -88,6 +88,7 @@ ExpSum exponentials(T shift, T sum) {
 ExpSum merge_exponentials(ExpSum a, ExpSum b) {
   if (a.sum == 0) return b;
   if (b.sum == 0) return a;
+  if (!is_finite(a.sum) || !is_finite(b.sum)) return {0.0, a.sum + b.sum};  // whatever the shifts
   return a.shift >= b.shift ? ExpSum{a.shift, a.sum + b.sum * __builtin_exp(b.shift - a.shift)}
                             : ExpSum{b.shift, b.sum + a.sum * __builtin_exp(a.shift - b.shift)};
 }
