@@ -50,7 +50,8 @@ def struck(point: str) -> int:
 def check_error(error: Exception) -> None:
     """It says what failed: the operation, or the file and the system's reason, or memory."""
     named = re.match(r"\[\w[\w.]*\] \S", str(error))
-    assert named or isinstance(error, OSError) or type(error) is MemoryError, repr(error)
+    no_memory = type(error) is MemoryError or str(error) == "std::bad_alloc"
+    assert named or no_memory or isinstance(error, OSError), repr(error)
 
 
 def poison() -> None:
