@@ -137,7 +137,12 @@ class CachingAllocator {
       release_block(data);
       return;
     }
-    cache_[bytes].push_back(data);
+    try {
+      cache_[bytes].push_back(data);
+    } catch (const std::bad_alloc&) {  // arrays are dropped without a failure
+      release_block(data);
+      return;
+    }
     cached_ += bytes;
     trim_to(cache_limit_);
   }

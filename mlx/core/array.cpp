@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include "mlx/core/errors.h"
@@ -81,6 +82,20 @@ array::Data::~Data() {
   }
 }
 
+namespace {
+
+/** Releases the buffer if there is no memory for its owner. */
+std::shared_ptr<array::Data> take_over(allocator::Data data) {
+  try {
+    return std::make_shared<array::Data>(std::move(data));
+  } catch (const std::bad_alloc&) {
+    array::Data released(std::move(data));
+    throw;
+  }
+}
+
+}  // namespace
+
 array::ArrayDesc::ArrayDesc(Shape shape, Dtype dtype)
     : shape(std::move(shape)), dtype(dtype), status(Status::available) {
   size = num_elements(this->shape);
@@ -111,8 +126,11 @@ array::ArrayDesc::~ArrayDesc() {
     return;
   }
   if (dying_inputs) {
-    for (auto& in : inputs) {
-      dying_inputs->push_back(std::move(in));
+    try {
+      for (auto& in : inputs) {
+        dying_inputs->push_back(std::move(in));
+      }
+    } catch (const std::bad_alloc&) {  // the others die here
     }
     return;
   }
@@ -141,9 +159,12 @@ array::array(void* data, Shape shape, Dtype dtype, const std::function<void(void
                             [deleter](allocator::Buffer b) { deleter(b.raw_ptr()); }),
             std::move(shape), dtype) {}
 
-array::array(allocator::Data data, Shape shape, Dtype dtype)
-    : desc_(std::make_shared<ArrayDesc>(std::move(shape), dtype)) {
-  set_data(std::move(data));
+array::array(allocator::Data data, Shape shape, Dtype dtype) {
+  auto owner = take_over(std::move(data));  // first: what follows may fail
+  desc_ = std::make_shared<ArrayDesc>(std::move(shape), dtype);
+  desc_->data = std::move(owner);
+  desc_->data_size = size();
+  desc_->flags = layout_flags(this->shape(), strides(), size());
 }
 
 array::array(allocator::Buffer data, Shape shape, Dtype dtype, Deleter deleter)
@@ -196,10 +217,12 @@ void array::leave_ring() {
       return;
     }
   }
-  std::vector<std::vector<array>> rings;
   auto own = last->take_siblings();
+  for (auto& s : own) {  // handles that go in the next loop have no ring to look after
+    s.desc_->in_ring = false;
+  }
   for (auto& s : own) {
-    rings.push_back(s.desc_->take_siblings());
+    s.desc_->take_siblings();
   }
 }
 
@@ -236,9 +259,11 @@ void array::detach() {
   desc_->primitive = nullptr;
   std::vector<array> inputs = std::exchange(desc_->inputs, {});
   std::vector<array> ring = desc_->take_siblings();
-  std::vector<std::vector<array>> rings;
+  for (auto& s : ring) {  // handles that go in the next loop have no ring to look after
+    s.desc_->in_ring = false;
+  }
   for (auto& s : ring) {
-    rings.push_back(s.desc_->take_siblings());
+    s.desc_->take_siblings();
     s.desc_->inputs.clear();
     s.desc_->primitive = nullptr;
   }
@@ -316,7 +341,7 @@ void* array::host_buffer() const {
 void array::allocate() { set_data(allocator::malloc(nbytes())); }
 
 void array::set_data(allocator::Data data) {
-  desc_->data = std::make_shared<Data>(std::move(data));
+  desc_->data = take_over(std::move(data));
   desc_->strides = row_contiguous_strides(shape());
   desc_->data_size = size();
   desc_->offset = 0;
@@ -325,7 +350,7 @@ void array::set_data(allocator::Data data) {
 
 void array::set_data(allocator::Data data, size_t data_size, Strides strides, Flags flags,
                      int64_t offset) {
-  desc_->data = std::make_shared<Data>(std::move(data));
+  desc_->data = take_over(std::move(data));
   desc_->data_size = data_size;
   desc_->strides = std::move(strides);
   desc_->flags = flags;

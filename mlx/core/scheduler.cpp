@@ -145,6 +145,9 @@ class Registry {
       return taken;
     }
     auto& queues = queues_[d];
+    // Lists grow first: a stream is in all of them or in none, and is given back without a failure.
+    streams_.reserve(streams_.size() + 1);
+    free_.reserve(streams_.size() + 1);
     queues.push_back(std::make_unique<Queue>());
     Stream made(static_cast<int>(queues.size()) - 1, d);
     streams_.push_back(made);

@@ -1,11 +1,10 @@
 // The traces of each thread, innermost first, and what is kept for them.
 #include "mlx/core/tracing.h"
 
-#include <deque>
+#include <list>
 #include <mutex>
 #include <set>
 #include <utility>
-#include <vector>
 
 #include "mlx/core/fork.h"
 
@@ -24,7 +23,7 @@ struct Traces {
   std::mutex mutex;
   uint64_t begun = 0;
   std::set<uint64_t> under_way;
-  std::deque<Kept> kept;  // in the order of `last`
+  std::list<Kept> kept;  // in the order of `last`
 
   uint64_t begin() {
     std::lock_guard lock(mutex);
@@ -33,12 +32,11 @@ struct Traces {
   }
 
   void end(uint64_t number) {
-    std::vector<Kept> released;  // after the lock
+    std::list<Kept> released;  // after the lock; moving takes no memory
     std::lock_guard lock(mutex);
     under_way.erase(number);
     while (!kept.empty() && (under_way.empty() || kept.front().last < *under_way.begin())) {
-      released.push_back(std::move(kept.front()));
-      kept.pop_front();
+      released.splice(released.end(), kept, kept.begin());
     }
   }
 };
@@ -92,8 +90,14 @@ void keep_while_traced(std::shared_ptr<const void> held) {
   }
 }
 
-TracingScope::TracingScope()
-    : trace_(std::make_shared<Tracing>(traces().begin())), outer_(innermost) {
+TracingScope::TracingScope() : outer_(innermost) {
+  uint64_t number = traces().begin();
+  try {
+    trace_ = std::make_shared<Tracing>(number);
+  } catch (...) {  // a trace without a scope would never end
+    traces().end(number);
+    throw;
+  }
   innermost = this;
 }
 

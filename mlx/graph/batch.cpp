@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <new>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -115,7 +116,7 @@ void Batch::run(Step& step) {
   step.primitive = nullptr;
 }
 
-void Batch::drop_unwanted(size_t next) {
+void Batch::drop_unwanted(size_t next) try {
   UnwantedSteps unwanted(steps, next);
   for (size_t k = next; k < steps.size(); k++) {
     if (unwanted.contains(k)) {
@@ -124,6 +125,8 @@ void Batch::drop_unwanted(size_t next) {
       steps[k].primitive = nullptr;
     }
   }
+} catch (const std::bad_alloc&) {
+  // Then they are run, which is right as well.
 }
 
 }  // namespace mlx::core::detail

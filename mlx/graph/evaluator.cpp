@@ -53,8 +53,31 @@ void fail(detail::Batch& batch, const std::exception_ptr& reason) {
 }
 
 std::exception_ptr no_thread(const Stream& s, const std::system_error& reason) {
-  return std::make_exception_ptr(std::runtime_error(
-      error_message("eval", "No thread can be started for ", s, ": ", reason.what(), ".")));
+  try {
+    throw std::runtime_error(
+        error_message("eval", "No thread can be started for ", s, ": ", reason.what(), "."));
+  } catch (...) {  // also where there is no memory for a message
+    return std::current_exception();
+  }
+}
+
+// Hands a batch to its stream's thread. Returns why it could not, which leaves the batch as it was.
+std::exception_ptr submit(detail::Batch& batch) {
+  std::shared_ptr<detail::Batch> shared;
+  std::exception_ptr reason;
+  try {
+    shared = std::make_shared<detail::Batch>(std::move(batch));
+    scheduler::submit(shared->stream, [shared] { shared->run(); });
+    return nullptr;
+  } catch (const std::system_error& e) {
+    reason = no_thread(shared->stream, e);
+  } catch (...) {
+    reason = std::current_exception();
+  }
+  if (shared) {
+    batch = std::move(*shared);
+  }
+  return reason;
 }
 
 // Hands the batches to their streams' threads. Where there is no thread, a batch that depends on no
@@ -63,16 +86,13 @@ std::exception_ptr no_thread(const Stream& s, const std::system_error& reason) {
 bool hand_over(detail::BoundPlan& plan) {
   bool alone = plan.batches.size() == 1;
   for (auto& batch : plan.batches) {
-    auto shared = std::make_shared<detail::Batch>(std::move(batch));
-    try {
-      scheduler::submit(shared->stream, [shared] { shared->run(); });
-    } catch (const std::system_error& e) {
-      if (alone) {
-        scheduler::acquire(shared->stream);
-        batch = std::move(*shared);
-        return false;
-      }
-      fail(*shared, no_thread(shared->stream, e));
+    auto reason = submit(batch);
+    if (reason && alone) {
+      scheduler::acquire(batch.stream);
+      return false;
+    }
+    if (reason) {
+      fail(batch, reason);
     }
   }
   return true;

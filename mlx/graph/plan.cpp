@@ -161,35 +161,40 @@ class Binder {
       bound_.batches.emplace_back(stream);
     }
     positions_.reserve(plan.steps.size());
-    for (auto& planned : plan.steps) {  // all that may fail comes before the graph is touched
+    for (auto& planned : plan.steps) {
       if (planned.signals) signals_.emplace_back(walk.streams[planned.stream]);
     }
   }
 
+  // All that may fail, for want of memory too, comes before the graph is touched.
   BoundPlan run() {
-    scheduled_.reserve(plan_.steps.size());
     if (bound_.batches.size() == 1) bound_.batches[0].steps.reserve(plan_.steps.size());
     for (auto& planned : plan_.steps) {
-      add(planned, planned.recipe ? fused(planned) : single(planned.root));
+      if (planned.recipe) {
+        add(planned, fused(planned), nullptr);
+      } else {
+        add_single(planned);
+      }
     }
-    detach_graph();
+    take_graph();
     return std::move(bound_);
   }
 
  private:
   const array& handle(uint32_t i) const { return *walk_.nodes[i].handle; }
 
-  // What is not traced loses its graph in any case, so its inputs move into the step.
-  Step single(uint32_t i) {
-    const Node& node = walk_.nodes[i];
+  // What is not traced loses its graph in any case, so its inputs will move into the step.
+  void add_single(const PlannedStep& planned) {
+    const Node& node = walk_.nodes[planned.root];
     auto& made = const_cast<array&>(*node.handle);
     if (node.plain) {
-      return {std::make_shared<Identity>(made.primitive().stream()), {*node.plain}, {made}, {}, {}};
+      auto identity = std::make_shared<Identity>(made.primitive().stream());
+      add(planned, {std::move(identity), {*node.plain}, {made}, {}, {}}, nullptr);
+    } else if (made.is_tracer()) {
+      add(planned, {made.primitive_ptr(), made.inputs(), made.outputs(), {}, {}}, nullptr);
+    } else {
+      add(planned, {made.primitive_ptr(), {}, made.outputs(), {}, {}}, &made);
     }
-    if (made.is_tracer()) {
-      return {made.primitive_ptr(), made.inputs(), made.outputs(), {}, {}};
-    }
-    return {made.primitive_ptr(), std::move(made.inputs()), made.outputs(), {}, {}};
   }
 
   Step fused(const PlannedStep& planned) {
@@ -216,35 +221,38 @@ class Binder {
     return step;
   }
 
-  void add(const PlannedStep& planned, Step step) {
+  // The step gets the inputs of `taken` later, if that is not null.
+  void add(const PlannedStep& planned, Step step, array* taken) {
     Batch& batch = bound_.batches[planned.stream];
     for (uint32_t earlier : planned.waits) {
       step.waits.push_back(at(earlier).done);
     }
-    for (auto& in : step.inputs) {
+    for (auto& in : taken ? taken->inputs() : step.inputs) {
       if (walk_.index_of(in) == Walk::none) wait_for_outside(in, batch.stream, step);
       bound_.bytes += in.nbytes();
     }
     for (auto& out : step.outputs) {
       bound_.bytes += out.nbytes();
-      scheduled_.push_back(out);
-      out.attach_event(batch.done);
     }
     if (planned.signals) step.done = signals_[signalled_++];
-    positions_.push_back({planned.stream, batch.steps.size()});
+    positions_.push_back({planned.stream, batch.steps.size(), taken});
     batch.steps.push_back(std::move(step));
   }
 
   Step& at(uint32_t step) {
-    auto [stream, position] = positions_[step];
+    auto [stream, position, taken] = positions_[step];
     return bound_.batches[stream].steps[position];
   }
 
-  void detach_graph() {
-    for (auto& a : scheduled_) {
-      a.set_status(array::Status::evaluated);
-      if (!a.is_tracer()) {
-        a.detach();
+  void take_graph() noexcept {
+    for (auto [stream, position, taken] : positions_) {
+      if (taken) bound_.batches[stream].steps[position].inputs = std::move(taken->inputs());
+    }
+    for (auto [stream, position, taken] : positions_) {
+      for (auto& a : bound_.batches[stream].steps[position].outputs) {
+        a.attach_event(bound_.batches[stream].done);
+        a.set_status(array::Status::evaluated);
+        if (!a.is_tracer()) a.detach();
       }
     }
   }
@@ -252,6 +260,7 @@ class Binder {
   struct Position {
     uint32_t stream;
     size_t step;
+    array* taken;
   };
 
   const Plan& plan_;
@@ -260,7 +269,6 @@ class Binder {
   std::vector<Position> positions_;  // of the steps, in their batches
   std::vector<Event> signals_;       // of the steps that signal, in order
   size_t signalled_ = 0;
-  std::vector<array> scheduled_;
 };
 
 bool to_be_run(const array& a) { return a.status() == array::Status::unscheduled; }
@@ -278,12 +286,12 @@ BoundPlan bind_lone_node(array a) {
   Step& step = batch.steps.emplace_back();
   step.outputs.push_back(a);
   step.primitive = a.primitive_ptr();
-  step.inputs = std::move(a.inputs());
   bound.bytes = a.nbytes();
-  for (auto& in : step.inputs) {
+  for (auto& in : a.inputs()) {
     wait_for_outside(in, batch.stream, step);
     bound.bytes += in.nbytes();
   }
+  step.inputs = std::move(a.inputs());
   a.attach_event(batch.done);
   a.set_status(array::Status::evaluated);
   a.detach();

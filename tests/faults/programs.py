@@ -192,10 +192,9 @@ def threads() -> Pairs:
     out: list[mx.array] = []
 
     def work(i: int) -> None:
-        y = mx.sum(shared * i, axis=0)
-        out.append(y)
-        with contextlib.suppress(RuntimeError):  # raised again for whoever looks at the value
-            mx.eval(y)
+        with contextlib.suppress(RuntimeError, MemoryError):  # raised again for who looks at `out`
+            out.append(mx.sum(shared * i, axis=0))
+            mx.eval(out[-1])
 
     workers = [threading.Thread(target=work, args=(i,)) for i in range(3)]
     for w in workers:

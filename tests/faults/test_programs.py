@@ -20,6 +20,12 @@ def test_memory_that_the_system_does_not_have(name):
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
+def test_memory_that_the_library_needs_for_itself(name):
+    """Lists, graphs, plans: whatever C++ code takes."""
+    assert walk("heap", PROGRAMS[name], stride=3) > 0
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_a_system_that_is_out_of_memory(name):
     mx.clear_cache()
     with faults("block:1-"):
