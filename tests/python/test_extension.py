@@ -26,6 +26,7 @@ def soft_clip(tmp_path_factory):
     work = tmp_path_factory.mktemp("extension")
     source = Path(shutil.copytree(EXAMPLE, work / "source"))
     settings = {"CMAKE_ARGS": "-DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_FLAGS=-O0"}
+    settings["PYTHONPATH"] = str(Path(mx.__file__).parents[1])  # setup.py runs in another folder
     settings["CMAKE_BUILD_PARALLEL_LEVEL"] = str(os.cpu_count())
     if shutil.which("ccache"):
         settings["CMAKE_CXX_COMPILER_LAUNCHER"] = "ccache"
