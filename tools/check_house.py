@@ -75,6 +75,13 @@ for device in ("cpu", "cuda"):
     }
 
 
+# What programs ask of devices, by the names of MLX's backends: public headers in these folders.
+PUBLIC = {
+    f"mlx/backend/{name}"
+    for name in ("cpu/device_info.h", "gpu/device_info.h", "cuda/cuda.h", "metal/metal.h")
+}
+
+
 def tracked_files() -> list[Path]:
     """Every file that git tracks and that exists."""
     listing = subprocess.run(
@@ -113,6 +120,8 @@ def check_functions(path: Path, text: str) -> Iterator[str]:
 
 def folder_of(path: str) -> str | None:
     """The folder of INCLUDES that a file belongs to."""
+    if path in PUBLIC:
+        return "mlx"
     if path.startswith("mlx/backend/") and path.count("/") == 2:
         return "mlx/core"
     folders = [f for f in INCLUDES if path.startswith(f + "/")]

@@ -25,11 +25,15 @@ def soft_clip(tmp_path_factory):
     pytest.importorskip("nanobind")
     work = tmp_path_factory.mktemp("extension")
     source = Path(shutil.copytree(EXAMPLE, work / "source"))
-    launcher = {"CMAKE_CXX_COMPILER_LAUNCHER": "ccache"} if shutil.which("ccache") else {}
+    settings = {"CMAKE_ARGS": "-DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_FLAGS=-O0"}
+    settings["PYTHONPATH"] = str(Path(mx.__file__).parents[1])  # setup.py runs in another folder
+    settings["CMAKE_BUILD_PARALLEL_LEVEL"] = str(os.cpu_count())
+    if shutil.which("ccache"):
+        settings["CMAKE_CXX_COMPILER_LAUNCHER"] = "ccache"
     done = subprocess.run(
         [sys.executable, "setup.py", "-q", "build", "--build-lib", str(work / "built")],
         cwd=source,
-        env=os.environ | launcher,
+        env=os.environ | settings,
         capture_output=True,
         text=True,
     )

@@ -269,3 +269,9 @@ def test_functions_load_when_they_are_asked_for():
     code = "import mlx.core, sys; assert 'mlx.functions' not in sys.modules; mlx.core.nansum"
     subprocess.run([sys.executable, "-c", code], check=True)
     assert not hasattr(mx, "no_such_function")
+
+
+def test_a_missing_name_says_where_the_list_is():
+    assert not hasattr(mx, "no_such_name")
+    with pytest.raises(AttributeError, match=r"'no_such_name' \(docs/compatibility.md lists"):
+        mx.no_such_name  # noqa: B018
