@@ -45,7 +45,7 @@ import mlx.nn as nn
 class MLP(nn.Module):
     def __init__(self):
         super().__init__()
-        self.layers = [nn.Linear(2, 32), nn.Linear(32, 32), nn.Linear(32, 2)]
+        self.layers = [nn.Linear(2, 128), nn.Linear(128, 2)]
 
     def __call__(self, x):
         for layer in self.layers[:-1]:

@@ -185,7 +185,7 @@ def _as_index(key: str) -> int | None:
 def tree_unflatten(tree: Leaves | dict[str, Any]) -> Any:
     """Build a tree from its leaves and paths, the inverse of :func:`tree_flatten`.
 
-    A level becomes a list when all of its keys are integers and a dictionary otherwise. Missing
+    A level becomes a list when all of its keys are different integers and a dictionary otherwise. Missing
     list positions are filled with empty dictionaries.
 
     Args:
@@ -204,7 +204,7 @@ def tree_unflatten(tree: Leaves | dict[str, Any]) -> Any:
 
     groups = _group_by_head(pairs)
     indices = {key: _as_index(key) for key in groups}
-    if any(index is None for index in indices.values()):
+    if None in indices.values() or len(set(indices.values())) < len(indices):  # as "0" and "00"
         return {key: tree_unflatten(group) for key, group in groups.items()}
 
     result: list[Any] = []

@@ -66,12 +66,15 @@ bool int_fits(PyObject* value, Dtype t) {
 /** Leaves of a nested sequence, checked for a regular shape and with the dtype they need. */
 class NestedReader {
  public:
-  explicit NestedReader(nb::handle root, bool wraps = true) : wraps_(wraps) {
+  explicit NestedReader(nb::handle root, bool wraps = true) : root_(root), wraps_(wraps) {
     measure(root);
     scan(root, 0);
   }
 
   array read(std::optional<Dtype> wanted) {
+    if (mixes_arrays_) {
+      return stack_items(wanted);
+    }
     Dtype dtype = wanted.value_or(found_.value_or(float32));
     if (!wraps_ && issubdtype(dtype, integer)) {
       check_range(dtype);
@@ -115,10 +118,20 @@ class NestedReader {
   }
 
   void scan(nb::handle h, size_t depth) {
+    if (mixes_arrays_) {
+      return;
+    }
     if (!is_sequence(h)) {
-      check(depth == (depth_ ? *depth_ : shape_.size()), "array",
+      size_t expected = depth_ ? *depth_ : shape_.size();
+      auto* a = as_array(h);
+      mixes_arrays_ = a && a->ndim() > 0 && depth != expected;
+      check(mixes_arrays_ || depth == expected, "array",
             "Lists of different depth cannot make an array.");
       scan_leaf(h);
+      return;
+    }
+    if (has_arrays_ && depth == shape_.size()) {  // a list where arrays stood before
+      mixes_arrays_ = true;
       return;
     }
     auto n = PySequence_Fast_GET_SIZE(h.ptr());
@@ -239,11 +252,30 @@ class NestedReader {
     return reshape(stack(parts, 0), shape);
   }
 
+  /** Of lists beside arrays, each makes an array of its own. */
+  array stack_items(std::optional<Dtype> wanted) {
+    std::vector<array> parts;
+    std::optional<Dtype> common;
+    for (nb::handle item : nb::borrow<nb::sequence>(root_)) {
+      parts.push_back(wraps_ || !wanted ? make_array(item, wanted) : make_value(item, *wanted));
+      check(parts.back().shape() == parts[0].shape(), "array", "Parts of shapes ", parts[0].shape(),
+            " and ", parts.back().shape(), " in one list cannot make an array.");
+      Dtype t = parts.back().dtype();
+      common = common ? promote_types(*common, t) : t;
+    }
+    for (auto& part : parts) {
+      part = astype(part, *common);
+    }
+    return stack(parts, 0);
+  }
+
+  nb::handle root_;
   Shape shape_;
   std::optional<size_t> depth_;
   std::optional<Dtype> found_;
   bool wraps_;
   bool has_arrays_ = false;
+  bool mixes_arrays_ = false;
   bool integers_only_ = true;
   std::vector<nb::handle> leaves_;
   bool holds_leaves_ = false;

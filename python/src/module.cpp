@@ -21,7 +21,9 @@ NB_MODULE(core, m) {
   using namespace mlx::python;
   report_leaks_to_developers();
   m.doc() = "Lazy arrays: operations build a graph, which is computed when a value is needed.";
-  m.attr("__version__") = mlx::core::version();
+  // Three integers, as programs split it at dots; metadata of the package have the local part, too.
+  std::string version = mlx::core::version();
+  m.attr("__version__") = version.substr(0, version.find('+'));
   bind_errors(m);
   bind_dtype(m);
   auto array_class = declare_array(m);

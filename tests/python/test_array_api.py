@@ -1,6 +1,9 @@
 """The array-API standard beside its strict implementation: names, keywords, dtypes, values."""
 
+import os
 import re
+import subprocess
+import sys
 
 import array_api_strict as strict
 import mlx.core as mx
@@ -431,3 +434,22 @@ def test_arrays():
     x.__dlpack__(max_version=(1, 0), dl_device=(1, 0), copy=False, stream=None)
     with pytest.raises(BufferError):
         x.__dlpack__(dl_device=(2, 0))
+
+
+def test_other_libraries_compute_with_arrays():
+    pytest.importorskip("sklearn")
+    code = """
+import mlx.core as mx, numpy as np, sklearn
+from scipy import special, stats
+from sklearn.decomposition import PCA
+sklearn.set_config(array_api_dispatch=True)
+a = np.random.default_rng(0).normal(size=(6, 4)).astype("f4")
+x = mx.array(a)
+for f in (lambda v: special.logsumexp(v, axis=1), lambda v: stats.zscore(v, axis=0),
+          lambda v: abs(PCA(2, svd_solver="full").fit_transform(v))):
+    got = f(x)
+    assert isinstance(got, mx.array)
+    np.testing.assert_allclose(np.array(got), f(a), rtol=1e-4, atol=1e-5)
+"""
+    variables = {**os.environ, "SCIPY_ARRAY_API": "1"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=variables, timeout=120)

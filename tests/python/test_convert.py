@@ -86,6 +86,14 @@ def test_lists_of_arrays():
     assert mx.array([mx.array([1, 2]), mx.array([3, 4])]).tolist() == [[1, 2], [3, 4]]
     assert mx.array([[mx.array([1])], [mx.array([3])]]).shape == (2, 1, 1)
     assert mx.array([np.ones(2), np.zeros(2)]).tolist() == [[1, 1], [0, 0]]
+    x = mx.array([1.5, 2.5])
+    for lists in ([x, [3, 4]], [[3, 4], x], [x, [mx.array(3), 4]]):
+        mixed = mx.array(lists)
+        assert mixed.dtype == mx.float32 and sorted(mixed.tolist()) == [[1.5, 2.5], [3, 4]]
+    assert mx.array([[x, [1, 2]], [[3, 4], x]]).shape == (2, 2, 2)
+    for bad in ([x, [1, 2, 3]], [x, 1.0], [1.0, x], [[1, 2], [x]]):
+        with pytest.raises(ValueError):
+            mx.array(bad)
     grad = mx.grad(lambda x: mx.array([x, 2 * x]).sum())(mx.array(1.0))
     assert grad.item() == 3
 

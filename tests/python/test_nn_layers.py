@@ -764,3 +764,15 @@ def test_quantize_a_model():
     assert kinds(m)[2:] == ["QuantizedLinear"] * 2 and m.layers[3].bits == 8
     with pytest.raises(ValueError, match="Unable to quantize"):
         nn.quantize(model(), class_predicate=lambda path, module: True)
+
+
+@pytest.mark.parametrize("dtype", [mx.float16, mx.bfloat16])
+@pytest.mark.parametrize(
+    "layer",
+    [nn.InstanceNorm(8), nn.GroupNorm(2, 8), nn.GroupNorm(2, 8, pytorch_compatible=True), nn.log_softmax],
+)  # fmt: skip
+def test_half_types_are_exact_inside(layer, dtype):
+    x = (mx.arange(128).reshape(2, 8, 8) * 37 % 101 / 7 + 100).astype(dtype)
+    got, want = (layer(v).astype(mx.float32) for v in (x, x.astype(mx.float32)))
+    step = mx.finfo(dtype).eps * mx.maximum(1, mx.abs(want))
+    assert (mx.abs(got - want) <= step).all().item()

@@ -81,6 +81,7 @@ def test_flatten():
 )
 def test_unflatten(pairs, tree):
     assert tree_unflatten(pairs) == tree
+    assert tree_unflatten([("00", 1), ("0", 2)]) == {"00": 1, "0": 2}
 
 
 def test_unflatten_undoes_flatten_and_refuses_absurd_indices():

@@ -114,3 +114,7 @@ def test_corners_of_rearrangements():
     ints = mx.array([1, 2, 3, 4])
     assert mx.roll(ints, (1, 1), axis=0).tolist() == [3, 4, 1, 2]
     assert mx.roll(ints, (1, 2), axis=(0,)).tolist() == [2, 3, 4, 1]
+
+
+def test_versions_are_three_integers():
+    assert len([int(part) for part in mx.__version__.split(".")]) == 3

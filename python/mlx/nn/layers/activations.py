@@ -99,8 +99,10 @@ def prelu(x: mx.array, alpha: mx.array) -> mx.array:
 
 
 def log_softmax(x: mx.array, axis: int = -1) -> mx.array:
-    """``x - logsumexp(x)`` along `axis`."""
-    return x - mx.logsumexp(x, axis=axis, keepdims=True)
+    """``x - logsumexp(x)`` along `axis`, in float32 inside for half types."""
+    wide = x.astype(mx.float32) if x.itemsize == 2 else x
+    out = wide - mx.logsumexp(wide, axis=axis, keepdims=True)
+    return out.astype(x.dtype) if x.dtype in (mx.float16, mx.bfloat16) else out
 
 
 def softmax(x: mx.array, axis: int = -1) -> mx.array:

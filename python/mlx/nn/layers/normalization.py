@@ -15,6 +15,15 @@ def _check_eps(layer: str, eps: float) -> None:
         raise ValueError(f"[{layer}] 'eps' must be positive but got {eps}.")
 
 
+def _standardised(x: mx.array, axes: tuple[int, ...], eps: float) -> mx.array:
+    """Mean zero and variance one over the axes, in float32 inside for half types."""
+    wide = x.astype(mx.float32) if x.itemsize == 2 else x
+    mean = mx.mean(wide, axis=axes, keepdims=True)
+    var = mx.var(wide, axis=axes, keepdims=True)
+    out = (wide - mean) * mx.rsqrt(var + eps)
+    return out.astype(x.dtype) if x.dtype in (mx.float16, mx.bfloat16) else out
+
+
 class InstanceNorm(Module):
     """Normalise each channel of each sample over the axes between the first and the last.
 
@@ -37,10 +46,7 @@ class InstanceNorm(Module):
         return f"{self.dims}, eps={self.eps}, affine={'weight' in self}"
 
     def __call__(self, x: mx.array) -> mx.array:
-        axes = tuple(range(1, x.ndim - 1))
-        mean = mx.mean(x, axis=axes, keepdims=True)
-        var = mx.var(x, axis=axes, keepdims=True)
-        x = (x - mean) * mx.rsqrt(var + self.eps)
+        x = _standardised(x, tuple(range(1, x.ndim - 1)), self.eps)
         return self.weight * x + self.bias if "weight" in self else x
 
 
@@ -142,10 +148,8 @@ class GroupNorm(Module):
 
     def _interleaved_groups(self, x: mx.array) -> mx.array:
         batch, *rest, dims = x.shape
-        x = x.reshape(batch, -1, self.num_groups)
-        mean = mx.mean(x, axis=1, keepdims=True)
-        var = mx.var(x, axis=1, keepdims=True)
-        return ((x - mean) * mx.rsqrt(var + self.eps)).reshape(batch, *rest, dims)
+        x = _standardised(x.reshape(batch, -1, self.num_groups), (1,), self.eps)
+        return x.reshape(batch, *rest, dims)
 
     def __call__(self, x: mx.array) -> mx.array:
         normalise = (
