@@ -11,6 +11,7 @@
 #include "mlx/transforms/compile_cache.h"
 #include "python/src/convert.h"
 #include "python/src/function.h"
+#include "python/src/gil.h"
 #include "python/src/random_state.h"
 #include "python/src/trees.h"
 
@@ -247,7 +248,7 @@ struct Form {
 /** Traces may be dropped on any thread, while Python ends, and after that. */
 void drop_form(Form* form) {
   if (Py_IsInitialized()) {
-    nb::gil_scoped_acquire locked;
+    Locked locked;
     delete form;
   } else if (PyGILState_GetThisThreadState() && PyGILState_Check()) {
     delete form;  // by the thread that takes Python's modules apart
@@ -279,7 +280,7 @@ class Compiled : public Transformed {
 
   nb::object call(const nb::args& args, const nb::kwargs& kwargs) override {
     if (!mlx::core::detail::compile_enabled()) {
-      return fun_(*args, **kwargs);
+      return call_with(fun_, args, kwargs);
     }
     KeyWriter writer;
     writer.add(args);
@@ -323,8 +324,7 @@ class Compiled : public Transformed {
     if (!state_in_.is_none()) {
       tree_update(state_in_, arrays, position);
     }
-    nb::object result =
-        fun_(*nb::borrow<nb::tuple>(traced_args), **nb::borrow<nb::dict>(traced_kwargs));
+    nb::object result = call_with(fun_, traced_args, traced_kwargs);
     auto outputs = tree_arrays(result);
     std::unordered_set<PyObject*> kept;
     if (!state_out_.is_none()) {

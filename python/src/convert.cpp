@@ -1,5 +1,6 @@
 // Construction of arrays from Python numbers, nested sequences and foreign buffers.
 #include "python/src/convert.h"
+#include "python/src/gil.h"
 
 #include <cstring>
 #include <string>
@@ -24,7 +25,7 @@ std::optional<array> from_protocol(nb::handle value) {
   if (!nb::hasattr(value, "__mlx_array__")) {
     return std::nullopt;
   }
-  nb::object made = value.attr("__mlx_array__")();
+  nb::object made = call_python(value.attr("__mlx_array__"));
   if (auto* a = as_array(made)) {
     return *a;
   }

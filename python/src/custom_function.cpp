@@ -43,7 +43,7 @@ class CustomFunction {
 
   nb::object call(const nb::args& args, const nb::kwargs& kwargs) const {
     if (vjp_.is_none() && jvp_.is_none() && vmap_.is_none()) {
-      return fun_(*args, **kwargs);
+      return call_with(fun_, args, kwargs);
     }
     auto flat = std::make_shared<FlatCall>(fun_, args, kwargs);
     flat->vjp = vjp_;
@@ -72,9 +72,9 @@ class CustomFunction {
       return std::nullopt;
     }
     return [flat](const Arrays& primals, const Arrays& cotangents, const Arrays& outputs) {
-      nb::gil_scoped_acquire locked;
-      nb::object made =
-          flat->vjp(flat->primals(primals), flat->result(cotangents), flat->result(outputs));
+      Locked locked;
+      nb::object made = call_python(flat->vjp, flat->primals(primals), flat->result(cotangents),
+                                    flat->result(outputs));
       Arrays grads = rule_result(made, primals, "vjp");
       check(grads.size() >= flat->positional(), "custom_function", "The vjp rule returned ",
             grads.size(), " arrays for ", flat->positional(), " arguments.");
@@ -90,13 +90,13 @@ class CustomFunction {
       return std::nullopt;
     }
     return [flat](const Arrays& primals, const Arrays& tangents, const std::vector<int>& argnums) {
-      nb::gil_scoped_acquire locked;
+      Locked locked;
       std::vector<nb::object> directions(primals.size(), nb::none());
       for (size_t i = 0; i < argnums.size(); i++) {
         directions[argnums[i]] = nb::cast(tangents[i]);
       }
-      nb::object made = flat->jvp(flat->primals(primals),
-                                  flat->primals_like([&](size_t i) { return directions[i]; }));
+      nb::object made = call_python(flat->jvp, flat->primals(primals),
+                                    flat->primals_like([&](size_t i) { return directions[i]; }));
       Arrays like = tree_arrays(flat->first_result());
       Arrays out = rule_result(made, like, "jvp");
       check(out.size() == like.size(), "custom_function", "The jvp rule returned ", out.size(),
@@ -110,10 +110,10 @@ class CustomFunction {
       return std::nullopt;
     }
     return [flat](const Arrays& inputs, const std::vector<int>& axes) {
-      nb::gil_scoped_acquire locked;
+      Locked locked;
       nb::object axes_tree = flat->primals_like(
           [&](size_t i) { return axes[i] < 0 ? nb::none() : nb::object(nb::int_(axes[i])); });
-      nb::object made = flat->vmap(flat->primals(inputs), axes_tree);
+      nb::object made = call_python(flat->vmap, flat->primals(inputs), axes_tree);
       check(PyTuple_Check(made.ptr()) && nb::len(made) == 2, "custom_function",
             "The vmap rule must return the outputs and their axes.");
       nb::object outputs = made[0];

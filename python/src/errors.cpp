@@ -8,7 +8,7 @@
 
 #include "mlx/core/interrupt.h"
 #include "mlx/debug.h"
-#include "python/src/bindings.h"
+#include "python/src/gil.h"
 
 namespace mlx::python {
 
@@ -37,6 +37,9 @@ void set_error(PyObject* type, const char* message) {
 }
 
 void translate(const std::exception_ptr& failure, void*) {
+  if (!failure) {
+    wait_for_the_end();  // no exception of C++, but Python that ends this thread
+  }
   try {
     std::rethrow_exception(failure);
   } catch (const AxisError& e) {
@@ -65,7 +68,7 @@ void translate(const std::exception_ptr& failure, void*) {
 /** True with a Python error set if a signal handler raised. Asked by the main thread, where it
  * waits. */
 bool signal_raised() {
-  nb::gil_scoped_acquire locked;
+  Locked locked;
   return PyErr_CheckSignals() != 0;
 }
 

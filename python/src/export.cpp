@@ -168,7 +168,7 @@ void export_call(TraceExporter& to, const nb::object& fun, const nb::args& args,
     size_t position = 0;
     nb::object positional = tree_fill(call.positional, arrays, position);
     nb::object named = tree_fill(call.named, arrays, position);
-    nb::object result = fun(*nb::borrow<nb::tuple>(positional), **nb::borrow<nb::dict>(named));
+    nb::object result = call_with(fun, positional, named);
     std::vector<array> outputs;
     nb::object description = described(result, outputs);
     if (!is_flat(result)) structure = nb::cast<std::string>(json("dumps", description));

@@ -4,6 +4,7 @@
 #include "mlx/core/errors.h"
 #include "mlx/graph_utils.h"
 #include "python/src/convert.h"
+#include "python/src/gil.h"
 #include "python/src/trees.h"
 
 namespace mlx::python {
@@ -24,9 +25,9 @@ void bind_export_dot(nb::module_& m) {
         export_to_dot(text, std::move(names), outputs);
         bool is_path = nb::isinstance<nb::str>(file) || nb::hasattr(file, "__fspath__");
         nb::object out = is_path ? nb::module_::import_("builtins").attr("open")(file, "w") : file;
-        out.attr("write")(text.str());
+        call_python(out.attr("write"), text.str());
         if (is_path) {
-          out.attr("close")();
+          call_python(out.attr("close"));
         }
       },
       "file"_a, "args"_a, "kwargs"_a,

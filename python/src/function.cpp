@@ -38,11 +38,11 @@ std::vector<nb::object*> FlatCall::references(
 }
 
 std::vector<array> FlatCall::operator()(const std::vector<array>& arrays) {
-  nb::gil_scoped_acquire locked;
+  Locked locked;
   size_t position = 0;
   nb::object args = tree_fill(args_, arrays, position);
   nb::object kwargs = tree_fill(kwargs_, arrays, position);
-  nb::object result = fun_(*nb::borrow<nb::tuple>(args), **nb::borrow<nb::dict>(kwargs));
+  nb::object result = call_with(fun_, args, kwargs);
   if (!result_.is_valid()) {
     result_ = result;  // a later one may come from a graph that holds this call: a circle
   }

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <exception>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -18,6 +19,7 @@ namespace {
 constinit std::atomic<int> returning{0};
 constinit std::atomic<bool> ending{false};
 constinit std::atomic<unsigned long> ending_thread{0};
+constinit std::terminate_handler terminate_before = nullptr;
 
 /** References that were dropped without the GIL. */
 struct Dropped {
@@ -44,8 +46,18 @@ int clear_dropped(void*) {
   return 0;
 }
 
+// Python may end a thread in a destructor as well, which drops a reference to an object that has a
+// finalizer. C++ would end the process for that.
+void terminate_at_end() {
+  if (ending_thread != PyThread_get_thread_ident()) {
+    wait_for_the_end();
+  }
+  terminate_before();
+}
+
 void end() {
   ending_thread = PyThread_get_thread_ident();
+  terminate_before = std::set_terminate(terminate_at_end);
   {
     std::lock_guard lock(dropped().mutex);
     ending = true;
@@ -68,16 +80,45 @@ const OnFork registered(ForkStage::host_language,
 
 }  // namespace
 
+void wait_for_the_end() {
+  while (true) {
+    std::this_thread::sleep_for(std::chrono::hours(1));
+  }
+}
+
 Unlocked::~Unlocked() {
   returning++;
   if (ending && ending_thread != PyThread_get_thread_ident()) {
     returning--;
-    while (true) {
-      std::this_thread::sleep_for(std::chrono::hours(1));
-    }
+    wait_for_the_end();
   }
   PyEval_RestoreThread(state_);
   returning--;
+}
+
+ComesBack::~ComesBack() {
+  if (!back_) {
+    wait_for_the_end();
+  }
+}
+
+Locked::Locked() {
+  ComesBack guard;
+  state_ = PyGILState_Ensure();
+  guard.is_back();
+}
+
+nb::object call_with(nb::handle function, nb::handle args, nb::handle kwargs) {
+  PyObject* result = nullptr;
+  {
+    ComesBack guard;
+    result = PyObject_Call(function.ptr(), args.ptr(), kwargs.ptr());
+    guard.is_back();
+  }
+  if (!result) {
+    nb::raise_python_error();
+  }
+  return nb::steal(result);
 }
 
 void drop_reference(nb::object object) {

@@ -46,10 +46,10 @@ auto with_archive_errors(const F& f) {
 
 size_t archive_size(const nb::object& archive) {
   nb::object file = archive.attr("fp");
-  nb::object position = file.attr("tell")();
-  file.attr("seek")(0, 2);
-  auto size = nb::cast<size_t>(file.attr("tell")());
-  file.attr("seek")(position);
+  nb::object position = call_python(file.attr("tell"));
+  call_python(file.attr("seek"), 0, 2);
+  auto size = nb::cast<size_t>(call_python(file.attr("tell")));
+  call_python(file.attr("seek"), position);
   return size;
 }
 
@@ -64,7 +64,7 @@ std::vector<Member> list_members(const nb::object& archive) {
   auto zipfile = nb::module_::import_("zipfile");
   size_t left = archive_size(archive);
   std::vector<Member> members;
-  for (nb::handle item : archive.attr("infolist")()) {
+  for (nb::handle item : call_python(archive.attr("infolist"))) {
     nb::object info = nb::borrow(item);
     auto name = nb::cast<std::string>(info.attr("filename"));
     auto packed = nb::cast<size_t>(info.attr("compress_size"));
@@ -88,8 +88,8 @@ std::vector<Member> list_members(const nb::object& archive) {
 
 nb::object open_archive(nb::handle file, const char* mode, bool compressed = false) {
   auto zipfile = nb::module_::import_("zipfile");
-  return zipfile.attr("ZipFile")(file, mode,
-                                 zipfile.attr(compressed ? "ZIP_DEFLATED" : "ZIP_STORED"));
+  return call_python(zipfile.attr("ZipFile"), file, mode,
+                     zipfile.attr(compressed ? "ZIP_DEFLATED" : "ZIP_STORED"));
 }
 
 void write_members(nb::handle file, const std::vector<std::pair<std::string, array>>& arrays,
@@ -97,16 +97,18 @@ void write_members(nb::handle file, const std::vector<std::pair<std::string, arr
   nb::object archive = open_archive(file, "w", compressed);
   try {
     for (const auto& [name, a] : arrays) {
+      nb::dict large;
+      large["force_zip64"] = a.nbytes() >> 31 > 0;
       nb::object member =
-          archive.attr("open")(name + ".npy", "w", nb::arg("force_zip64") = a.nbytes() >> 31 > 0);
+          call_with(archive.attr("open"), nb::make_tuple(name + ".npy", "w"), large);
       {
         auto writer = std::make_shared<PythonFileWriter>(member);
         Unlocked unlocked;
         save(writer, a);
       }
-      member.attr("close")();
+      call_python(member.attr("close"));
     }
-    archive.attr("close")();
+    call_python(archive.attr("close"));
   } catch (...) {
     archive.attr("fp") = nb::none();  // or it tries to finish the archive when it is dropped
     throw;
@@ -120,14 +122,14 @@ NamedArrays load_npz(nb::handle file, StreamOrDevice s) {
     nb::object archive = open_archive(file, "r");
     NamedArrays out;
     for (const auto& member : list_members(archive)) {
-      nb::object content = archive.attr("open")(member.info);
+      nb::object content = call_python(archive.attr("open"), member.info);
       array a = load(std::make_shared<PythonFileReader>(content, member.size), s);
-      content.attr("close")();
+      call_python(content.attr("close"));
       if (!out.emplace(member.name, a).second) {
         fail_archive("has two arrays named '" + member.name + "'");
       }
     }
-    archive.attr("close")();
+    call_python(archive.attr("close"));
     return out;
   });
 }
@@ -144,10 +146,11 @@ void save_npz(nb::handle file, const std::vector<std::pair<std::string, array>>&
     writer.open();
   }
   auto os = nb::module_::import_("os");
-  nb::object stream = os.attr("fdopen")(os.attr("dup")(writer.descriptor()), "wb");
+  nb::object stream =
+      call_python(os.attr("fdopen"), call_python(os.attr("dup"), writer.descriptor()), "wb");
   try {
     write_members(stream, arrays, compressed);
-    stream.attr("close")();
+    call_python(stream.attr("close"));
   } catch (nb::python_error& e) {
     if (e.matches(PyExc_OSError)) {
       throw std::runtime_error("[save] Cannot write " + writer.label() + ": " + e.what());

@@ -5,7 +5,11 @@
 #include <cstring>
 #include <stdexcept>
 
+<<<<<<< HEAD
 #include "mlx/core/faults.h"
+=======
+#include "python/src/gil.h"
+>>>>>>> c2a4a43 (Let threads that Python ends stay where they are, as C++ functions cannot be left without the GIL)
 
 namespace mlx::python {
 
@@ -15,11 +19,13 @@ namespace {
 constexpr size_t chunk_size = 16 << 20;
 
 bool is_file_open(const nb::object& file) {
-  nb::gil_scoped_acquire locked;
+  Locked locked;
   return !nb::cast<bool>(nb::getattr(file, "closed", nb::bool_(false)));
 }
 
-size_t file_tell(const nb::object& file) { return nb::cast<size_t>(file.attr("tell")()); }
+size_t file_tell(const nb::object& file) {
+  return nb::cast<size_t>(call_python(file.attr("tell")));
+}
 
 int whence(std::ios_base::seekdir way) {
   return way == std::ios_base::beg ? 0 : way == std::ios_base::cur ? 1 : 2;
@@ -42,7 +48,7 @@ PythonFileReader::PythonFileReader(nb::object file, std::optional<size_t> size)
     : file_(std::move(file)), size_(size), position_(file_tell(file_)), file_position_(position_) {}
 
 PythonFileReader::~PythonFileReader() {
-  nb::gil_scoped_acquire locked;
+  Locked locked;
   file_.reset();
 }
 
@@ -52,8 +58,8 @@ void PythonFileReader::seek(int64_t off, std::ios_base::seekdir way) {
   int64_t origin = way == std::ios_base::cur ? static_cast<int64_t>(position_) : 0;
   if (way == std::ios_base::end) {
     if (!size_) {
-      nb::gil_scoped_acquire locked;
-      file_.attr("seek")(0, whence(way));
+      Locked locked;
+      call_python(file_.attr("seek"), 0, whence(way));
       size_ = file_position_ = file_tell(file_);
     }
     origin = static_cast<int64_t>(*size_);
@@ -66,17 +72,17 @@ void PythonFileReader::seek(int64_t off, std::ios_base::seekdir way) {
 
 void PythonFileReader::move_file() {
   if (file_position_ != position_) {
-    nb::gil_scoped_acquire locked;
-    file_.attr("seek")(position_);
+    Locked locked;
+    call_python(file_.attr("seek"), position_);
     file_position_ = position_;
   }
 }
 
 void PythonFileReader::read(char* data, size_t n) {
-  nb::gil_scoped_acquire locked;
+  Locked locked;
   move_file();
   while (n > 0) {
-    nb::object piece = file_.attr("read")(std::min(n, chunk_size));
+    nb::object piece = call_python(file_.attr("read"), std::min(n, chunk_size));
     if (!nb::isinstance<nb::bytes>(piece)) {
       throw std::invalid_argument("[load] The file object must be opened in binary mode.");
     }
@@ -100,31 +106,35 @@ void PythonFileReader::read(char* data, size_t n, size_t offset) {
 }
 
 PythonFileWriter::~PythonFileWriter() {
-  nb::gil_scoped_acquire locked;
+  Locked locked;
   file_.reset();
 }
 
 bool PythonFileWriter::is_open() const { return is_file_open(file_); }
 
 size_t PythonFileWriter::tell() {
-  nb::gil_scoped_acquire locked;
+  Locked locked;
   return file_tell(file_);
 }
 
 void PythonFileWriter::seek(int64_t off, std::ios_base::seekdir way) {
-  nb::gil_scoped_acquire locked;
-  file_.attr("seek")(off, whence(way));
+  Locked locked;
+  call_python(file_.attr("seek"), off, whence(way));
 }
 
 void PythonFileWriter::write(const char* data, size_t n) {
-  nb::gil_scoped_acquire locked;
+  Locked locked;
   for (size_t done = 0; done < n;) {
     size_t count = std::min(n - done, chunk_size);
+<<<<<<< HEAD
     if (core::faults::strikes(core::faults::Point::write)) {
       PyErr_SetFromErrno(PyExc_OSError);
       throw nb::python_error();
     }
     nb::object written = file_.attr("write")(nb::bytes(data + done, count));
+=======
+    nb::object written = call_python(file_.attr("write"), nb::bytes(data + done, count));
+>>>>>>> c2a4a43 (Let threads that Python ends stay where they are, as C++ functions cannot be left without the GIL)
     // Unbuffered files may take less than they are given.
     size_t taken = written.is_none() ? count : nb::cast<size_t>(written);
     if (taken == 0 || taken > count) {

@@ -49,7 +49,7 @@ class Variable {
   Variable(nb::object value, const char* op)
       : value_(std::move(value)),
         module_(is_module(value_)),
-        tree_(module_ ? value_.attr("trainable_parameters")() : value_),
+        tree_(module_ ? call_python(value_.attr("trainable_parameters")) : value_),
         arrays_(tree_arrays_only(tree_, op)) {}
 
   const std::vector<array>& arrays() const { return arrays_; }
@@ -60,7 +60,7 @@ class Variable {
     if (!module_) {
       return filled;
     }
-    value_.attr("update")(filled);
+    call_python(value_.attr("update"), filled);
     return value_;
   }
 
@@ -70,7 +70,7 @@ class Variable {
 
   void restore() const {
     if (module_) {
-      value_.attr("update")(tree_);
+      call_python(value_.attr("update"), tree_);
     }
   }
 
@@ -131,7 +131,7 @@ class Grad : public Transformed {
     }
     nb::object result;
     auto run = [&](const std::vector<array>& arrays) {
-      result = call_with(variables, args, kwargs, arrays);
+      result = call_at(variables, args, kwargs, arrays);
       return result_arrays(result);
     };
     RestoreModules restore(variables);
@@ -165,12 +165,12 @@ class Grad : public Transformed {
     return out;
   }
 
-  nb::object call_with(const std::vector<Variable>& variables, const nb::args& args,
-                       const nb::kwargs& kwargs, const std::vector<array>& arrays) const {
+  nb::object call_at(const std::vector<Variable>& variables, const nb::args& args,
+                     const nb::kwargs& kwargs, const std::vector<array>& arrays) const {
     size_t position = 0;
     if (options_.module) {
       variables[0].with(arrays, position);
-      return fun_(*args, **kwargs);
+      return call_with(fun_, args, kwargs);
     }
     nb::list positional(args);
     nb::dict named;
@@ -184,7 +184,7 @@ class Grad : public Transformed {
     for (auto& name : options_.argnames) {
       named[name.c_str()] = variables[next++].with(arrays, position);
     }
-    return fun_(*nb::tuple(positional), **named);
+    return call_with(fun_, nb::tuple(positional), named);
   }
 
   /** The value first, then all other arrays of the result. */
@@ -294,7 +294,7 @@ void bind_grad(nb::module_& m) {
 auto flat_function(nb::handle fun, const char* op) {
   return [fun, op](const std::vector<array>& arrays) {
     nb::tuple args(nb::cast(arrays));
-    nb::object result = fun(*args);
+    nb::object result = call_with(fun, args);
     if (auto* a = as_array(result)) {
       return std::vector<array>{*a};
     }

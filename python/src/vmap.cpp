@@ -6,6 +6,7 @@
 #include "python/src/axes.h"
 #include "python/src/convert.h"
 #include "python/src/function.h"
+#include "python/src/gil.h"
 #include "python/src/trees.h"
 
 namespace mlx::python {
@@ -73,7 +74,7 @@ class Vmap : public Transformed {
     auto arguments = mlx::core::detail::vmap_arguments(inputs, axes);
     size_t position = 0;
     nb::object filled = tree_fill(args, arguments, position);
-    nb::object result = fun_(*nb::borrow<nb::tuple>(filled));
+    nb::object result = call_with(fun_, filled);
     auto outputs = tree_arrays_only(result, "vmap");
     bool in_sequence = PyTuple_Check(out_axes_.ptr()) || PyList_Check(out_axes_.ptr());
     bool names_one = as_array(result) && in_sequence && nb::len(out_axes_) == 1;

@@ -92,6 +92,34 @@ def test_leaving_while_a_daemon_thread_evaluates():
         assert run_python(PENDING, code) == "left"
 
 
+@pytest.mark.parametrize(
+    "work",
+    [
+        "mx.grad(lambda a: mx.sum(a))(x)",
+        "mx.vmap(lambda a: a * 2)(x)",
+        "mx.compile(lambda a: a * 2)(x)",
+        "mx.grad(lambda a: mx.checkpoint(lambda b: b.sum())(a))(x)",
+        "mx.savez(io.BytesIO(), x)",
+    ],
+)
+def test_leaving_while_a_daemon_thread_is_in_python_functions_that_the_library_called(work):
+    code = f"""
+        import io, sys, threading, time
+        import mlx.core as mx
+        sys.setswitchinterval(1e-5)
+        x = mx.ones((3, 4))
+        def work():
+            while True:
+                {work}
+        for _ in range(3):
+            threading.Thread(target=work, daemon=True).start()
+        time.sleep(0.02)
+        print("left", flush=True)
+    """
+    for _ in range(4):
+        assert run_python(code) == "left"
+
+
 def test_rules_that_other_threads_drop_are_freed():
     code = """
         import gc, weakref
