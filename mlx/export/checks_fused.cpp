@@ -1,13 +1,15 @@
-// Checks of nodes that do at once what several could: softmax, norms, attention, losses, recurrent
-// layers, and products with quantised matrices.
+// Checks of nodes that do at once what several could: softmax, norms, pooling, attention, losses,
+// recurrent layers, and products with quantised matrices.
 #include <algorithm>
 
 #include "mlx/export/checks.h"
 #include "mlx/optable/quantized.h"
 #include "mlx/primitives/attention.h"
+#include "mlx/primitives/batch_norm.h"
 #include "mlx/primitives/cross_entropy.h"
 #include "mlx/primitives/gated_delta.h"
 #include "mlx/primitives/norm.h"
+#include "mlx/primitives/pool.h"
 #include "mlx/primitives/quantized.h"
 #include "mlx/primitives/recurrent.h"
 #include "mlx/primitives/rope.h"
@@ -75,6 +77,65 @@ void check_node(const NormBackward& p, const NodeCheck& node) {
   check_norm_inputs(p.spec(), 1, node);
   node.has_shape(node.inputs() - 1, node.shape());
   node.gives(1 + p.spec().has_weight + p.spec().has_bias, node.dtype());
+}
+
+namespace {
+
+/** Floating inputs, the first with channels last; those from 1 to before `end` have one for each.
+ */
+void check_channels(size_t inputs, size_t end, const NodeCheck& node) {
+  node.takes(inputs);
+  node.alike(0, inputs);
+  node.is_floating(0);
+  node.has_axes(0, 2);
+  for (size_t i = 1; i < end; i++) node.has_shape(i, {node.in(0).shape(-1)});
+  node.gives(3, node.dtype());
+}
+
+void check_windows(const PoolSpec& spec, const NodeCheck& node) {
+  bool complete = true;
+  for (const auto* list : {&spec.kernel, &spec.stride, &spec.padding}) {
+    complete &= list->size() + 2 == node.shape().size();
+  }
+  node.has_axes(0, 3);
+  node.expect(complete, "parameters of spatial axes are missing");
+  auto positive = [](int n) { return n > 0; };
+  node.expect(std::ranges::all_of(spec.kernel, positive) &&
+                  std::ranges::all_of(spec.stride, positive) &&
+                  std::ranges::all_of(spec.padding, [](int n) { return n >= 0; }),
+              "a kernel or stride is not positive, or padding is negative");
+  node.expect(spec.kind == PoolSpec::Max || issubdtype(node.dtype(), inexact),
+              "means are not of integers");
+  node.gives({node.dtype()});
+}
+
+}  // namespace
+
+template <>
+void check_node(const BatchNorm&, const NodeCheck& node) {
+  check_channels(3, 3, node);
+}
+
+template <>
+void check_node(const BatchNormBackward&, const NodeCheck& node) {
+  check_channels(7, 4, node);
+  node.has_shape(4, node.shape());
+  for (size_t i = 5; i < 7; i++) node.has_shape(i, node.shape(1));
+}
+
+template <>
+void check_node(const Pool& p, const NodeCheck& node) {
+  node.takes(1);
+  check_windows(p.spec(), node);
+}
+
+template <>
+void check_node(const PoolBackward& p, const NodeCheck& node) {
+  size_t inputs = p.spec().kind == PoolSpec::Max ? 3 : 2;
+  node.takes(inputs);
+  node.alike(0, inputs);
+  check_windows(p.spec(), node);
+  for (size_t i = 1; i < inputs; i++) node.has_shape(i, p.spec().windows(node.shape()));
 }
 
 template <>

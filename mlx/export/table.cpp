@@ -9,6 +9,7 @@
 
 #include "mlx/export/stored_fields.h"
 #include "mlx/primitives/attention.h"
+#include "mlx/primitives/batch_norm.h"
 #include "mlx/primitives/broadcast.h"
 #include "mlx/primitives/concatenate.h"
 #include "mlx/primitives/conv.h"
@@ -26,6 +27,7 @@
 #include "mlx/primitives/matmul.h"
 #include "mlx/primitives/norm.h"
 #include "mlx/primitives/pad.h"
+#include "mlx/primitives/pool.h"
 #include "mlx/primitives/quantized.h"
 #include "mlx/primitives/random.h"
 #include "mlx/primitives/recurrent.h"
@@ -64,13 +66,14 @@ std::vector<ExportRow> rows_of() {
 
 const std::vector<ExportRow>& rows() {
   static const auto* all = new std::vector(
-      rows_of<AddMM, ArgReduce, AsStrided, Attention, AttentionBackward, Broadcast, Cholesky,
-              Concatenate, Contiguous, Convolution, ConvolutionWeightGradient, Copy, CrossEntropy,
-              CrossEntropyBackward, Depends, Dequantize, Diagonal, DynamicSlice, DynamicSliceUpdate,
-              Eig, Eigh, Elementwise, ExpandDims, FFT, Flatten, GatedDelta, Gather, GatherAxis,
-              GatherMM, GatherQQMatmul, GatherQuantizedMatmul, Identity, Inverse, LU, MaskedScatter,
-              MaskedSelect, Matmul, Norm, NormBackward, NumberOfElements, Pad, Partition, QQMatmul,
-              QR, QuantizedMatmul, Quantize, RandomBits, Recurrent, RecurrentBackward, Reduce,
+      rows_of<AddMM, ArgReduce, AsStrided, Attention, AttentionBackward, BatchNorm,
+              BatchNormBackward, Broadcast, Cholesky, Concatenate, Contiguous, Convolution,
+              ConvolutionWeightGradient, Copy, CrossEntropy, CrossEntropyBackward, Depends,
+              Dequantize, Diagonal, DynamicSlice, DynamicSliceUpdate, Eig, Eigh, Elementwise,
+              ExpandDims, FFT, Flatten, GatedDelta, Gather, GatherAxis, GatherMM, GatherQQMatmul,
+              GatherQuantizedMatmul, Identity, Inverse, LU, MaskedScatter, MaskedSelect, Matmul,
+              Norm, NormBackward, NumberOfElements, Pad, Partition, Pool, PoolBackward, QQMatmul,
+              QR, Quantize, QuantizedMatmul, RandomBits, Recurrent, RecurrentBackward, Reduce,
               Reshape, Rope, RunningExpSum, SVD, Scan, Scatter, ScatterAxis, SearchSorted,
               SegmentedMM, Slice, SliceUpdate, Softmax, SoftmaxJacobian, Solve, Sort, Split,
               Squeeze, StopGradient, Transpose, TriangularSolve, Unflatten, Unique, View>());

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "mlx/core/errors.h"
 #include "mlx/ops.h"
 #include "mlx/transforms.h"
 
@@ -77,7 +78,11 @@ Shape PoolSpec::windows(const Shape& image) const {
   Shape out = image;
   for (size_t i = 0; i < kernel.size(); i++) {
     int64_t room = int64_t{image[i + 1]} + 2 * int64_t{padding[i]} - kernel[i];
-    out[i + 1] = room < 0 ? 0 : static_cast<ShapeElem>(room / stride[i] + 1);
+    int64_t count = room < 0 ? 0 : room / stride[i] + 1;
+    check(count <= std::numeric_limits<ShapeElem>::max(), "pool", "There are too many windows of ",
+          kernel[i], " with padding ", padding[i], " at axis ", i + 1, " of an input with shape ",
+          image, ".");
+    out[i + 1] = static_cast<ShapeElem>(count);
   }
   return out;
 }

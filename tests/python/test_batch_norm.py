@@ -93,6 +93,14 @@ def test_layouts_and_defaults():
     assert mx._batch_norm(mx.zeros((0, 3)), None, None, EPS)[0].shape == (0, 3)
 
 
+def test_export(tmp_path):
+    inputs = arguments((6, 8))
+    f = mx.grad(lambda *a: mx.square(mx._batch_norm(*a, EPS)[0]).sum())
+    mx.export_function(str(tmp_path / "f.mlxfn"), f, *inputs)
+    (found,) = mx.import_function(str(tmp_path / "f.mlxfn"))(*inputs)
+    assert mx.array_equal(found, f(*inputs))
+
+
 def test_bits_do_not_depend_on_threads():
     program = """
         import hashlib, numpy as np, mlx.core as mx

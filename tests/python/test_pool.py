@@ -125,6 +125,15 @@ def test_other_transforms(kind):
 
 
 @pytest.mark.parametrize("kind", ["max", "mean"])
+def test_export(kind, tmp_path):
+    x = mx.array(np.random.randn(1, 5, 6, 3).astype(np.float32))
+    f = mx.grad(lambda x: mx._pool(x, kind, (3, 2), (2, 2), (1, 0)).square().sum())
+    mx.export_function(str(tmp_path / "f.mlxfn"), f, x)
+    (found,) = mx.import_function(str(tmp_path / "f.mlxfn"))(x)
+    assert mx.array_equal(found, f(x))
+
+
+@pytest.mark.parametrize("kind", ["max", "mean"])
 def test_layouts_and_empty_images(kind):
     x = mx.array(np.random.randn(3, 8, 6, 4).astype(np.float32))
     turned = mx.contiguous(x.swapaxes(1, 3)).swapaxes(1, 3)

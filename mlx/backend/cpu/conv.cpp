@@ -1,4 +1,4 @@
-// Convolutions on the CPU: the depthwise kernels where a group is one channel, the direct ones for
+// Convolutions on the CPU: the depthwise kernels where groups are narrow, the direct ones for
 // floats, else a product of patches and weights for every group and phase.
 #include "mlx/backend/cpu/conv.h"
 
@@ -184,10 +184,6 @@ void weight_gradient_phase(const Image& in, const Image& cotangent, const ConvGe
   });
 }
 
-bool is_depthwise(int groups, int in_channels, int out_channels) {
-  return groups > 1 && in_channels == groups && out_channels == groups;
-}
-
 constexpr int64_t kWorkGrain = 1 << 14;  // elements of the output
 
 /** On the whole output, where it was not done region by region. */
@@ -210,9 +206,12 @@ void convolve(const ConvParams& params, const array& input, const array& weight,
   std::vector<Phase> phases = geometry.phases();
   bool only_phase = phases.size() == 1;
   const RegionWork* row_work = only_phase ? work : nullptr;  // rows of several are not dense
-  if (is_depthwise(params.groups, in.shape(-1), weight.shape(0))) {
-    depthwise_conv(image_of(in), geometry, out.dtype(), weight.data<char>(), weight.strides(0),
-                   position_offsets(weight), row_work, out.data<char>());
+  if (is_depthwise(out.dtype(), params.groups, in.shape(-1), weight.shape(0))) {
+    std::vector<int64_t> positions = position_offsets(weight);
+    depthwise_conv(
+        image_of(in), geometry, out.dtype(),
+        {weight.data<char>(), weight.strides(0), weight.strides(-1), weight.shape(-1), positions},
+        row_work, out.data<char>());
   } else {
     for (const Phase& phase : phases) {
       convolve_phase(in, weight, geometry, phase, params.groups, only_phase, row_work, out);
@@ -239,8 +238,10 @@ void eval_convolution_weight_gradient(ConvolutionWeightGradient& primitive,
   array cotangent = with_contiguous_channels(inputs[1]);
   ConvGeometry geometry(in.shape(), primitive.kernel(), cotangent.shape(), primitive.params());
   Image image = image_of(in), cotangent_image = image_of(cotangent);
-  if (is_depthwise(primitive.params().groups, in.shape(-1), cotangent.shape(-1))) {
-    depthwise_weight_gradient(image, cotangent_image, geometry, out.dtype(), out.data<char>());
+  int groups = primitive.params().groups;
+  if (is_depthwise(out.dtype(), groups, in.shape(-1), cotangent.shape(-1))) {
+    depthwise_weight_gradient(image, cotangent_image, geometry, out.dtype(), groups,
+                              out.data<char>());
     return;
   }
   std::vector<Phase> phases = geometry.phases();
@@ -253,7 +254,7 @@ void eval_convolution_weight_gradient(ConvolutionWeightGradient& primitive,
     std::memset(out.data<char>(), 0, out.nbytes());
   }
   for (const Phase& phase : phases) {
-    weight_gradient_phase(image, cotangent_image, geometry, phase, primitive.params().groups, out);
+    weight_gradient_phase(image, cotangent_image, geometry, phase, groups, out);
   }
 }
 

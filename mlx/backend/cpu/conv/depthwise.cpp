@@ -27,13 +27,15 @@ const DepthwiseKernels& kernels_of(Dtype dtype) {
                              : tables.f32;
 }
 
-int64_t row_work(const Phase& phase, int64_t channels) {
-  return std::max<int64_t>(phase.count[2] * channels * static_cast<int64_t>(phase.taps.size()), 1);
+int64_t row_work(const Phase& phase, int64_t channels, int64_t group) {
+  int64_t products = channels * group * static_cast<int64_t>(phase.taps.size());
+  return std::max<int64_t>(phase.count[2] * products, 1);
 }
 
 // How many taps in a row of the kernel each read one pixel further than the one before; 1 where
 // there are no kernels for that.
-int64_t run_of(const Phase& phase) {
+int64_t run_of(const Phase& phase, int64_t group) {
+  if (group > 1) return 1;
   size_t run = 1;
   auto follows = [&](size_t t) {
     const Triple &a = phase.taps[t - 1].at, &b = phase.taps[t].at;
@@ -50,22 +52,23 @@ int64_t run_of(const Phase& phase) {
 class DepthwisePhase {
  public:
   DepthwisePhase(const Image& image, const ConvGeometry& geometry, const Phase& phase,
-                 const DepthwiseKernels& kernels, const char* weights, const RegionWork* work,
-                 char* out)
+                 const DepthwiseKernels& kernels, const char* weights, int64_t group,
+                 const RegionWork* work, char* out)
       : image_(image),
         geometry_(geometry),
         phase_(phase),
         kernels_(kernels),
         weights_(weights),
+        group_(group),
         work_(work),
         out_(out),
-        run_(run_of(phase)),
-        row_bytes_(image.channels * kernels.sum_size) {}
+        run_(run_of(phase, group)),
+        row_bytes_(group * image.channels * kernels.sum_size) {}
 
   // Tasks are neighbouring rows.
   void run() const {
     int64_t rows = rows_of(phase_, image_.batch);
-    int64_t few = std::max<int64_t>(kTaskWork / row_work(phase_, image_.channels), 1);
+    int64_t few = std::max<int64_t>(kTaskWork / row_work(phase_, image_.channels, group_), 1);
     int64_t tasks = std::clamp<int64_t>(rows / few, 1, kTasksPerThread * num_threads());
     parallel_for(tasks, 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) run_rows(i * rows / tasks, (i + 1) * rows / tasks);
@@ -111,8 +114,8 @@ class DepthwisePhase {
       inputs[count] = image_.data + (tap.offset + pixels.lo * in_step) * image_.itemsize;
       weights[count++] = weights_ + tap.tap * row_bytes_;
     }
-    kernels_.row({inputs, weights, count, run, image_.channels, pixels.hi - pixels.lo, in_step,
-                  phase_.step[2] * image_.channels, output(row, pixels.lo)});
+    kernels_.row({inputs, weights, count, run, group_, image_.channels, pixels.hi - pixels.lo,
+                  in_step, phase_.step[2] * image_.channels, output(row, pixels.lo)});
   }
 
   char* output(int64_t row, int64_t q) const {
@@ -129,22 +132,24 @@ class DepthwisePhase {
   const Phase& phase_;
   const DepthwiseKernels& kernels_;
   const char* weights_;
+  int64_t group_;
   const RegionWork* work_;
   char* out_;
   int64_t run_, row_bytes_;
 };
 
-// Adds the products of rows of output pixels to sums (tap, channel).
+// Adds the products of rows of output pixels to sums (tap, channel of a group, channel).
 class DepthwiseSums {
  public:
   DepthwiseSums(const Image& image, const Image& cotangent, const Phase& phase,
-                const DepthwiseKernels& kernels, char* sums)
+                const DepthwiseKernels& kernels, int64_t group, char* sums)
       : image_(image),
         cotangent_(cotangent),
         phase_(phase),
         kernels_(kernels),
+        group_(group),
         sums_(sums),
-        run_(run_of(phase)),
+        run_(run_of(phase, group)),
         inputs_(phase.taps.size()),
         to_(phase.taps.size()) {}
 
@@ -170,9 +175,9 @@ class DepthwiseSums {
     for (const LiveTap& tap : live.taps) {
       if (pixels.lo < tap.range.lo || pixels.lo >= tap.range.hi) continue;
       inputs_[count] = image_.data + (tap.offset + pixels.lo * in_step) * image_.itemsize;
-      to_[count++] = sums_ + tap.tap * image_.channels * kernels_.sum_size;
+      to_[count++] = sums_ + tap.tap * group_ * image_.channels * kernels_.sum_size;
     }
-    kernels_.products({inputs_.data(), to_.data(), count, run,
+    kernels_.products({inputs_.data(), to_.data(), count, run, group_,
                        cotangent + pixels.lo * cotangent_step * cotangent_.itemsize,
                        image_.channels, pixels.hi - pixels.lo, in_step, cotangent_step});
   }
@@ -181,6 +186,7 @@ class DepthwiseSums {
   const Image& cotangent_;
   const Phase& phase_;
   const DepthwiseKernels& kernels_;
+  int64_t group_;
   char* sums_;
   int64_t run_;
   std::vector<const void*> inputs_;
@@ -200,39 +206,47 @@ void add_sums(const DepthwiseKernels& kernels, char* to, const char* from, int64
 
 }  // namespace
 
+bool is_depthwise(Dtype dtype, int groups, int64_t in_channels, int64_t out_channels) {
+  int64_t group = in_channels / groups;
+  return groups > 1 && in_channels == out_channels && is_depthwise_group(group) &&
+         group <= kernels_of(dtype).lanes;
+}
+
 void depthwise_conv(const Image& image, const ConvGeometry& geometry, Dtype dtype,
-                    const char* weight, int64_t channel_stride,
-                    const std::vector<int64_t>& position_offsets, const RegionWork* work,
-                    char* out) {
+                    const DepthwiseWeight& weight, const RegionWork* work, char* out) {
   const DepthwiseKernels& kernels = kernels_of(dtype);
+  int64_t row_bytes = image.channels * kernels.sum_size;
   for (const Phase& phase : geometry.phases()) {
-    int64_t row_bytes = image.channels * kernels.sum_size;
-    Scratch weights(phase.taps.size() * row_bytes);
-    for (size_t t = 0; t < phase.taps.size(); ++t) {
-      int64_t offset = position_offsets[phase.taps[t].position];
-      kernels.widen(weight + offset * image.itemsize, channel_stride, image.channels,
-                    weights.as<char>() + t * row_bytes);
+    Scratch weights(static_cast<int64_t>(phase.taps.size()) * weight.group * row_bytes);
+    char* to = weights.as<char>();
+    for (const Tap& tap : phase.taps) {
+      for (int64_t k = 0; k < weight.group; ++k, to += row_bytes) {
+        int64_t offset = weight.positions[tap.position] + k * weight.channel_stride;
+        kernels.widen(weight.data + offset * image.itemsize, weight.out_stride, image.channels, to);
+      }
     }
-    DepthwisePhase(image, geometry, phase, kernels, weights.as<char>(), work, out).run();
+    DepthwisePhase(image, geometry, phase, kernels, weights.as<char>(), weight.group, work, out)
+        .run();
   }
 }
 
 void depthwise_weight_gradient(const Image& image, const Image& cotangent,
-                               const ConvGeometry& geometry, Dtype dtype, char* out) {
+                               const ConvGeometry& geometry, Dtype dtype, int groups, char* out) {
   const DepthwiseKernels& kernels = kernels_of(dtype);
-  int64_t channels = image.channels, positions = geometry.kernel_size();
-  std::memset(out, 0, positions * channels * image.itemsize);
+  int64_t channels = image.channels, group = channels / groups;
+  int64_t kernel_elements = geometry.kernel_size() * group;
+  std::memset(out, 0, kernel_elements * channels * image.itemsize);
   for (const Phase& phase : geometry.phases()) {
-    int64_t count = static_cast<int64_t>(phase.taps.size()) * channels;
+    int64_t count = static_cast<int64_t>(phase.taps.size()) * group * channels;
     int64_t bytes = count * kernels.sum_size;
     int64_t rows = rows_of(phase, image.batch);
-    int64_t few = std::max<int64_t>(kTaskWork / row_work(phase, channels), 1);
+    int64_t few = std::max<int64_t>(kTaskWork / row_work(phase, channels, group), 1);
     int64_t parts = std::clamp<int64_t>(rows / few, 1, kMostParts);  // by the shapes alone
     Scratch sums(parts * bytes);
     std::memset(sums.data(), 0, parts * bytes);
     parallel_for(parts, 1, [&](int64_t begin, int64_t end) {
       for (int64_t part = begin; part < end; ++part) {
-        DepthwiseSums own(image, cotangent, phase, kernels, sums.as<char>() + part * bytes);
+        DepthwiseSums own(image, cotangent, phase, kernels, group, sums.as<char>() + part * bytes);
         for (int64_t i = part * rows / parts; i < (part + 1) * rows / parts; ++i) {
           own.add_row(row_position(phase, i));
         }
@@ -241,9 +255,12 @@ void depthwise_weight_gradient(const Image& image, const Image& cotangent,
     for (int64_t part = 1; part < parts; ++part) {
       add_sums(kernels, sums.as<char>(), sums.as<char>() + part * bytes, count);
     }
-    for (size_t t = 0; t < phase.taps.size(); ++t) {
-      kernels.narrow(sums.as<char>() + t * channels * kernels.sum_size, channels,
-                     out + phase.taps[t].position * image.itemsize, positions);
+    const char* from = sums.as<char>();
+    for (const Tap& tap : phase.taps) {
+      for (int64_t k = 0; k < group; ++k, from += channels * kernels.sum_size) {
+        kernels.narrow(from, channels, out + (tap.position * group + k) * image.itemsize,
+                       kernel_elements);
+      }
     }
   }
 }
