@@ -5,11 +5,8 @@
 #include <cstring>
 #include <stdexcept>
 
-<<<<<<< HEAD
 #include "mlx/core/faults.h"
-=======
 #include "python/src/gil.h"
->>>>>>> c2a4a43 (Let threads that Python ends stay where they are, as C++ functions cannot be left without the GIL)
 
 namespace mlx::python {
 
@@ -126,15 +123,11 @@ void PythonFileWriter::write(const char* data, size_t n) {
   Locked locked;
   for (size_t done = 0; done < n;) {
     size_t count = std::min(n - done, chunk_size);
-<<<<<<< HEAD
     if (core::faults::strikes(core::faults::Point::write)) {
       PyErr_SetFromErrno(PyExc_OSError);
       throw nb::python_error();
     }
-    nb::object written = file_.attr("write")(nb::bytes(data + done, count));
-=======
     nb::object written = call_python(file_.attr("write"), nb::bytes(data + done, count));
->>>>>>> c2a4a43 (Let threads that Python ends stay where they are, as C++ functions cannot be left without the GIL)
     // Unbuffered files may take less than they are given.
     size_t taken = written.is_none() ? count : nb::cast<size_t>(written);
     if (taken == 0 || taken > count) {
