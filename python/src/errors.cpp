@@ -1,4 +1,6 @@
 // C++ failures as Python exceptions, and Python's signals as failures in C++.
+#include "python/src/errors.h"
+
 #include "mlx/core/errors.h"
 #include "mlx/core/shape_checks.h"
 
@@ -73,6 +75,20 @@ bool signal_raised() {
 }
 
 }  // namespace
+
+void set_python_error(const std::exception_ptr& failure) {
+  try {
+    translate(failure, nullptr);
+  } catch (nb::python_error& e) {
+    e.restore();
+  } catch (const std::bad_alloc& e) {
+    set_error(PyExc_MemoryError, e.what());
+  } catch (const std::out_of_range& e) {
+    set_error(PyExc_IndexError, e.what());
+  } catch (const std::exception& e) {
+    set_error(PyExc_RuntimeError, e.what());
+  }
+}
 
 void bind_errors(nb::module_& m) {
   axis_error = make_class(m, "AxisError", "An axis that the array does not have.", PyExc_IndexError,

@@ -12,6 +12,7 @@
 #include "mlx/core/layout.h"
 #include "mlx/ops.h"
 #include "python/src/convert.h"
+#include "python/src/errors.h"
 #include "python/src/gil.h"
 
 namespace mlx::python {
@@ -443,17 +444,11 @@ int get_buffer(PyObject* object, Py_buffer* view, int flags) {
   try {
     array a = own_constants(*as_array(object));
     fill_view(std::move(a), view, flags);
-  } catch (nb::python_error& e) {
-    e.restore();
-    return -1;
   } catch (const NotLent& e) {
     PyErr_SetString(PyExc_BufferError, e.what());
     return -1;
-  } catch (const std::invalid_argument& e) {  // of an array without a value, as in transforms
-    PyErr_SetString(PyExc_ValueError, e.what());
-    return -1;
-  } catch (const std::exception& e) {
-    PyErr_SetString(PyExc_BufferError, e.what());
+  } catch (...) {
+    set_python_error(std::current_exception());
     return -1;
   }
   view->obj = object;
