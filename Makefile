@@ -50,7 +50,7 @@ stress: build ## threads over shared graphs, workers, endings, 100,000 training 
 
 fuzz: build ## random programs against NumPy for two minutes (SECONDS=..., OPS=..., SEED=...)
 	$(RUN) tests/fuzz/fuzz.py $(if $(OPS),--ops $(OPS),--seconds $(or $(SECONDS),120)) \
-	  $(if $(SEED),--seed $(SEED))
+	  $(if $(SEED),--seed $(SEED)) --jobs $(JOBS)
 
 bench: build ## time the operations and print a table
 	$(RUN) benchmarks/run.py

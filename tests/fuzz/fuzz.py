@@ -4,7 +4,7 @@ A child process runs the programs, so that a crash or a hang is a failure like a
 parent, which never loads the library, makes the program again from its seed and shrinks it in
 further children. Each failure is printed as a script that stands alone.
 
-fuzz.py [--ops N] [--seconds N] [--seed SEED] [--first NUMBER]
+fuzz.py [--ops N] [--seconds N] [--seed SEED] [--first NUMBER] [--jobs N]
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ def fuzz(seed: str, first: int, budget: Budget, total: Total) -> None:
         total.ops += ops
         total.failures += failures
         if status == 1:
-            raise SystemExit(f"fuzz: stopped at program {seed}:{number}")
+            raise RuntimeError(f"stopped at program {seed}:{number}")
         if status != 0:
             total.failures += 1
             name = f"{seed}:{number}"
@@ -184,24 +184,41 @@ def fuzz(seed: str, first: int, budget: Budget, total: Total) -> None:
         first = number
 
 
+def job(seed: str, first: int, budget: Budget, sums: Progress) -> None:
+    """One of several that run side by side; what it did goes to `sums`."""
+    total = Total()
+    try:
+        fuzz(seed, first, budget, total)
+    finally:
+        sums.write(total.programs, 0, total.ops, total.failures)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--ops", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=0)
     parser.add_argument("--seed", default=str(random.SystemRandom().randrange(1 << 30)))
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=1)
     args = parser.parse_args()
-    seconds = args.seconds or (60.0 if not args.ops else 1e9)
     print(f"fuzz: seed {args.seed}", flush=True)
-    total = Total()
     start = time.monotonic()
-    fuzz(args.seed, args.first, Budget(args.ops, start + seconds), total)
-    took = time.monotonic() - start
-    print(
-        f"fuzz: seed {args.seed}: {total.programs} programs, {total.ops} operations, "
-        f"{total.failures} failures in {took:.0f} s"
+    end = start + (args.seconds or (60.0 if not args.ops else 1e9))
+    children = []
+    for k in range(args.jobs):
+        seed = args.seed if args.jobs == 1 else f"{args.seed}.{k}"
+        budget, sums = Budget(args.ops // args.jobs, end), Progress()
+        pid = in_child(lambda s=seed, b=budget, to=sums: job(s, args.first, b, to))
+        children.append((pid, sums))
+    statuses = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid, _ in children]
+    programs, _, ops, failures = (
+        sum(n) for n in zip(*(s.read() for _, s in children), strict=True)
     )
-    return 1 if total.failures else 0
+    print(
+        f"fuzz: seed {args.seed}: {programs} programs, {ops} operations, "
+        f"{failures} failures in {time.monotonic() - start:.0f} s"
+    )
+    return 1 if failures or any(statuses) else 0
 
 
 if __name__ == "__main__":

@@ -122,7 +122,8 @@ products = [np.array(a).ravel() * np.array(b).ravel() for a, b in zip(cotangents
 back = [np.array(a).ravel() * np.array(b).ravel() for a, b in zip(tangents, pulled)]
 products, back = np.concatenate([[0.0], *products]), np.concatenate([[0.0], *back])
 scale = np.abs(products).sum() + np.abs(back).sum()
-if np.isfinite(scale) and scale < 1e12 and abs(products.sum() - back.sum()) > 1e-6 * (scale + 1e-6):
+tame = all(np.abs(np.array(x)).max(initial=0) < 1e4 for x in primals)
+if tame and np.isfinite(scale) and scale < 1e12 and abs(products.sum() - back.sum()) > 1e-6 * (scale + 1e-6):
     raise AssertionError(f"vjp is not the transpose of jvp: {back.sum()}, {products.sum()}")
 got = same = []
 """

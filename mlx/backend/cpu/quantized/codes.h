@@ -110,7 +110,8 @@ static inline void raise_codes(const uint8_t* p, Shorts (&to)[kParts]) {
 #endif
     auto bytes = reinterpret_cast<const int16_t*>(places<Bits>.bytes) + i * kShorts;
     auto factors = reinterpret_cast<const int16_t*>(places<Bits>.factors) + i * kShorts;
-    to[i] = pick_bytes(piece, load(bytes)) * load(factors);
+    auto picked = reinterpret_cast<Vec<uint16_t>>(pick_bytes(piece, load(bytes)));  // products wrap
+    to[i] = reinterpret_cast<Shorts>(picked * reinterpret_cast<Vec<uint16_t>>(load(factors)));
   }
 }
 
