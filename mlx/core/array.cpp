@@ -184,10 +184,10 @@ std::vector<array> array::make_arrays(std::vector<Shape> shapes, const std::vect
     outputs.push_back(array(std::move(shapes[i]), dtypes[i], primitive, inputs));
   }
   if (outputs.size() > 1) {
-    for (size_t i = 0; i < outputs.size(); i++) {
-      auto siblings = outputs;
-      siblings.erase(siblings.begin() + i);
-      outputs[i].set_siblings(std::move(siblings), i);
+    std::vector<std::vector<array>> siblings(outputs.size(), outputs);
+    for (size_t i = 0; i < outputs.size(); i++) {  // all or none: half a ring would keep itself
+      siblings[i].erase(siblings[i].begin() + i);
+      outputs[i].set_siblings(std::move(siblings[i]), i);
     }
   }
   return outputs;

@@ -2,6 +2,7 @@
 // nesting or a million odd keys cost nothing.
 #include "mlx/io/safetensors_header.h"
 
+#include <map>
 #include <nlohmann/json.hpp>
 #include <unordered_set>
 
@@ -144,6 +145,9 @@ class HeaderHandler : public nlohmann::json_sax<json> {
   bool seen_offsets_ = false;
 };
 
+/** Values of more than one part are put together by hand: their destructors take memory. */
+std::string json_text(std::string_view text) { return json(text).dump(); }
+
 }  // namespace
 
 SafetensorsHeader parse_safetensors_header(std::string_view text, const std::string& label) {
@@ -157,23 +161,30 @@ SafetensorsHeader parse_safetensors_header(std::string_view text, const std::str
 }
 
 std::string format_safetensors_header(const SafetensorsHeader& header) {
-  std::string out = "{";
-  auto add = [&out](const std::string& name, const json& value) {
-    out += (out.size() > 1 ? "," : "") + json(name).dump() + ":" + value.dump();
-  };
   try {
+    std::string out = "{";
     if (!header.metadata.empty()) {
-      add("__metadata__", header.metadata);
+      std::map<std::string_view, std::string_view> sorted(header.metadata.begin(),
+                                                          header.metadata.end());
+      std::string pairs;
+      for (const auto& [key, value] : sorted) {
+        pairs += (pairs.empty() ? "" : ",") + json_text(key) + ":" + json_text(value);
+      }
+      out += "\"__metadata__\":{" + pairs + "}";
     }
     for (const auto& t : header.tensors) {
-      add(t.name, {{"dtype", t.dtype},
-                   {"shape", t.shape},
-                   {"data_offsets", std::vector<uint64_t>{t.begin, t.end}}});
+      out += (out.size() > 1 ? "," : "") + json_text(t.name) + ":{\"data_offsets\":[" +
+             std::to_string(t.begin) + "," + std::to_string(t.end) +
+             "],\"dtype\":" + json_text(t.dtype) + ",\"shape\":[";
+      for (size_t i = 0; i < t.shape.size(); i++) {
+        out += (i ? "," : "") + std::to_string(t.shape[i]);
+      }
+      out += "]}";
     }
+    return out + "}";
   } catch (const json::exception& e) {
     fail("save_safetensors", "Names and metadata must be UTF-8: ", shown(e.what()));
   }
-  return out + "}";
 }
 
 }  // namespace mlx::core::io

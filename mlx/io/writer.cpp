@@ -152,6 +152,7 @@ void FileWriter::close() {
   if (!is_open()) {
     return;
   }
+  const std::string folder = folder_of(target_);  // what may fail comes before the rename
   bool complete = !failed_ && (temporary_.empty() || synced(fd_));
   int reason = errno;
   if ((::close(fd_) != 0 || faults::strikes(Point::close)) && complete) {
@@ -165,7 +166,7 @@ void FileWriter::close() {
       reason = errno;
     }
     if (complete) {
-      sync_folder(folder_of(target_));
+      sync_folder(folder);
     } else {
       unlink(temporary_.c_str());
     }
