@@ -109,10 +109,14 @@ Locked::Locked() {
 }
 
 nb::object call_with(nb::handle function, nb::handle args, nb::handle kwargs) {
+  nb::object tuple = nb::steal(PySequence_Tuple(args.ptr()));
+  if (!tuple.is_valid()) {
+    nb::raise_python_error();
+  }
   PyObject* result = nullptr;
   {
     ComesBack guard;
-    result = PyObject_Call(function.ptr(), args.ptr(), kwargs.ptr());
+    result = PyObject_Call(function.ptr(), tuple.ptr(), kwargs.ptr());
     guard.is_back();
   }
   if (!result) {
