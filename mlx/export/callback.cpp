@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "mlx/export/exporter.h"
-#include "mlx/export/table.h"
+#include "mlx/export/graph.h"
 #include "mlx/graph_utils.h"
 #include "mlx/primitives/elementwise.h"
 
@@ -58,7 +58,7 @@ class Teller {
 
   Teller(const ExportCallback& callback, const StoredTrace& trace,
          const std::vector<array>& constants)
-      : callback_(callback), trace_(trace) {
+      : callback_(callback), trace_(trace), all_constants_(constants) {
     for (auto& a : trace.arguments) values_.emplace_back("", a.shape, a.dtype);
     for (uint32_t i : trace.constants) {
       values_.emplace_back("", constants[i].shape(), constants[i].dtype());
@@ -104,7 +104,7 @@ class Teller {
     Outlines inputs, outputs;
     for (uint32_t i : node.inputs) inputs.push_back(named(i));
     for (size_t i = 0; i < node.shapes.size(); i++) outputs.push_back(named(next++));
-    auto primitive = export_row(node.primitive)->make(default_stream(Device::cpu), node.fields);
+    auto primitive = make_primitive(node, all_constants_, default_stream(Device::cpu));
     std::vector<StateT> arguments;
     auto* elementwise = dynamic_cast<Elementwise*>(primitive.get());
     if (!elementwise || elementwise->op() == ElementwiseOp::Cast) {  // others: the name says it
@@ -119,6 +119,7 @@ class Teller {
 
   const ExportCallback& callback_;
   const StoredTrace& trace_;
+  const std::vector<array>& all_constants_;
   std::vector<array> constants_;
   Outlines values_;
   size_t names_ = 0;

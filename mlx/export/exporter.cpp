@@ -47,14 +47,19 @@ class FileExporter final : public TraceExporter {
   /** Trials of shapes leave constants behind that no trace has. */
   void keep_used_constants() {
     std::vector<uint32_t> numbers(constants_.arrays().size(), 0);
-    for (auto& trace : function_.traces) {
-      for (uint32_t& i : trace.constants) {
-        if (numbers[i] == 0) {
-          function_.constants.push_back(constants_.arrays()[i]);
-          numbers[i] = static_cast<uint32_t>(function_.constants.size());
-        }
-        i = numbers[i] - 1;
+    for (auto& trace : function_.traces) renumber(trace, numbers);
+  }
+
+  void renumber(StoredTrace& trace, std::vector<uint32_t>& numbers) {
+    for (uint32_t& i : trace.constants) {
+      if (numbers[i] == 0) {
+        function_.constants.push_back(constants_.arrays()[i]);
+        numbers[i] = static_cast<uint32_t>(function_.constants.size());
       }
+      i = numbers[i] - 1;
+    }
+    for (auto& node : trace.nodes) {
+      for (auto& graph : node.graphs) renumber(graph, numbers);
     }
   }
 

@@ -28,6 +28,23 @@ size_t aligned(size_t n) { return (n + alignment - 1) / alignment * alignment; }
 
 // ------------------------------------------------------------------ writing
 
+void write_trace(ByteWriter& to, const StoredTrace& trace);
+
+void write_node(ByteWriter& to, const StoredNode& node) {
+  to.text(node.primitive);
+  write_values(to, node.fields);
+  to.byte(static_cast<uint8_t>(node.place));
+  to.number(node.inputs.size());
+  for (uint32_t i : node.inputs) to.number(i);
+  to.number(node.shapes.size());
+  for (size_t i = 0; i < node.shapes.size(); i++) {
+    to.dtype(node.dtypes[i]);
+    to.shape(node.shapes[i]);
+  }
+  to.number(node.graphs.size());
+  for (auto& graph : node.graphs) write_trace(to, graph);
+}
+
 void write_trace(ByteWriter& to, const StoredTrace& trace) {
   to.number(trace.arguments.size());
   for (auto& a : trace.arguments) {
@@ -40,18 +57,7 @@ void write_trace(ByteWriter& to, const StoredTrace& trace) {
   to.number(trace.constants.size());
   for (uint32_t i : trace.constants) to.number(i);
   to.number(trace.nodes.size());
-  for (auto& node : trace.nodes) {
-    to.text(node.primitive);
-    write_values(to, node.fields);
-    to.byte(static_cast<uint8_t>(node.place));
-    to.number(node.inputs.size());
-    for (uint32_t i : node.inputs) to.number(i);
-    to.number(node.shapes.size());
-    for (size_t i = 0; i < node.shapes.size(); i++) {
-      to.dtype(node.dtypes[i]);
-      to.shape(node.shapes[i]);
-    }
-  }
+  for (auto& node : trace.nodes) write_node(to, node);
   to.number(trace.outputs.size());
   for (uint32_t i : trace.outputs) to.number(i);
   to.text(trace.structure);
@@ -179,7 +185,9 @@ std::vector<uint32_t> read_indices(ByteReader& from, size_t end) {
   return indices;
 }
 
-StoredNode read_node(ByteReader& from, size_t values) {
+StoredTrace read_trace(ByteReader& from, size_t constants, int depth);
+
+StoredNode read_node(ByteReader& from, size_t values, size_t constants, int depth) {
   StoredNode node;
   node.primitive = from.text();
   node.fields = read_values(from);
@@ -191,19 +199,23 @@ StoredNode read_node(ByteReader& from, size_t values) {
     node.dtypes.push_back(from.dtype());
     node.shapes.push_back(from.shape(node.dtypes.back().size()));
   }
+  size_t graphs = from.count(5);
+  for (size_t i = 0; i < graphs; i++) node.graphs.push_back(read_trace(from, constants, depth + 1));
   return node;
 }
 
-StoredTrace read_trace(ByteReader& from, size_t constants) {
+StoredTrace read_trace(ByteReader& from, size_t constants, int depth) {
+  constexpr int most_depth = 32;
+  expect(depth < most_depth, "Graphs in the file are nested too deeply.");
   StoredTrace trace;
   size_t arguments = from.count(3);
   for (size_t i = 0; i < arguments; i++) trace.arguments.push_back(read_argument(from));
   trace.draws = from.index(2) == 1;
   expect(!trace.draws || arguments > 0, "A function in the file draws without a key.");
   trace.constants = read_indices(from, constants);
-  size_t values = arguments + trace.constants.size(), nodes = from.count(4);
+  size_t values = arguments + trace.constants.size(), nodes = from.count(5);
   for (size_t i = 0; i < nodes; i++) {
-    trace.nodes.push_back(read_node(from, values));
+    trace.nodes.push_back(read_node(from, values, constants, depth));
     values += trace.nodes.back().shapes.size();
   }
   trace.outputs = read_indices(from, values);
@@ -326,7 +338,7 @@ StoredFunction read_function(const std::string& file) {
   }
   constants.expect_end();
   size_t traces = from.count(5);
-  for (size_t i = 0; i < traces; i++) function.traces.push_back(read_trace(from, n));
+  for (size_t i = 0; i < traces; i++) function.traces.push_back(read_trace(from, n, 0));
   expect(from.left() == 0, "The file's description is longer than what it describes.");
   return function;
 }

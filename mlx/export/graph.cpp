@@ -1,6 +1,7 @@
 // Making nodes again, and checking them.
 #include "mlx/export/graph.h"
 
+#include <numeric>
 #include <stdexcept>
 
 #include "mlx/export/checks.h"
@@ -39,6 +40,22 @@ class Outlines {
   std::vector<array> values_;
 };
 
+/** The graph of a branch or body. */
+detail::SubgraphPtr make_subgraph(const StoredTrace& graph, const std::vector<array>& constants,
+                                  const Stream& callers) {
+  auto recording = make_recording(graph, constants, callers);
+  Outlines values;
+  std::vector<uint32_t> inputs(graph.arguments.size());
+  std::iota(inputs.begin(), inputs.end(), 0);
+  for (auto& a : graph.arguments) values.add(a.shape, a.dtype);
+  for (uint32_t i : graph.constants) values.add(constants[i]);
+  for (auto& node : graph.nodes) {
+    for (size_t i = 0; i < node.shapes.size(); i++) values.add(node.shapes[i], node.dtypes[i]);
+  }
+  return std::make_shared<detail::Subgraph>(*recording, values.at(inputs),
+                                            values.at(graph.outputs));
+}
+
 void check_stored(const StoredNode& stored, Primitive& primitive,
                   const std::vector<array>& inputs) {
   NodeCheck node(stored.primitive, inputs, stored.dtypes);
@@ -54,6 +71,21 @@ void check_stored(const StoredNode& stored, Primitive& primitive,
 
 }  // namespace
 
+std::shared_ptr<Primitive> make_primitive(const StoredNode& node,
+                                          const std::vector<array>& constants,
+                                          const Stream& callers) {
+  Stream stream = stream_of(node.place, callers);
+  ControlPrimitive::Graphs graphs;
+  for (auto& graph : node.graphs) graphs.push_back(make_subgraph(graph, constants, callers));
+  for (auto& graph : graphs) {
+    for (auto& inner : graph->recording().nodes()) {
+      ByteReader::expect(inner.primitive->stream() == stream,
+                         "A graph in the file runs on another device than the node that has it.");
+    }
+  }
+  return row_of(node).make(stream, node.fields, std::move(graphs));
+}
+
 std::shared_ptr<const detail::Recording> make_recording(const StoredTrace& trace,
                                                         const std::vector<array>& constants,
                                                         const Stream& callers) {
@@ -63,7 +95,7 @@ std::shared_ptr<const detail::Recording> make_recording(const StoredTrace& trace
   for (uint32_t i : trace.constants) values.add(own_constants.emplace_back(constants[i]));
   std::vector<detail::Recording::Node> nodes;
   for (auto& stored : trace.nodes) {
-    auto primitive = row_of(stored).make(stream_of(stored.place, callers), stored.fields);
+    auto primitive = make_primitive(stored, constants, callers);
     check_stored(stored, *primitive, values.at(stored.inputs));
     for (size_t i = 0; i < stored.shapes.size(); i++)
       values.add(stored.shapes[i], stored.dtypes[i]);
@@ -100,8 +132,10 @@ bool shapes_follow(const StoredTrace& trace, const StoredTrace& other,
   Stream stream = default_stream(Device::cpu);
   for (size_t n = 0; n < trace.nodes.size(); n++) {
     const StoredNode &node = trace.nodes[n], &wanted = other.nodes[n];
-    auto primitive = row_of(node).make(stream, node.fields);
-    if (primitive->output_shapes(values.at(node.inputs)) != wanted.shapes) return false;
+    auto primitive = make_primitive(node, constants, stream);
+    auto inputs = values.at(node.inputs);
+    row_of(node).check(*primitive, NodeCheck(node.primitive, inputs, node.dtypes));
+    if (primitive->output_shapes(inputs) != wanted.shapes) return false;
     for (size_t i = 0; i < wanted.shapes.size(); i++) values.add(wanted.shapes[i], node.dtypes[i]);
   }
   return true;

@@ -25,8 +25,13 @@ std::shared_ptr<const detail::Recording> make_recording(const StoredTrace& trace
 void check_shapes(const StoredTrace& trace, const detail::Recording& recording,
                   const std::vector<array>& arguments);
 
+/** The primitive of a node, with the graphs that it holds. */
+std::shared_ptr<Primitive> make_primitive(const StoredNode& node,
+                                          const std::vector<array>& constants,
+                                          const Stream& callers);
+
 /** Whether the nodes of `trace`, from the arguments of `other`, get the shapes that they have in
- *  `other`. Throws std::invalid_argument where an input's shape is not possible. */
+ *  `other`. Throws where an input's shape is not possible. */
 bool shapes_follow(const StoredTrace& trace, const StoredTrace& other,
                    const std::vector<array>& constants);
 

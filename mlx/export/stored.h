@@ -28,6 +28,8 @@ enum class Place : uint8_t {
   gpu,
 };
 
+struct StoredTrace;
+
 struct StoredNode {
   std::string primitive;
   Values fields;
@@ -35,6 +37,8 @@ struct StoredNode {
   std::vector<uint32_t> inputs;
   std::vector<Shape> shapes;
   std::vector<Dtype> dtypes;
+  /** Of control flow: what branches and bodies do. */
+  std::vector<StoredTrace> graphs;
 };
 
 /** What a function did for one sort of arguments. */

@@ -139,11 +139,12 @@ Values stored_fields(const Primitive& primitive) {
   return storing::store_all(static_cast<const P&>(primitive).fields());
 }
 
-/** The primitive with these fields. Throws std::runtime_error if it has no such ones. */
-template <typename P>
-std::shared_ptr<Primitive> restore_primitive(Stream s, const Values& values) {
+/** The primitive with these fields, and what its constructor takes after them. Throws
+ * std::runtime_error if it has no such ones. */
+template <typename P, typename... More>
+std::shared_ptr<Primitive> restore_primitive(Stream s, const Values& values, More... more) {
   auto make = [&](auto&&... fields) -> std::shared_ptr<Primitive> {
-    return std::make_shared<P>(s, std::move(fields)...);
+    return std::make_shared<P>(s, std::move(fields)..., std::move(more)...);
   };
   return std::apply(make, restoring::restore_all(values, restoring::FieldsOf<P>()));
 }

@@ -59,24 +59,34 @@ void check_as(const Primitive& primitive, const NodeCheck& node) {
   check_node(static_cast<const P&>(primitive), node);
 }
 
+template <typename P>
+std::shared_ptr<Primitive> make(Stream s, const Values& fields, ControlPrimitive::Graphs graphs) {
+  if constexpr (std::is_base_of_v<ControlPrimitive, P>) {
+    return restore_primitive<P>(s, fields, std::move(graphs));
+  } else {
+    ByteReader::expect(graphs.empty(), class_name<P>(), " in the file has graphs.");
+    return restore_primitive<P>(s, fields);
+  }
+}
+
 template <typename... P>
 std::vector<ExportRow> rows_of() {
-  return {{class_name<P>(), &typeid(P), stored_fields<P>, restore_primitive<P>, check_as<P>}...};
+  return {{class_name<P>(), &typeid(P), stored_fields<P>, make<P>, check_as<P>}...};
 }
 
 const std::vector<ExportRow>& rows() {
   static const auto* all = new std::vector(
       rows_of<AddMM, ArgReduce, AsStrided, Attention, AttentionBackward, BatchNorm,
-              BatchNormBackward, Broadcast, Cholesky, Concatenate, Contiguous, Convolution,
+              BatchNormBackward, Broadcast, Cholesky, Concatenate, Cond, Contiguous, Convolution,
               ConvolutionWeightGradient, Copy, CrossEntropy, CrossEntropyBackward, Depends,
               Dequantize, Diagonal, DynamicSlice, DynamicSliceUpdate, Eig, Eigh, Elementwise,
               ExpandDims, FFT, Flatten, GatedDelta, Gather, GatherAxis, GatherMM, GatherQQMatmul,
               GatherQuantizedMatmul, Identity, Inverse, LU, MaskedScatter, MaskedSelect, Matmul,
               Norm, NormBackward, NumberOfElements, Pad, Partition, Pool, PoolBackward, QQMatmul,
               QR, Quantize, QuantizedMatmul, RandomBits, Recurrent, RecurrentBackward, Reduce,
-              Reshape, Rope, RunningExpSum, SVD, Scan, Scatter, ScatterAxis, SearchSorted,
+              Reshape, Rope, RunningExpSum, SVD, Scan, ScanLoop, Scatter, ScatterAxis, SearchSorted,
               SegmentedMM, Slice, SliceUpdate, Softmax, SoftmaxJacobian, Solve, Sort, Split,
-              Squeeze, StopGradient, Transpose, TriangularSolve, Unflatten, Unique, View>());
+              Squeeze, StopGradient, Transpose, TriangularSolve, Unflatten, Unique, View, While>());
   return *all;
 }
 

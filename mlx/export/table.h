@@ -10,6 +10,7 @@
 #include "mlx/export/checks.h"
 #include "mlx/export/value.h"
 #include "mlx/primitives.h"
+#include "mlx/transforms/control.h"
 
 namespace mlx::core {
 
@@ -18,8 +19,10 @@ struct ExportRow {
   std::string_view name;
   const std::type_info* type;
   Values (*fields)(const Primitive& primitive);
-  /** Throws std::runtime_error unless the values are the class's fields. */
-  std::shared_ptr<Primitive> (*make)(Stream s, const Values& fields);
+  /** Throws std::runtime_error unless the values are the class's fields; graphs are those of
+   * control flow. */
+  std::shared_ptr<Primitive> (*make)(Stream s, const Values& fields,
+                                     ControlPrimitive::Graphs graphs);
   /** Throws std::runtime_error unless `primitive`, of this class, may be applied as `node` says. */
   void (*check)(const Primitive& primitive, const NodeCheck& node);
 };

@@ -13,6 +13,7 @@
 #include "mlx/primitives/transforms.h"
 #include "mlx/random.h"
 #include "mlx/transforms.h"
+#include "mlx/transforms/control.h"
 #include "mlx/transforms/recording.h"
 #include "mlx/utils.h"
 
@@ -70,7 +71,21 @@ class Renumbered {
   uint32_t next_;
 };
 
-void add_nodes(StoredTrace& trace, const detail::Recording& recording, const Stream& callers) {
+void complete(StoredTrace& trace, const detail::Recording& recording, const Stream& callers,
+              ConstantPool& pool);
+
+/** What a branch or body does. */
+StoredTrace stored_graph(const detail::Subgraph& graph, const Stream& callers, ConstantPool& pool) {
+  StoredTrace trace;
+  for (size_t i = 0; i < graph.input_shapes().size(); i++) {
+    trace.arguments.push_back({"", graph.input_shapes()[i], graph.input_dtypes()[i], {}});
+  }
+  complete(trace, graph.recording(), callers, pool);
+  return trace;
+}
+
+void add_nodes(StoredTrace& trace, const detail::Recording& recording, const Stream& callers,
+               ConstantPool& pool) {
   Renumbered numbers(trace.arguments.size() + trace.constants.size());
   for (auto& node : recording.nodes()) {
     const Primitive& primitive = *node.primitive;
@@ -82,12 +97,30 @@ void add_nodes(StoredTrace& trace, const detail::Recording& recording, const Str
     }
     const ExportRow* row = export_row(primitive);
     check(row, "export_function", primitive.name(), " cannot be exported.");
-    trace.nodes.push_back({std::string(row->name), row->fields(primitive),
-                           place_of(primitive.stream(), callers), numbers.all(node.inputs),
-                           node.shapes, node.dtypes});
+    trace.nodes.push_back({std::string(row->name),
+                           row->fields(primitive),
+                           place_of(primitive.stream(), callers),
+                           numbers.all(node.inputs),
+                           node.shapes,
+                           node.dtypes,
+                           {}});
+    if (auto* control = dynamic_cast<const ControlPrimitive*>(&primitive)) {
+      for (auto& graph : control->graphs()) {
+        trace.nodes.back().graphs.push_back(stored_graph(*graph, callers, pool));
+      }
+    }
     numbers.add_new(node.shapes.size());
   }
   trace.outputs = numbers.all(recording.outputs());
+}
+
+/** Constants, nodes and outputs. */
+void complete(StoredTrace& trace, const detail::Recording& recording, const Stream& callers,
+              ConstantPool& pool) {
+  std::vector<array> constants = recording.constants();
+  eval(constants);
+  for (auto& a : constants) trace.constants.push_back(pool.add(a));
+  add_nodes(trace, recording, callers, pool);
 }
 
 StoredTrace stored(const detail::Recording& recording, std::vector<StoredArgument> arguments,
@@ -97,10 +130,7 @@ StoredTrace stored(const detail::Recording& recording, std::vector<StoredArgumen
   if (draws) trace.arguments.push_back({"", {2}, uint32, {}});
   trace.draws = draws;
   trace.structure = std::move(structure);
-  std::vector<array> constants = recording.constants();
-  eval(constants);
-  for (auto& a : constants) trace.constants.push_back(pool.add(a));
-  add_nodes(trace, recording, to_stream({}));
+  complete(trace, recording, to_stream({}), pool);
   return trace;
 }
 
@@ -235,6 +265,7 @@ class ExtentTrials {
       for (uint32_t i : node.inputs) to.number(i);
       to.number(node.dtypes.size());
       for (auto dtype : node.dtypes) to.dtype(dtype);
+      for (auto& graph : node.graphs) to.text(text_of(graph));
     }
     for (uint32_t i : trace.outputs) to.number(i);
     to.text(trace.structure);

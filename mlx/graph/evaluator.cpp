@@ -8,6 +8,7 @@
 #include "mlx/core/graph_lock.h"
 #include "mlx/core/memory_pool.h"
 #include "mlx/core/scheduler.h"
+#include "mlx/graph/nested.h"
 #include "mlx/graph/plan.h"
 #include "mlx/graph/plan_cache.h"
 #include "mlx/plans.h"
@@ -27,12 +28,18 @@ bool would_block(const detail::Batch& batch) {
   });
 }
 
+// Loops take as long as they like, and the caller's wait for them can be interrupted.
+bool may_take_long(const detail::Batch& batch) {
+  return std::any_of(batch.steps.begin(), batch.steps.end(),
+                     [](const detail::Step& step) { return detail::is_nested(*step.primitive); });
+}
+
 // Running a batch of a GPU only queues work there, so it takes no time whatever its size. (Handing
 // it to the stream's thread costs more than it saves: the two threads then meet in the allocator.)
 // A batch that has to wait for others runs in its stream's thread all the same: the caller's wait
 // can be interrupted, the batch's own cannot.
 bool worth_running_here(const detail::BoundPlan& plan, bool caller_waits) {
-  if (plan.batches.size() != 1 || would_block(plan.batches[0])) {
+  if (plan.batches.size() != 1 || would_block(plan.batches[0]) || may_take_long(plan.batches[0])) {
     return false;
   }
   bool queues_only = plan.batches[0].stream.device.type == Device::gpu;

@@ -52,6 +52,7 @@ void bind_linalg(nb::module_& m);
 void bind_load(nb::module_& m);
 void bind_export_dot(nb::module_& m);
 void bind_export(nb::module_& m);
+void bind_control(nb::module_& m);
 void bind_transforms(nb::module_& m);
 void bind_vmap(nb::module_& m);
 void bind_compile(nb::module_& m);

@@ -60,6 +60,7 @@ NB_MODULE(core, m) {
   bind_transforms(m);
   bind_compile(m);
   bind_custom_function(m);
+  bind_control(m);
   bind_export(m);
   bind_lazy_modules(m);
   bind_exit();
