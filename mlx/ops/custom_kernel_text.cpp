@@ -16,12 +16,11 @@ namespace {
 
 constexpr const char* op = "cuda_kernel";
 
-/** What every kernel may use: CUDA's half types and cooperative groups, integers by their widths,
- *  and what stands for shapes and strides. */
+/** What every kernel may use: CUDA's half types, integers by their widths, and what stands for
+ *  shapes and strides. */
 constexpr const char* prelude = R"(#if !__has_include(<cuda_fp16.h>)
 #error "Kernels of your own need CUDA's headers: install nvidia-cuda-runtime or the CUDA toolkit"
 #endif
-#include <cooperative_groups.h>
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
@@ -52,6 +51,11 @@ __device__ Index elem_to_loc(Index elem, const int* shape, const int64_t* stride
   }
   return place;
 }
+)";
+
+/** Takes the compiler longer than all the rest, so only where it is named. */
+constexpr const char* groups = R"(#include <cooperative_groups.h>
+namespace cg = cooperative_groups;
 )";
 
 const char* cuda_type(Dtype dtype) {
@@ -147,6 +151,12 @@ KernelText kernel_text(const KernelDescription& kernel,
   auto arguments = arguments_of(kernel, out.facts, input_dtypes, output_dtypes);
   std::ostringstream os;
   os << "#define KERNEL_AXES " << kernel_axes << "\n" << prelude;
+  for (const std::string* text : {&kernel.source, &kernel.header}) {
+    if (names(*text, "cooperative_groups") || names(*text, "cg")) {
+      os << groups;
+      break;
+    }
+  }
   os << "#line 1 \"" << kernel.name << ".header\"\n" << kernel.header << "\n";
   os << "#line 1 \"" << kernel.name << ".arguments\"\n";
   os << "struct " << out.function << "_arguments {\n";

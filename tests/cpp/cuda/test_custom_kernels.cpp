@@ -31,24 +31,30 @@ std::string words_about(const std::string& source, const std::string& header = "
 class CustomKernels : public testing::TestWithParam<Dtype> {};
 
 TEST_P(CustomKernels, CompileForEveryDtype) {
-  KernelDescription kernel{
-      "shift",
-      {"x", "offset"},
-      {"y"},
-      "auto i = cooperative_groups::this_grid().thread_rank();\n"
-      "if (i < n) {\n"
-      "  auto at = elem_to_loc((int)i, x_shape.data(), x_strides.data(), x_ndim);\n"
-      "  T value = x[at];\n"
-      "  y[i] = flag ? value : T(x[i % x_shape[0]]);\n"
-      "  extern __shared__ float scratch[];\n"
-      "  scratch[threadIdx.x] = twice(offset[0]) + (flag ? 1.0f : 0.0f);\n"
-      "}",
-      "float twice(float x) { return 2 * x; }"};
+  KernelDescription kernel{"shift",
+                           {"x", "offset"},
+                           {"y"},
+                           "int i = blockIdx.x * blockDim.x + threadIdx.x;\n"
+                           "if (i < n) {\n"
+                           "  auto at = elem_to_loc(i, x_shape.data(), x_strides.data(), x_ndim);\n"
+                           "  T value = x[at];\n"
+                           "  y[i] = flag ? value : T(x[i % x_shape[0]]);\n"
+                           "  extern __shared__ float scratch[];\n"
+                           "  scratch[threadIdx.x] = twice(offset[0]) + (flag ? 1.0f : 0.0f);\n"
+                           "}",
+                           "float twice(float x) { return 2 * x; }"};
   EXPECT_NO_THROW(compile(kernel, {{"T", GetParam()}, {"n", 7}, {"flag", true}},
                           {GetParam(), float32}, {GetParam()}));
 }
 
 INSTANTIATE_TEST_SUITE_P(Dtypes, CustomKernels, testing::ValuesIn(all_dtypes), dtype_label);
+
+TEST(CustomKernelText, GroupsCooperate) {
+  for (const char* groups : {"cooperative_groups", "cg"}) {
+    std::string source = std::string("y[") + groups + "::this_grid().thread_rank()] = x[0];";
+    EXPECT_EQ(words_about(source), "");
+  }
+}
 
 TEST(CustomKernelText, HalfTypesConvert) {
   KernelDescription kernel{"convert", {"x"}, {"y"}, "float wide = x[0]; y[0] = expf(wide);", ""};

@@ -1,4 +1,4 @@
-"""Kernels in CUDA: made anywhere, checked before anything runs, and run where there is a GPU."""
+"""Users' kernels: made anywhere, checked before anything runs, and run where there is a GPU."""
 
 import mlx.core as mx
 import numpy as np
@@ -157,3 +157,29 @@ def test_precompiled():
             mx.eval(precompiled(scalars=wrong, **settings))
     with pytest.raises(RuntimeError):
         mx.eval(precompiled(**(settings | {"compiled_source": b"no code"})))
+
+
+def make_metal(**settings):
+    kernel = {"name": "k", "input_names": ["x"], "output_names": ["y"], "source": "y[0] = x[0];"}
+    return mx.fast.metal_kernel(**(kernel | settings))
+
+
+def test_kernels_for_metal_say_what_is_missing():
+    assert not mx.metal.is_available()
+    more = {"header": "#include <x>", "atomic_outputs": True, "compile_options": {}}
+    for kernel in [make_metal(), make_metal(**more)]:
+        with pytest.raises(RuntimeError, match="no Metal"):
+            call(kernel, 1.0)
+        with pytest.raises(RuntimeError, match="no Metal"):
+            call(kernel, template=[("T", mx.float32)], init_value=0.0, verbose=True, stream=mx.cpu)
+
+
+def test_kernels_for_metal_are_checked():
+    with pytest.raises(ValueError, match="takes 1 inputs, not 2"):
+        call(make_metal(), 1.0, 2.0)
+    with pytest.raises(TypeError):
+        make_metal()(inputs=[1.0])
+    with pytest.raises(ValueError, match="at least one output"):
+        make_metal(output_names=[])
+    with pytest.raises(ValueError, match="dict"):
+        make_metal(compile_options=3)
