@@ -11,6 +11,7 @@ namespace {
 template <typename Vector>
 Vector ints_of(const nb::args& args, const char* op) {
   Vector out;
+  out.reserve(args.size());
   nb::handle source = args;
   if (args.size() == 1 && !is_integer(nb::handle(args[0]).ptr())) {
     source = args[0];

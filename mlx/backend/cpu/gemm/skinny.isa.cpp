@@ -19,14 +19,39 @@ static inline Vec<T> upper_half(Vec<T> v, std::integer_sequence<int, J...>) {
   return __builtin_shuffle(v, index);
 }
 
-template <typename T, int Half = kLanes<T> / 2>
-static inline T total(Vec<T> v) {
+template <int Half, typename T, int... J>
+static inline Vec<T> fold_two(Vec<T> a, Vec<T> b, std::integer_sequence<int, J...>) {
+  constexpr int lanes = kLanes<T>;
+  constexpr Vec<typename IndexOf<sizeof(T)>::type> own = {(J & Half ? lanes + J : J)...};
+  constexpr Vec<typename IndexOf<sizeof(T)>::type> other = {
+      (J & Half ? lanes + (J ^ Half) : J ^ Half)...};
+  return __builtin_shuffle(a, b, own) + __builtin_shuffle(a, b, other);
+}
+
+// The sums over the lanes of N vectors, as many as lanes at most and a power of two, added up in
+// the same order for any N. Two vectors go on as one while there are two: that of v[i] is in
+// lane_of(i).
+template <typename T, int N, int Half = kLanes<T> / 2>
+static inline Vec<T> totals(const Vec<T>* v) {
+  constexpr std::make_integer_sequence<int, kLanes<T>> lanes;
   if constexpr (Half == 0) {
     return v[0];
+  } else if constexpr (N == 1) {
+    Vec<T> folded = v[0] + upper_half<Half, T>(v[0], lanes);
+    return totals<T, 1, Half / 2>(&folded);
   } else {
-    v += upper_half<Half, T>(v, std::make_integer_sequence<int, kLanes<T>>{});
-    return total<T, Half / 2>(v);
+    Vec<T> folded[N / 2];
+#pragma GCC unroll 4
+    for (int i = 0; i < N / 2; ++i) folded[i] = fold_two<Half, T>(v[2 * i], v[2 * i + 1], lanes);
+    return totals<T, N / 2, Half / 2>(folded);
   }
+}
+
+template <typename T>
+static constexpr int lane_of(int i) {
+  int lane = 0;
+  for (int half = kLanes<T> / 2; i > 0; half /= 2, i /= 2) lane += i % 2 * half;
+  return lane;
 }
 
 template <typename E, typename Source, int Rows, int Cols>
@@ -62,7 +87,13 @@ static inline void dot_block(const SkinnyProduct& p, int64_t first_row, int64_t 
   }
   for (int r = 0; r < Rows; ++r) {
     Lane* to = static_cast<Lane*>(p.sums) + (first_row + r) * p.sums_stride + j;
-    for (int c = 0; c < Cols; ++c) to[c] = total<Lane>(sums[r][c]);
+    constexpr int group = Cols < lanes ? Cols : lanes;
+#pragma GCC unroll 4
+    for (int c = 0; c < Cols; c += group) {
+      Vec<Lane> all = totals<Lane, group>(sums[r] + c);
+#pragma GCC unroll 8
+      for (int i = 0; i < group; ++i) to[c + i] = all[lane_of<Lane>(i)];
+    }
   }
 }
 
