@@ -104,7 +104,7 @@ def test_strides_header_and_init_value():
     )
     x = mx.arange(12, dtype=mx.float32).reshape(3, 4).T
     y = call(kernel, x, shape=(4, 3), grid=(12, 1, 1), init_value=-1.0)[0]
-    expected = np.asarray(x) + 1
+    expected = np.ascontiguousarray(np.asarray(x) + 1)
     expected.reshape(-1)[::2] = -1
     np.testing.assert_array_equal(y, expected)
 
@@ -153,7 +153,7 @@ def test_precompiled():
     settings = {"name": "scale", "compiled_source": PTX.encode(), "inputs": [mx.array(3.0)]}
     assert precompiled(scalars=[2.0], **settings)[0].item() == 6.0
     for wrong in [[], [2.0, 1], [True]]:
-        with pytest.raises(ValueError, match="argument"):
+        with pytest.raises(ValueError, match="(?i)argument"):
             mx.eval(precompiled(scalars=wrong, **settings))
     with pytest.raises(RuntimeError):
         mx.eval(precompiled(**(settings | {"compiled_source": b"no code"})))
