@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds twice, with AddressSanitizer plus UndefinedBehaviorSanitizer and with ThreadSanitizer, and
 # runs the C++ tests, a selection of the Python tests and all those of threads, processes and files
-# in each, and the stress of threads under TSan. Any report fails.
+# and random programs in each, and the stress of threads under TSan. Any report fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 jobs=${JOBS:-2} python=$PWD/.venv/bin/python selection=${SELECTION:-tiny}
@@ -32,6 +32,8 @@ echo "-- ASan and UBSan"
 build build-asan address,undefined
 ASAN_OPTIONS=detect_leaks=1 build-asan/mlx_tests --gtest_brief=1
 ASAN_OPTIONS=detect_leaks=0 run_tests build-asan asan # the interpreter keeps memory until exit
+ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1:abort_on_error=1 \
+  run_python build-asan asan tests/fuzz/fuzz.py --ops 50000 --jobs "$jobs"
 
 echo "-- TSan"
 build build-tsan thread
@@ -39,4 +41,5 @@ export TSAN_OPTIONS="halt_on_error=1 die_after_fork=0"
 build-tsan/mlx_tests --gtest_brief=1
 run_tests build-tsan tsan
 run_python build-tsan tsan tests/stress/stress.py 60
+run_python build-tsan tsan tests/fuzz/fuzz.py --ops 20000 --jobs "$jobs"
 echo "sanitize passed"

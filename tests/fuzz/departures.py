@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 # The processor's dot products of bfloat16 take factors below this, which are not normal, for zero.
 BFLOAT16_PRODUCTS_FLUSH = 2.0**-126
 
@@ -12,13 +10,3 @@ BFLOAT16_PRODUCTS_FLUSH = 2.0**-126
 
 # Derivatives of running log sums go through the logarithms of tangents, which vanish beside values
 # of large magnitude: vjp and jvp of whole programs are compared where inputs are below 1e4.
-
-DEPARTURES = {
-    r"primals of vjp: ValueError: \[negative\] not defined for dtype bool": "bools have no"
-    " derivative: a cotangent for a difference of bools is refused",
-}
-
-
-def known(message: str) -> bool:
-    """Whether a failure is one of the departures."""
-    return any(re.search(pattern, message) for pattern in DEPARTURES)

@@ -61,7 +61,6 @@ MODES: dict[str, str] = {
     + "g = mx.compile(f)\ngot = together(*[lambda: g(*inputs())] * 3)[2]\n",
     "checkpoint": "got = mx.checkpoint(f)(*inputs())\n",
     "custom": "got = mx.custom_function(f)(*inputs())\n",
-    "primals of vjp": "got = mx.vjp(lambda *a: f(*a), inputs(), [mx.ones_like(a) for a in f(*inputs())])[0]\n",
 }
 
 ON_STREAMS = " on streams"

@@ -14,8 +14,9 @@ import numpy as np
 from program import Program, Statement, Values, spelled, want_of
 from values import Value, disagreement, numpy_dtype
 
-# What a mistake may raise. MemoryError is for sizes that no machine has.
-RAISES = (ValueError, IndexError, TypeError, RuntimeError, MemoryError, OverflowError)
+# What a mistake may raise. MemoryError is for sizes that no machine has, BufferError for values that
+# NumPy asks for and that do not exist.
+RAISES = (ValueError, IndexError, TypeError, RuntimeError, MemoryError, OverflowError, BufferError)
 
 
 class Wrong(Exception):

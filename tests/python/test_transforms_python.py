@@ -343,6 +343,16 @@ def test_modules_as_arguments_of_compiled_functions():
             assert f(model, mx.ones((1, 2))).item() == 2 * value
 
 
+def test_checkpoints_of_integers_and_floats():
+    """Whole numbers among the arguments do not let a gradient pass through a cast."""
+
+    def f(n, x):
+        return mx.sum(x.astype(mx.int64)) * n.sum()
+
+    n, x = mx.array([2, 3]), mx.array([1.5, 2.5])
+    assert mx.grad(mx.checkpoint(f), 1)(n, x).tolist() == mx.grad(f, 1)(n, x).tolist() == [0, 0]
+
+
 def test_compiled_gradients_of_checkpoints_are_freed():
     def run():
         model = nn.Linear(2, 2)
