@@ -107,7 +107,7 @@ def prepare(folder: Path, packages: list[Package]) -> Path:
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", str(folder / "env")], check=True)
         pip(python, "install", *NEEDED)
-    pip(python, "install", "--no-deps", *(p.name for p in packages))
+    pip(python, "install", "--no-deps", "mlx-lm", *(p.name for p in packages))
     if not (folder / "reference").exists():
         pip(python, "install", "--no-deps", "--target", str(folder / "reference"), *REFERENCE)
     for package in packages:

@@ -185,8 +185,8 @@ def _as_index(key: str) -> int | None:
 def tree_unflatten(tree: Leaves | dict[str, Any]) -> Any:
     """Build a tree from its leaves and paths, the inverse of :func:`tree_flatten`.
 
-    A level becomes a list when all of its keys are different integers and a dictionary otherwise. Missing
-    list positions are filled with empty dictionaries.
+    A level becomes a list when all of its keys are different integers and a dictionary otherwise.
+    Missing list positions are filled with empty dictionaries.
 
     Args:
         tree: ``(path, leaf)`` pairs or a dictionary from path to leaf.
