@@ -16,7 +16,6 @@ namespace {
 
 constexpr int64_t kTaskWork = 1 << 17;  // products that are worth a thread's while
 constexpr int64_t kTasksPerThread = 4;
-constexpr int64_t kStripPixels = 8;
 constexpr int64_t kMostParts = 32;
 
 const DepthwiseKernels& kernels_of(Dtype dtype) {
@@ -76,30 +75,19 @@ class DepthwisePhase {
   }
 
  private:
-  // Strip by strip from top to bottom, so that rows are still in the L1 cache for those below.
+  // Whole rows one after the other: those above are still in the L2 cache, and memory is read and
+  // written in one stream. The pixels at a row's ends, which not all taps serve, are taken singly.
   void run_rows(int64_t begin, int64_t end) const {
-    std::vector<LiveRow> rows;
-    for (int64_t i = begin; i < end; ++i) {
-      rows.emplace_back(image_, phase_, row_position(phase_, i));
-    }
     std::vector<const void*> pointers(2 * phase_.taps.size());
-    for (int64_t q = 0; q < phase_.count[2]; q += kStripPixels) {
-      PixelRange strip = {q, std::min(q + kStripPixels, phase_.count[2])};
-      for (int64_t i = begin; i < end; ++i) run_strip(i, rows[i - begin], pointers, strip);
+    for (int64_t i = begin; i < end; ++i) {
+      LiveRow live(image_, phase_, row_position(phase_, i));
+      for (int64_t q = 0; q < live.all.lo; ++q) run_pixels(i, live, pointers, 1, {q, q + 1});
+      if (live.all.lo < live.all.hi) run_pixels(i, live, pointers, run_, live.all);
+      for (int64_t q = live.all.hi; q < phase_.count[2]; ++q) {
+        run_pixels(i, live, pointers, 1, {q, q + 1});
+      }
+      if (work_) work_->run(output(i, 0), image_.channels, phase_.count[2], image_.channels);
     }
-    for (int64_t i = begin; work_ && i < end; ++i) {
-      work_->run(output(i, 0), image_.channels, phase_.count[2], image_.channels);
-    }
-  }
-
-  // All taps reach the image from the middle of a strip; its other pixels are taken one by one.
-  void run_strip(int64_t row, const LiveRow& live, std::vector<const void*>& pointers,
-                 PixelRange strip) const {
-    int64_t lo = std::clamp(live.all.lo, strip.lo, strip.hi);
-    int64_t hi = std::clamp(live.all.hi, lo, strip.hi);
-    for (int64_t q = strip.lo; q < lo; ++q) run_pixels(row, live, pointers, 1, {q, q + 1});
-    if (lo < hi) run_pixels(row, live, pointers, run_, {lo, hi});
-    for (int64_t q = hi; q < strip.hi; ++q) run_pixels(row, live, pointers, 1, {q, q + 1});
   }
 
   // Pixels of a row for which each tap is in the image or not as for the first one.

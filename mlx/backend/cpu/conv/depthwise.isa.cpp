@@ -10,7 +10,9 @@ namespace mlx::core::cpu::MLX_ISA {
 
 namespace simd {
 
-constexpr int kPixels = 4;  // that share a load of the weight
+constexpr int kPixels = 4;         // that share a load of the weight
+constexpr int kPixelsPerBase = 3;  // that one address register reaches by index and scale
+constexpr int kRunPixels = 8;      // the same where inputs are loaded once for several of them
 
 // Pixels [pixel, pixel + Pixels): each input is loaded once for all taps of a run that read it.
 template <typename E, bool Full, int Run, int Pixels, typename Source>
@@ -26,7 +28,11 @@ static inline void weighted_sum(const DepthwiseRow& row, int64_t pixel, int64_t 
     }
 #pragma GCC unroll 16
     for (int i = 0; i < Pixels + Run - 1; ++i) {
-      Vec<Lane> x = take<E, Full>(in + i * row.in_step, n);
+      if (i > 0 && i % kPixelsPerBase == 0) {
+        in += kPixelsPerBase * row.in_step;
+        asm("" : "+r"(in));  // else each pixel's distance gets a register, and most are spilt
+      }
+      Vec<Lane> x = take<E, Full>(in + i % kPixelsPerBase * row.in_step, n);
 #pragma GCC unroll 8
       for (int k = 0; k < Run; ++k) {
         if (i >= k && i - k < Pixels) sums[i - k] = fma<Lane>(x, weights[k], sums[i - k]);
@@ -34,7 +40,7 @@ static inline void weighted_sum(const DepthwiseRow& row, int64_t pixel, int64_t 
     }
   }
   Source* out = static_cast<Source*>(row.out) + pixel * row.out_step + c;
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int i = 0; i < Pixels; ++i) put<E, Full>(out + i * row.out_step, sums[i], n);
 }
 
@@ -105,6 +111,11 @@ template <typename E, int Run, int Group, typename Source>
 static void depthwise_runs(const DepthwiseRow& row) {
   if constexpr (Group <= E::kCount) {
     int64_t p = 0;
+    if constexpr (Run > 1) {
+      for (; p + kRunPixels <= row.pixels; p += kRunPixels) {
+        pixel_block<E, Run, Group, kRunPixels, Source>(row, p);
+      }
+    }
     for (; p + kPixels <= row.pixels; p += kPixels) {
       pixel_block<E, Run, Group, kPixels, Source>(row, p);
     }

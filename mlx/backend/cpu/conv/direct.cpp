@@ -141,8 +141,10 @@ class Direct {
     Panel begin = panel(first, packed), end = panel(last - 1, packed);
     int64_t col = begin.group * c_.out_channels + begin.col;
     int64_t cols = end.group * c_.out_channels + end.col + end.cols - col;
-    for (int64_t row = 0; row < block.rows; ++row) {
-      c_.work->run(output(block, row, col), out_step(), block.cols, cols);
+    bool whole_rows = block.cols == c_.out_extent[2];  // whose pixels follow each other
+    int64_t together = whole_rows ? block.rows : 1;
+    for (int64_t row = 0; row < block.rows; row += together) {
+      c_.work->run(output(block, row, col), out_step(), together * block.cols, cols);
     }
   }
 

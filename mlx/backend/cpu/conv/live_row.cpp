@@ -29,6 +29,7 @@ int64_t rows_of(const Phase& phase, int64_t batch) {
 
 LiveRow::LiveRow(const Image& image, const Phase& phase, const RowPosition& row)
     : all{0, phase.count[2]} {
+  taps.reserve(phase.taps.size());
   for (size_t t = 0; t < phase.taps.size(); ++t) {
     const Triple& at = phase.taps[t].at;
     int64_t d = row.d * phase.ratio[0] + at[0], h = row.h * phase.ratio[1] + at[1];
