@@ -24,7 +24,7 @@ add_custom_command(OUTPUT ${mlx_embedded}
 
 add_library(mlx_cuda SHARED ${mlx_cuda_sources} ${mlx_embedded})
 target_link_libraries(mlx_cuda PRIVATE mlx CUDA::cudart_static)
-target_compile_options(mlx_cuda PRIVATE ${MLX_WARNINGS})
+target_compile_options(mlx_cuda PRIVATE ${MLX_WARNINGS} ${MLX_HARDENED})
 target_link_options(mlx_cuda PRIVATE ${MLX_HARDENED_LINK})
 if(MLX_FAULTS)
   target_compile_definitions(mlx_cuda PRIVATE MLX_FAULTS)

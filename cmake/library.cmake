@@ -17,7 +17,7 @@ add_library(MLX::mlx ALIAS mlx)
 target_include_directories(mlx PUBLIC
   $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:${MLX_INSTALL_INCLUDEDIR}>)
 target_compile_features(mlx PUBLIC cxx_std_20)
-target_compile_options(mlx PRIVATE ${MLX_WARNINGS})
+target_compile_options(mlx PRIVATE ${MLX_WARNINGS} ${MLX_HARDENED})
 target_link_options(mlx PRIVATE ${MLX_HARDENED_LINK})
 target_link_libraries(mlx PUBLIC Threads::Threads PRIVATE nlohmann_json::nlohmann_json ${CMAKE_DL_LIBS})
 if(NOT MLX_SANITIZE)  # sanitizer runtimes are linked by the program, not by its libraries

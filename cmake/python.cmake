@@ -21,7 +21,7 @@ find_package(nanobind CONFIG REQUIRED)
 nanobind_add_module(core NB_STATIC NB_SUPPRESS_WARNINGS NB_DOMAIN mlx NOMINSIZE
   ${mlx_python_sources})
 target_link_libraries(core PRIVATE mlx)
-target_compile_options(core PRIVATE ${MLX_WARNINGS})
+target_compile_options(core PRIVATE ${MLX_WARNINGS} ${MLX_HARDENED})
 target_link_options(core PRIVATE ${MLX_HARDENED_LINK})
 mlx_with_faults(${mlx_python_sources})
 set_target_properties(core PROPERTIES

@@ -11,6 +11,13 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "python")]
 
 
+def pytest_terminal_summary(terminalreporter):
+    import injection
+
+    counts = ", ".join(f"{n} of {point}" for point, n in injection.INJECTED.most_common())
+    terminalreporter.write_line(f"injected faults: {injection.INJECTED.total()} ({counts})")
+
+
 @pytest.fixture(autouse=True)
 def ends():
     """Ends the process with the stacks of all threads if a test takes too long."""

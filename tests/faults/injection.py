@@ -6,6 +6,7 @@ mlx/core/faults.cpp, the points in mlx/core/faults.def.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import ctypes
 import gc
@@ -29,6 +30,9 @@ Program = Callable[[], Pairs]
 MOST = 500
 """Faults of one walk; a program that does not get to its end by then is too long."""
 
+INJECTED: collections.Counter[str] = collections.Counter()
+"""How often each point has failed."""
+
 ERRORS = (RuntimeError, ValueError, MemoryError, OSError, BufferError)
 """What a fault may become for its caller."""
 
@@ -40,6 +44,9 @@ def faults(rules: str) -> Iterator[None]:
     try:
         yield
     finally:
+        for rule in filter(None, rules.split(",")):
+            point = rule.split(":")[0]
+            INJECTED[point] += struck(point)
         LIBRARY.mlx_faults_set(b"")
 
 

@@ -4,6 +4,7 @@ runs what a file says."""
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import re
 import subprocess
@@ -52,6 +53,23 @@ def test_libraries_are_looked_for_beside_this_one_only(path):
     for paths in re.findall(r"\(RUNPATH\).*\[(.*)\]", dynamic):
         for folder in paths.split(":"):
             assert folder == "$ORIGIN" or folder.startswith("$ORIGIN/"), paths
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda p: p.name)
+def test_stacks_are_guarded(path):
+    assert re.search(r" UND __stack_chk_fail", readelf(path, "--dyn-syms"))
+
+
+def test_copies_are_checked_where_their_size_is_known():
+    """No symbol tells, since the compiler proves most of them right: how files were compiled does."""
+    commands = MODULE.parents[2] / "compile_commands.json"
+    if not commands.exists():
+        pytest.skip("not a build tree")
+    ours = [c for c in json.loads(commands.read_text()) if "/mlx/io/" in c["file"]]
+    assert len(ours) > 5
+    for c in ours:
+        text = c["command"]
+        assert "-D_FORTIFY_SOURCE=2" in text or "-fsanitize" in text or "-O" not in text, c["file"]
 
 
 def test_no_mapping_of_a_working_process_is_both_written_and_executed():
