@@ -12,8 +12,8 @@ mx::array soft_clip(const mx::array& x, float limit, mx::StreamOrDevice s) {
   }
   // eval_cpu walks dense memory, so the input has to be row contiguous.
   mx::array input = mx::contiguous(mx::astype(x, mx::float32, s), false, s);
-  return mx::array(input.shape(), mx::float32,
-                   std::make_shared<SoftClip>(mx::to_stream(s), limit), {input});
+  return mx::array(input.shape(), mx::float32, std::make_shared<SoftClip>(mx::to_stream(s), limit),
+                   {input});
 }
 
 void SoftClip::eval_cpu(const std::vector<mx::array>& inputs, mx::array& output) {

@@ -153,7 +153,7 @@ def test_precompiled():
     settings = {"name": "scale", "compiled_source": PTX.encode(), "inputs": [mx.array(3.0)]}
     assert precompiled(scalars=[2.0], **settings)[0].item() == 6.0
     for wrong in [[], [2.0, 1], [True]]:
-        with pytest.raises(ValueError, match="(?i)argument"):
+        with pytest.raises(ValueError, match=r"(?i)argument"):
             mx.eval(precompiled(scalars=wrong, **settings))
     with pytest.raises(RuntimeError):
         mx.eval(precompiled(**(settings | {"compiled_source": b"no code"})))
