@@ -168,7 +168,7 @@ void bind_limits(nb::module_& m) {
       .def(
           "__init__",
           [](finfo* self, nb::handle type) { new (self) finfo(limited_dtype(type, "finfo")); },
-          "type"_a, nb::sig("def __init__(self, type: Dtype | array) -> None"))
+          "arg"_a, nb::sig("def __init__(self, arg: Dtype | array) -> None"))
       .def_ro("dtype", &finfo::dtype)
       .def_ro("min", &finfo::min, "The most negative finite number.")
       .def_ro("max", &finfo::max, "The largest finite number.")
@@ -180,7 +180,7 @@ void bind_limits(nb::module_& m) {
       .def(
           "__init__",
           [](iinfo* self, nb::handle type) { new (self) iinfo(limited_dtype(type, "iinfo")); },
-          "type"_a, nb::sig("def __init__(self, type: Dtype | array) -> None"))
+          "arg"_a, nb::sig("def __init__(self, arg: Dtype | array) -> None"))
       .def_prop_ro(
           "bits", [](const iinfo& i) { return 8 * i.dtype.size(); }, "Bits of one number.")
       .def_ro("dtype", &iinfo::dtype)
