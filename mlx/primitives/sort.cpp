@@ -1,6 +1,7 @@
 // Derivatives and batching of the ordering primitives: values move, so derivatives move with them.
 #include "mlx/primitives/sort.h"
 
+#include "mlx/core/errors.h"
 #include "mlx/ops.h"
 
 namespace mlx::core {
@@ -36,6 +37,13 @@ std::pair<std::vector<array>, std::vector<int>> OrderPrimitive::vmap(
 array Sort::apply(const array& x, bool positions) const {
   return array(x.shape(), positions ? uint32 : x.dtype(),
                std::make_shared<Sort>(stream(), positions), {x});
+}
+
+std::vector<Shape> Partition::output_shapes(const Arrays& inputs) {
+  const Shape& shape = inputs[0].shape();  // perhaps not the one that it was made for
+  check(kth_ < shape.back(), name(), "Element ", kth_, " of the last axis of shape ", shape,
+        " does not exist.");
+  return {shape};
 }
 
 array Partition::apply(const array& x, bool positions) const {

@@ -44,6 +44,7 @@ class Partition : public Described<Partition, OrderPrimitive> {
   Partition(Stream stream, bool positions, int kth) : Described(stream, positions), kth_(kth) {}
   const char* name() const override { return positions_ ? "ArgPartition" : "Partition"; }
   auto fields() const { return std::tie(positions_, kth_); }
+  std::vector<Shape> output_shapes(const Arrays& inputs) override;
   int kth() const { return kth_; }
 
  protected:

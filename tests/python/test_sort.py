@@ -253,3 +253,11 @@ def test_half_types_keep_their_values(name):
     x = values(name, (500,))
     assert mx.sort(to_mlx(x, name)).dtype == getattr(mx, name)
     np.testing.assert_array_equal(to_numpy(mx.sort(to_mlx(x, name))), np.sort(x))
+
+
+def test_a_shapeless_partition_refuses_axes_that_are_too_short():
+    for op in (mx.partition, mx.argpartition):
+        third = mx.compile(lambda x, op=op: op(x, 3), shapeless=True)
+        assert third(mx.arange(5)).tolist() == op(mx.arange(5), 3).tolist()
+        with pytest.raises(ValueError, match="artition"):
+            mx.eval(third(mx.arange(2)))
