@@ -99,7 +99,6 @@ def contraction(g: Generator) -> None:
             ("ijk,jk->i", (j, k)),
             ("ijk,kl->lij", (k, 3)),
             ("ijk,ijk->k", (i, j, k)),
-            ("ijk,l->kl", (2,)),
         ]
     )
     b = g.new(dtype, other)
