@@ -2,7 +2,6 @@
 // cost. Nothing costs time while they are off.
 #pragma once
 
-#include <cstddef>
 #include <stdexcept>
 
 namespace mlx::core {
@@ -23,16 +22,6 @@ struct DebugOptions {
 void set_debug(const DebugOptions& options);
 
 DebugOptions debug_options();
-
-/** What the library keeps beside arrays: numbers that stay level in a program that repeats itself.
- */
-struct KeptCounts {
-  size_t streams;
-  /** Of graphs, and the nodes that these had. */
-  size_t plans, planned_nodes;
-};
-
-KeptCounts kept_counts();
 
 /** An op made a NaN; raised where a value that depends on it is asked for. */
 class NanError : public std::runtime_error {

@@ -8,8 +8,6 @@
 #include "mlx/core/origins.h"
 #include "mlx/debug/nan_checks.h"
 #include "mlx/graph/plan.h"
-#include "mlx/plans.h"
-#include "mlx/stream.h"
 #include "mlx/utils.h"
 
 namespace mlx::core {
@@ -68,11 +66,6 @@ void set_debug(const DebugOptions& options) {
 DebugOptions debug_options() {
   std::lock_guard lock(modes().mutex);
   return modes().options;
-}
-
-KeptCounts kept_counts() {
-  auto plans = plan_cache_info();
-  return {get_streams().size(), plans.plans, plans.nodes};
 }
 
 }  // namespace mlx::core

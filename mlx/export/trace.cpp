@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "mlx/core/errors.h"
+#include "mlx/core/interrupt.h"
 #include "mlx/core/tracing.h"
 #include "mlx/export/graph.h"
 #include "mlx/export/table.h"
@@ -247,6 +248,8 @@ class ExtentTrials {
     try {
       StoredTrace other = trace_function(fun_, others, constants_);
       return text_of(other) == wanted_ && shapes_follow(trace_, other, constants_.arrays());
+    } catch (const Interrupted&) {
+      throw;
     } catch (const std::exception&) {
       return false;  // the function, or a shape in its graph, needs the extent
     }

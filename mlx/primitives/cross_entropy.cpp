@@ -2,6 +2,7 @@
 #include "mlx/primitives/cross_entropy.h"
 
 #include "mlx/ops.h"
+#include "mlx/primitives/rearrange.h"
 
 namespace mlx::core {
 
@@ -9,24 +10,9 @@ namespace {
 
 Dtype loss_dtype(const array& logits) { return logits.dtype() == float64 ? float64 : float32; }
 
-/** All inputs with the mapped axis in front. */
 std::vector<array> with_leading_axis(const std::vector<array>& inputs, const std::vector<int>& axes,
                                      Stream s) {
-  int extent = 0;
-  for (size_t i = 0; i < inputs.size(); i++) {
-    if (axes[i] >= 0) extent = inputs[i].shape(axes[i]);
-  }
-  std::vector<array> moved;
-  for (size_t i = 0; i < inputs.size(); i++) {
-    if (axes[i] >= 0) {
-      moved.push_back(moveaxis(inputs[i], axes[i], 0, s));
-      continue;
-    }
-    Shape shape = inputs[i].shape();
-    shape.insert(shape.begin(), extent);
-    moved.push_back(broadcast_to(inputs[i], shape, s));
-  }
-  return moved;
+  return all_batch_first(inputs, axes, batch_extent(inputs, axes), s);
 }
 
 array gradient_of(const std::vector<array>& inputs, Stream s) {

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "mlx/ops.h"
+#include "mlx/primitives/rearrange.h"
 
 namespace mlx::core {
 
@@ -33,10 +34,7 @@ std::vector<array> merged(const std::vector<array>& inputs, const std::vector<in
                           int extent, Stream s) {
   std::vector<array> out;
   for (size_t i = 0; i < inputs.size(); i++) {
-    array x = axes[i] >= 0 ? moveaxis(inputs[i], axes[i], 0, s) : expand_dims(inputs[i], 0, s);
-    Shape shape = x.shape();
-    shape[0] = extent;
-    out.push_back(flatten(broadcast_to(x, shape, s), 0, 1, s));
+    out.push_back(flatten(broadcast_batch_first(inputs[i], axes[i], extent, s), 0, 1, s));
   }
   return out;
 }

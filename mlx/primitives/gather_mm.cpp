@@ -4,6 +4,7 @@
 #include "mlx/core/errors.h"
 #include "mlx/ops.h"
 #include "mlx/primitives/matmul.h"
+#include "mlx/primitives/rearrange.h"
 
 namespace mlx::core {
 
@@ -84,12 +85,7 @@ int mapped_count(const std::vector<array>& inputs, const std::vector<int>& axes)
 
 array mapped_indices(const array& operand, int axis, const array& indices, int index_axis,
                      int count, Stream s) {
-  array index = index_axis >= 0 ? moveaxis(indices, index_axis, 0, s) : indices;
-  if (index_axis < 0) {
-    Shape shape = indices.shape();
-    shape.insert(shape.begin(), count);
-    index = broadcast_to(index, shape, s);
-  }
+  array index = broadcast_batch_first(indices, index_axis, count, s);
   if (axis < 0) return index;
   Shape column(index.ndim(), 1);
   column[0] = count;

@@ -6,6 +6,7 @@
 
 #include "mlx/ops.h"
 #include "mlx/primitives/linalg_rules.h"
+#include "mlx/primitives/rearrange.h"
 #include "mlx/transforms.h"
 
 namespace mlx::core {
@@ -46,19 +47,7 @@ std::vector<array> MatrixPrimitive::vjp(const std::vector<array>& primals,
 MatrixPrimitive::Mapped MatrixPrimitive::vmap(const std::vector<array>& inputs,
                                               const std::vector<int>& axes) {
   StreamContext context(stream());
-  size_t mapped = std::max_element(axes.begin(), axes.end()) - axes.begin();
-  int extent = inputs[mapped].shape(axes[mapped]);
-  std::vector<array> moved;
-  for (size_t i = 0; i < inputs.size(); i++) {
-    if (axes[i] >= 0) {
-      moved.push_back(moveaxis(inputs[i], axes[i], 0));
-    } else {
-      Shape shape = inputs[i].shape();
-      shape.insert(shape.begin(), extent);
-      moved.push_back(broadcast_to(inputs[i], shape));
-    }
-  }
-  auto outputs = apply(moved);
+  auto outputs = apply(all_batch_first(inputs, axes, batch_extent(inputs, axes), stream()));
   return {outputs, std::vector<int>(outputs.size(), 0)};
 }
 

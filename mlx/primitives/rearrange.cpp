@@ -42,6 +42,15 @@ array broadcast_batch_first(const array& a, int axis, int batch, Stream s) {
   return broadcast_to(a, shape, s);
 }
 
+std::vector<array> all_batch_first(const std::vector<array>& inputs, const std::vector<int>& axes,
+                                   int batch, Stream s) {
+  std::vector<array> moved;
+  for (size_t i = 0; i < inputs.size(); i++) {
+    moved.push_back(broadcast_batch_first(inputs[i], axes[i], batch, s));
+  }
+  return moved;
+}
+
 int batch_extent(const std::vector<array>& inputs, const std::vector<int>& axes) {
   for (size_t i = 0; i < inputs.size(); i++) {
     if (axes[i] >= 0) {

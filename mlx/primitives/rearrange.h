@@ -34,6 +34,10 @@ array batch_first(const array& a, int axis, Stream s);
 /** As batch_first, and broadcast to `batch` slices where there was no batch axis. */
 array broadcast_batch_first(const array& a, int axis, int batch, Stream s);
 
+/** All inputs as broadcast_batch_first makes them. */
+std::vector<array> all_batch_first(const std::vector<array>& inputs, const std::vector<int>& axes,
+                                   int batch, Stream s);
+
 /** Extent of the batch axis of the first input that has one. */
 int batch_extent(const std::vector<array>& inputs, const std::vector<int>& axes);
 

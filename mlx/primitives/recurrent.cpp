@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "mlx/ops.h"
+#include "mlx/primitives/rearrange.h"
 #include "mlx/transforms.h"
 
 namespace mlx::core {
@@ -140,34 +141,13 @@ array states_before(const std::optional<array>& first, const array& states, Stre
 /** All rows of `a`, whatever leading axes they have. */
 array as_rows(const array& a, Stream s) { return flatten(a, 0, -2, s); }
 
-/** `inputs` with their batch axes in front, those that have none repeated. Weight and bias are
- *  left as they are. */
-std::vector<array> with_batch_in_front(const std::vector<array>& inputs,
-                                       const std::vector<int>& axes, Stream s) {
-  int size = 1;
-  for (size_t i = 0; i < inputs.size(); i++) {
-    if (axes[i] >= 0) size = inputs[i].shape(axes[i]);
-  }
-  std::vector<array> batched;
-  for (size_t i = 0; i < inputs.size(); i++) {
-    if (axes[i] >= 0) {
-      batched.push_back(moveaxis(inputs[i], axes[i], 0, s));
-    } else {
-      Shape shape = inputs[i].shape();
-      shape.insert(shape.begin(), size);
-      batched.push_back(broadcast_to(inputs[i], shape, s));
-    }
-  }
-  return batched;
-}
-
 /** The outputs of `node`, batched over the axes in front of all inputs but the parameters. */
 std::pair<std::vector<array>, std::vector<int>> run_batched(const std::shared_ptr<Primitive>& node,
                                                             const RecurrentSpec& spec,
                                                             const std::vector<array>& inputs,
                                                             const std::vector<int>& axes) {
-  auto batched = with_batch_in_front(inputs, axes, node->stream());
-  batched[1] = inputs[1];
+  auto batched = all_batch_first(inputs, axes, batch_extent(inputs, axes), node->stream());
+  batched[1] = inputs[1];  // weight and bias, which all share
   if (spec.has_bias) batched[2] = inputs[2];
   auto shapes = node->output_shapes(batched);
   auto outputs = array::make_arrays(shapes, std::vector<Dtype>(shapes.size(), inputs[0].dtype()),

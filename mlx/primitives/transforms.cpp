@@ -8,6 +8,7 @@
 #include "mlx/core/graph_lock.h"
 #include "mlx/core/tracing.h"
 #include "mlx/ops.h"
+#include "mlx/primitives/rearrange.h"
 #include "mlx/transforms.h"
 
 namespace mlx::core {
@@ -36,26 +37,6 @@ namespace {
 std::vector<array> concatenated(std::vector<array> a, const std::vector<array>& b) {
   a.insert(a.end(), b.begin(), b.end());
   return a;
-}
-
-// All inputs with their batch axis first, broadcast where they have none.
-std::vector<array> with_leading_batch(const std::vector<array>& inputs,
-                                      const std::vector<int>& axes) {
-  int size = 1;
-  for (size_t i = 0; i < inputs.size(); i++) {
-    size = axes[i] >= 0 ? inputs[i].shape(axes[i]) : size;
-  }
-  std::vector<array> moved;
-  for (size_t i = 0; i < inputs.size(); i++) {
-    if (axes[i] >= 0) {
-      moved.push_back(moveaxis(inputs[i], axes[i], 0));
-    } else {
-      Shape shape = inputs[i].shape();
-      shape.insert(shape.begin(), size);
-      moved.push_back(broadcast_to(inputs[i], shape));
-    }
-  }
-  return moved;
 }
 
 std::vector<array> some(const std::vector<array>& arguments, const std::vector<int>& argnums) {
@@ -193,7 +174,10 @@ std::pair<std::vector<array>, std::vector<int>> CustomTransforms::vmap(
     check_count("vmap", results.first.size(), inputs.size() - arguments_);
     return results;
   }
-  auto outputs = apply(batched(call), with_leading_batch(arguments, argument_axes));
+  // What the function captured may be mapped where no argument is.
+  int batch = batch_extent(inputs, axes);
+  auto outputs =
+      apply(batched(call), all_batch_first(arguments, argument_axes, batch, to_stream({})));
   std::vector<int> output_axes(outputs.size(), 0);
   return {std::move(outputs), std::move(output_axes)};
 }

@@ -18,6 +18,7 @@ namespace {
 
 // A step and the moments of its stream's work around it, which a device may reach later.
 struct Seen {
+  const Primitive* primitive;
   Step step;
   std::shared_ptr<TimeMark> begin, end;
 };
@@ -38,19 +39,23 @@ bool moves_nothing(const Primitive& primitive) {
 class Recording : public StepObserver {
  public:
   void before_step(const Primitive& primitive, const std::vector<array>& inputs) override {
-    current_ = Seen();
-    current_.step.inputs = describe(inputs);
+    Seen& current = open_.emplace_back(Seen{&primitive, {}, nullptr, nullptr});
+    current.step.inputs = describe(inputs);
     if (!moves_nothing(primitive)) {
-      current_.step.bytes = bytes_of(inputs);
+      current.step.bytes = bytes_of(inputs);
     }
-    current_.begin = backend_of(primitive.stream().device.type)->mark_begin(primitive.stream());
+    current.begin = backend_of(primitive.stream().device.type)->mark_begin(primitive.stream());
   }
 
   void after_step(const Primitive& primitive, const std::vector<array>& /* inputs */,
                   const std::vector<array>& outputs) override {
-    Step& step = current_.step;
+    while (!open_.empty() && open_.back().primitive != &primitive) open_.pop_back();  // it failed
+    if (open_.empty()) return;  // under way when recording began
+    Seen current = std::move(open_.back());
+    open_.pop_back();
+    Step& step = current.step;
     step.stream = primitive.stream();
-    current_.end = backend_of(step.stream.device.type)->mark_end(step.stream);
+    current.end = backend_of(step.stream.device.type)->mark_end(step.stream);
     step.outputs = describe(outputs);
     if (!moves_nothing(primitive)) {
       step.bytes += bytes_of(outputs);
@@ -60,7 +65,7 @@ class Recording : public StepObserver {
     step.thread = syscall(SYS_gettid);
     step.origin = outputs.empty() ? "" : origin_of(outputs.back());
     std::lock_guard lock(mutex_);
-    seen_.push_back(std::move(current_));
+    seen_.push_back(std::move(current));
   }
 
   void begin() {
@@ -111,14 +116,14 @@ class Recording : public StepObserver {
     return steps;
   }
 
-  static thread_local Seen current_;
+  static thread_local std::vector<Seen> open_;  // a step of control flow has others within it
   std::mutex mutex_;
   bool running_ = false;
   double start_ = 0;
   std::vector<Seen> seen_;
 };
 
-thread_local Seen Recording::current_;
+thread_local std::vector<Seen> Recording::open_;
 
 Recording& recording() {
   static auto* one = new Recording;  // a stream's thread may be within it when the process ends

@@ -5,6 +5,7 @@
 #include "mlx/control.h"
 #include "mlx/core/errors.h"
 #include "mlx/ops.h"
+#include "mlx/primitives/rearrange.h"
 #include "mlx/transforms.h"
 #include "mlx/transforms/control.h"
 
@@ -83,18 +84,6 @@ Arrays pushed(const SubgraphPtr& graph, const Arrays& inputs, const Ints& positi
   return all;
 }
 
-array batch_in_front(const array& a, int axis, int size, const Stream& s) {
-  if (axis >= 0) return moveaxis(a, axis, 0, s);
-  Shape shape = a.shape();
-  shape.insert(shape.begin(), size);
-  return broadcast_to(a, shape, s);
-}
-
-int batch_size(const Arrays& inputs, const Ints& axes) {
-  auto mapped = std::ranges::max_element(axes) - axes.begin();
-  return inputs[mapped].shape(axes[mapped]);
-}
-
 /** `yes` where `flags`, one for each element of the batch in front. */
 array chosen(const array& flags, const array& yes, const array& no, const Stream& s) {
   Shape shape(yes.ndim(), 1);
@@ -108,7 +97,7 @@ Arrays mapped(const SubgraphPtr& graph, const Arrays& inputs, const Ints& axes, 
   auto run = [&](const Arrays& in) { return (*graph)(in); };
   if (std::ranges::all_of(axes, [](int axis) { return axis < 0; })) {
     Arrays outputs = run(inputs);
-    for (auto& out : outputs) out = batch_in_front(out, -1, size, s);
+    for (auto& out : outputs) out = broadcast_batch_first(out, -1, size, s);
     return outputs;
   }
   return core::vmap(run, axes)(inputs);
@@ -154,7 +143,7 @@ std::pair<std::vector<array>, std::vector<int>> Cond::vmap(const std::vector<arr
   size_t n = inputs.size() - 1;
   Arrays operands = slice_of(inputs, 0, n), outputs;
   Ints operand_axes(axes.begin(), axes.end() - 1);
-  int size = batch_size(inputs, axes);
+  int size = batch_extent(inputs, axes);
   auto branch = [&](int i) -> ControlFunction {
     return [&, graph = graphs_[i]](const Arrays& in) {
       return mapped(graph, in, operand_axes, size, stream());
@@ -207,9 +196,10 @@ std::pair<std::vector<array>, std::vector<int>> While::vmap(const std::vector<ar
                                                             const std::vector<int>& axes) {
   Stream s = stream();
   size_t n = carried();
-  int size = batch_size(inputs, axes);
+  int size = batch_extent(inputs, axes);
   Arrays values, captured = slice_of(inputs, n, inputs.size());
-  for (size_t i = 0; i < n; i++) values.push_back(batch_in_front(inputs[i], axes[i], size, s));
+  for (size_t i = 0; i < n; i++)
+    values.push_back(broadcast_batch_first(inputs[i], axes[i], size, s));
   Ints all_axes = axes;
   std::fill_n(all_axes.begin(), n, 0);
   auto flags = [&](const Arrays& in) {
@@ -298,9 +288,9 @@ std::pair<std::vector<array>, std::vector<int>> ScanLoop::vmap(const std::vector
   Stream s = stream();
   auto in = parts(inputs);
   auto at = parts(axes);
-  int size = batch_size(inputs, axes);
+  int size = batch_extent(inputs, axes);
   for (size_t i = 0; i < in.carry.size(); i++) {
-    in.carry[i] = batch_in_front(in.carry[i], at.carry[i], size, s);
+    in.carry[i] = broadcast_batch_first(in.carry[i], at.carry[i], size, s);
   }
   Ints turn_axes(in.carry.size(), 0);
   for (size_t i = 0; i < in.xs.size(); i++) {

@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "mlx/core/errors.h"
+#include "mlx/core/interrupt.h"
 #include "mlx/export/exporter.h"
 #include "mlx/export/loaded.h"
 #include "python/src/convert.h"
@@ -156,6 +157,19 @@ nb::object json(const char* function, nb::handle value) {
 
 // ------------------------------------------------------------------ exporting
 
+/** What the function gives. An interrupt or an exit ends the export, even where the call was only
+ *  to find out whether the function takes other shapes. */
+nb::object traced_call(const nb::object& fun, const nb::object& positional,
+                       const nb::object& named) {
+  try {
+    return call_with(fun, positional, named);
+  } catch (nb::python_error& e) {
+    if (e.matches(PyExc_Exception)) throw;
+    e.restore();
+    throw Interrupted();
+  }
+}
+
 void export_call(TraceExporter& to, const nb::object& fun, const nb::args& args,
                  const nb::kwargs& kwargs) {
   CallArguments call(args, kwargs);
@@ -168,7 +182,7 @@ void export_call(TraceExporter& to, const nb::object& fun, const nb::args& args,
     size_t position = 0;
     nb::object positional = tree_fill(call.positional, arrays, position);
     nb::object named = tree_fill(call.named, arrays, position);
-    nb::object result = call_with(fun, positional, named);
+    nb::object result = traced_call(fun, positional, named);
     std::vector<array> outputs;
     nb::object description = described(result, outputs);
     if (!is_flat(result)) structure = nb::cast<std::string>(json("dumps", description));

@@ -139,7 +139,7 @@ def _differences(s: Statement, got: np.ndarray, at: Arrays, step: Arrays) -> Non
         return
     Rounding.on = False
     try:
-        slopes = [(moved(h) - moved(-h)) / (2 * h) for h in (1e-4, 1e-5)]
+        slopes = [(moved(h) - moved(-h)) / (2 * h) for h in (1e-4, 1e-6)]
         scale = 1 + np.abs(slopes[0]) + np.abs(moved(0))
     finally:
         Rounding.on = True

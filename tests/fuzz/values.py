@@ -69,7 +69,11 @@ def rounded(x: np.ndarray, dtype: str) -> np.ndarray:
     if not Rounding.on and is_inexact(dtype):
         return x.astype(numpy_dtype(dtype))
     if dtype == "bfloat16":
-        bits = x.astype(np.float32).view(np.uint32).astype(np.uint64)
+        wide = x.astype(np.float64)
+        single = wide.astype(np.float32)
+        bits = single.view(np.uint32).astype(np.uint64)
+        # Cut to float32 with a last bit that tells of the rest, so that one rounding is left.
+        bits = bits - (np.abs(single) > np.abs(wide)) | (single != wide) & ~np.isnan(wide)
         up = (bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000
         exact = np.where(np.isnan(x), bits | 0x400000, up) & 0xFFFF0000
         return exact.astype(np.uint32).view(np.float32).astype(np.float64)

@@ -437,7 +437,6 @@ def test_arrays():
 
 
 def test_other_libraries_compute_with_arrays():
-    pytest.importorskip("sklearn")
     code = """
 import mlx.core as mx, numpy as np, sklearn
 from scipy import special, stats

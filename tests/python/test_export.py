@@ -160,6 +160,21 @@ def test_shapeless_of_one_element(file):
     same(imported(mx.array([-1.0, 2.0]))[0], mx.array([1.0, 2.0]))
 
 
+@pytest.mark.parametrize("ending", [KeyboardInterrupt, SystemExit])
+def test_an_interrupt_ends_a_shapeless_export(file, ending):
+    calls = []
+
+    def function(x):
+        calls.append(x)
+        if len(calls) == 2:  # the first call that only tries other shapes
+            raise ending
+        return x * 2
+
+    with pytest.raises(ending):
+        mx.export_function(file, function, mx.ones((2, 3)), shapeless=True)
+    assert len(calls) == 2
+
+
 def test_shapeless_refuses_extents_that_the_function_read(file):
     imported = roundtrip(file, lambda x: x.sum(1) / x.shape[1], values((2, 3)), shapeless=True)
     x = values((5, 3))

@@ -12,17 +12,12 @@ import pytest
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "extensions"
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not shutil.which("cmake"), reason="builds with CMake"),
-]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def soft_clip(tmp_path_factory):
     """The op, from the package that setup.py makes in a folder of its own."""
-    pytest.importorskip("setuptools")
-    pytest.importorskip("nanobind")
     work = tmp_path_factory.mktemp("extension")
     source = Path(shutil.copytree(EXAMPLE, work / "source"))
     settings = {"CMAKE_ARGS": "-DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_FLAGS=-O0"}

@@ -5,30 +5,35 @@ import subprocess
 import sys
 from pathlib import Path
 
+import mlx.core as mx
+import numpy as np
 import pytest
+from children import run_script
 
 FUZZ = Path(__file__).resolve().parents[1] / "fuzz"
 sys.path.insert(0, str(FUZZ))
 
 
-def run(*args):
-    return subprocess.run(
-        [sys.executable, str(FUZZ / "fuzz.py"), *args],
-        env=os.environ,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-
-
 def test_programs_of_a_known_seed():
-    result = run("--ops", "6000", "--seed", "known")
-    assert result.returncode == 0, result.stdout + result.stderr
+    run_script(FUZZ / "fuzz.py", "--ops", "6000", "--seed", "known")
 
 
 def test_programs_of_a_fresh_seed():
-    result = run("--seconds", "3")
-    assert result.returncode == 0, result.stdout + result.stderr
+    run_script(FUZZ / "fuzz.py", "--seconds", "3")
+
+
+def test_halves_are_rounded_once():
+    """The reference's own rounding, next to the middle of two bfloat16 numbers."""
+    from values import rounded
+
+    middle = 962592768
+    near = np.array([middle - 1, middle, middle + 1, -middle + 1, 2**127 * 1.9999, np.inf])
+    want = [960495616, 964689920, 964689920, -960495616, np.inf, np.inf]
+    assert rounded(near, "bfloat16").tolist() == want
+    assert (
+        np.array(mx.array(near[:4].astype(np.int32)).astype(mx.bfloat16).tolist()).tolist()
+        == want[:4]
+    )
 
 
 def test_a_program_follows_from_its_seed():

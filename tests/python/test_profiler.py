@@ -56,6 +56,18 @@ def test_convolution_attention_and_transform_operations():
     assert one(recorded(lambda: mx.fft.fft(z)), "FFT")["operations"] == 5 * 4 * 64 * 6
 
 
+def test_steps_within_a_step_are_told_apart():
+    x = mx.ones((3, 8, 8))
+    mx.eval(x)
+    steps = recorded(lambda: mx.scan(lambda c, a: (c @ a, mx.sort(a)), x[0], x)[0])
+    loop = one(steps, "ScanLoop")
+    assert loop["outputs"][0] == ((8, 8), mx.float32)
+    inner = [s for s in steps if "Matmul" in s["ops"]]
+    assert len(inner) == 3 and all(s["operations"] == 2 * 8**3 for s in inner)
+    assert loop["start"] <= min(s["start"] for s in inner)
+    assert loop["duration"] >= max(s["duration"] for s in inner)
+
+
 def test_views_move_nothing():
     x = mx.ones((4, 6))
     mx.eval(x)

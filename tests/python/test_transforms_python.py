@@ -545,3 +545,15 @@ def test_transformed_functions_look_like_their_function():
         assert g.__name__ == "f" and g.__doc__ == "What f does."
         assert inspect.signature(g) == inspect.signature(f)
         assert functools.wraps(g)(lambda x: x).__name__ == "f"
+
+
+def test_a_custom_function_may_capture_what_is_mapped():
+    rows = mx.arange(6, dtype=mx.float32).reshape(2, 3)
+
+    def call(row):
+        return mx.custom_function(lambda a: a * row)(mx.array([1.0, 2.0, 3.0]))
+
+    want = rows * mx.array([1.0, 2.0, 3.0])
+    assert mx.array_equal(mx.vmap(call)(rows), want)
+    assert mx.array_equal(mx.vmap(mx.grad(lambda row: call(row).sum()))(rows),
+                          mx.broadcast_to(mx.array([1.0, 2.0, 3.0]), (2, 3)))  # fmt: skip

@@ -9,6 +9,7 @@ endings.py [ROUNDS [SEED]]
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -108,6 +109,10 @@ TRACED = """
     {}
 """
 
+# The processes run in folders of their own, where relative paths lead nowhere.
+PATHS = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+LIBRARY = os.pathsep.join(map(os.path.abspath, PATHS))
+
 # How the process ends, and the status that it ends with.
 ENDINGS: dict[str, tuple[str, int]] = {
     "the last line": (WAIT, 0),
@@ -157,6 +162,7 @@ def run(state: str, ending: str, moment: float) -> str:
             done = subprocess.run(
                 [sys.executable, "-X", "faulthandler", "-c", program],
                 cwd=folder,
+                env=os.environ | {"PYTHONPATH": LIBRARY},
                 capture_output=True,
                 text=True,
                 timeout=100,

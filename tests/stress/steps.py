@@ -24,6 +24,7 @@ from pathlib import Path
 import mlx.core as mx
 import mlx.nn as nn
 import mlx.optimizers as optim
+from mlx import profiler
 
 FEATURES = 8
 LENGTHS = (16, 24, 32)
@@ -48,7 +49,6 @@ class Usage:
     def now() -> Usage:
         gc.collect()
         mx.synchronize()
-        kept = mx._kept_counts()
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         return Usage(
             resident=pages * resource.getpagesize(),
@@ -57,8 +57,8 @@ class Usage:
             objects=len(gc.get_objects()),
             threads=len(os.listdir("/proc/self/task")),
             descriptors=len(os.listdir("/proc/self/fd")),
-            streams=kept["streams"],
-            plans=kept["plans"],
+            streams=mx._stream_count(),
+            plans=profiler.plan_cache()["plans"],
             traces=mx.compile_cache_size(),
         )
 

@@ -8,8 +8,8 @@
 #include "mlx/backend/cuda/index.h"
 #include "mlx/backend/cuda/kernels/gather_rows_call.h"
 #include "mlx/backend/cuda/registry.h"
-#include "mlx/backend/cuda/runtime/faults.h"
 #include "mlx/backend/cuda/runtime/operand.h"
+#include "mlx/backend/cuda/runtime/reports.h"
 #include "mlx/backend/cuda/types.h"
 #include "mlx/core/layout.h"
 

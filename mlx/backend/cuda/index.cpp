@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "mlx/backend/cuda/kernels/index_call.h"
-#include "mlx/backend/cuda/runtime/faults.h"
 #include "mlx/backend/cuda/runtime/operand.h"
+#include "mlx/backend/cuda/runtime/reports.h"
 #include "mlx/core/layout.h"
 
 namespace mlx::core::cuda {

@@ -4,7 +4,7 @@
 #include "mlx/backend/common/linalg.h"
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/kernels/linalg_call.h"
-#include "mlx/backend/cuda/runtime/faults.h"
+#include "mlx/backend/cuda/runtime/reports.h"
 #include "mlx/backend/cuda/types.h"
 #include "mlx/core/layout.h"
 

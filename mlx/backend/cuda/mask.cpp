@@ -6,8 +6,8 @@
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/kernels/mask_call.h"
 #include "mlx/backend/cuda/registry.h"
-#include "mlx/backend/cuda/runtime/faults.h"
 #include "mlx/backend/cuda/runtime/operand.h"
+#include "mlx/backend/cuda/runtime/reports.h"
 #include "mlx/backend/cuda/types.h"
 #include "mlx/primitives/mask.h"
 

@@ -3,7 +3,7 @@
 
 #include "mlx/backend/cuda/kernel_call.h"
 #include "mlx/backend/cuda/matmul_plan.h"
-#include "mlx/backend/cuda/runtime/faults.h"
+#include "mlx/backend/cuda/runtime/reports.h"
 
 namespace mlx::core::cuda {
 

@@ -13,8 +13,8 @@
 #include "mlx/backend/cuda/matmul_plan.h"
 #include "mlx/backend/cuda/quantized_plan.h"
 #include "mlx/backend/cuda/registry.h"
-#include "mlx/backend/cuda/runtime/faults.h"
 #include "mlx/backend/cuda/runtime/operand.h"
+#include "mlx/backend/cuda/runtime/reports.h"
 #include "mlx/core/layout.h"
 
 namespace mlx::core::cuda {

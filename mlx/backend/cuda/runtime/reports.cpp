@@ -1,6 +1,6 @@
 // A ring of slots in pinned memory for each stream. A slot serves a new kernel only after the
 // kernel before it is done, and what that one reported has been taken along by then.
-#include "mlx/backend/cuda/runtime/faults.h"
+#include "mlx/backend/cuda/runtime/reports.h"
 
 #include <atomic>
 #include <cstring>
