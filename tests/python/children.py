@@ -4,6 +4,9 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
+
+import mlx.core as mx
 
 
 def run_script(path: str | os.PathLike[str], *arguments: str, timeout: float = 300) -> str:
@@ -34,3 +37,18 @@ def run_python(*parts: str, timeout: float = 60, **environment: str) -> str:
     )
     assert done.returncode == 0, f"status {done.returncode}: {done.stdout}\n{done.stderr}"
     return done.stdout.strip()
+
+
+def run_with_isa(isa: str, module: str, calls: str) -> None:
+    """Calls functions of a test module, named `t`, on the CPU in a process that has the kernels of
+    one instruction set, from the random state that each test starts from."""
+    run_python(
+        f"""
+        import mlx.core as mx, numpy as np, {module} as t
+        mx.set_default_device(mx.cpu)
+        np.random.seed(0)
+        """,
+        calls,
+        MLX_CPU_ISA=isa,
+        PYTHONPATH=os.pathsep.join((str(Path(mx.__file__).parents[1]), str(Path(__file__).parent))),
+    )

@@ -1,11 +1,10 @@
 """Batch normalisation as one node: against NumPy, and its derivatives against plain operations."""
 
-from pathlib import Path
 
 import mlx.core as mx
 import numpy as np
 import pytest
-from children import run_python
+from children import run_python, run_with_isa
 from derivatives import check_gradient
 
 EPS = float(np.float32(1e-5))
@@ -61,7 +60,7 @@ def test_derivatives(shape):
         np.testing.assert_allclose(np.array(a), np.array(b), rtol=1e-9, atol=1e-9)
     narrow = [[a.astype(mx.float32) for a in some] for some in (inputs, cotangents)]
     _, found = mx.vjp(lambda *a: mx._batch_norm(*a, EPS), *narrow)
-    if shape != (2, 1):  # whose gradient of x is nothing but rounding
+    if np.prod(shape[:-1]) > 2:  # otherwise the gradient of x is nothing but rounding
         for a, b in zip(found, expected, strict=True):
             np.testing.assert_allclose(np.array(a), np.array(b), rtol=2e-4, atol=2e-4)
 
@@ -114,16 +113,14 @@ def test_bits_do_not_depend_on_threads():
 
 @pytest.mark.parametrize("isa", ["v2", "v3"])
 def test_lower_instruction_sets(isa):
-    run_python(
+    run_with_isa(
+        isa,
+        "test_batch_norm",
         """
-        import mlx.core as mx, test_batch_norm as t
-        mx.set_default_device(mx.cpu)
         for shape in t.SHAPES:
             t.test_values(shape, mx.float32)
             t.test_derivatives(shape)
         """,
-        MLX_CPU_ISA=isa,
-        PYTHONPATH=f"{Path(mx.__file__).parents[1]}:{Path(__file__).parent}",
     )
 
 

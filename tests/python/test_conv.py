@@ -6,7 +6,7 @@ from pathlib import Path
 import mlx.core as mx
 import numpy as np
 import pytest
-from children import run_python
+from children import run_python, run_with_isa
 from derivatives import check_gradient
 
 EPS = {mx.float32: 2e-6, mx.float16: 2e-3, mx.bfloat16: 1e-2, mx.float64: 1e-14}
@@ -199,18 +199,16 @@ def test_many_channels(case, dtype):
 @pytest.mark.parametrize("isa", ["v2", "v3"])
 def test_lower_instruction_sets(isa):
     """Values and derivatives by the kernels that this machine would not choose."""
-    run_python(
+    run_with_isa(
+        isa,
+        "test_conv",
         """
-        import mlx.core as mx, test_conv as t
-        mx.set_default_device(mx.cpu)
         for case in t.MANY_CHANNELS:
             t.test_many_channels(case, mx.float32)
         for dtype in t.EPS:
             for case in t.CASES:
                 t.test_conv_general(case, dtype)
         """,
-        MLX_CPU_ISA=isa,
-        PYTHONPATH=f"{Path(mx.__file__).parents[1]}:{Path(__file__).parent}",
     )
 
 

@@ -1,12 +1,11 @@
 """Pooling as one node: against windows taken in NumPy, with its derivatives."""
 
 import itertools
-from pathlib import Path
 
 import mlx.core as mx
 import numpy as np
 import pytest
-from children import run_python
+from children import run_with_isa
 from derivatives import check_gradient
 
 
@@ -80,16 +79,14 @@ def test_values_and_gradients(case, kind, dtype):
 
 @pytest.mark.parametrize("isa", ["v2", "v3"])
 def test_lower_instruction_sets(isa):
-    run_python(
+    run_with_isa(
+        isa,
+        "test_pool",
         """
-        import mlx.core as mx, test_pool as t
-        mx.set_default_device(mx.cpu)
         for case in t.CASES:
             for kind in ("max", "mean"):
                 t.test_values_and_gradients(case, kind, mx.float32)
         """,
-        MLX_CPU_ISA=isa,
-        PYTHONPATH=f"{Path(mx.__file__).parents[1]}:{Path(__file__).parent}",
     )
 
 
