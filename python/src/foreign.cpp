@@ -77,6 +77,9 @@ void parse_format(const std::string& text, Memory& memory) {
   } else {
     fail("array", "Elements of format '", text, "' have no dtype here.");
   }
+  size_t size = memory.wide_complex ? sizeof(std::complex<double>) : size_of(*memory.dtype);
+  check(size == memory.itemsize, "array", "Elements of format '", text, "' and ", memory.itemsize,
+        " bytes have no dtype here.");
 }
 
 /** Copies in row-major order; returns the end of what was written. */
@@ -158,9 +161,17 @@ array copy_memory(const Memory& m, std::optional<Dtype> wanted) {
 
 Memory describe(const Py_buffer& view) {
   Memory m{static_cast<const char*>(view.buf), {}, {}, {}, static_cast<size_t>(view.itemsize)};
+  check(view.ndim == 0 || (view.shape && !view.suboffsets), "array",
+        "Memory without a shape, or behind pointers, cannot be read.");
+  m.strides.resize(view.ndim);
+  auto dense =
+      static_cast<uint64_t>(view.itemsize);  // wraps only where there is nothing, or too much
+  for (int i = view.ndim; i-- > 0;) {  // ctypes leaves out strides although they are asked for
+    m.strides[i] = view.strides ? view.strides[i] : static_cast<int64_t>(dense);
+    dense *= static_cast<uint64_t>(extent(view.shape[i]));
+  }
   for (int i = 0; i < view.ndim; i++) {
     m.shape.push_back(extent(view.shape[i]));
-    m.strides.push_back(view.strides[i]);
   }
   parse_format(view.format ? view.format : "B", m);
   return m;
@@ -173,6 +184,9 @@ std::optional<array> from_buffer(nb::handle value, std::optional<Dtype> dtype) {
     return std::nullopt;
   }
   std::unique_ptr<Py_buffer, decltype(&PyBuffer_Release)> guard(&view, PyBuffer_Release);
+  if (view.ndim > 0 && !view.strides && nb::hasattr(value, "dtype")) {
+    return std::nullopt;  // a date of NumPy's, which gives itself out for bytes
+  }
   return copy_memory(describe(view), dtype);
 }
 
@@ -232,9 +246,9 @@ void set_dlpack_dtype(const nb::dlpack::dtype& t, Memory& m) {
     m.dtype = complex64;
   } else if (is(Code::Complex, 16)) {
     m.wide_complex = true;
-  } else {
-    fail("array", "Unsupported DLPack element type.");
   }
+  check(m.wide_complex || (m.dtype && size == size_of(*m.dtype)), "array",
+        "Unsupported DLPack element type.");
 }
 
 template <typename... Config>
