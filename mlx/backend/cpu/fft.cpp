@@ -29,7 +29,7 @@ Scratch make_scratch(size_t bytes) {
 FftKind kernel_kind(FFT::Kind kind, Dtype in, int n) {
   switch (kind) {
     case FFT::Kind::full:
-      return in == complex64 ? FftKind::complex_to_complex : FftKind::real_to_complex;
+      return is_complex_dtype(in) ? FftKind::complex_to_complex : FftKind::real_to_complex;
     case FFT::Kind::to_half:
       return n % 2 ? FftKind::real_to_half_odd : FftKind::real_to_half;
     case FFT::Kind::from_half:
@@ -90,7 +90,7 @@ void eval_fft(FFT& primitive, const std::vector<array>& inputs, std::vector<arra
   }
   FftRows rows{};
   rows.in = in.data<char>();
-  rows.out = out.data<float>();
+  rows.out = out.data<char>();
   rows.in_stride = in.strides(primitive.axis());
   rows.out_stride = out.strides(primitive.axis());
   rows.in_length = in.shape(primitive.axis());
@@ -100,7 +100,7 @@ void eval_fft(FFT& primitive, const std::vector<array>& inputs, std::vector<arra
   bool paired = rows.kind == FftKind::real_to_half || rows.kind == FftKind::half_to_real;
   int64_t length = paired ? primitive.n() / 2 : primitive.n();
   const auto& kernels = fft_kernels();
-  if (in.dtype() == float64) {
+  if (real_dtype(in.dtype()) == float64) {
     transform_rows(in, out, primitive.axis(), rows, *fft_plan<double>(length), kernels.double_lanes,
                    kernels.from_double);
   } else if (fft_needs_convolution(length)) {

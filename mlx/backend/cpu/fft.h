@@ -46,7 +46,7 @@ enum class FftKind {
 /** Up to `lanes` rows. Offsets and strides are in elements (numbers, real or complex). */
 struct FftRows {
   const void* in;
-  float* out;
+  void* out;
   const int64_t* in_offsets;
   const int64_t* out_offsets;
   int lanes;

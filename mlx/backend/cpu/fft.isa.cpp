@@ -141,7 +141,7 @@ Complex<V>* run_program(const FftProgram<T>& p, Complex<V>* a, Complex<V>* b) {
 }
 
 /** The rows in memory on one side, vectors of one number from each row on the other. */
-template <typename T, typename In, int width>
+template <typename T, typename Stored, int width>
 struct Rows {
   using V = typename VectorOf<T, width>::type;
   const FftRows& rows;
@@ -164,12 +164,12 @@ struct Rows {
 
   /** Complex numbers [0, n) of each row; `swap` exchanges their parts. */
   void load_complex(Complex<V>* x, int64_t n, bool swap) const {
-    const In* in = static_cast<const In*>(rows.in);
+    const Stored* in = static_cast<const Stored*>(rows.in);
     int64_t available = n < rows.in_length ? n : rows.in_length;
     T* re = parts(x) + (swap ? width : 0);
     T* im = parts(x) + (swap ? 0 : width);
     each(0, available, rows.in_stride, [=, this](int64_t j, int l) {
-      const In* number = in + 2 * (rows.in_offsets[l] + j * rows.in_stride);
+      const Stored* number = in + 2 * (rows.in_offsets[l] + j * rows.in_stride);
       re[2 * j * width + l] = static_cast<T>(number[0]);
       im[2 * j * width + l] = static_cast<T>(number[1]);
     });
@@ -178,7 +178,7 @@ struct Rows {
 
   /** Real numbers [0, n) of each row. */
   void load_real(Complex<V>* x, int64_t n, bool swap) const {
-    const In* in = static_cast<const In*>(rows.in);
+    const Stored* in = static_cast<const Stored*>(rows.in);
     T* re = parts(x) + (swap ? width : 0);
     clear(x, 0, n);
     each(0, n < rows.in_length ? n : rows.in_length, rows.in_stride, [=, this](int64_t j, int l) {
@@ -188,7 +188,7 @@ struct Rows {
 
   /** Real numbers in pairs, as n complex ones. */
   void load_pairs(Complex<V>* x, int64_t n) const {
-    const In* in = static_cast<const In*>(rows.in);
+    const Stored* in = static_cast<const Stored*>(rows.in);
     T* flat = parts(x);
     int64_t available = 2 * n < rows.in_length ? 2 * n : rows.in_length;
     clear(x, available / 2, n);
@@ -207,10 +207,11 @@ struct Rows {
     T scale = static_cast<T>(rows.scale);
     const T* re = parts(x) + (swap ? width : 0);
     const T* im = parts(x) + (swap ? 0 : width);
+    auto* out = static_cast<Stored*>(rows.out);
     each(0, n, rows.out_stride, [=, this](int64_t j, int l) {
-      float* number = rows.out + 2 * (rows.out_offsets[l] + j * rows.out_stride);
-      number[0] = static_cast<float>(re[2 * j * width + l] * scale);
-      number[1] = static_cast<float>(im[2 * j * width + l] * scale);
+      Stored* number = out + 2 * (rows.out_offsets[l] + j * rows.out_stride);
+      number[0] = static_cast<Stored>(re[2 * j * width + l] * scale);
+      number[1] = static_cast<Stored>(im[2 * j * width + l] * scale);
     });
   }
 
@@ -218,9 +219,10 @@ struct Rows {
   void store_imaginary(Complex<V>* x, int64_t n) const {
     T scale = static_cast<T>(rows.scale);
     const T* im = parts(x) + width;
+    auto* out = static_cast<Stored*>(rows.out);
     each(0, n, rows.out_stride, [=, this](int64_t j, int l) {
-      rows.out[rows.out_offsets[l] + j * rows.out_stride] =
-          static_cast<float>(im[2 * j * width + l] * scale);
+      out[rows.out_offsets[l] + j * rows.out_stride] =
+          static_cast<Stored>(im[2 * j * width + l] * scale);
     });
   }
 
@@ -228,9 +230,10 @@ struct Rows {
   void store_pairs(Complex<V>* x, int64_t n) const {
     T scale = static_cast<T>(rows.scale);
     const T* flat = parts(x);
+    auto* out = static_cast<Stored*>(rows.out);
     each(0, 2 * n, rows.out_stride, [=, this](int64_t j, int l) {
-      rows.out[rows.out_offsets[l] + j * rows.out_stride] =
-          static_cast<float>(flat[(j ^ 1) * width + l] * scale);
+      out[rows.out_offsets[l] + j * rows.out_stride] =
+          static_cast<Stored>(flat[(j ^ 1) * width + l] * scale);
     });
   }
 };
@@ -271,9 +274,9 @@ void mirror_odd(Complex<V>* x, int64_t n) {
   }
 }
 
-template <typename T, typename In, int width>
+template <typename T, typename Stored, int width>
 void transform(const FftProgram<T>& p, const FftRows& job) {
-  using R = Rows<T, In, width>;
+  using R = Rows<T, Stored, width>;
   using V = typename R::V;
   R rows{job};
   auto* a = static_cast<Complex<V>*>(job.scratch);
