@@ -31,28 +31,53 @@ FftKind kernel_kind(FFT::Kind kind, Dtype in, int n) {
   __builtin_unreachable();
 }
 
-/** Where the rows along an axis start. */
-class RowOffsets {
+/** Where the rows along an axis start on both sides, one after the other from any on. */
+class RowWalk {
  public:
-  RowOffsets(const array& a, int axis) : shape_(a.shape()), strides_(a.strides()) {
-    shape_.erase(shape_.begin() + axis);
-    strides_.erase(strides_.begin() + axis);
+  RowWalk(const CollapsedLayout& others, int64_t row)
+      : others_(others), index_(others.shape.size(), 0) {
+    for (size_t i = index_.size(); i-- > 0; row /= others.shape[i]) {
+      index_[i] = row % others.shape[i];
+      in_ += index_[i] * others.strides[0][i];
+      out_ += index_[i] * others.strides[1][i];
+    }
   }
-  int64_t operator()(int64_t row) const { return element_offset(row, shape_, strides_); }
+
+  int64_t in() const { return in_; }
+  int64_t out() const { return out_; }
+
+  void next() {
+    for (size_t i = index_.size(); i-- > 0;) {
+      in_ += others_.strides[0][i];
+      out_ += others_.strides[1][i];
+      if (++index_[i] < others_.shape[i]) return;
+      in_ -= index_[i] * others_.strides[0][i];
+      out_ -= index_[i] * others_.strides[1][i];
+      index_[i] = 0;
+    }
+  }
 
  private:
-  Shape shape_;
-  Strides strides_;
+  const CollapsedLayout& others_;
+  SmallVector<int64_t> index_;
+  int64_t in_ = 0, out_ = 0;
 };
+
+CollapsedLayout without_axis(const array& in, const array& out, int axis) {
+  Shape shape = out.shape();
+  Strides in_strides = in.strides(), out_strides = out.strides();
+  shape.erase(shape.begin() + axis);
+  in_strides.erase(in_strides.begin() + axis);
+  out_strides.erase(out_strides.begin() + axis);
+  return collapse_dims(shape, {in_strides, out_strides});
+}
 
 /** The transform of all rows along an axis. */
 struct Transform {
-  const array& in;
-  array& out;
-  int axis;
-  FftRow row;  // where all strides are known, and the first row lies
-
-  int64_t count() const { return static_cast<int64_t>(out.size()) / out.shape(axis); }
+  FftRow row;  // the first one
+  int64_t count;
+  CollapsedLayout others;  // where all lie: the strides of the input, then those of the output
+  int64_t in_size, out_size;
 };
 
 /** Rows in groups that fill the vectors. */
@@ -60,8 +85,7 @@ template <typename T>
 void transform_groups(const Transform& t) {
   const auto& kernels = fft_kernels().of<T>();
   auto plan = fft_plan<T>(t.row.length);
-  int64_t n = plan->program().inner_n, lanes = kernels.lanes, count = t.count();
-  RowOffsets in_row(t.in, t.axis), out_row(t.out, t.axis);
+  int64_t n = plan->program().inner_n, lanes = kernels.lanes, count = t.count;
   FftRows rows{};
   rows.in = t.row.in;
   rows.out = t.row.out;
@@ -77,13 +101,14 @@ void transform_groups(const Transform& t) {
   int64_t grain = std::max<int64_t>(grain_numbers / (n * lanes), 1);
   parallel_for((count + lanes - 1) / lanes, grain, [&](int64_t begin, int64_t end) {
     Scratch scratch(4 * sizeof(T) * lanes * (n + 1));
+    RowWalk walk(t.others, begin * lanes);
     int64_t in_offsets[max_lanes], out_offsets[max_lanes];
     for (int64_t first = begin * lanes; first < std::min(end * lanes, count); first += lanes) {
       FftRows job = rows;
       job.lanes = static_cast<int>(std::min(lanes, count - first));
-      for (int l = 0; l < job.lanes; l++) {
-        in_offsets[l] = in_row(first + l);
-        out_offsets[l] = out_row(first + l);
+      for (int l = 0; l < job.lanes; l++, walk.next()) {
+        in_offsets[l] = walk.in();
+        out_offsets[l] = walk.out();
       }
       job.in_offsets = in_offsets;
       job.out_offsets = out_offsets;
@@ -96,18 +121,18 @@ void transform_groups(const Transform& t) {
 /** One row after the other: each on all threads if there are few. */
 template <typename T>
 void transform_long_rows(const Transform& t) {
-  RowOffsets in_row(t.in, t.axis), out_row(t.out, t.axis);
-  int64_t in_size = t.in.itemsize(), out_size = t.out.itemsize();
+  FftLong<T> transform(t.row.length);
   auto range = [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; i++) {
+    RowWalk walk(t.others, begin);
+    for (int64_t i = begin; i < end; i++, walk.next()) {
       FftRow row = t.row;
-      row.in = static_cast<const char*>(row.in) + in_row(i) * in_size;
-      row.out = static_cast<char*>(row.out) + out_row(i) * out_size;
-      fft_long_row<T>(row);
+      row.in = static_cast<const char*>(row.in) + walk.in() * t.in_size;
+      row.out = static_cast<char*>(row.out) + walk.out() * t.out_size;
+      transform.run(row);
     }
   };
-  if (t.count() < num_threads()) return range(0, t.count());
-  parallel_for(t.count(), std::max<int64_t>(grain_numbers / t.row.length, 1), range);
+  if (t.count < num_threads()) return range(0, t.count);
+  parallel_for(t.count, std::max<int64_t>(grain_numbers / t.row.length, 1), range);
 }
 
 /** Whether rows are better taken one by one: dense ones that split into parts that fill the
@@ -120,7 +145,7 @@ bool takes_long_rows(const Transform& t) {
   int64_t group_bytes = 4 * static_cast<int64_t>(sizeof(T)) * n * lanes;
   if (group_bytes * (convolution ? 2 : 1) > 8 * max_group_bytes) return true;
   bool dense = t.row.in_stride == 1 && t.row.out_stride == 1;
-  bool few = 2 * t.count() <= lanes;
+  bool few = 2 * t.count <= lanes;
   if (convolution) return few;
   int64_t rows = fft_split_rows(n), columns = n / rows;
   if (few) return rows > 1;
@@ -138,12 +163,21 @@ void transform(const Transform& t) {
 void eval_fft(FFT& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
   const array& in = inputs[0];
   array& out = outputs[0];
-  out.set_data(allocator::malloc(out.nbytes()));
+  // Whole groups of rows are read before they are written.
+  if (in.dtype() == out.dtype() && in.shape() == out.shape() && can_donate(in, out)) {
+    donate(in, out);
+  } else {
+    out.set_data(allocator::malloc(out.nbytes()));
+  }
   if (out.size() == 0) {
     return;
   }
   int axis = primitive.axis();
-  Transform t{in, out, axis, {}};
+  Transform t{{},
+              static_cast<int64_t>(out.size()) / out.shape(axis),
+              without_axis(in, out, axis),
+              static_cast<int64_t>(in.itemsize()),
+              static_cast<int64_t>(out.itemsize())};
   FftRow& row = t.row;
   row.in = in.data<char>();
   row.in_stride = in.strides(axis);

@@ -52,6 +52,9 @@ struct Source {
   const FftProgram<T>& program;
   const Numbers<T>* half = nullptr;
 
+  /** Whether numbers may be loaded one by one, without a loss. */
+  bool takes_lines() const { return !half && rows.length() >= program.n && rows.loads_lines(); }
+
   void load(int64_t begin, int64_t count, Numbers<T>* x) const {
     if (!half) return rows.load(begin, count, x);
     int64_t n = program.n;
@@ -68,6 +71,8 @@ struct Sink {
   const RowsInLanes<T>& rows;
   const FftTwist* twist;
   int64_t numbers;  // that are stored
+
+  bool takes_lines(int64_t n) const { return !twist && numbers >= n && rows.stores_lines(); }
 
   void store(int64_t begin, int64_t count, Numbers<T>* x) const {
     if (twist) turn(begin, count, x);
@@ -90,20 +95,34 @@ struct Sink {
   }
 };
 
+/** The butterfly of a first pass at i, and its place in what the next pass reads. */
+template <int radix, typename T>
+inline void first_butterfly(const FftStage<T>& s, int64_t i, Numbers<T> (&x)[radix],
+                            Numbers<T>* out) {
+  const T* w = s.twiddles + i * 2 * (radix - 1);
+  butterfly<T>(x);
+  out[i] = x[0];
+  for (int j = 1; j < radix; j++) out[i + s.ido * j] = times<T>(x[j], w[2 * j - 2], w[2 * j - 1]);
+}
+
 template <int radix, typename T>
 void first_pass(const FftStage<T>& s, const Source<T>& source, Numbers<T>* out) {
+  if (source.takes_lines()) {
+    for (int64_t i = 0; i < s.ido; i++) {
+      Numbers<T> x[radix];
+      for (int j = 0; j < radix; j++) x[j] = source.rows.load_line(i + s.ido * j);
+      first_butterfly<radix>(s, i, x, out);
+    }
+    return;
+  }
   Numbers<T> tile[radix][tile_numbers];
   for (int64_t begin = 0; begin < s.ido; begin += tile_numbers) {
     int count = count_from(begin, s.ido);
     for (int j = 0; j < radix; j++) source.load(begin + s.ido * j, count, tile[j]);
-    const T* w = s.twiddles + begin * 2 * (radix - 1);
-    for (int i = 0; i < count; i++, w += 2 * (radix - 1)) {
+    for (int i = 0; i < count; i++) {
       Numbers<T> x[radix];
       for (int j = 0; j < radix; j++) x[j] = tile[j][i];
-      butterfly<T>(x);
-      Numbers<T>* to = out + begin + i;
-      to[0] = x[0];
-      for (int j = 1; j < radix; j++) to[s.ido * j] = times<T>(x[j], w[2 * j - 2], w[2 * j - 1]);
+      first_butterfly<radix>(s, begin + i, x, out);
     }
   }
 }
@@ -127,6 +146,15 @@ void pass(const FftStage<T>& s, const Numbers<T>* in, Numbers<T>* out) {
 /** The pass with ido = 1, whose twiddles are all 1. */
 template <int radix, typename T>
 void last_pass(const FftStage<T>& s, const Numbers<T>* in, const Sink<T>& sink) {
+  if (sink.takes_lines(s.l1 * radix)) {
+    for (int64_t k = 0; k < s.l1; k++, in += radix) {
+      Numbers<T> x[radix];
+      for (int j = 0; j < radix; j++) x[j] = in[j];
+      butterfly<T>(x);
+      for (int j = 0; j < radix; j++) sink.rows.store_line(k + s.l1 * j, x[j]);
+    }
+    return;
+  }
   Numbers<T> tile[radix][tile_numbers];
   for (int64_t begin = 0; begin < s.l1; begin += tile_numbers) {
     int count = count_from(begin, s.l1);
@@ -263,7 +291,9 @@ void begin_transform(const FftProgram<T>& p, const FftRows& job, const RowsInLan
     source.half = x.other;
   }
   bool odd = job.kind == FftKind::half_to_real_odd;
-  if (!p.chirp && !odd && end > 0 && has_butterfly(p.stages[0].radix)) {
+  bool direct = !p.chirp && !odd && end > 0 && has_butterfly(p.stages[0].radix);
+  // Squares would not be full.
+  if (direct && (p.stages[0].ido >= tile_numbers || !rows.loads_squares())) {
     const auto& s = p.stages[0];
     with_radix(s.radix, [&](auto radix) { first_pass<decltype(radix)::value>(s, source, x.now); });
     return run_stages(p, 1, end, x);
@@ -286,7 +316,8 @@ void transform(const FftProgram<T>& p, const FftRows& job) {
   Sink<T> sink{rows, job.twist, odd ? p.n / 2 + 1 : p.n};
   int last = p.stage_count - 1;
   if (!p.chirp && job.kind != FftKind::real_to_half && last > 0 &&
-      has_butterfly(p.stages[last].radix)) {
+      has_butterfly(p.stages[last].radix) &&
+      (p.stages[last].l1 >= tile_numbers || !rows.stores_squares())) {
     begin_transform(p, job, rows, last, x);
     const auto& s = p.stages[last];
     with_radix(s.radix, [&](auto radix) { last_pass<decltype(radix)::value>(s, x.now, sink); });

@@ -325,21 +325,28 @@ class LongRow {
 }  // namespace
 
 template <typename T>
-void fft_long_row(const FftRow& row) {
-  if constexpr (sizeof(T) == sizeof(double)) {
-    if (fft_needs_convolution(row.length)) {
-      auto chirp = fft_chirp(row.length);
-      auto transform = [&](const Ends& ends) { chirp_transform(*chirp, ends); };
-      return LongRow(row, chirp->half, transform).run();
-    }
+FftLong<T>::FftLong(int64_t length) {
+  if (fft_needs_convolution(length)) {
+    chirp_ = fft_chirp(length);
+  } else {
+    split_ = fft_split<T>(length);
   }
-  auto split = fft_split<T>(row.length);
-  auto transform = [&](const Ends& ends) { split_transform(*split, ends); };
-  LongRow(row, split->half, transform).run();
 }
 
-template void fft_long_row<float>(const FftRow& row);
-template void fft_long_row<double>(const FftRow& row);
+template <typename T>
+void FftLong<T>::run(const FftRow& row) const {
+  if constexpr (sizeof(T) == sizeof(double)) {
+    if (chirp_) {
+      auto transform = [&](const Ends& ends) { chirp_transform(*chirp_, ends); };
+      return LongRow(row, chirp_->half, transform).run();
+    }
+  }
+  auto transform = [&](const Ends& ends) { split_transform(*split_, ends); };
+  LongRow(row, split_->half, transform).run();
+}
+
+template class FftLong<float>;
+template class FftLong<double>;
 
 void fft_long_row(const std::complex<double>* in, std::complex<double>* out, int64_t n) {
   split_transform(*fft_split<double>(n), Ends{in, 1, true, false, false, out, 1, true, false, 1});

@@ -4,6 +4,7 @@
 
 #include <complex>
 #include <cstdint>
+#include <memory>
 
 #include "mlx/backend/cpu/fft.h"
 
@@ -23,10 +24,23 @@ struct FftRow {
   int64_t length;
 };
 
-/** Computes in T; lengths with a large prime factor only in double. Inside parallel_for in the
- *  calling thread, else on all of them. */
 template <typename T>
-void fft_long_row(const FftRow& row);
+struct FftSplit;
+struct FftChirp;
+
+/** The transform of rows of one length, computed in T; lengths with a large prime factor only in
+ *  double. */
+template <typename T>
+class FftLong {
+ public:
+  explicit FftLong(int64_t length);
+  /** Inside parallel_for in the calling thread, else on all of them. */
+  void run(const FftRow& row) const;
+
+ private:
+  std::shared_ptr<const FftSplit<T>> split_;
+  std::shared_ptr<const FftChirp> chirp_;  // instead
+};
 
 /** The forward transform of dense rows; n has no large prime factor. */
 void fft_long_row(const std::complex<double>* in, std::complex<double>* out, int64_t n);

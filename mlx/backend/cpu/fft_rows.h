@@ -43,6 +43,37 @@ class RowsInLanes {
     load_from<float>(parts, &x->re);
   }
 
+  /** Whether full vectors of complex numbers lie in lines, which load_line and store_line take. */
+  bool loads_lines() const {
+    bool complex = rows_.kind == FftKind::complex_to_complex || rows_.kind == FftKind::half_to_real;
+    return complex && same_type(rows_.in_double) && in_adjacent_ && rows_.lanes == lanes &&
+           rows_.in_stride != 1;
+  }
+  bool stores_lines() const {
+    bool complex = rows_.kind != FftKind::half_to_real && rows_.kind != FftKind::half_to_real_odd;
+    return complex && same_type(rows_.out_double) && out_adjacent_ && rows_.lanes == lanes &&
+           rows_.out_stride != 1;
+  }
+  /** Whether rows are transposed, in squares of as many parts as there are lanes. */
+  bool loads_squares() const { return rows_.in_stride == 1; }
+  bool stores_squares() const { return rows_.out_stride == 1; }
+
+  Numbers<T> load_line(int64_t j) const {
+    auto line = static_cast<const T*>(rows_.in) + 2 * (rows_.in_offsets[0] + j * rows_.in_stride);
+    V re = simd::load(line), im = simd::load(line + lanes);
+    simd::split_parts<T>(re, im);
+    return rows_.swap_in ? Numbers<T>{im, re} : Numbers<T>{re, im};
+  }
+  void store_line(int64_t j, Numbers<T> x) const {
+    auto line = static_cast<T*>(rows_.out) + 2 * (rows_.out_offsets[0] + j * rows_.out_stride);
+    V scale = simd::splat(static_cast<T>(rows_.scale));
+    V re = (rows_.swap_out ? x.im : x.re) * scale, im = (rows_.swap_out ? x.re : x.im) * scale;
+    simd::join_parts<T>(re, im);
+    simd::store<T>(line, re);
+    simd::store<T>(line + lanes, im);
+  }
+  int64_t length() const { return rows_.in_length; }
+
   /** Numbers [begin, begin + count) of complex output, or pairs of real output. */
   void store(int64_t begin, int64_t count, const Numbers<T>* x) const {
     bool odd = rows_.kind == FftKind::half_to_real_odd;
@@ -59,6 +90,8 @@ class RowsInLanes {
  private:
   using V = simd::Vec<T>;
   static constexpr int lanes = simd::kLanes<T>;
+
+  static bool same_type(bool is_double) { return is_double == (sizeof(T) == sizeof(double)); }
 
   bool adjacent(const int64_t* offsets) const {
     for (int l = 1; l < rows_.lanes; l++) {
