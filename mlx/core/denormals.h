@@ -1,6 +1,7 @@
-// What this thread's floating-point instructions do with denormal numbers, those nearer to zero than
-// the smallest normal one. Many processors multiply them some hundred times more slowly than others.
-// Products and convolutions of gradients that vanish meet nothing else, so they take them as zeros.
+// What this thread's floating-point instructions do with denormal numbers, those nearer to zero
+// than the smallest normal one. Many processors multiply them some hundred times more slowly than
+// others. Products and convolutions of gradients that vanish meet nothing else, so they take them
+// as zeros.
 #pragma once
 
 #include <xmmintrin.h>
