@@ -106,13 +106,14 @@ class Rows {
   Scratch values_, factors_;
 };
 
-void write_sums(const QuantizedProduct& p, const float* sums) {
+/** Columns [begin, end) of the output. */
+void write_sums(const QuantizedProduct& p, const float* sums, int64_t begin, int64_t end) {
   TileWrite tile = {};
-  tile.sums = sums;
+  tile.sums = sums + begin;
   tile.sums_stride = p.n;
   tile.rows = p.m;
-  tile.cols = p.n;
-  tile.out = p.out;
+  tile.cols = end - begin;
+  tile.out = static_cast<char*>(p.out) + begin * size_of(p.dtype);
   tile.col_stride = 1;
   tile.row_offsets = p.out_rows;
   tile.alpha = p.factor;
@@ -132,8 +133,8 @@ void multiply_few_rows(const QuantizedProduct& p, bool may_round) {
   parallel_for(p.n, std::max<int64_t>(4, kGrainBytes / row_cost), [&](int64_t begin, int64_t end) {
     kernel({rows_from(p.w, begin), rows.activations(), static_cast<int>(p.m), end - begin,
             sums.as<float>() + begin, p.n});
+    write_sums(p, sums.as<float>(), begin, end);
   });
-  write_sums(p, sums.as<float>());
 }
 
 /** Blocks of rows of the matrix become floats, which few rows of x are multiplied with. */
@@ -171,7 +172,7 @@ void multiply_few_rows_by_lines(const QuantizedProduct& p) {
       }
     }
   });
-  write_sums(p, sums.as<float>());
+  write_sums(p, sums.as<float>(), 0, p.n);
 }
 
 /** Panels of the quantised matrix, as integers or as floats. */
