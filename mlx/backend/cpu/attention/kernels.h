@@ -25,12 +25,6 @@ struct AddRows {
 struct AttentionTable {
   int width;  // queries of a panel: two vectors
 
-  /** Turns scores of the next keys into weights exp(score - top), where `top` becomes the greatest
-   *  score so far, and adds them to `total`. Sums made with the former top need `factor`; returns
-   *  whether any differs from 1. The last three have an entry for each query. */
-  bool (*advance)(float* scores, int64_t keys, float* top, float* total, float* factor);
-  /** values[i] of every line of a panel times factor[i]. */
-  void (*rescale)(float* panel, int64_t lines, const float* factor);
   /** The lowest float where seen[i] is 0. */
   void (*hide)(float* scores, const uint32_t* seen, int64_t n);
   /** The same for keys first, first + 1, ... which query i sees if they lie before seen[i]. */
@@ -46,6 +40,8 @@ struct AttentionTable {
 
   /** `advance` for the scores of one query in a row; returns the factor. */
   float (*advance_row)(float* scores, int64_t keys, float* top, float* total);
+  /** Bit k of the words, of which the last is filled up with zeros: whether byte k is not 0. */
+  void (*find_bits)(const char* bytes, int64_t n, uint64_t* words);
 };
 
 MLX_ISA_TABLE(AttentionTable, attention_table)

@@ -19,70 +19,6 @@ constexpr int64_t vector = simd::kLanes<float>;
 constexpr int64_t width = 2 * vector;
 constexpr float lowest = -__FLT_MAX__;
 
-Vec<float> greater(Vec<float> a, Vec<float> b) { return a > b ? a : b; }
-
-/** The greatest of each column over `lines` lines and what `top` holds. */
-void fold_top(const float* panel, int64_t lines, float* top) {
-  Vec<float> best[4] = {load(top), load(top + vector), load(top), load(top + vector)};
-  int64_t k = 0;
-  for (; k + 2 <= lines; k += 2) {
-#pragma GCC unroll 4
-    for (int v = 0; v < 4; v++) best[v] = greater(load(panel + k * width + v * vector), best[v]);
-  }
-  if (k < lines) {
-    best[0] = greater(load(panel + k * width), best[0]);
-    best[1] = greater(load(panel + k * width + vector), best[1]);
-  }
-  store(top, greater(best[0], best[2]));
-  store(top + vector, greater(best[1], best[3]));
-}
-
-void add_lines(const float* panel, int64_t lines, float* total) {
-  Vec<float> sums[4] = {};
-  int64_t k = 0;
-  for (; k + 2 <= lines; k += 2) {
-#pragma GCC unroll 4
-    for (int v = 0; v < 4; v++) sums[v] += load(panel + k * width + v * vector);
-  }
-  if (k < lines) {
-    sums[0] += load(panel + k * width);
-    sums[1] += load(panel + k * width + vector);
-  }
-  store(total, load(total) + (sums[0] + sums[2]));
-  store(total + vector, load(total + vector) + (sums[1] + sums[3]));
-}
-
-bool advance(float* __restrict scores, int64_t keys, float* top, float* total, float* factor) {
-  float before[width], shift[width];
-  __builtin_memcpy(before, top, sizeof(before));
-  fold_top(scores, keys, top);
-  __builtin_memcpy(shift, top, sizeof(shift));
-  bool changed = false;
-  for (int64_t i = 0; i < width; i++) {
-    factor[i] = exp_nonpositive(before[i] - shift[i]);
-    changed |= before[i] != shift[i];
-  }
-  for (int64_t k = 0; k < keys; k++) {
-#pragma GCC ivdep
-    for (int64_t i = 0; i < width; i++) {
-      scores[k * width + i] = exp_nonpositive(scores[k * width + i] - shift[i]);
-    }
-  }
-  if (changed) {
-    for (int64_t i = 0; i < width; i++) total[i] *= factor[i];
-  }
-  add_lines(scores, keys, total);
-  return changed;
-}
-
-void rescale(float* panel, int64_t lines, const float* factor) {
-  Vec<float> first = load(factor), second = load(factor + vector);
-  for (int64_t k = 0; k < lines; k++, panel += width) {
-    store(panel, load(panel) * first);
-    store(panel + vector, load(panel + vector) * second);
-  }
-}
-
 void hide(float* __restrict scores, const uint32_t* __restrict seen, int64_t n) {
   for (int64_t i = 0; i < n; i++) scores[i] = seen[i] ? scores[i] : lowest;
 }
@@ -178,13 +114,36 @@ float advance_row(float* __restrict scores, int64_t keys, float* top, float* tot
   return factor;
 }
 
+/** Of 64 bytes. */
+uint64_t bits_of(const char* bytes) {
+#if defined(__AVX512F__)
+  __m512i all = _mm512_loadu_si512(bytes);
+  return _mm512_test_epi8_mask(all, all);
+#else
+  uint64_t bits = 0;
+  for (int i = 0; i < 64; i += 16) {
+    __m128i part = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + i));
+    auto zeros = static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpeq_epi8(part, __m128i{})));
+    bits |= uint64_t{~zeros & 0xffffu} << i;
+  }
+  return bits;
+#endif
+}
+
+void find_bits(const char* bytes, int64_t n, uint64_t* words) {
+  for (; n >= 64; n -= 64, bytes += 64) *words++ = bits_of(bytes);
+  if (n == 0) return;
+  char rest[64] = {};
+  __builtin_memcpy(rest, bytes, static_cast<size_t>(n));
+  *words = bits_of(rest);
+}
+
 }  // namespace
 
 const AttentionTable& attention_table() {
   static constexpr AttentionTable table = {
-      width,       advance, rescale, hide, hide_after,
-      add,         weigh,   change,  dot,  add_rows_table.kernels,
-      advance_row,
+      width, hide, hide_after, add, weigh, change, dot, add_rows_table.kernels, advance_row,
+      find_bits,
   };
   return table;
 }
