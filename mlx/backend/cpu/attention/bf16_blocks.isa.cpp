@@ -117,10 +117,97 @@ static bool advance_halves(const ScoreBlock& block, float* top, float* total, fl
   return advance_rows(block, top, total, factor, weigh_halves);
 }
 
+static inline void store_pair_tiles(char* tile, __m512i even_and_odd_first,
+                                    __m512i even_and_odd_second) {
+  __m512i order = _mm512_load_si512(kOwnPairs.at);
+  _mm512_store_si512(tile, _mm512_permutexvar_epi16(order, even_and_odd_first));
+  _mm512_store_si512(tile + kTile, _mm512_permutexvar_epi16(order, even_and_odd_second));
+}
+
+// Two rows at a time, since pairs along the rows are what products with columns take.
+static void change_halves(const GradientBlock& b) {
+  float scale = mask_rows(b.block);
+  for (int64_t i = 0; i < 2 * kSide; i += 2) {
+    auto weights = static_cast<char*>(b.weight_pairs), changes = static_cast<char*>(b.change_pairs);
+    int64_t at = 2 * b.pair_step * kTile + i / 2 * kAmxTileBytes;
+    int64_t next = 2 * b.pair_steps * kTile;
+    if (i >= b.block.rows) {
+      for (int64_t k = 0; k < b.block.padded; k += kDepth, at += next) {
+        store_pair_tiles(weights + at, __m512i{}, __m512i{});
+        store_pair_tiles(changes + at, __m512i{}, __m512i{});
+      }
+      continue;
+    }
+    bool both = i + 1 < b.block.rows;
+    ChangeRow even(b, i, scale), odd(b, both ? i + 1 : i, scale);
+    for (int64_t k = 0; k < b.block.padded; k += kDepth, at += next) {
+      Changed e[2] = {even.at<4>(k), even.at<4>(k + kSide)}, o[2] = {};
+      if (both) {
+        o[0] = odd.at<4>(k);
+        o[1] = odd.at<4>(k + kSide);
+      }
+      auto rows = [k](float* row) { return reinterpret_cast<uint16_t*>(row) + k; };
+      _mm512_storeu_si512(rows(even.changes), round_both(e[0].changes, e[1].changes));
+      if (both) _mm512_storeu_si512(rows(odd.changes), round_both(o[0].changes, o[1].changes));
+      store_pair_tiles(weights + at, round_both(e[0].weights, o[0].weights),
+                       round_both(e[1].weights, o[1].weights));
+      store_pair_tiles(changes + at, round_both(e[0].changes, o[0].changes),
+                       round_both(e[1].changes, o[1].changes));
+    }
+  }
+}
+
+// Left operands [32 columns][step of 32 rows][tile of 16 columns], the last tile alone if it is.
+static void pack_column_tiles(void* to, const void* const* rows, int64_t count, int64_t columns) {
+  auto tile = static_cast<char*>(to);
+  for (int64_t j = 0; j < columns; j += 2 * kSide) {
+    bool both = columns - j > kSide;
+    for (int64_t k = 0; k < count; k += kDepth, tile += (1 + both) * kTile) {
+      Vec<uint32_t> first[kSide], second[kSide];
+#pragma GCC unroll 16
+      for (int i = 0; i < kSide; ++i) {
+        int64_t even = k + 2 * i, odd = even + 1;
+        Pairs pairs = interleave(load_halves(even < count ? rows[even] : nullptr, j, columns),
+                                 load_halves(odd < count ? rows[odd] : nullptr, j, columns));
+        first[i] = reinterpret_cast<Vec<uint32_t>>(pairs.first);
+        second[i] = reinterpret_cast<Vec<uint32_t>>(pairs.second);
+      }
+      store_transposed(first, tile);
+      if (both) store_transposed(second, tile + kTile);
+    }
+  }
+}
+
+template <MultiplyTiles Multiply>
+static void add_column_tiles(const ColumnProduct& p) {
+  TileProduct t = {};
+  t.steps = p.last - p.first;
+  t.a = static_cast<const char*>(p.columns);
+  t.a_stride = kAmxTileBytes;
+  t.a_down = kTile;
+  t.col_tiles = 2;
+  t.c_stride = p.stride;
+  t.accumulate = true;
+  for (int64_t j = 0; j < p.count; j += 2 * kSide) {
+    t.row_tiles = p.count - j > kSide ? 2 : 1;
+    t.a_step = t.row_tiles * kTile;
+    const char* columns = t.a;
+    t.a += p.first * t.a_step;
+    for (int64_t k = 0; k < p.keys; k += 2 * kSide) {
+      t.b = static_cast<const char*>(p.pairs) + 2 * (k / kDepth * p.steps + p.first) * kTile;
+      t.c = p.sums + j * p.stride + k;
+      Multiply(t);
+    }
+    t.a = columns + p.steps * t.a_step;
+  }
+}
+
 template <MultiplyTiles Multiply>
 static constexpr BlockKernels tile_kernels(bool tiles) {
   BlockKernels kernels = {};
   kernels.rows = 2 * kSide;
+  kernels.gradient_blocks = 8;
+  kernels.pair_bytes = 2 * kTile;
   kernels.key_unit = kernels.depth_unit = kDepth;
   kernels.column_unit = kSide;
   kernels.size = 2;
@@ -132,6 +219,9 @@ static constexpr BlockKernels tile_kernels(bool tiles) {
   kernels.advance = advance_halves;
   kernels.add_lines = add_line_tiles<Multiply>;
   kernels.rescale = rescale_rows;
+  kernels.change = change_halves;
+  kernels.pack_columns = pack_column_tiles;
+  kernels.add_columns = add_column_tiles<Multiply>;
   return kernels;
 }
 

@@ -48,6 +48,15 @@ static constexpr HalfOrder pair_order(int first) {
 
 static constexpr HalfOrder kFirstPairs = pair_order(0), kSecondPairs = pair_order(16);
 
+// Two lines of 16 values, one behind the other, as pairs.
+static constexpr HalfOrder own_pair_order() {
+  HalfOrder order = {};
+  for (int i = 0; i < 32; ++i) order.at[i] = static_cast<uint16_t>(i / 2 + i % 2 * 16);
+  return order;
+}
+
+static constexpr HalfOrder kOwnPairs = own_pair_order();
+
 static inline Pairs interleave(__m512i even, __m512i odd) {
   return {_mm512_permutex2var_epi16(even, _mm512_load_si512(kFirstPairs.at), odd),
           _mm512_permutex2var_epi16(even, _mm512_load_si512(kSecondPairs.at), odd)};

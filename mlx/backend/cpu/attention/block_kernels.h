@@ -34,8 +34,34 @@ struct BlockProduct {
   int64_t packed_keys;  // that `right` was packed with, of which `cols` or `depth` are taken
 };
 
+/** What the backward pass makes of scores: weights, and from the changes of weights those of scores.
+ *  Entries of sum, along and the factors are one for each row. */
+struct GradientBlock {
+  ScoreBlock block;
+  float* changes;            // rows like the scores
+  const float* sum;          // weights are weight_factor * exp(score - sum)
+  const float* weight_factor;
+  const float* along;        // changes become change_factor * weight * (change - along)
+  const float* change_factor;
+  void *weight_pairs, *change_pairs;  // of rows, see BlockKernels::pair_bytes
+  int64_t pair_step, pair_steps;      // which block of rows it is, and of how many
+  float* raw;                // changes as floats, in rows like the scores, or null
+};
+
+/** Sums over rows of weights or their changes times lines of these rows. Blocks of rows from `first`
+ *  to `last` of `steps` are taken; `rows` counts all up to the last. */
+struct ColumnProduct {
+  const float* weights;  // in rows
+  const void* pairs;     // the same as pairs
+  const void* columns;   // packed
+  float* sums;           // [key][column], or [column][key]
+  int64_t stride, keys, count, first, last, steps, rows;
+};
+
 struct BlockKernels {
   int rows;          // of a block
+  int gradient_blocks;  // of rows that the backward pass takes at a time
+  int pair_bytes;    // for a block of rows and 32 keys if weights are needed as pairs of rows, or 0
   int key_unit;      // blocks of packed keys have a multiple of so many, of lines too
   int column_unit;   // the same for columns of lines
   int depth_unit;    // the same for the depth of packed rows
@@ -60,6 +86,13 @@ struct BlockKernels {
   /** Rows of `columns` floats times their factors. */
   void (*rescale)(float* rows, int64_t stride, int64_t count, int64_t columns,
                   const float* factor);
+
+  /** The backward pass: makes weights and changes, and the same for products with columns. */
+  void (*change)(const GradientBlock& block);
+  /** What add_columns takes of rows. */
+  void (*pack_columns)(void* to, const void* const* rows, int64_t count, int64_t columns);
+  /** Adds to sums of keys; [key][column] if there are no pairs, else [column][key]. */
+  void (*add_columns)(const ColumnProduct& product);
 
   int64_t whole_keys(int64_t n) const { return (n + key_unit - 1) / key_unit * key_unit; }
   int64_t whole_columns(int64_t n) const {

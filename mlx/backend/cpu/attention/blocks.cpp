@@ -8,11 +8,8 @@
 #include <optional>
 #include <vector>
 
-#include "mlx/backend/cpu/attention/block_kernels.h"
 #include "mlx/backend/cpu/attention/float32.h"
-#include "mlx/backend/cpu/attention/visible.h"
 #include "mlx/backend/cpu/gemm/blocked.h"
-#include "mlx/backend/cpu/gemm/scratch.h"
 #include "mlx/backend/cpu/runtime/amx.h"
 #include "mlx/backend/cpu/tile.h"
 #include "mlx/core/parallel.h"
@@ -34,12 +31,42 @@ const BlockKernels& block_kernels(Dtype dtype) {
   return dtype == float16 ? tables.f16 : dtype == bfloat16 ? tables.bf16 : tables.f32;
 }
 
+int64_t packed_rows(const BlockKernels& kernels, int64_t n, int64_t depth) {
+  // Panels of floats may be overwritten by a vector past their end.
+  return round_up(kernels.whole_keys(n) * kernels.whole_depth(depth) * kernels.size + 64, 64);
+}
+
+int64_t packed_lines(const BlockKernels& kernels, int64_t n, int64_t columns) {
+  return round_up(kernels.whole_keys(n) * kernels.whole_columns(columns) * kernels.size, 64);
+}
+
+void find_rows(const array& a, const KeyRows& keys, const void** rows) {
+  auto itemsize = static_cast<int64_t>(a.itemsize());
+  int64_t at = keys.batch * a.strides(0) + keys.head * a.strides(1) + keys.first * a.strides(2);
+  for (int64_t i = 0; i < keys.count; i++) {
+    rows[i] = a.data<char>() + (at + i * a.strides(2)) * itemsize;
+  }
+}
+
+ScoreMasks::ScoreMasks(const AttentionShape& shape, const array* mask)
+    : shape_(shape),
+      hiding_(mask && mask->dtype() == bool_ ? mask : nullptr),
+      added_(hiding_ ? nullptr : mask) {}
+
+const float* ScoreMasks::load(const QueryRows& rows, int64_t key, int64_t keys, float* to) const {
+  int64_t stride = broadcast_stride(*added_, 3), itemsize = static_cast<int64_t>(added_->itemsize());
+  for (int64_t i = 0; i < rows.count; i++) {
+    const char* row = shape_.row_of(*added_, rows.batch, rows.head, rows.first + i);
+    tile_load(added_->dtype())(row + key * stride * itemsize, stride, to + i * kScoreStride, 1,
+                               keys);
+  }
+  return to;
+}
+
 namespace {
 
 constexpr int64_t task_rows = 2048;         // at most
 constexpr int64_t packed_bytes = 768 << 10;  // of keys and values: a part of the second cache
-
-int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
 
 class BlockAttention {
  public:
@@ -50,17 +77,15 @@ class BlockAttention {
         q_(with_dense_rows(in.queries)),
         k_(with_dense_rows(in.keys)),
         v_(with_dense_rows(in.values)),
-        bool_mask_(in.mask && in.mask->dtype() == bool_ ? in.mask : nullptr),
-        added_mask_(bool_mask_ ? nullptr : in.mask),
+        masks_(shape_, in.mask),
         sinks_(in.sinks),
         out_(outputs[0]),
         sums_(outputs[1]),
         columns_(round_up(shape_.value_width, 16)) {
-    int64_t blocks = std::max<int64_t>(1, (shape_.keys + kBlockKeys - 1) / kBlockKeys);
-    block_ = kernels_.whole_keys(std::max<int64_t>(1, (shape_.keys + blocks - 1) / blocks));
-    key_bytes_ = round_up(block_ * kernels_.whole_depth(shape_.width) * kernels_.size + 64, 64);
-    value_bytes_ =
-        round_up(block_ * kernels_.whole_columns(shape_.value_width) * kernels_.size + 64, 64);
+    block_ = even_block(shape_.keys, kBlockKeys, kernels_.key_unit);
+    key_bytes_ = packed_rows(kernels_, block_, shape_.width);
+    value_bytes_ = packed_lines(kernels_, block_, shape_.value_width);
+    int64_t blocks = std::max<int64_t>(1, (shape_.keys + block_ - 1) / block_);
     held_ = std::clamp<int64_t>(packed_bytes / (key_bytes_ + value_bytes_), 1, blocks);
     // The bits do not depend on how rows are divided, so it may be by threads.
     int64_t share = shape_.batches * shape_.key_heads * shape_.rows / (4 * num_threads());
@@ -76,13 +101,12 @@ class BlockAttention {
                  [&](int64_t begin, int64_t end) {
                    std::optional<AmxTiles> tiles;
                    if (kernels_.tiles) tiles.emplace();
-                   Scratch memory(memory_bytes());
-                   Buffers buffers = buffers_in(memory.as<char>());
+                   BlockMemory<Buffers> memory([this](Buffers& b, auto f) { each_buffer(b, f); });
                    for (int64_t task = begin; task < end; task++) {
                      int64_t first = task % blocks * rows_;
                      attend({task / blocks / shape_.key_heads, task / blocks % shape_.key_heads,
                              first, std::min(rows_, shape_.rows - first)},
-                            buffers);
+                            memory.buffers());
                    }
                  });
   }
@@ -99,35 +123,19 @@ class BlockAttention {
     constexpr int64_t floats = sizeof(float);
     f(b.keys, held_ * key_bytes_);
     f(b.values, held_ * value_bytes_);
-    f(b.queries, kBlockRows * kernels_.whole_depth(shape_.width) * kernels_.size + 64);
+    f(b.queries, packed_rows(kernels_, kBlockRows, shape_.width));
     f(b.results, (rows_ + kBlockRows) * columns_ * floats);
     f(b.top, rows_ * floats);
     f(b.total, rows_ * floats);
     f(b.scores, kBlockRows * kScoreStride * floats);
-    f(b.added, added_mask_ ? kBlockRows * kScoreStride * floats : 0);
-  }
-
-  int64_t memory_bytes() const {
-    Buffers b = {};
-    int64_t total = 0;
-    each_buffer(b, [&](auto*&, int64_t n) { total += round_up(n, 64); });
-    return total;
-  }
-
-  Buffers buffers_in(char* at) const {
-    Buffers b = {};
-    each_buffer(b, [&]<typename T>(T*& each, int64_t n) {
-      each = reinterpret_cast<T*>(at);
-      at += round_up(n, 64);
-    });
-    return b;
+    f(b.added, masks_.added() ? kBlockRows * kScoreStride * floats : 0);
   }
 
   void attend(const QueryRows& rows, const Buffers& b) const {
     std::vector<VisibleKeys> visible;
     int64_t end = 0;
     for (int64_t row = 0; row < rows.count; row += kernels_.rows) {
-      visible.emplace_back(shape_, bool_mask_, block_of(rows, row));
+      visible.push_back(masks_.visible(block_of(rows, row)));
       end = std::max(end, visible.back().end());
     }
     std::fill_n(b.results, round_up(rows.count, kBlockRows) * columns_, 0.0f);
@@ -150,23 +158,13 @@ class BlockAttention {
             std::min<int64_t>(kernels_.rows, rows.count - row)};
   }
 
-  static const char* row_of(const array& a, const KeyRows& keys) {
-    int64_t at = keys.batch * a.strides(0) + keys.head * a.strides(1) + keys.first * a.strides(2);
-    return a.data<char>() + at * static_cast<int64_t>(a.itemsize());
-  }
-
   void pack(const KeyRows& keys, const Buffers& b) const {
     const void* rows[kBlockKeys];
-    auto find_rows = [&](const array& a, const KeyRows& block) {
-      const char* first = row_of(a, block);
-      int64_t step = a.strides(2) * static_cast<int64_t>(a.itemsize());
-      for (int64_t i = 0; i < block.count; i++) rows[i] = first + i * step;
-    };
     for (int64_t key = 0; key < keys.count; key += block_) {
       KeyRows block{keys.batch, keys.head, keys.first + key, std::min(block_, keys.count - key)};
-      find_rows(k_, block);
+      find_rows(k_, block, rows);
       kernels_.pack_keys(b.keys + key / block_ * key_bytes_, rows, block.count, shape_.width);
-      find_rows(v_, block);
+      find_rows(v_, block, rows);
       kernels_.pack_lines(b.values + key / block_ * value_bytes_, rows, block.count,
                           shape_.value_width);
     }
@@ -199,7 +197,7 @@ class BlockAttention {
       kernels_.score(product);
       ScoreBlock block = {b.scores, rows.count, count, product.cols, scale_, nullptr, nullptr};
       if (seen == Seen::something) block.seen = words;
-      if (added_mask_) block.added = load_mask(rows, keys.first + key, count, b.added);
+      if (masks_.added()) block.added = masks_.load(rows, keys.first + key, count, b.added);
       float* results = b.results + row * columns_;
       if (kernels_.advance(block, b.top + row, b.total + row, factor)) {
         kernels_.rescale(results, columns_, rows.count, columns_, factor);
@@ -212,17 +210,6 @@ class BlockAttention {
       product.cols = shape_.value_width;
       kernels_.add_lines(product);
     }
-  }
-
-  const float* load_mask(const QueryRows& rows, int64_t key, int64_t count, float* to) const {
-    int64_t stride = broadcast_stride(*added_mask_, 3);
-    for (int64_t i = 0; i < rows.count; i++) {
-      const char* row = shape_.row_of(*added_mask_, rows.batch, rows.head, rows.first + i);
-      tile_load(added_mask_->dtype())(
-          row + key * stride * static_cast<int64_t>(added_mask_->itemsize()), stride,
-          to + i * kScoreStride, 1, count);
-    }
-    return to;
   }
 
   void finish(const QueryRows& rows, int64_t row, const Buffers& b) const {
@@ -255,7 +242,8 @@ class BlockAttention {
   const BlockKernels& kernels_;
   float scale_;
   array q_, k_, v_;
-  const array *bool_mask_, *added_mask_, *sinks_;
+  ScoreMasks masks_;
+  const array* sinks_;
   array &out_, &sums_;
   int64_t columns_;                 // of results, padded
   int64_t block_, held_;            // keys of a block, blocks that are packed at a time

@@ -122,18 +122,18 @@ static void add_line_panel(const float* weights, const float* lines, int64_t dep
   }
 }
 
-using AddLinePanel = void (*)(const float*, const float*, int64_t, float*, int64_t);
+using AddPanel = void (*)(const float*, const float*, int64_t, float*, int64_t);
 
-struct AddLineTable {
-  AddLinePanel kernels[kRegisterRows][2];
+struct PanelTable {
+  AddPanel kernels[kRegisterRows][2];
 };
 
 template <int... R>
-static constexpr AddLineTable make_add_lines(std::integer_sequence<int, R...>) {
+static constexpr PanelTable make_add_lines(std::integer_sequence<int, R...>) {
   return {{{add_line_panel<R + 1, 1>, add_line_panel<R + 1, 2>}...}};
 }
 
-static constexpr AddLineTable add_line_table =
+static constexpr PanelTable add_line_table =
     make_add_lines(std::make_integer_sequence<int, kRegisterRows>{});
 
 static void add_line_panels(const BlockProduct& p) {
@@ -150,10 +150,74 @@ static void add_line_panels(const BlockProduct& p) {
   }
 }
 
+static void change_floats(const GradientBlock& b) {
+  float scale = mask_rows(b.block);
+  for (int64_t i = 0; i < b.block.rows; ++i) {
+    ChangeRow row(b, i, scale);
+    for (int64_t k = 0; k < b.block.padded; k += kScoreLanes) {
+      Changed changed = row.at<5>(k);
+      store(row.scores + k, changed.weights);
+      store(row.changes + k, changed.changes);
+    }
+  }
+}
+
+// Sums of some keys next to each other.
+template <int Keys, int Vectors>
+static void add_column_panel(const float* weights, const float* lines, int64_t rows, float* out,
+                             int64_t stride) {
+  Vec<float> sums[Keys][Vectors] = {};
+  for (int64_t i = 0; i < rows; ++i, weights += kScoreStride, lines += Vectors * kScoreLanes) {
+    Vec<float> columns[Vectors];
+#pragma GCC unroll 2
+    for (int v = 0; v < Vectors; ++v) columns[v] = load(lines + v * kScoreLanes);
+#pragma GCC unroll 16
+    for (int r = 0; r < Keys; ++r) {
+#pragma GCC unroll 2
+      for (int v = 0; v < Vectors; ++v) {
+        sums[r][v] = fma<float>(splat(weights[r]), columns[v], sums[r][v]);
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < Keys; ++r) {
+#pragma GCC unroll 2
+    for (int v = 0; v < Vectors; ++v) {
+      float* to = out + r * stride + v * kScoreLanes;
+      store(to, load(to) + sums[r][v]);
+    }
+  }
+}
+
+template <int... K>
+static constexpr PanelTable make_add_columns(std::integer_sequence<int, K...>) {
+  return {{{add_column_panel<K + 1, 1>, add_column_panel<K + 1, 2>}...}};
+}
+
+static constexpr PanelTable add_column_table =
+    make_add_columns(std::make_integer_sequence<int, kRegisterRows>{});
+
+static void add_column_panels(const ColumnProduct& p) {
+  int64_t first = p.first * kRowsOfBlock, end = p.last * kRowsOfBlock;
+  if (end > p.rows) end = p.rows;
+  auto lines = static_cast<const float*>(p.columns);
+  const float* weights = p.weights + first * kScoreStride;
+  for (int64_t j = 0; j < p.count; j += kPanel) {
+    int width = panel_width(p.count - j);
+    for (int64_t k = 0; k < p.keys; k += kRegisterRows) {
+      int64_t here = p.keys - k < kRegisterRows ? p.keys - k : kRegisterRows;
+      add_column_table.kernels[here - 1][width > kScoreLanes](
+          weights + k, lines + first * width, end - first, p.sums + k * p.stride + j, p.stride);
+    }
+    lines += width * whole_lanes(p.rows);
+  }
+}
+
 template <Source Type>
 static constexpr BlockKernels float_kernels() {
   BlockKernels kernels = {};
   kernels.rows = kRowsOfBlock;
+  kernels.gradient_blocks = 4;
   kernels.key_unit = kernels.column_unit = static_cast<int>(kScoreLanes);
   kernels.depth_unit = 1;
   kernels.size = sizeof(float);
@@ -164,6 +228,9 @@ static constexpr BlockKernels float_kernels() {
   kernels.advance = advance_floats;
   kernels.add_lines = add_line_panels;
   kernels.rescale = rescale_rows;
+  kernels.change = change_floats;
+  kernels.pack_columns = pack_line_panels<Type>;
+  kernels.add_columns = add_column_panels;
   return kernels;
 }
 

@@ -79,10 +79,6 @@ static inline float sum_of_lanes(Vec<float> v) {
 
 static inline float greatest_lane(Vec<float> v) { return fold_lanes(v, greater)[0]; }
 
-static inline bool is_masked(const ScoreBlock& b) {
-  return b.seen || b.added || b.padded != b.keys;
-}
-
 // Scales and masks the scores of a row: those that are hidden become the lowest float, those of
 // padding minus infinity.
 static inline void mask_row(const ScoreBlock& b, int64_t row) {
@@ -100,6 +96,14 @@ static inline void mask_row(const ScoreBlock& b, int64_t row) {
   }
 }
 
+// All rows, where there is something to hide or to add. Returns what the scores are yet to be scaled
+// by.
+static inline float mask_rows(const ScoreBlock& b) {
+  if (!b.seen && !b.added && b.padded == b.keys) return b.scale;
+  for (int64_t i = 0; i < b.rows; ++i) mask_row(b, i);
+  return 1;
+}
+
 static inline float greatest_of_row(const float* scores, int64_t n, float scale, float top) {
   Vec<float> best[2] = {splat(top), splat(top)};
   for (int64_t k = 0; k < n; k += kScoreLanes) {
@@ -115,10 +119,9 @@ template <typename WeighRow>
 static inline bool advance_rows(const ScoreBlock& b, float* top, float* total, float* factor,
                                 WeighRow weigh_row) {
   float sums[kBlockRows] = {}, before[kBlockRows] = {}, after[kBlockRows] = {};
-  float scale = is_masked(b) ? 1 : b.scale;
+  float scale = mask_rows(b);
   for (int64_t i = 0; i < b.rows; ++i) {
     float* scores = b.scores + i * kScoreStride;
-    if (is_masked(b)) mask_row(b, i);
     before[i] = top[i];
     after[i] = top[i] = greatest_of_row(scores, b.padded, scale, top[i]);
     sums[i] = weigh_row(scores, b.padded, scale, top[i]);
@@ -135,6 +138,36 @@ static inline bool advance_rows(const ScoreBlock& b, float* top, float* total, f
   }
   return changed;
 }
+
+// A vector of weights and one of the changes of their scores.
+struct Changed {
+  Vec<float> weights, changes;
+};
+
+// What a row needs for it; scores are yet to be scaled.
+struct ChangeRow {
+  ChangeRow(const GradientBlock& b, int64_t row, float scale_of_scores)
+      : scores(b.block.scores + row * kScoreStride),
+        changes(b.changes + row * kScoreStride),
+        raw(b.raw ? b.raw + row * kScoreStride : nullptr),
+        scale(scale_of_scores),
+        sum(b.sum[row]),
+        weight_factor(b.weight_factor[row]),
+        along(b.along[row]),
+        change_factor(b.change_factor[row]) {}
+
+  template <int Degree>
+  Changed at(int64_t k) const {
+    Vec<float> x = fma<float>(load(scores + k), splat(scale), splat(-sum));
+    Vec<float> weights = splat(weight_factor) * exp_of_difference<Degree>(x);
+    Vec<float> change = splat(change_factor) * weights * (load(changes + k) - splat(along));
+    if (raw) store(raw + k, change);
+    return {weights, change};
+  }
+
+  float *scores, *changes, *raw;
+  float scale, sum, weight_factor, along, change_factor;
+};
 
 [[maybe_unused]] static void rescale_rows(float* rows, int64_t stride, int64_t count, int64_t columns,
                          const float* factor) {

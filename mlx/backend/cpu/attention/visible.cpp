@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "mlx/backend/cpu/attention/kernels.h"
+
 namespace mlx::core::cpu {
 
 namespace {

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "mlx/backend/cpu/attention/block_kernels.h"
-#include "mlx/backend/cpu/attention/panels.h"
+#include "mlx/backend/cpu/attention/shape.h"
 
 namespace mlx::core::cpu {
 
