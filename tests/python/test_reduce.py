@@ -5,6 +5,7 @@ import itertools
 import mlx.core as mx
 import numpy as np
 import pytest
+from dtypes import COMPLEX, real_of
 from oracle import (
     DTYPES,
     EPS,
@@ -35,7 +36,7 @@ def test_sum_and_prod(op, name):
     for (a, x), axis, keepdims in itertools.product(layouts(name), AXES, [False, True]):
         got = getattr(mx, op)(a, axis=axis, keepdims=keepdims)
         assert got.dtype == getattr(mx, sum_dtype(name))
-        wide = x.astype("complex128" if name == "complex64" else "float64") if name in EPS else x
+        wide = x.astype("complex128" if name in COMPLEX else "float64") if name in EPS else x
         kind = None if name in EPS else ("bool_", sum_dtype(name))[1]
         with np.errstate(over="ignore"):
             want = getattr(np, op)(wide, axis=axis, keepdims=keepdims, dtype=kind)
@@ -68,11 +69,11 @@ def test_positions(op, name):
 def test_statistics(name):
     out = name if name in EPS else "float32"
     for (a, x), axis in itertools.product(layouts(name), AXES):
-        wide = x.astype("complex128" if name == "complex64" else "float64")
+        wide = x.astype("complex128" if name in COMPLEX else "float64")
         assert_close(mx.mean(a, axis=axis), wide.mean(axis), out, 4)
         if axis == ():
             continue
-        real = "float32" if out == "complex64" else out
+        real = real_of(out)
         assert_close(
             mx.var(a, axis=axis), wide.var(axis), real, 10_000 if x.size and name not in EPS else 40
         )

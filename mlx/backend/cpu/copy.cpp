@@ -11,6 +11,7 @@
 #include "mlx/backend/cpu/program.h"
 #include "mlx/backend/cpu/program_walk.h"
 #include "mlx/backend/cpu/transpose.h"
+#include "mlx/backend/cpu/words.h"
 #include "mlx/core/errors.h"
 #include "mlx/core/layout.h"
 #include "mlx/core/parallel.h"
@@ -108,14 +109,8 @@ void copy_row(const Job& job, const char* s, char* d, int64_t n) {
     job.stream ? stream_bytes(d, s, n * job.size) : void(std::memcpy(d, s, n * job.size));
   } else if (from == 0 && to == 1) {
     fill_row(d, s, n, static_cast<int>(job.size));
-  } else if (job.size == 1) {
-    strided_row<uint8_t>(d, to, s, from, n);
-  } else if (job.size == 2) {
-    strided_row<uint16_t>(d, to, s, from, n);
-  } else if (job.size == 4) {
-    strided_row<uint32_t>(d, to, s, from, n);
   } else {
-    strided_row<uint64_t>(d, to, s, from, n);
+    dispatch_word(job.size, [&](auto word) { strided_row<decltype(word)>(d, to, s, from, n); });
   }
 }
 
@@ -170,7 +165,7 @@ void transpose_block(const Job& job, const char* s, char* d, int64_t r, int64_t 
     return;
   }
   if (r + 2 * tall <= job.shape[a]) prefetch_block(job, s, columns);
-  alignas(64) char buffer[tall * wide * 8];
+  alignas(64) char buffer[tall * wide * sizeof(WideWord)];
   kernel(buffer, wide, s, job.src_strides[b], columns, rows);
   for (int64_t i = 0; i < rows; ++i) {
     stream_bytes(d + i * job.dst_strides[a] * job.size, buffer + i * wide * job.size,

@@ -67,9 +67,13 @@ struct IntegerGemmKernels {
   GemmKernels boolean, i8, u8, i16, u16, i32, u32, i64, u64;
 };
 
+struct ComplexGemmKernels {
+  GemmKernels c64, c128;
+};
+
 MLX_ISA_TABLE(RealGemmKernels, real_gemm_kernels)
 MLX_ISA_TABLE(IntegerGemmKernels, integer_gemm_kernels)
-MLX_ISA_TABLE(GemmKernels, complex_gemm_kernels)
+MLX_ISA_TABLE(ComplexGemmKernels, complex_gemm_kernels)
 // bf16 by the AVX512-BF16 dot product; only to be called when has_avx512_bf16().
 MLX_ISA_TABLE(GemmKernels, bf16_dot_gemm_kernels)
 // bf16 by AMX; only to be called when has_amx_bf16().
