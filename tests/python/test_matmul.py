@@ -425,3 +425,43 @@ def test_panels_that_threads_pack_side_by_side():
                 assert np.abs(np.array(a @ b) - want).max() < 1e-3
     """
     run_python(code, MLX_NUM_THREADS="16")
+
+
+SMALLEST = float(np.finfo(np.float32).tiny)  # that is not denormal
+
+
+def products_of(x):
+    """Products with a square matrix, each of which gives `x` where it keeps the values."""
+    n = x.shape[0]
+    one = mx.eye(n)
+    image, kernel = x.reshape(1, 1, n, n), one.reshape(n, 1, 1, n)
+    return {
+        "matmul": x @ one,
+        "matvec": mx.stack([one @ x[:, j] for j in range(n)], 1),
+        "addmm": mx.addmm(mx.zeros((n, n)), x, one),
+        "gather_mm": mx.gather_mm(x[None], one[None], mx.array([0]), mx.array([0]))[0],
+        "conv": mx.conv2d(image, kernel).reshape(n, n),
+        "weight_gradient": mx.vjp(
+            lambda w: mx.conv2d(image, w), [kernel], [one.reshape(1, 1, n, n)]
+        )[1][0].reshape(n, n),
+        "attention": mx.fast.scaled_dot_product_attention(
+            200 * one[None, None], one[None, None], x[None, None], scale=1.0
+        )[0, 0],
+    }
+
+
+@pytest.mark.skipif(mx.default_device() != mx.cpu, reason="the CPU's arithmetic")
+def test_products_take_denormals_as_zeros():
+    n = 40
+    for name, got in products_of(mx.full((n, n), SMALLEST / 4)).items():
+        assert not np.array(got).any(), name
+    kept = np.full((n, n), SMALLEST, np.float32)
+    for name, got in products_of(mx.array(kept)).items():
+        assert np.array_equal(np.array(got), kept), name
+
+
+def test_programs_behind_products_keep_denormals():
+    x = mx.full((40, 40), 2.0**-100)
+    got = mx.compile(lambda x: (x @ mx.eye(40)) * 2.0**-40)(x)
+    assert np.array_equal(np.array(got), np.full((40, 40), 2.0**-140, np.float32))
+    assert mx.array(2.0**-140).item() * 1.0 == (mx.array(2.0**-139) * 0.5).item()
