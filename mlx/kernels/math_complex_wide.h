@@ -100,9 +100,9 @@ MLX_FN WideComplex log1p(WideComplex z) {
 
 MLX_FN WideComplex sqrt(WideComplex z) {
   double high = wide::largest_part(z);
-  bool inside = high > 1e-290 && high < 1e300;
+  bool inside = high > 1e-140 && high < 1e150;
   if (inside || high == 0.0 || !wide::is_finite(z)) return sqrt2c(z);
-  int by = high > 1.0 ? -4 : 128;
+  int by = high > 1.0 ? -600 : 600;
   return wide::scaled(sqrt2c(wide::scaled(z, by)), -by / 2);
 }
 MLX_FN WideComplex rsqrt(WideComplex z) { return reciprocal(sqrt(z)); }
@@ -136,6 +136,7 @@ MLX_FN Arc arc(double x, double y) {
     if (y < 1e-140) {
       double root = math::sqrt((1.0 - x) * (1.0 + x));
       if (x < 1.0) a.width = y / root;
+      if (x == 1.0) a.width = a.cosine = math::sqrt(y);
       if (x > 1.0) {
         a.sine = quarter_turn;
         a.cosine = y / math::sqrt((x - 1.0) * (x + 1.0));

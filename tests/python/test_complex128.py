@@ -27,7 +27,7 @@ SAME = {
     "take_columns": lambda x, z, w, i: x.take(z, i, axis=1),
     "rows": lambda x, z, w, i: z[i],
     "elements": lambda x, z, w, i: z[i, i + 1],
-    "take_along_axis": lambda x, z, w, i: x.take_along_axis(z, i[:, None] * x.ones_like(i), axis=0),
+    "take_along_axis": lambda x, z, w, i: x.take_along_axis(z, i[:, None], axis=0),
     "slices": lambda x, z, w, i: z[::-2, 1::3] + w[1:4, :3],
     "transposed": lambda x, z, w, i: z.T.reshape(4, 12),
     "mask": lambda x, z, w, i: z[z.real > 0.3],

@@ -342,8 +342,9 @@ def test_complex_values_of_every_magnitude(row):
 
 
 def long_log1p(z):
-    near = z * (1 - z / 2 + z**2 / 3)  # NumPy's own loses what is far below 1
-    return np.where(np.abs(z) < 1e-7, near, np.log(1 + z))
+    small = np.where(np.abs(z) < 1e-3, z, 0)  # NumPy's own loses what is far below 1
+    near = sum(small**k * (-1) ** (k + 1) / np.longdouble(k) for k in range(1, 9))
+    return np.where(np.abs(z) < 1e-3, near, np.log(1 + z))
 
 
 # Functions that grow exponentially take moderate numbers only.
