@@ -84,7 +84,8 @@ array transform(const array& a, const Shape& n, const std::vector<int>& axes, FF
   if (d.real && !d.inverse) {
     run(last, FFT::Kind::to_half);
   }
-  for (size_t i = 0; i < (d.real ? last : last + 1); i++) {
+  // From the last on: as a rule its rows are dense, and the others may be changed where they lie.
+  for (size_t i = d.real ? last : last + 1; i-- > 0;) {
     run(i, FFT::Kind::full);
   }
   if (halves) {
