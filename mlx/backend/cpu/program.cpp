@@ -34,6 +34,8 @@ struct Staged {
 
 constexpr int64_t cache_budget = 24 << 10;
 constexpr int64_t smallest_tile = 128, largest_tile = 4096;
+/** What is streamed out in one go: meanwhile nothing is read. */
+constexpr int64_t largest_staged_tile = 768;
 /** Work per thread that outweighs handing it over, in units of ProgramPlan::cost. */
 constexpr int64_t grain_cost = 100000;
 
@@ -247,6 +249,7 @@ class Run {
     tile_ = one_call ? 4 * largest_tile
                      : std::clamp(cache_budget / std::max<int64_t>(1, bytes + in_place / 2),
                                   smallest_tile, largest_tile);
+    if (!staged_.empty()) tile_ = std::min(tile_, largest_staged_tile);
     tile_ = std::min(round_up(tile_, 64), round_up(n_, 64));
   }
 
