@@ -153,9 +153,10 @@ Memory describe(const Py_buffer& view) {
   check(view.ndim == 0 || (view.shape && !view.suboffsets), "array",
         "Memory without a shape, or behind pointers, cannot be read.");
   m.strides.resize(view.ndim);
-  auto dense =
-      static_cast<uint64_t>(view.itemsize);  // wraps only where there is nothing, or too much
-  for (int i = view.ndim; i-- > 0;) {  // ctypes leaves out strides although they are asked for
+  // ctypes leaves out strides although they are asked for. Their product wraps only where there are
+  // no elements, or too many.
+  auto dense = static_cast<uint64_t>(view.itemsize);
+  for (int i = view.ndim; i-- > 0;) {
     m.strides[i] = view.strides ? view.strides[i] : static_cast<int64_t>(dense);
     dense *= static_cast<uint64_t>(extent(view.shape[i]));
   }
