@@ -53,7 +53,7 @@ void gemm_one(const GemmKernels& kernels, const Gemm& g) {
   if (g.k == 0) {
     write_empty_sums(kernels, g);
     if (g.work) work_on_output(kernels, g);
-  } else if (!skinny_gemm(kernels, g)) {
+  } else if (!thin_gemm(kernels, g) && !skinny_gemm(kernels, g)) {
     blocked_gemm(kernels, g);
   }
 }

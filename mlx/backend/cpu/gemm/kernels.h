@@ -32,6 +32,14 @@ struct TileWrite {
   double alpha, beta;
 };
 
+// Micro kernels of tiles of up to `rows` rows and `vectors` vectors of columns.
+struct TileShape {
+  int rows = 0, vectors = 0;
+  const MicroKernel* micro = nullptr;  // for v vectors and r rows: micro[(v - 1) * rows + r - 1]
+
+  MicroKernel kernel(int64_t v, int64_t r) const { return micro[(v - 1) * rows + r - 1]; }
+};
+
 struct GemmKernels {
   int rows;         // widest panel of A; panels of A have any width from 1 to this
   int lanes;        // panels of B have a width of one or two times this
@@ -55,6 +63,7 @@ struct GemmKernels {
   int row_unit = 1;    // panels of A have a multiple of so many rows, of which some may be padding
   bool tiles = false;  // micro kernels need the thread's AmxTiles
   const GemmKernels* left = nullptr;  // whose packers fill panels of A, if they differ
+  TileShape others[2] = {};           // shapes that suit some sizes of the output better
 
   const GemmKernels& for_left() const { return left ? *left : *this; }
 };
