@@ -113,7 +113,7 @@ bool is_number(nb::handle h) {
 /** The dtype beside `other` of a number, which is weak: it only widens to its kind. */
 Dtype beside_number(Dtype other, nb::handle h) {
   if (PyComplex_Check(h.ptr())) {
-    return complex64;
+    return complex_dtype(other);
   }
   if (PyFloat_Check(h.ptr())) {
     return issubdtype(other, inexact) ? other : float32;
@@ -164,7 +164,7 @@ Dtype limited_dtype(nb::handle type, const char* op) {
 }
 
 void bind_limits(nb::module_& m) {
-  nb::class_<finfo>(m, "finfo", "Limits of a floating-point dtype; of complex64: its parts.")
+  nb::class_<finfo>(m, "finfo", "Limits of a floating-point dtype; of a complex one: its parts.")
       .def(
           "__init__",
           [](finfo* self, nb::handle type) { new (self) finfo(limited_dtype(type, "finfo")); },

@@ -19,14 +19,13 @@ namespace mlx::python {
 
 namespace {
 
-/** Memory described as both protocols do. `wide` marks complex128, which only exists to narrow. */
+/** Memory described as both protocols do. */
 struct Memory {
   const char* data;
   Shape shape;
   Strides strides;  // in bytes
   std::optional<Dtype> dtype;
   size_t itemsize;
-  bool wide_complex = false;
 };
 
 /** An extent as others give it. Throws ValueError for one that shapes cannot hold. */
@@ -73,7 +72,7 @@ void parse_format(const std::string& text, Memory& memory) {
   } else if (format == "Zf" || format == "F") {
     memory.dtype = complex64;
   } else if (format == "Zd" || format == "D") {
-    memory.wide_complex = true;
+    memory.dtype = complex128;
   } else {
     fail("array", "Elements of format '", text, "' have no dtype here.");
   }
@@ -128,19 +127,10 @@ void copy_all(const Memory& m, size_t count, char* to) {
 
 array copy_memory(const Memory& m, std::optional<Dtype> wanted) {
   size_t count = num_elements(m.shape);
-  num_bytes(m.shape, m.wide_complex ? complex64 : *m.dtype);
-  if (m.wide_complex) {
-    std::unique_ptr<std::complex<double>[]> wide(new std::complex<double>[count]);
-    copy_all(m, count, reinterpret_cast<char*>(wide.get()));
-    std::vector<complex64_t> values;
-    values.reserve(count);
-    for (size_t i = 0; i < count; i++) {
-      values.emplace_back(static_cast<float>(wide[i].real()), static_cast<float>(wide[i].imag()));
-    }
-    return array(values.begin(), m.shape, wanted.value_or(complex64));
-  }
+  num_bytes(m.shape, *m.dtype);
   Dtype source = *m.dtype;
-  Dtype target = wanted.value_or(source == float64 ? float32 : source);
+  Dtype narrow = source == float64 ? float32 : source == complex128 ? complex64 : source;
+  Dtype target = wanted.value_or(narrow);
   auto buffer = allocator::malloc(count * m.itemsize);
   copy_all(m, count, static_cast<char*>(buffer.raw_ptr()));
   if (source == bool_) {
@@ -182,7 +172,7 @@ array share_memory(const Memory& m, std::optional<Dtype> wanted, nb::object owne
   check(m.dtype && (!wanted || *wanted == *m.dtype), "asarray",
         "Elements of another dtype need a copy, which copy=False forbids.");
   num_bytes(m.shape, *m.dtype);
-  bool is_aligned = reinterpret_cast<uintptr_t>(m.data) % size == 0;
+  bool is_aligned = reinterpret_cast<uintptr_t>(m.data) % real_dtype(*m.dtype).size() == 0;
   Strides strides;
   int64_t low = 0;  // of the elements, from the first one
   for (size_t i = 0; i < m.shape.size(); i++) {
@@ -231,7 +221,7 @@ void set_dlpack_dtype(const nb::dlpack::dtype& t, Memory& m) {
   } else if (is(Code::Complex, 8)) {
     m.dtype = complex64;
   } else if (is(Code::Complex, 16)) {
-    m.wide_complex = true;
+    m.dtype = complex128;
   } else {
     fail("array", "Unsupported DLPack element type.");
   }
@@ -320,6 +310,8 @@ const char* buffer_format(Dtype t) {
       return "bfloat16";
     case Dtype::Val::complex64:
       return "Zf";
+    case Dtype::Val::complex128:
+      return "Zd";
   }
   return nullptr;
 }

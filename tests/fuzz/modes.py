@@ -144,7 +144,7 @@ def function(program: Program, outputs: list[str], streams: bool = False) -> str
 
 
 # What keeps a program of float64 inputs from being computed in float64.
-NOT_DOUBLE = ("quantize", ".astype(", "complex64", ".view(", "fft")
+NOT_DOUBLE = ("quantize", ".astype(", "complex", ".view(", "fft")
 
 
 def unsteady(program: Program) -> set[str]:

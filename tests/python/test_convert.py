@@ -11,7 +11,7 @@ NUMPY_DTYPES = {
     "bool": np.bool_, "uint8": np.uint8, "uint16": np.uint16, "uint32": np.uint32,
     "uint64": np.uint64, "int8": np.int8, "int16": np.int16, "int32": np.int32,
     "int64": np.int64, "float16": np.float16, "float32": np.float32, "float64": np.float64,
-    "complex64": np.complex64,
+    "complex64": np.complex64, "complex128": np.complex128,
 }  # fmt: skip
 DTYPES = [mx.bool_ if name == "bool" else getattr(mx, name) for name in NUMPY_DTYPES]
 
@@ -77,6 +77,11 @@ def test_narrowing():
     assert mx.array([-1], mx.uint8).item() == 255
     assert mx.array(1.7, mx.int32).item() == 1
     assert mx.array([2.5 + 1j], mx.float32).item() == 2.5
+    wide = np.array([1 / 3 - 2j / 3])
+    assert mx.array(wide).dtype == mx.complex64
+    assert mx.array(wide, mx.complex128).item() == wide[0] == mx.array([wide[0]], mx.complex128)[0]
+    shared = mx.asarray(wide, copy=False)
+    assert shared.dtype == mx.complex128 and np.shares_memory(np.array(shared, copy=False), wide)
 
 
 def test_lists_of_arrays():

@@ -23,7 +23,7 @@ constexpr int64_t grain_numbers = 1 << 14;
 FftKind kernel_kind(FFT::Kind kind, Dtype in, int n) {
   switch (kind) {
     case FFT::Kind::full:
-      return in == complex64 ? FftKind::complex_to_complex : FftKind::real_to_complex;
+      return is_complex_dtype(in) ? FftKind::complex_to_complex : FftKind::real_to_complex;
     case FFT::Kind::to_half:
       return n % 2 ? FftKind::real_to_half_odd : FftKind::real_to_half;
     case FFT::Kind::from_half:
@@ -200,9 +200,10 @@ void eval_fft(FFT& primitive, const std::vector<array>& inputs, std::vector<arra
   row.in = in.data<char>();
   row.in_stride = in.strides(axis);
   row.in_length = in.shape(axis);
-  row.in_double = in.dtype() == float64;
+  row.in_double = real_dtype(in.dtype()) == float64;
   row.out = out.data<char>();
   row.out_stride = out.strides(axis);
+  row.out_double = real_dtype(out.dtype()) == float64;
   row.kind = kernel_kind(primitive.kind(), in.dtype(), primitive.n());
   row.inverse = primitive.inverse();
   row.scale = primitive.scale();

@@ -3,13 +3,16 @@
 // its keys and values. Gradients of queries are parts, one for each stretch, that are added in
 // order: the stretches follow from the shapes, so the bits are the same for any number of threads.
 #include <cmath>
+#include <optional>
 #include <vector>
 
 #include "mlx/backend/cpu/attention/blocks.h"
 #include "mlx/backend/cpu/attention/float32.h"
+#include "mlx/backend/cpu/attention/kernels.h"
 #include "mlx/backend/cpu/copy.h"
 #include "mlx/backend/cpu/gemm/blocked.h"
-#include "mlx/backend/cpu/gemm/scratch.h"
+#include "mlx/backend/cpu/gemm/kernels.h"
+#include "mlx/backend/cpu/runtime/amx.h"
 #include "mlx/backend/cpu/tile.h"
 #include "mlx/core/parallel.h"
 
@@ -18,36 +21,35 @@ namespace mlx::core::cpu {
 namespace {
 
 constexpr int64_t enough_tasks = 32, most_stretches = 8, shortest_stretch = 512;
-constexpr int64_t block_panels = 4;         // of queries
-constexpr int64_t block_floats = 16 << 10;  // of keys, of values, and of the keys' columns
-constexpr int64_t most_keys = 120;
-
-int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
+constexpr int64_t most_keys = 128;  // of a block
 
 class BlockGradients {
  public:
   BlockGradients(const AttentionSpec& spec, const AttentionInputs& in, bool mask_gradient,
                  std::vector<array>& outputs)
       : shape_(spec, in),
-        panels_(shape_, in.queries.dtype()),
+        kernels_(block_kernels(in.queries.dtype())),
         scale_(spec.scale),
         q_(with_dense_rows(in.queries)),
         k_(with_dense_rows(in.keys)),
         v_(with_dense_rows(in.values)),
-        mask_(in.mask),
+        masks_(shape_, in.mask),
         sinks_(in.sinks),
         cotangent_(with_dense_rows(*in.cotangent)),
         result_(with_dense_rows(*in.result)),
         sums_(contiguous(*in.logsumexp)),
         outputs_(outputs),
         mask_gradient_(mask_gradient),
-        width_(panels_.width()),
         heads_(shape_.batches * shape_.key_heads) {
     int64_t most = std::clamp<int64_t>(shape_.keys / shortest_stretch, 1, most_stretches);
     stretches_ = std::clamp<int64_t>(enough_tasks / std::max<int64_t>(1, heads_), 1, most);
     longest_ = (shape_.keys + stretches_ - 1) / stretches_;
-    int64_t widest = std::max<int64_t>({1, shape_.width, shape_.value_width});
-    block_ = panels_.even_block(longest_, std::min(most_keys, block_floats / widest));
+    block_ = even_block(longest_, most_keys, kernels_.key_unit);
+    blocks_ = (longest_ + block_ - 1) / block_;
+    taken_ = kernels_.rows * kernels_.gradient_blocks;
+    key_stride_ = kernels_.pair_bytes ? blocks_ * block_ + 16 : whole_columns(shape_.width);
+    value_stride_ =
+        kernels_.pair_bytes ? blocks_ * block_ + 16 : whole_columns(shape_.value_width);
   }
 
   void run() {
@@ -58,9 +60,10 @@ class BlockGradients {
     parts_ = stretches_ > 1 ? parts.as<float>() : nullptr;
     find_along(rows);
     parallel_for(heads_ * stretches_, 1, [&](int64_t begin, int64_t end) {
-      Scratch memory(memory_floats() * sizeof(float));
-      Buffers buffers = buffers_in(memory.as<float>());
-      for (int64_t i = begin; i < end; i++) pull_back(i, buffers);
+      std::optional<AmxTiles> tiles;
+      if (kernels_.tiles) tiles.emplace();
+      BlockMemory<Buffers> memory([this](Buffers& b, auto f) { each_buffer(b, f); });
+      for (int64_t i = begin; i < end; i++) pull_back(i, memory.buffers());
     });
     if (parts_) add_parts(rows);
     if (sinks_) write_sinks();
@@ -68,58 +71,56 @@ class BlockGradients {
 
  private:
   struct Buffers {
-    float *keys, *values, *key_columns;                  // packed, of the stretch
-    float *key_sums, *value_sums;                        // gradients of the stretch
-    float *queries, *cotangents;                         // packed wide
-    float *query_lines, *cotangent_lines;                // packed as lines
-    float* query_sums;                                   // [panel][column][width]
-    float *weights, *changes;                            // [panel][key][width]
-    float *sum, *weight_factor, *change_factor, *along;  // [panel][width]
-    float* mask;                                         // or any other work of a panel
+    char *keys, *values, *key_lines;          // packed blocks of the stretch
+    float *key_sums, *value_sums;             // gradients of the stretch
+    char *queries, *cotangents;               // packed, of the rows at hand
+    char *query_columns, *cotangent_columns;  // the same for products with columns
+    float* query_sums;                        // gradients, [row][column]
+    float *weights, *changes;                 // of the rows at hand, scores before
+    char *weight_pairs, *change_pairs;
+    float *sum, *weight_factor, *change_factor, *along;  // of the rows at hand
+    float *added, *raw, *line;                           // a mask, changes, work of writing
   };
 
-  /** A stretch of keys and a block of rows of queries. */
+  /** A stretch of keys and some rows of queries. */
   struct Step {
     KeyRows stretch;
     QueryRows rows;
-    std::vector<PanelView> views;
+    std::vector<VisibleKeys> visible;
   };
+
+  static int64_t whole_columns(int64_t n) { return round_up(std::max<int64_t>(1, n), 16); }
 
   template <typename F>
   void each_buffer(Buffers& b, F f) const {
-    int64_t d = shape_.width, e = shape_.value_width, rows = block_panels * width_;
-    int64_t padded_d = round_up(d, width_), padded_e = round_up(e, width_);
-    int64_t blocks = (longest_ + block_ - 1) / block_;
-    f(b.keys, panels_.narrow_size(longest_, d));
-    f(b.values, panels_.narrow_size(longest_, e));
-    f(b.key_columns, blocks * panels_.narrow_size(block_, d));
-    f(b.key_sums, longest_ * padded_d);
-    f(b.value_sums, longest_ * padded_e);
-    f(b.queries, rows * d);
-    f(b.cotangents, rows * e);
-    f(b.query_lines, rows * padded_d);
-    f(b.cotangent_lines, rows * padded_e);
-    f(b.query_sums, rows * d);
-    f(b.weights, rows * block_);
-    f(b.changes, rows * block_);
-    for (float** each : {&b.sum, &b.weight_factor, &b.change_factor, &b.along}) f(*each, rows);
-    f(b.mask, std::max(d, block_) * width_ + width_);
+    constexpr int64_t floats = sizeof(float);
+    int64_t d = shape_.width, e = shape_.value_width, pairs = kernels_.pair_bytes ? 1 : 0;
+    f(b.keys, blocks_ * rows_bytes(block_, d));
+    f(b.values, blocks_ * rows_bytes(block_, e));
+    f(b.key_lines, blocks_ * lines_bytes(block_, d));
+    f(b.key_sums, (pairs ? whole_columns(d) : longest_) * key_stride_ * floats);
+    f(b.value_sums, (pairs ? whole_columns(e) : longest_) * value_stride_ * floats);
+    f(b.queries, kernels_.gradient_blocks * rows_bytes(kBlockRows, d));
+    f(b.cotangents, kernels_.gradient_blocks * rows_bytes(kBlockRows, e));
+    f(b.query_columns, lines_bytes(round_up(taken_, kBlockRows), d));
+    f(b.cotangent_columns, lines_bytes(round_up(taken_, kBlockRows), e));
+    f(b.query_sums, round_up(taken_, kBlockRows) * whole_columns(d) * floats);
+    f(b.weights, round_up(taken_, kBlockRows) * kScoreStride * floats);
+    f(b.changes, round_up(taken_, kBlockRows) * kScoreStride * floats);
+    int64_t pair_bytes = kernels_.gradient_blocks * block_ / 32 * kernels_.pair_bytes;
+    f(b.weight_pairs, pair_bytes);
+    f(b.change_pairs, pair_bytes);
+    for (float** each : {&b.sum, &b.weight_factor, &b.change_factor, &b.along}) {
+      f(*each, taken_ * floats);
+    }
+    f(b.added, masks_.added() ? kBlockRows * kScoreStride * floats : 0);
+    f(b.raw, mask_gradient_ ? kBlockRows * kScoreStride * floats : 0);
+    f(b.line, (std::max(d, e) * most_keys + 16) * floats);
   }
 
-  int64_t memory_floats() const {
-    Buffers b = {};
-    int64_t total = 0;
-    each_buffer(b, [&](float*&, int64_t n) { total += round_up(n, 16); });
-    return total;
-  }
-
-  Buffers buffers_in(float* at) const {
-    Buffers b = {};
-    each_buffer(b, [&](float*& each, int64_t n) {
-      each = at;
-      at += round_up(n, 16);
-    });
-    return b;
+  int64_t rows_bytes(int64_t n, int64_t depth) const { return packed_rows(kernels_, n, depth); }
+  int64_t lines_bytes(int64_t n, int64_t columns) const {
+    return packed_lines(kernels_, n, columns);
   }
 
   /** What changes of all weights of a row have in common: the result times its cotangent. */
@@ -135,7 +136,7 @@ class BlockGradients {
                      int64_t batch = head / shape_.key_heads, of_batch = head % shape_.key_heads;
                      load(shape_.row_of(result_, batch, of_batch, row), 1, result, 1, e);
                      load(shape_.row_of(cotangent_, batch, of_batch, row), 1, cotangent, 1, e);
-                     along_[i] = e == 0 ? 0 : panels_.table().dot(result, cotangent, e);
+                     along_[i] = e == 0 ? 0 : attention_table().dot(result, cotangent, e);
                    }
                  });
   }
@@ -146,161 +147,203 @@ class BlockGradients {
     KeyRows keys{head / shape_.key_heads, head % shape_.key_heads, first,
                  (stretch + 1) * shape_.keys / stretches_ - first};
     pack_stretch(keys, b);
-    for (int64_t row = 0; row < shape_.rows; row += block_panels * width_) {
-      Step step{keys,
-                {keys.batch, keys.head, row, std::min(block_panels * width_, shape_.rows - row)},
-                {}};
+    for (int64_t row = 0; row < shape_.rows; row += taken_) {
+      Step step{keys, {keys.batch, keys.head, row, std::min(taken_, shape_.rows - row)}, {}};
       start_rows(step, b);
       for (int64_t key = 0; key < keys.count; key += block_) add_keys(step, key, b);
       finish_rows(step, stretch, b);
     }
     int64_t at = head * shape_.keys + first;
-    write_lines(b.key_sums, keys.count, shape_.width, at, outputs_[1]);
-    write_lines(b.value_sums, keys.count, shape_.value_width, at, outputs_[2]);
+    write_sums(b.key_sums, key_stride_, keys.count, shape_.width, scale_, at, b, outputs_[1]);
+    write_sums(b.value_sums, value_stride_, keys.count, shape_.value_width, 1, at, b, outputs_[2]);
   }
 
   void pack_stretch(const KeyRows& keys, const Buffers& b) const {
-    panels_.pack_keys(k_, keys, b.keys);
-    panels_.pack_keys(v_, keys, b.values);
-    float* columns = b.key_columns;
+    int64_t d = shape_.width, e = shape_.value_width;
+    const void* rows[kBlockKeys];
     for (int64_t key = 0; key < keys.count; key += block_) {
       KeyRows block{keys.batch, keys.head, keys.first + key, std::min(block_, keys.count - key)};
-      panels_.pack_columns(k_, block, columns);
-      columns += panels_.narrow_size(block_, shape_.width);
+      int64_t i = key / block_;
+      find_rows(k_, block, rows);
+      kernels_.pack_keys(b.keys + i * rows_bytes(block_, d), rows, block.count, d);
+      kernels_.pack_lines(b.key_lines + i * lines_bytes(block_, d), rows, block.count, d);
+      find_rows(v_, block, rows);
+      kernels_.pack_keys(b.values + i * rows_bytes(block_, e), rows, block.count, e);
     }
-    std::fill_n(b.key_sums, keys.count * round_up(shape_.width, width_), 0.0f);
-    std::fill_n(b.value_sums, keys.count * round_up(shape_.value_width, width_), 0.0f);
+    bool pairs = kernels_.pair_bytes != 0;
+    std::fill_n(b.key_sums, (pairs ? d : keys.count) * key_stride_, 0.0f);
+    std::fill_n(b.value_sums, (pairs ? e : keys.count) * value_stride_, 0.0f);
+  }
+
+  /** The rows of block i. */
+  QueryRows block_of(const QueryRows& rows, int64_t i) const {
+    return {rows.batch, rows.head, rows.first + i * kernels_.rows,
+            std::min<int64_t>(kernels_.rows, rows.count - i * kernels_.rows)};
   }
 
   void start_rows(Step& step, const Buffers& b) const {
     const QueryRows& rows = step.rows;
-    panels_.pack_wide(q_, rows, scale_, b.queries);
-    panels_.pack_wide(cotangent_, rows, 1, b.cotangents);
-    panels_.pack_lines(q_, rows, scale_, b.query_lines);
-    panels_.pack_lines(cotangent_, rows, 1, b.cotangent_lines);
-    int64_t panels = panels_.panels(rows.count);
-    std::fill_n(b.query_sums, panels * width_ * shape_.width, 0.0f);
-    for (float* each : {b.sum, b.weight_factor, b.change_factor, b.along}) {
-      std::fill_n(each, panels * width_, 0.0f);
-    }
+    int64_t d = shape_.width, e = shape_.value_width;
+    std::vector<const void*> q(rows.count), dy(rows.count);
     int64_t at = shape_.run_of(rows.batch, rows.head) + rows.first;
     for (int64_t i = 0; i < rows.count; i++) {
+      q[i] = shape_.row_of(q_, rows.batch, rows.head, rows.first + i);
+      dy[i] = shape_.row_of(cotangent_, rows.batch, rows.head, rows.first + i);
       float sum = sums_.data<float>()[at + i];
       // Equal weights where no key is seen. Scores that are hidden do not change.
       bool is_blind = sum <= lowest_float / 2 && sum >= lowest_float;
       b.sum[i] = sum;
       b.weight_factor[i] = is_blind ? 1 / static_cast<float>(shape_.keys) : 1;
-      b.change_factor[i] = is_blind && (!mask_ || mask_->dtype() == bool_) ? 0 : 1;
+      b.change_factor[i] = is_blind && !masks_.added() ? 0 : 1;
       b.along[i] = along_[at + i];
     }
-    for (int64_t p = 0; p < panels; p++) {
-      step.views.emplace_back(shape_, panel_of(rows, p), width_);
+    kernels_.pack_columns(b.query_columns, q.data(), rows.count, d);
+    kernels_.pack_columns(b.cotangent_columns, dy.data(), rows.count, e);
+    for (int64_t i = 0; i * kernels_.rows < rows.count; i++) {
+      QueryRows block = block_of(rows, i);
+      step.visible.push_back(masks_.visible(block));
+      int64_t first = i * kernels_.rows;
+      kernels_.pack_queries(b.queries + i * rows_bytes(kBlockRows, d), q.data() + first,
+                            block.count, d);
+      kernels_.pack_queries(b.cotangents + i * rows_bytes(kBlockRows, e), dy.data() + first,
+                            block.count, e);
     }
+    std::fill_n(b.query_sums, round_up(rows.count, kBlockRows) * whole_columns(d), 0.0f);
   }
 
-  QueryRows panel_of(const QueryRows& rows, int64_t p) const {
-    return {rows.batch, rows.head, rows.first + p * width_,
-            std::min(width_, rows.count - p * width_)};
-  }
-
-  /** Keys of a block that a panel goes through; none, or whole narrow panels of them. */
-  int64_t keys_of(const Step& step, int64_t p, int64_t key, int64_t count) const {
-    int64_t left = step.views[p].end() - step.stretch.first - key;
-    return left <= 0 ? 0 : std::min(count, panels_.whole_panels(left));
-  }
-
-  /** All that a block of keys, at `key` in the stretch, and a block of rows do to each other. */
+  /** All that a block of keys, at `key` in the stretch, and the rows at hand do to each other. */
   void add_keys(const Step& step, int64_t key, const Buffers& b) const {
-    int64_t count = std::min(block_, step.stretch.count - key);
-    auto panels = static_cast<int64_t>(step.views.size());
+    auto blocks = static_cast<int64_t>(step.visible.size());
+    int64_t run = 0;  // where the blocks begin that see something
+    for (int64_t i = 0; i < blocks; i++) {
+      if (add_block(step, i, key, b)) continue;
+      add_columns(step, run, i, key, b);
+      run = i + 1;
+    }
+    add_columns(step, run, blocks, key, b);
+  }
+
+  /** Weights, changes and gradients of a block of rows; false if it sees nothing of the keys. */
+  bool add_block(const Step& step, int64_t i, int64_t key, const Buffers& b) const {
     int64_t d = shape_.width, e = shape_.value_width;
-    const float* columns = b.key_columns + key / block_ * panels_.narrow_size(block_, d);
-    for (int64_t p = 0; p < panels; p++) {
-      int64_t seen = keys_of(step, p, key, count);
-      if (seen == 0) continue;
-      float *weights = b.weights + p * width_ * block_, *changes = b.changes + p * width_ * block_;
-      panels_.multiply(seen, d, d, b.keys + key * d, b.queries + p * width_ * d, weights, false);
-      panels_.multiply(seen, e, e, b.values + key * e, b.cotangents + p * width_ * e, changes,
-                       false);
-      weigh(step, p, key, seen, weights, changes, b);
-      panels_.multiply(d, seen, count, columns, changes, b.query_sums + p * width_ * d, true);
+    int64_t count = std::min(block_, step.stretch.count - key), first = step.stretch.first + key;
+    QueryRows rows = block_of(step.rows, i);
+    uint64_t words[kBlockRows * kSeenWords];
+    Seen seen = step.visible[i].find(first, count, words);
+    if (seen == Seen::nothing) {
+      if (mask_gradient_) write_zeros(rows, first, count);
+      return false;
     }
-    int64_t narrow = panels_.narrow_width();
-    for (int64_t i = 0; i < count; i += narrow) {
-      int64_t keys = std::min(narrow, count - i);
-      for (int64_t p = 0; p < panels; p++) {
-        int64_t run = p;
-        while (run < panels && keys_of(step, run, key, count) > i) run++;
-        if (run == p) continue;
-        int64_t at = p * width_ * block_ + i * width_, to = key + i;
-        add_lines(b.weights + at, keys, run - p, b.cotangent_lines, e, p, b.value_sums, to);
-        add_lines(b.changes + at, keys, run - p, b.query_lines, d, p, b.key_sums, to);
-        p = run;
-      }
-    }
+    int64_t row = i * kernels_.rows, packed = key / block_;
+    GradientBlock g = {};
+    g.block = {b.weights + row * kScoreStride, rows.count, count, kernels_.whole_keys(count),
+               scale_, seen == Seen::something ? words : nullptr, nullptr};
+    if (masks_.added()) g.block.added = masks_.load(rows, first, count, b.added);
+    g.changes = b.changes + row * kScoreStride;
+    g.sum = b.sum + row;
+    g.weight_factor = b.weight_factor + row;
+    g.along = b.along + row;
+    g.change_factor = b.change_factor + row;
+    g.weight_pairs = b.weight_pairs;
+    g.change_pairs = b.change_pairs;
+    g.pair_step = i;
+    g.pair_steps = static_cast<int64_t>(step.visible.size());
+    g.raw = mask_gradient_ ? b.raw : nullptr;
+    kernels_.score({b.queries + i * rows_bytes(kBlockRows, d),
+                    b.keys + packed * rows_bytes(block_, d), g.block.scores, kScoreStride,
+                    rows.count, g.block.padded, d, count});
+    kernels_.score({b.cotangents + i * rows_bytes(kBlockRows, e),
+                    b.values + packed * rows_bytes(block_, e), g.changes, kScoreStride, rows.count,
+                    g.block.padded, e, count});
+    kernels_.change(g);
+    kernels_.add_lines({g.changes, b.key_lines + packed * lines_bytes(block_, d),
+                        b.query_sums + row * whole_columns(d), whole_columns(d), rows.count, d,
+                        g.block.padded, count});
+    if (mask_gradient_) write_mask_gradient(rows, first, count, b.raw);
+    return true;
   }
 
-  /** Makes weights from scores, and their scores' changes from theirs. */
-  void weigh(const Step& step, int64_t p, int64_t key, int64_t count, float* weights,
-             float* changes, const Buffers& b) const {
-    const AttentionTable& table = panels_.table();
-    QueryRows rows = panel_of(step.rows, p);
-    int64_t first = step.stretch.first + key, at = p * width_;
-    step.views[p].hide(table, first, count, weights);
-    if (mask_) panels_.apply_mask(*mask_, rows, first, count, weights, b.mask);
-    table.weigh(weights, count, b.sum + at, b.weight_factor + at);
-    table.change(changes, weights, count, b.along + at, b.change_factor + at);
-    if (mask_gradient_) write_mask_gradient(rows, first, count, changes, b.mask);
+  /** Gradients of a block of keys and values from blocks [first, last) of the rows. */
+  void add_columns(const Step& step, int64_t first, int64_t last, int64_t key,
+                   const Buffers& b) const {
+    if (first >= last) return;
+    int64_t count = std::min(block_, step.stretch.count - key);
+    ColumnProduct p = {};
+    p.keys = kernels_.pair_bytes ? kernels_.whole_keys(count) : count;
+    p.first = first;
+    p.last = last;
+    p.steps = static_cast<int64_t>(step.visible.size());
+    p.rows = step.rows.count;
+    auto add = [&](const float* weights, const char* pairs, const char* columns, int64_t n,
+                   float* sums, int64_t stride) {
+      p.weights = weights;
+      p.pairs = pairs;
+      p.columns = columns;
+      p.count = n;
+      p.sums = sums + key * (kernels_.pair_bytes ? 1 : stride);
+      p.stride = stride;
+      kernels_.add_columns(p);
+    };
+    add(b.weights, b.weight_pairs, b.cotangent_columns, shape_.value_width, b.value_sums,
+        value_stride_);
+    add(b.changes, b.change_pairs, b.query_columns, shape_.width, b.key_sums, key_stride_);
   }
 
-  /** Adds weights of some keys, transposed, times lines of `panels` panels from p on. */
-  void add_lines(const float* weights, int64_t keys, int64_t panels, const float* lines,
-                 int64_t columns, int64_t p, float* sums, int64_t key) const {
-    int64_t padded = round_up(columns, width_);
-    AddRows call = {};
-    call.panels = panels;
-    call.weights = weights;
-    call.weights_panel = width_ * block_;
-    call.rows_panel = padded * width_;
-    call.stride = padded;
-    for (int64_t j = 0; j < padded; j += width_) {
-      call.rows = lines + p * padded * width_ + j * width_;
-      call.sums = sums + key * padded + j;
-      panels_.table().add_rows[keys - 1](call);
-    }
+  char* scores_at(const QueryRows& rows, int64_t i, int64_t key) const {
+    int64_t at = shape_.run_of(rows.batch, rows.head) + rows.first + i;
+    return address(outputs_[3], at * shape_.keys + key);
   }
 
-  void write_mask_gradient(const QueryRows& rows, int64_t key, int64_t keys, const float* changes,
-                           float* buffer) const {
-    panels_.transpose(changes, keys, buffer);
-    array& out = outputs_[3];
-    int64_t at = (shape_.run_of(rows.batch, rows.head) + rows.first) * shape_.keys + key;
+  void write_mask_gradient(const QueryRows& rows, int64_t key, int64_t keys,
+                           const float* changes) const {
     for (int64_t i = 0; i < rows.count; i++) {
-      tile_store(out.dtype())(buffer + i * keys, 1, address(out, at + i * shape_.keys), 1, keys);
+      tile_store(outputs_[3].dtype())(changes + i * kScoreStride, 1, scores_at(rows, i, key), 1,
+                                      keys);
+    }
+  }
+
+  void write_zeros(const QueryRows& rows, int64_t key, int64_t keys) const {
+    for (int64_t i = 0; i < rows.count; i++) {
+      std::fill_n(scores_at(rows, i, key), keys * static_cast<int64_t>(outputs_[3].itemsize()), 0);
     }
   }
 
   void finish_rows(const Step& step, int64_t stretch, const Buffers& b) const {
-    int64_t d = shape_.width;
+    int64_t d = shape_.width, stride = whole_columns(d);
     int64_t at = shape_.run_of(step.rows.batch, step.rows.head) + step.rows.first;
-    auto panels = static_cast<int64_t>(step.views.size());
-    for (int64_t i = 0; i < panels * width_ * d; i++) b.query_sums[i] *= scale_;
-    for (int64_t p = 0; p < panels; p++, at += width_) {
-      panels_.transpose(b.query_sums + p * width_ * d, d, b.mask);
-      int64_t n = panel_of(step.rows, p).count * d;
+    std::vector<float> scales(step.rows.count, scale_);
+    kernels_.rescale(b.query_sums, stride, step.rows.count, stride, scales.data());
+    for (int64_t i = 0; i < step.rows.count; i++, at++) {
+      const float* row = b.query_sums + i * stride;
       if (parts_) {
-        std::copy_n(b.mask, n, parts_ + stretch * heads_ * shape_.rows * d + at * d);
+        std::copy_n(row, d, parts_ + (stretch * heads_ * shape_.rows + at) * d);
       } else {
-        tile_store(outputs_[0].dtype())(b.mask, 1, address(outputs_[0], at * d), 1, n);
+        tile_store(outputs_[0].dtype())(row, 1, address(outputs_[0], at * d), 1, d);
       }
     }
   }
 
-  void write_lines(const float* sums, int64_t lines, int64_t columns, int64_t at,
-                   array& out) const {
-    int64_t padded = round_up(columns, width_);
-    for (int64_t i = 0; i < lines; i++) {
-      tile_store(out.dtype())(sums + i * padded, 1, address(out, (at + i) * columns), 1, columns);
+  /** Gradients of keys or values, times a factor. */
+  void write_sums(float* sums, int64_t stride, int64_t keys, int64_t columns, float factor,
+                  int64_t at, const Buffers& b, array& out) const {
+    auto store = tile_store(out.dtype());
+    bool pairs = kernels_.pair_bytes != 0;
+    int64_t rows = pairs ? columns : keys, width = pairs ? blocks_ * block_ : stride;
+    std::vector<float> factors(rows, factor);
+    kernels_.rescale(sums, stride, rows, width, factors.data());
+    if (!pairs) {
+      for (int64_t i = 0; i < keys; i++) {
+        store(sums + i * stride, 1, address(out, (at + i) * columns), 1, columns);
+      }
+      return;
+    }
+    std::vector<const void*> lines(columns);
+    for (int64_t key = 0; key < keys; key += most_keys) {
+      int64_t count = std::min(most_keys, keys - key);
+      for (int64_t j = 0; j < columns; j++) lines[j] = sums + j * stride + key;
+      auto n = static_cast<int>(columns);
+      real_gemm_kernels().f32.pack_rows(b.line, n, lines.data(), n, count);
+      store(b.line, 1, address(out, (at + key) * columns), 1, count * columns);
     }
   }
 
@@ -308,7 +351,7 @@ class BlockGradients {
     int64_t n = rows * shape_.width;
     parallel_for(n, kParallelWork / 8, [&](int64_t begin, int64_t end) {
       for (int64_t i = 1; i < stretches_; i++) {
-        panels_.table().add(parts_ + begin, parts_ + i * n + begin, end - begin);
+        attention_table().add(parts_ + begin, parts_ + i * n + begin, end - begin);
       }
       tile_store(outputs_[0].dtype())(parts_ + begin, 1, address(outputs_[0], begin), 1,
                                       end - begin);
@@ -336,14 +379,17 @@ class BlockGradients {
   }
 
   AttentionShape shape_;
-  AttentionPanels panels_;
+  const BlockKernels& kernels_;
   float scale_;
   array q_, k_, v_;
-  const array *mask_, *sinks_;
+  ScoreMasks masks_;
+  const array* sinks_;
   array cotangent_, result_, sums_;
   std::vector<array>& outputs_;
   bool mask_gradient_;
-  int64_t width_, heads_, stretches_, block_, longest_;
+  int64_t heads_, stretches_, longest_;      // of the longest stretch
+  int64_t block_, blocks_, taken_;           // keys of a block, blocks of a stretch, rows at hand
+  int64_t key_stride_, value_stride_;        // of sums
   float *along_ = nullptr, *parts_ = nullptr;
 };
 

@@ -1,13 +1,16 @@
-// Attention forward by blocks. A task takes some hundred rows of queries that share a head of keys,
-// packs blocks of keys and values one after the other, and multiplies them with panels of queries:
-// scores come out as the right operand of the product with the values, and stay in the first cache.
+// Attention forward by blocks. A task takes some rows of queries that share a head of keys. It packs
+// as many blocks of keys and values as stay in the second cache, and takes block after block of
+// queries past them: scores become weights where they lie, in the first cache, and softmax is
+// carried along.
 #include "mlx/backend/cpu/attention/blocks.h"
 
 #include <cmath>
+#include <optional>
+#include <vector>
 
 #include "mlx/backend/cpu/attention/float32.h"
 #include "mlx/backend/cpu/gemm/blocked.h"
-#include "mlx/backend/cpu/gemm/scratch.h"
+#include "mlx/backend/cpu/runtime/amx.h"
 #include "mlx/backend/cpu/tile.h"
 #include "mlx/core/parallel.h"
 
@@ -21,123 +24,197 @@ float read_sink(const array& sinks, int64_t head) {
   return sink;
 }
 
+const BlockKernels& block_kernels(Dtype dtype) {
+  if (dtype == bfloat16 && has_amx_bf16()) return bf16_amx_block_kernels();
+  if (dtype == bfloat16 && has_avx512_bf16()) return bf16_dot_block_kernels();
+  const BlockTables& tables = float_block_kernels();
+  return dtype == float16 ? tables.f16 : dtype == bfloat16 ? tables.bf16 : tables.f32;
+}
+
+int64_t packed_rows(const BlockKernels& kernels, int64_t n, int64_t depth) {
+  // Panels of floats may be overwritten by a vector past their end.
+  return round_up(kernels.whole_keys(n) * kernels.whole_depth(depth) * kernels.size + 64, 64);
+}
+
+int64_t packed_lines(const BlockKernels& kernels, int64_t n, int64_t columns) {
+  return round_up(kernels.whole_keys(n) * kernels.whole_columns(columns) * kernels.size, 64);
+}
+
+void find_rows(const array& a, const KeyRows& keys, const void** rows) {
+  auto itemsize = static_cast<int64_t>(a.itemsize());
+  int64_t at = keys.batch * a.strides(0) + keys.head * a.strides(1) + keys.first * a.strides(2);
+  for (int64_t i = 0; i < keys.count; i++) {
+    rows[i] = a.data<char>() + (at + i * a.strides(2)) * itemsize;
+  }
+}
+
+ScoreMasks::ScoreMasks(const AttentionShape& shape, const array* mask)
+    : shape_(shape),
+      hiding_(mask && mask->dtype() == bool_ ? mask : nullptr),
+      added_(hiding_ ? nullptr : mask) {}
+
+const float* ScoreMasks::load(const QueryRows& rows, int64_t key, int64_t keys, float* to) const {
+  int64_t stride = broadcast_stride(*added_, 3), itemsize = static_cast<int64_t>(added_->itemsize());
+  for (int64_t i = 0; i < rows.count; i++) {
+    const char* row = shape_.row_of(*added_, rows.batch, rows.head, rows.first + i);
+    tile_load(added_->dtype())(row + key * stride * itemsize, stride, to + i * kScoreStride, 1,
+                               keys);
+  }
+  return to;
+}
+
 namespace {
 
-constexpr int64_t task_rows = 2048;  // at most, since their results wait between blocks of keys
-constexpr int64_t block_floats = 32 << 10;  // of keys, and of values: a part of the second cache
-constexpr int64_t most_keys = 240;
+constexpr int64_t task_rows = 2048;         // at most
+constexpr int64_t packed_bytes = 768 << 10;  // of keys and values: a part of the second cache
 
 class BlockAttention {
  public:
   BlockAttention(const AttentionSpec& spec, const AttentionInputs& in, std::vector<array>& outputs)
       : shape_(spec, in),
-        panels_(shape_, in.queries.dtype()),
+        kernels_(block_kernels(in.queries.dtype())),
         scale_(spec.scale),
         q_(with_dense_rows(in.queries)),
         k_(with_dense_rows(in.keys)),
         v_(with_dense_rows(in.values)),
-        mask_(in.mask),
+        masks_(shape_, in.mask),
         sinks_(in.sinks),
         out_(outputs[0]),
         sums_(outputs[1]),
-        width_(panels_.width()) {
-    int64_t widest = std::max<int64_t>({1, shape_.width, shape_.value_width});
-    int64_t fitting = std::min(most_keys, block_floats / widest);
-    block_ = panels_.even_block(shape_.keys, fitting);
+        columns_(round_up(shape_.value_width, 16)) {
+    block_ = even_block(shape_.keys, kBlockKeys, kernels_.key_unit);
+    key_bytes_ = packed_rows(kernels_, block_, shape_.width);
+    value_bytes_ = packed_lines(kernels_, block_, shape_.value_width);
+    int64_t blocks = std::max<int64_t>(1, (shape_.keys + block_ - 1) / block_);
+    held_ = std::clamp<int64_t>(packed_bytes / (key_bytes_ + value_bytes_), 1, blocks);
     // The bits do not depend on how rows are divided, so it may be by threads.
     int64_t share = shape_.batches * shape_.key_heads * shape_.rows / (4 * num_threads());
-    rows_ = std::clamp<int64_t>(share / width_, 4, task_rows / width_) * width_;
+    rows_ = std::clamp<int64_t>(share / kernels_.rows, 4, task_rows / kernels_.rows) * kernels_.rows;
+    rows_ = std::min(rows_, round_up(shape_.rows, kernels_.rows));
   }
 
   void run() const {
     int64_t blocks = (shape_.rows + rows_ - 1) / rows_;
-    int64_t work = std::min(rows_, shape_.rows) * shape_.keys * (shape_.width + shape_.value_width);
+    int64_t work = rows_ * shape_.keys * (shape_.width + shape_.value_width);
     int64_t grain = std::max<int64_t>(1, kParallelWork / std::max<int64_t>(1, work));
     parallel_for(shape_.batches * shape_.key_heads * blocks, grain,
                  [&](int64_t begin, int64_t end) {
-                   Scratch memory(memory_floats() * sizeof(float));
-                   Buffers buffers = buffers_in(memory.as<float>());
+                   std::optional<AmxTiles> tiles;
+                   if (kernels_.tiles) tiles.emplace();
+                   BlockMemory<Buffers> memory([this](Buffers& b, auto f) { each_buffer(b, f); });
                    for (int64_t task = begin; task < end; task++) {
                      int64_t first = task % blocks * rows_;
                      attend({task / blocks / shape_.key_heads, task / blocks % shape_.key_heads,
                              first, std::min(rows_, shape_.rows - first)},
-                            buffers);
+                            memory.buffers());
                    }
                  });
   }
 
  private:
   struct Buffers {
-    float *queries, *keys, *values;  // packed
-    float* results;                  // [panel][column][width]
-    float *top, *total;              // [panel][width]
-    float *scores, *mask;
+    char *keys, *values, *queries;  // packed: the blocks that are held, and a block of rows
+    float *results, *top, *total;   // of all rows
+    float *scores, *added;          // of a block
   };
 
-  int64_t memory_floats() const {
-    int64_t d = shape_.width, e = shape_.value_width;
-    return rows_ * (d + e + 2) + panels_.narrow_size(block_, d) + panels_.narrow_size(block_, e) +
-           2 * block_ * width_ + e * width_ + 4 * width_;
-  }
-
-  Buffers buffers_in(float* at) const {
-    int64_t d = shape_.width, e = shape_.value_width;
-    Buffers b = {};
-    b.top = at;
-    b.total = b.top + rows_;
-    b.queries = b.total + rows_;
-    b.results = b.queries + rows_ * d;
-    b.keys = b.results + rows_ * e;
-    b.values = b.keys + panels_.narrow_size(block_, d);
-    b.scores = b.values + panels_.narrow_size(block_, e);
-    b.mask = b.scores + block_ * width_;  // and what is left for a transposed panel
-    return b;
-  }
-
-  QueryRows panel_of(const QueryRows& rows, int64_t p) const {
-    return {rows.batch, rows.head, rows.first + p * width_,
-            std::min(width_, rows.count - p * width_)};
+  template <typename F>
+  void each_buffer(Buffers& b, F f) const {
+    constexpr int64_t floats = sizeof(float);
+    f(b.keys, held_ * key_bytes_);
+    f(b.values, held_ * value_bytes_);
+    f(b.queries, packed_rows(kernels_, kBlockRows, shape_.width));
+    f(b.results, (rows_ + kBlockRows) * columns_ * floats);
+    f(b.top, rows_ * floats);
+    f(b.total, rows_ * floats);
+    f(b.scores, kBlockRows * kScoreStride * floats);
+    f(b.added, masks_.added() ? kBlockRows * kScoreStride * floats : 0);
   }
 
   void attend(const QueryRows& rows, const Buffers& b) const {
-    int64_t panels = panels_.panels(rows.count), end = 0;
-    panels_.pack_wide(q_, rows, scale_, b.queries);
-    std::fill_n(b.results, panels * shape_.value_width * width_, 0.0f);
-    std::fill_n(b.top, panels * width_, lowest_float);
-    std::fill_n(b.total, panels * width_, 0.0f);
-    for (int64_t p = 0; p < panels; p++) {
-      end = std::max(end, PanelView(shape_, panel_of(rows, p), width_).end());
+    std::vector<VisibleKeys> visible;
+    int64_t end = 0;
+    for (int64_t row = 0; row < rows.count; row += kernels_.rows) {
+      visible.push_back(masks_.visible(block_of(rows, row)));
+      end = std::max(end, visible.back().end());
     }
+    std::fill_n(b.results, round_up(rows.count, kBlockRows) * columns_, 0.0f);
+    std::fill_n(b.top, rows.count, lowest_float);
+    std::fill_n(b.total, rows.count, 0.0f);
+    for (int64_t key = 0; key < end; key += held_ * block_) {
+      KeyRows keys{rows.batch, rows.head, key, std::min(held_ * block_, end - key)};
+      pack(keys, b);
+      for (int64_t row = 0; row < rows.count; row += kernels_.rows) {
+        add_keys(block_of(rows, row), visible[row / kernels_.rows], keys, row, b);
+      }
+    }
+    for (int64_t row = 0; row < rows.count; row += kernels_.rows) {
+      finish(block_of(rows, row), row, b);
+    }
+  }
+
+  QueryRows block_of(const QueryRows& rows, int64_t row) const {
+    return {rows.batch, rows.head, rows.first + row,
+            std::min<int64_t>(kernels_.rows, rows.count - row)};
+  }
+
+  void pack(const KeyRows& keys, const Buffers& b) const {
+    const void* rows[kBlockKeys];
+    for (int64_t key = 0; key < keys.count; key += block_) {
+      KeyRows block{keys.batch, keys.head, keys.first + key, std::min(block_, keys.count - key)};
+      find_rows(k_, block, rows);
+      kernels_.pack_keys(b.keys + key / block_ * key_bytes_, rows, block.count, shape_.width);
+      find_rows(v_, block, rows);
+      kernels_.pack_lines(b.values + key / block_ * value_bytes_, rows, block.count,
+                          shape_.value_width);
+    }
+  }
+
+  /** Takes a block of rows, at `row` of the task, past the keys that are packed. */
+  void add_keys(const QueryRows& rows, const VisibleKeys& visible, const KeyRows& keys, int64_t row,
+                const Buffers& b) const {
+    const void* lines[kBlockRows];
+    for (int64_t i = 0; i < rows.count; i++) {
+      lines[i] = shape_.row_of(q_, rows.batch, rows.head, rows.first + i);
+    }
+    kernels_.pack_queries(b.queries, lines, rows.count, shape_.width);
+    float factor[kBlockRows];
+    uint64_t words[kBlockRows * kSeenWords];
+    int64_t end = std::min(visible.end() - keys.first, keys.count);
     for (int64_t key = 0; key < end; key += block_) {
-      KeyRows keys{rows.batch, rows.head, key, std::min(block_, end - key)};
-      panels_.pack_keys(k_, keys, b.keys);
-      panels_.pack_columns(v_, keys, b.values);
-      for (int64_t p = 0; p < panels; p++) add_keys(panel_of(rows, p), keys, p, b);
+      int64_t packed = std::min(block_, keys.count - key), count = std::min(block_, end - key);
+      Seen seen = visible.find(keys.first + key, count, words);
+      if (seen == Seen::nothing) continue;
+      BlockProduct product = {};
+      product.rows = rows.count;
+      product.packed_keys = packed;
+      product.left = b.queries;
+      product.right = b.keys + key / block_ * key_bytes_;
+      product.out = b.scores;
+      product.stride = kScoreStride;
+      product.cols = kernels_.whole_keys(count);
+      product.depth = shape_.width;
+      kernels_.score(product);
+      ScoreBlock block = {b.scores, rows.count, count, product.cols, scale_, nullptr, nullptr};
+      if (seen == Seen::something) block.seen = words;
+      if (masks_.added()) block.added = masks_.load(rows, keys.first + key, count, b.added);
+      float* results = b.results + row * columns_;
+      if (kernels_.advance(block, b.top + row, b.total + row, factor)) {
+        kernels_.rescale(results, columns_, rows.count, columns_, factor);
+      }
+      product.left = b.scores;
+      product.right = b.values + key / block_ * value_bytes_;
+      product.out = results;
+      product.stride = columns_;
+      product.depth = product.cols;
+      product.cols = shape_.value_width;
+      kernels_.add_lines(product);
     }
-    for (int64_t p = 0; p < panels; p++) finish(panel_of(rows, p), p, b);
   }
 
-  /** Goes on with the softmax and results of a panel of queries. */
-  void add_keys(const QueryRows& rows, const KeyRows& keys, int64_t p, const Buffers& b) const {
-    PanelView view(shape_, rows, width_);
-    if (view.end() <= keys.first) return;
-    int64_t count = std::min(keys.count, panels_.whole_panels(view.end() - keys.first));
-    const AttentionTable& table = panels_.table();
-    panels_.multiply(count, shape_.width, shape_.width, b.keys,
-                     b.queries + p * width_ * shape_.width, b.scores, false);
-    view.hide(table, keys.first, count, b.scores);
-    if (mask_) panels_.apply_mask(*mask_, rows, keys.first, count, b.scores, b.mask);
-    float factor[PanelView::most_width];
-    float* results = b.results + p * width_ * shape_.value_width;
-    if (table.advance(b.scores, count, b.top + p * width_, b.total + p * width_, factor)) {
-      table.rescale(results, shape_.value_width, factor);
-    }
-    panels_.multiply(shape_.value_width, count, keys.count, b.values, b.scores, results, true);
-  }
-
-  void finish(const QueryRows& rows, int64_t p, const Buffers& b) const {
-    float *top = b.top + p * width_, *total = b.total + p * width_;
-    float factor[PanelView::most_width] = {};
+  void finish(const QueryRows& rows, int64_t row, const Buffers& b) const {
+    float *top = b.top + row, *total = b.total + row, *results = b.results + row * columns_;
+    float factor[kBlockRows];
     int64_t at = shape_.run_of(rows.batch, rows.head) + rows.first;
     for (int64_t i = 0; i < rows.count; i++) {
       float share = 1;
@@ -151,22 +228,27 @@ class BlockAttention {
       factor[i] = shape_.keys == 0 ? 0 : share / total[i];
       sums_.data<float>()[at + i] = top[i] + std::log(total[i]);
     }
-    int64_t columns = shape_.value_width;
-    float *results = b.results + p * width_ * columns, *lines = b.scores;
-    panels_.table().rescale(results, columns, factor);
-    panels_.transpose(results, columns, lines);
-    tile_store(out_.dtype())(
-        lines, 1, out_.data<char>() + at * columns * static_cast<int64_t>(out_.itemsize()), 1,
-        rows.count * columns);
+    kernels_.rescale(results, columns_, rows.count, columns_, factor);
+    auto store = tile_store(out_.dtype());
+    for (int64_t i = 0; i < rows.count; i++) {
+      store(results + i * columns_, 1,
+            out_.data<char>() +
+                (at + i) * shape_.value_width * static_cast<int64_t>(out_.itemsize()),
+            1, shape_.value_width);
+    }
   }
 
   AttentionShape shape_;
-  AttentionPanels panels_;
+  const BlockKernels& kernels_;
   float scale_;
   array q_, k_, v_;
-  const array *mask_, *sinks_;
+  ScoreMasks masks_;
+  const array* sinks_;
   array &out_, &sums_;
-  int64_t width_, block_, rows_;
+  int64_t columns_;                 // of results, padded
+  int64_t block_, held_;            // keys of a block, blocks that are packed at a time
+  int64_t key_bytes_, value_bytes_;  // of a packed block
+  int64_t rows_;                    // of a task
 };
 
 }  // namespace

@@ -5,8 +5,8 @@
 
 #include "mlx/backend/cpu/attention/blocks.h"
 #include "mlx/backend/cpu/attention/float32.h"
+#include "mlx/backend/cpu/attention/kernels.h"
 #include "mlx/backend/cpu/gemm/blocked.h"
-#include "mlx/backend/cpu/gemm/scratch.h"
 #include "mlx/backend/cpu/gemm/skinny.h"
 #include "mlx/backend/cpu/tile.h"
 #include "mlx/core/parallel.h"

@@ -1,6 +1,8 @@
 // Geometry of attention.
 #include "mlx/backend/cpu/attention/shape.h"
 
+#include "mlx/backend/cpu/copy.h"
+
 namespace mlx::core::cpu {
 
 AttentionShape::AttentionShape(const AttentionSpec& spec, const AttentionInputs& in)
@@ -19,6 +21,10 @@ const char* AttentionShape::row_of(const array& a, int64_t batch, int64_t key_he
   int64_t at = batch * broadcast_stride(a, 0) + head_of(key_head, row) * broadcast_stride(a, 1) +
                row % length * broadcast_stride(a, 2);
   return a.data<char>() + at * static_cast<int64_t>(a.itemsize());
+}
+
+array with_dense_rows(const array& a) {
+  return a.strides(3) == 1 || a.shape(3) == 1 || a.size() == 0 ? a : contiguous(a);
 }
 
 int64_t broadcast_stride(const array& a, int axis) {

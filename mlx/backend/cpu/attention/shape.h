@@ -34,6 +34,19 @@ struct AttentionShape {
   }
 };
 
+/** Rows of queries, or of what has the shape of queries, that share a head of keys. */
+struct QueryRows {
+  int64_t batch, head, first, count;
+};
+
+/** Keys, or values, of one head. */
+struct KeyRows {
+  int64_t batch, head, first, count;
+};
+
+/** The array itself if the elements of its rows lie next to each other, else a copy. */
+array with_dense_rows(const array& a);
+
 /** Strides that are 0 along axes of extent 1, so that an index of the broadcast shape may be used.
  */
 int64_t broadcast_stride(const array& a, int axis);

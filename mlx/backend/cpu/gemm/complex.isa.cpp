@@ -1,5 +1,6 @@
-// Gemm kernels of complex64: panels keep real and imaginary parts apart, so that a tile is four
-// real products. Sums are written interleaved. In memory a complex number counts as two reals.
+// Gemm kernels of complex64 and complex128: panels keep real and imaginary parts apart, so that a
+// tile is four real products. Sums are written interleaved. In memory a complex number counts as two
+// reals.
 #include "mlx/backend/cpu/gemm/complex_parts.h"
 #include "mlx/backend/cpu/gemm/plain_kernels.h"
 
@@ -171,8 +172,9 @@ static constexpr GemmKernels complex_kernels() {
 
 }  // namespace simd
 
-const GemmKernels& complex_gemm_kernels() {
-  static constexpr GemmKernels table = simd::complex_kernels<float>();
+const ComplexGemmKernels& complex_gemm_kernels() {
+  static constexpr ComplexGemmKernels table = {simd::complex_kernels<float>(),
+                                               simd::complex_kernels<double>()};
   return table;
 }
 
