@@ -55,6 +55,8 @@ static void complex_micro_kernel(int64_t steps, const void* a_panel, const void*
         re[r][v] = fnma<T>(a_im, b_im[v], re[r][v]);
         im[r][v] = fma<T>(a_im, b_re[v], im[r][v]);
       }
+      // As long as these live, their registers are not taken for sums, which would then be moved.
+      asm("" : : "x"(a_re), "x"(a_im));
     }
   }
 #pragma GCC unroll 8
