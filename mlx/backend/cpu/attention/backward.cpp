@@ -185,10 +185,10 @@ class BlockGradients {
     const QueryRows& rows = step.rows;
     int64_t d = shape_.width, e = shape_.value_width;
     std::vector<const void*> q(rows.count), dy(rows.count);
+    shape_.find_rows(q_, rows, q.data());
+    shape_.find_rows(cotangent_, rows, dy.data());
     int64_t at = shape_.run_of(rows.batch, rows.head) + rows.first;
     for (int64_t i = 0; i < rows.count; i++) {
-      q[i] = shape_.row_of(q_, rows.batch, rows.head, rows.first + i);
-      dy[i] = shape_.row_of(cotangent_, rows.batch, rows.head, rows.first + i);
       float sum = sums_.data<float>()[at + i];
       // Equal weights where no key is seen. Scores that are hidden do not change.
       bool is_blind = sum <= lowest_float / 2 && sum >= lowest_float;

@@ -77,9 +77,9 @@ struct BlockKernels {
 
   /** out = queries times keys, for columns in whole units. */
   void (*score)(const BlockProduct& product);
-  /** Turns scores of the next keys into weights exp(score - top), where `top` becomes the greatest
-   *  score of the row so far, and adds them to `total`. Sums made with the former top need
-   *  `factor`; returns whether any differs from 1. The last three have an entry for each row. */
+  /** Turns scores of the next keys into weights exp(score - top), where `top` becomes a score of the
+   *  row that none so far exceeds by much, and adds them to `total`. Sums made with the former top
+   *  need `factor`; returns whether any differs from 1. The last three have an entry for each row. */
   bool (*advance)(const ScoreBlock& block, float* top, float* total, float* factor);
   /** out += weights times lines, for a depth in whole units. */
   void (*add_lines)(const BlockProduct& product);

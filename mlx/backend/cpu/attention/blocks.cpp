@@ -11,6 +11,7 @@
 #include "mlx/backend/cpu/attention/float32.h"
 #include "mlx/backend/cpu/gemm/blocked.h"
 #include "mlx/backend/cpu/runtime/amx.h"
+#include "mlx/backend/cpu/runtime/bf16_dot.h"
 #include "mlx/backend/cpu/tile.h"
 #include "mlx/core/parallel.h"
 
@@ -26,7 +27,7 @@ float read_sink(const array& sinks, int64_t head) {
 
 const BlockKernels& block_kernels(Dtype dtype) {
   if (dtype == bfloat16 && has_amx_bf16()) return bf16_amx_block_kernels();
-  if (dtype == bfloat16 && has_avx512_bf16()) return bf16_dot_block_kernels();
+  if (dtype == bfloat16 && has_fast_bf16_dot()) return bf16_dot_block_kernels();
   const BlockTables& tables = float_block_kernels();
   return dtype == float16 ? tables.f16 : dtype == bfloat16 ? tables.bf16 : tables.f32;
 }
@@ -40,14 +41,6 @@ int64_t packed_lines(const BlockKernels& kernels, int64_t n, int64_t columns) {
   return round_up(kernels.whole_keys(n) * kernels.whole_columns(columns) * kernels.size, 64);
 }
 
-void find_rows(const array& a, const KeyRows& keys, const void** rows) {
-  auto itemsize = static_cast<int64_t>(a.itemsize());
-  int64_t at = keys.batch * a.strides(0) + keys.head * a.strides(1) + keys.first * a.strides(2);
-  for (int64_t i = 0; i < keys.count; i++) {
-    rows[i] = a.data<char>() + (at + i * a.strides(2)) * itemsize;
-  }
-}
-
 ScoreMasks::ScoreMasks(const AttentionShape& shape, const array* mask)
     : shape_(shape),
       hiding_(mask && mask->dtype() == bool_ ? mask : nullptr),
@@ -55,10 +48,12 @@ ScoreMasks::ScoreMasks(const AttentionShape& shape, const array* mask)
 
 const float* ScoreMasks::load(const QueryRows& rows, int64_t key, int64_t keys, float* to) const {
   int64_t stride = broadcast_stride(*added_, 3), itemsize = static_cast<int64_t>(added_->itemsize());
+  const void* lines[kBlockRows];
+  shape_.find_rows(*added_, rows, lines);
+  auto load = tile_load(added_->dtype());
   for (int64_t i = 0; i < rows.count; i++) {
-    const char* row = shape_.row_of(*added_, rows.batch, rows.head, rows.first + i);
-    tile_load(added_->dtype())(row + key * stride * itemsize, stride, to + i * kScoreStride, 1,
-                               keys);
+    load(static_cast<const char*>(lines[i]) + key * stride * itemsize, stride,
+         to + i * kScoreStride, 1, keys);
   }
   return to;
 }
@@ -174,9 +169,7 @@ class BlockAttention {
   void add_keys(const QueryRows& rows, const VisibleKeys& visible, const KeyRows& keys, int64_t row,
                 const Buffers& b) const {
     const void* lines[kBlockRows];
-    for (int64_t i = 0; i < rows.count; i++) {
-      lines[i] = shape_.row_of(q_, rows.batch, rows.head, rows.first + i);
-    }
+    shape_.find_rows(q_, rows, lines);
     kernels_.pack_queries(b.queries, lines, rows.count, shape_.width);
     float factor[kBlockRows];
     uint64_t words[kBlockRows * kSeenWords];

@@ -39,7 +39,7 @@ static inline Vec<float> power_of_fraction(Vec<float> r) {
   return next(1.0f, p);
 }
 
-// exp(x) for x <= 0 or NaN: relative error that of the polynomial and 6e-8 (1 + |x|); 0 below
+// exp(x) for x <= 80 or NaN: relative error that of the polynomial and 6e-8 (1 + |x|); 0 below
 // -87, where the result is under 2e-38.
 template <int Degree>
 static inline Vec<float> exp_of_difference(Vec<float> x) {
@@ -113,6 +113,10 @@ static inline float greatest_of_row(const float* scores, int64_t n, float scale,
   return greatest_lane(greater(best[0], best[1]));
 }
 
+// A greater score becomes the top only if it is so much greater: most blocks then change no sums, and
+// weights are at most exp(4).
+constexpr float kTopSlack = 4;
+
 // The rows of BlockKernels::advance by a way to make weights of a row: its scores, how many, their
 // scale and the top; it returns the sum of the weights.
 template <typename WeighRow>
@@ -122,8 +126,10 @@ static inline bool advance_rows(const ScoreBlock& b, float* top, float* total, f
   float scale = mask_rows(b);
   for (int64_t i = 0; i < b.rows; ++i) {
     float* scores = b.scores + i * kScoreStride;
+    float best = greatest_of_row(scores, b.padded, scale, top[i]);
     before[i] = top[i];
-    after[i] = top[i] = greatest_of_row(scores, b.padded, scale, top[i]);
+    if (best > top[i] + kTopSlack) top[i] = best;
+    after[i] = top[i];
     sums[i] = weigh_row(scores, b.padded, scale, top[i]);
   }
   bool changed = false;
