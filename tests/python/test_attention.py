@@ -256,7 +256,9 @@ def test_attention_of_hidden_blocks(name, shape):
     for mask in hiding_masks(rows, keys):
         passed = mx.array(np.ascontiguousarray(mask))
         got = fast.scaled_dot_product_attention(*given, scale=0.2, mask=passed)
-        assert_close(got, attention(q, k, v, 0.2, np.broadcast_to(mask, (1, 2, rows, keys))), name, 8)
+        assert_close(
+            got, attention(q, k, v, 0.2, np.broadcast_to(mask, (1, 2, rows, keys))), name, 8
+        )
         got = fast.scaled_dot_product_attention(
             *given, scale=0.2, mask=passed, sinks=to_mlx(sinks, name)
         )
