@@ -1,6 +1,6 @@
 // Gemm kernels of complex64 and complex128: panels keep real and imaginary parts apart, so that a
-// tile is four real products. Sums are written interleaved. In memory a complex number counts as two
-// reals.
+// tile is four real products. Sums are written interleaved. In memory a complex number counts as
+// two reals.
 #include "mlx/backend/cpu/gemm/complex_parts.h"
 #include "mlx/backend/cpu/gemm/plain_kernels.h"
 
