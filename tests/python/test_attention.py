@@ -256,7 +256,9 @@ def test_attention_of_hidden_blocks(name, shape):
     for mask in hiding_masks(rows, keys):
         passed = mx.array(np.ascontiguousarray(mask))
         got = fast.scaled_dot_product_attention(*given, scale=0.2, mask=passed)
-        assert_close(got, attention(q, k, v, 0.2, np.broadcast_to(mask, (1, 2, rows, keys))), name, 8)
+        assert_close(
+            got, attention(q, k, v, 0.2, np.broadcast_to(mask, (1, 2, rows, keys))), name, 8
+        )
         got = fast.scaled_dot_product_attention(
             *given, scale=0.2, mask=passed, sinks=to_mlx(sinks, name)
         )
@@ -271,10 +273,9 @@ def test_instruction_sets(isa, dots):
         "test_attention",
         """
         for name in t.HALF_FLOATS:
-            for sizes in t.SIZES:
+            for sizes in ((64, 64, 65, 257), (40, 72, 130, 64), (7, 5, 33, 70)):
                 t.test_attention_sizes(name, sizes)
-            t.test_attention_of_hidden_blocks(name, (300, 900))
-            t.test_attention_long_keys(name, 40)
+            t.test_attention_of_hidden_blocks(name, (70, 530))
             t.test_attention_of_extreme_scores(name, 100)
         """,
         MLX_CPU_AMX="0",
