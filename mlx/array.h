@@ -44,7 +44,7 @@ struct Tracing;
 
 /** A C++ number that can be the value of an array. */
 template <typename T>
-concept Scalar = std::is_arithmetic_v<T> || HalfType<T> || std::same_as<T, complex64_t>;
+concept Scalar = std::is_arithmetic_v<T> || HalfType<T> || ComplexNumber<T>;
 
 class array {
  public:
@@ -54,6 +54,7 @@ class array {
   template <Scalar T>
   explicit array(T val, Dtype dtype = TypeToDtype<T>());
   explicit array(const std::complex<float>& val, Dtype dtype = complex64);
+  explicit array(const std::complex<double>& val, Dtype dtype = complex128);
 
   /** Copies num_elements(shape) values from an iterator. */
   template <typename It, typename = typename std::iterator_traits<It>::value_type>
@@ -330,13 +331,7 @@ void array::set_scalar(T value) {
   allocate();
   dispatch_dtype(dtype(), [&](auto tag) {
     using U = typename decltype(tag)::type;
-    if constexpr (!std::is_same_v<T, complex64_t>) {
-      *data<U>() = static_cast<U>(value);
-    } else if constexpr (!std::is_same_v<U, complex64_t>) {
-      *data<U>() = static_cast<U>(value.real());
-    } else {
-      *data<U>() = static_cast<U>(value);
-    }
+    *data<U>() = convert_number<U>(value);
   });
 }
 
@@ -347,11 +342,7 @@ void array::fill_from(It first, size_t count) {
     using U = typename decltype(tag)::type;
     U* out = data<U>();
     for (size_t i = 0; i < count; i++, ++first) {
-      if constexpr (std::is_constructible_v<U, decltype(*first)>) {
-        out[i] = static_cast<U>(*first);
-      } else {
-        out[i] = static_cast<U>(std::complex<float>(*first).real());
-      }
+      out[i] = convert_number<U>(*first);
     }
   });
 }
@@ -390,11 +381,7 @@ T array::item() {
   eval();
   return dispatch_dtype(dtype(), [&](auto tag) -> T {
     using U = typename decltype(tag)::type;
-    if constexpr (std::is_same_v<U, complex64_t> && std::is_arithmetic_v<T>) {
-      return static_cast<T>(data<U>()->real());
-    } else {
-      return static_cast<T>(*data<U>());
-    }
+    return convert_number<T>(*data<U>());
   });
 }
 

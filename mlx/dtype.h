@@ -27,8 +27,9 @@ struct Dtype {
     float64,
     bfloat16,
     complex64,
+    complex128,
   };
-  static constexpr int count = 14;
+  static constexpr int count = 15;
 
   /** One letter per sort of number, as NumPy's array interface has it. */
   enum class Kind { b, u, i, f, c, V };
@@ -69,6 +70,7 @@ inline constexpr Dtype bfloat16{Dtype::Val::bfloat16, 2};
 inline constexpr Dtype float32{Dtype::Val::float32, 4};
 inline constexpr Dtype float64{Dtype::Val::float64, 8};
 inline constexpr Dtype complex64{Dtype::Val::complex64, 8};
+inline constexpr Dtype complex128{Dtype::Val::complex128, 16};
 
 inline constexpr Dtype::Category complexfloating = Dtype::Category::complexfloating;
 inline constexpr Dtype::Category floating = Dtype::Category::floating;
@@ -88,7 +90,18 @@ bool issubdtype(const Dtype::Category& a, const Dtype& b);
 bool issubdtype(const Dtype& a, const Dtype::Category& b);
 bool issubdtype(const Dtype::Category& a, const Dtype::Category& b);
 
-/** The smallest dtype to which both convert; float16 with bfloat16 gives float32. */
+constexpr bool is_complex_dtype(Dtype t) { return t == complex64 || t == complex128; }
+/** The dtype of the parts of complex numbers; others are their own. */
+constexpr Dtype real_dtype(Dtype t) {
+  return t == complex64 ? float32 : t == complex128 ? float64 : t;
+}
+/** The complex dtype that holds t: complex128 for float64 and itself, complex64 for all others. */
+constexpr Dtype complex_dtype(Dtype t) {
+  return t == float64 || t == complex128 ? complex128 : complex64;
+}
+
+/** The smallest dtype to which both convert; float16 with bfloat16 gives float32, float64 with
+ *  complex64 complex128. */
 Dtype promote_types(const Dtype& t1, const Dtype& t2);
 
 inline uint8_t size_of(const Dtype& t) { return t.size(); }
@@ -115,7 +128,8 @@ Dtype dtype_from_name(const std::string& name);
   X(float, float32)           \
   X(double, float64)          \
   X(bfloat16_t, bfloat16)     \
-  X(complex64_t, complex64)
+  X(complex64_t, complex64)   \
+  X(complex128_t, complex128)
 
 /** The dtype whose elements are stored as T. */
 template <typename T>
@@ -140,6 +154,10 @@ struct TypeToDtype<double> {
 template <>
 struct TypeToDtype<std::complex<float>> {
   constexpr operator Dtype() const { return complex64; }
+};
+template <>
+struct TypeToDtype<std::complex<double>> {
+  constexpr operator Dtype() const { return complex128; }
 };
 template <>
 struct TypeToDtype<long long> {

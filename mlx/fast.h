@@ -86,10 +86,11 @@ CustomKernelFunction metal_kernel(const std::string& name,
 
 /**
  * A kernel whose body is `source`, CUDA C++ in which inputs and outputs are pointers to their
- * elements (`__half`, `__nv_bfloat16` and `complex64_t` among them) by the names given. Where the
- * source says `x_shape`, `x_strides` or `x_ndim`, it gets those of the input `x`; elem_to_loc(i,
- * x_shape.data(), x_strides.data(), x_ndim) is where element i lies. `header` comes before the
- * kernel. Inputs are row contiguous unless that is not asked for. `shared_memory` is in bytes.
+ * elements (`__half`, `__nv_bfloat16` and `complex64_t` and `complex128_t` among them) by the names
+ * given. Where the source says `x_shape`, `x_strides` or `x_ndim`, it gets those of the input `x`;
+ * elem_to_loc(i, x_shape.data(), x_strides.data(), x_ndim) is where element i lies. `header` comes
+ * before the kernel. Inputs are row contiguous unless that is not asked for. `shared_memory` is in
+ * bytes.
  */
 CustomKernelFunction cuda_kernel(const std::string& name,
                                  const std::vector<std::string>& input_names,

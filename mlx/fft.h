@@ -1,8 +1,9 @@
 // Discrete Fourier transforms of any length, along one or more axes. Real inputs are computed in
-// float32 (float64 in double), others in complex64; results are complex64, or float32 where they
-// are real. The error relative to the root mean square of a row stays below 3e-7. An input axis is
-// cut off or padded with zeros to the lengths `n`. Throws std::invalid_argument for lengths below
-// 1, axes that are out of range or repeated, and arrays without axes.
+// float32, others in complex64, float64 and complex128 in double; results are complex of that
+// width, or real of it where they are real. The error relative to the root mean square of a row
+// stays below 3e-7, in double 1e-15. An input axis is cut off or padded with zeros to the lengths
+// `n`. Throws std::invalid_argument for lengths below 1, axes that are out of range or repeated,
+// and arrays without axes.
 #pragma once
 
 #include <optional>

@@ -69,6 +69,10 @@ class Primitive {
   /** Derivatives flow through the first so many inputs only. */
   virtual size_t differentiable_inputs(size_t inputs) const { return inputs; }
 
+  /** Whether integers among the inputs are positions, with respect to which there is no derivative.
+   */
+  virtual bool takes_positions() const { return false; }
+
   /** The primitive as one that plain ops can stand for, or nullptr. */
   virtual const FallbackPrimitive* plain_form() const { return nullptr; }
 

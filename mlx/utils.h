@@ -61,6 +61,7 @@ class PrintFormatter {
   void print(std::ostream& os, float val);
   void print(std::ostream& os, double val);
   void print(std::ostream& os, complex64_t val);
+  void print(std::ostream& os, complex128_t val);
 
   bool capitalize_bool = false;
   PrintOptions format_options;
@@ -120,6 +121,9 @@ std::ostream& operator<<(std::ostream& os, const Dtype::Kind& k);
 /** Evaluates and prints as Python does. */
 std::ostream& operator<<(std::ostream& os, array a);
 inline std::ostream& operator<<(std::ostream& os, const complex64_t& v) {
+  return os << v.real() << (v.imag() < 0 ? "" : "+") << v.imag() << "j";
+}
+inline std::ostream& operator<<(std::ostream& os, const complex128_t& v) {
   return os << v.real() << (v.imag() < 0 ? "" : "+") << v.imag() << "j";
 }
 inline std::ostream& operator<<(std::ostream& os, const float16_t& v) {

@@ -148,6 +148,11 @@ array::array(const std::complex<float>& val, Dtype dtype)
   set_scalar(complex64_t(val));
 }
 
+array::array(const std::complex<double>& val, Dtype dtype)
+    : desc_(std::make_shared<ArrayDesc>(Shape{}, dtype)) {
+  set_scalar(complex128_t(val));
+}
+
 array::array(std::initializer_list<float> data)
     : array(data.begin(), Shape{static_cast<ShapeElem>(data.size())}, float32) {}
 

@@ -36,6 +36,7 @@ constexpr std::array<DtypeFacts, Dtype::count> facts{{
     {float64, "float64", Kind::f, floating},
     {bfloat16, "bfloat16", Kind::V, floating},
     {complex64, "complex64", Kind::c, complexfloating},
+    {complex128, "complex128", Kind::c, complexfloating},
 }};
 
 const DtypeFacts& facts_of(Dtype t) { return facts[static_cast<int>(t.val())]; }
@@ -99,8 +100,8 @@ Dtype promote_types(const Dtype& t1, const Dtype& t2) {
   if (t1 == bool_) {
     return t2;
   }
-  if (t1 == complex64 || t2 == complex64) {
-    return complex64;
+  if (is_complex_dtype(t1) || is_complex_dtype(t2)) {
+    return complex_dtype(t1) == complex128 ? complex128 : complex_dtype(t2);
   }
   bool float1 = issubdtype(t1, floating);
   bool float2 = issubdtype(t2, floating);

@@ -19,6 +19,7 @@
 #include <sched.h>
 
 #include "mlx/core/cores.h"
+#include "mlx/core/denormals.h"
 #include "mlx/core/fork.h"
 #include "mlx/core/futex.h"
 #include "mlx/core/threads.h"
@@ -69,6 +70,7 @@ class alignas(kCacheLine) Slot {
   void open(const Body& body, int64_t n, uint32_t ranges) {
     body_ = &body;
     n_ = n;
+    mode_ = float_mode();
     ranges_.store(ranges, std::memory_order_relaxed);
     uint64_t old = state_.load(std::memory_order_relaxed);
     while (
@@ -88,6 +90,7 @@ class alignas(kCacheLine) Slot {
   void help(Welcome welcome) {
     uint64_t state = state_.fetch_add(kRange | 1, std::memory_order_acq_rel);
     if (state & kOpen) {
+      set_float_mode(mode_);
       run(state >> kTakenShift);
       while (left() > 0 && welcome() && take_range()) {
       }
@@ -146,6 +149,7 @@ class alignas(kCacheLine) Slot {
   std::atomic<uint64_t> state_{0};
   alignas(kCacheLine) const Body* body_ = nullptr;
   int64_t n_ = 0;
+  uint32_t mode_ = 0;  // of the caller's arithmetic
   std::atomic<uint32_t> ranges_{0};
   std::atomic<bool> claimed_{false}, failed_{false};
   std::exception_ptr error_ = nullptr;

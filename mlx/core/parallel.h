@@ -16,7 +16,7 @@ int num_threads();
 void set_num_threads(int threads);
 
 // Runs f(begin, end) over disjoint ranges that cover [0, n), on the caller and the pool's workers,
-// and returns when all are done. Every range has at least `grain` indices (when n has as many).
+// and returns when all are done. All compute in the caller's float_mode(). Every range has at least `grain` indices (when n has as many).
 // Runs as one range in the caller when n <= grain, when there is one thread, or inside another
 // parallel_for. The first exception thrown by f is rethrown here, and ranges not yet started are
 // then skipped. May be called from several threads at once and in a forked child.

@@ -27,6 +27,16 @@ void print_real(std::ostream& os, T val, const PrintOptions& options) {
   os.precision(precision);
 }
 
+template <typename C>
+void print_complex(std::ostream& os, const C& val, const PrintOptions& options) {
+  print_real(os, val.real(), options);
+  if (val.imag() >= 0 || std::isnan(val.imag())) {
+    os << "+";
+  }
+  print_real(os, val.imag(), options);
+  os << "j";
+}
+
 class ArrayPrinter {
  public:
   ArrayPrinter(std::ostream& os, const array& a, std::string gap)
@@ -99,12 +109,10 @@ void PrintFormatter::print(std::ostream& os, bfloat16_t val) {
 void PrintFormatter::print(std::ostream& os, float val) { print_real(os, val, format_options); }
 void PrintFormatter::print(std::ostream& os, double val) { print_real(os, val, format_options); }
 void PrintFormatter::print(std::ostream& os, complex64_t val) {
-  print_real(os, val.real(), format_options);
-  if (val.imag() >= 0 || std::isnan(val.imag())) {
-    os << "+";
-  }
-  print_real(os, val.imag(), format_options);
-  os << "j";
+  print_complex(os, val, format_options);
+}
+void PrintFormatter::print(std::ostream& os, complex128_t val) {
+  print_complex(os, val, format_options);
 }
 
 PrintFormatter& get_global_formatter() {

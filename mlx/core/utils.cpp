@@ -119,11 +119,11 @@ void fill_finfo(finfo& info) {
 
 }  // namespace
 
-finfo::finfo(Dtype dtype) : dtype(dtype == complex64 ? float32 : dtype) {
+finfo::finfo(Dtype dtype) : dtype(real_dtype(dtype)) {
   check(issubdtype(dtype, inexact), "finfo", "Expected an inexact dtype, got ", dtype, ".");
   dispatch_dtype(this->dtype, [this](auto tag) {
     using T = typename decltype(tag)::type;
-    if constexpr (!std::is_integral_v<T> && !std::is_same_v<T, complex64_t>) {
+    if constexpr (!std::is_integral_v<T> && !ComplexNumber<T>) {
       fill_finfo<T>(*this);
     }
   });

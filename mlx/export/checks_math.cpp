@@ -175,12 +175,12 @@ void check_node(const FFT& p, const NodeCheck& node) {
   node.expect(p.n() > 0, "the length is not positive");
   bool real = p.kind() == FFT::Kind::from_half;
   Dtype in = node.dtype();
-  node.expect(in == complex64 || (!real && (in == float32 || in == float64)),
+  node.expect(is_complex_dtype(in) || (!real && (in == float32 || in == float64)),
               "the transform has no such dtype");
-  node.expect(p.kind() != FFT::Kind::to_half || (in != complex64 && !p.inverse()),
+  node.expect(p.kind() != FFT::Kind::to_half || (!is_complex_dtype(in) && !p.inverse()),
               "half of a transform is that of real numbers");
   node.expect(!real || p.inverse(), "half of a transform is one way");
-  node.gives({real ? float32 : complex64});
+  node.gives({real ? real_dtype(in) : complex_dtype(in)});
 }
 
 namespace {
@@ -239,7 +239,7 @@ void check_matrices(const MatrixPrimitive& p, size_t inputs, bool square, const 
   node.takes(inputs);
   node.has_axes(0, 2);
   Dtype dtype = node.dtype();
-  node.expect(dtype == float32 || dtype == float64 || dtype == complex64,
+  node.expect(real_dtype(dtype) == float32 || real_dtype(dtype) == float64,
               "the operation has no such dtype");
   node.expect(!square || node.in(0).shape(-1) == node.in(0).shape(-2), "the matrix is not square");
   std::vector<array> all;

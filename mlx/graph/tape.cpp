@@ -3,8 +3,10 @@
 
 #include <algorithm>
 
+#include "mlx/core/errors.h"
 #include "mlx/core/graph_lock.h"
 #include "mlx/primitives.h"
+#include "mlx/primitives/elementwise.h"
 #include "mlx/primitives/transforms.h"
 #include "mlx/utils.h"
 
@@ -76,6 +78,9 @@ class Recorder {
     auto end = a.inputs().begin() + inputs_to_follow(a);
     bool depends =
         std::any_of(a.inputs().begin(), end, [this](const array& in) { return tape_.depends(in); });
+    if (kind_ == TapeKind::differentiable && !integers_too_) {
+      follow_rounded(a, depends);
+    }
     if (!depends) {
       return;
     }
@@ -90,6 +95,23 @@ class Recorder {
       tape_.nodes.push_back(a);
       if (auto call = call_of(a.primitive())) {
         tape_.calls.push_back(std::move(call));
+      }
+    }
+  }
+
+  /** Keeps track of integers that conversions make of what depends on the arguments: no derivative
+   *  leads through them, so they must not be positions. */
+  void follow_rounded(const array& a, bool depends) {
+    const Primitive& primitive = a.primitive();
+    bool rounded = std::any_of(a.inputs().begin(), a.inputs().end(),
+                               [this](const array& in) { return rounded_.count(in.id()) > 0; });
+    check(!rounded || !primitive.takes_positions(), primitive.name(),
+          "There is no derivative with respect to positions, which are made here of what is "
+          "differentiated: put them through stop_gradient.");
+    auto* elementwise = depends ? dynamic_cast<const Elementwise*>(&primitive) : nullptr;
+    if (rounded || (elementwise && elementwise->op() == ElementwiseOp::Cast)) {
+      for (auto& out : a.outputs()) {
+        if (issubdtype(out.dtype(), integer)) rounded_.insert(out.id());
       }
     }
   }
@@ -117,6 +139,7 @@ class Recorder {
   bool integers_too_ = false;
   Tape tape_;
   std::unordered_set<std::uintptr_t> seen_;
+  std::unordered_set<std::uintptr_t> rounded_;
 };
 
 }  // namespace

@@ -44,6 +44,7 @@ Dtype dtype_from_name(const io::TensorEntry& entry, const std::string& label) {
 std::string name_from_dtype(Dtype dtype) {
   auto row = std::find_if(std::begin(dtypes), std::end(dtypes),
                           [&](const NamedDtype& r) { return r.dtype == dtype; });
+  check(row != std::end(dtypes), "save_safetensors", "The format has no dtype ", dtype, ".");
   return std::string(row->name);
 }
 

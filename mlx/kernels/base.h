@@ -37,7 +37,8 @@ using uint64_t = unsigned long long;
 namespace mlx::core::kernels {
 inline namespace MLX_ISA {
 
-// Storage of the 16-bit and complex types, layout-equal to float16_t, bfloat16_t and complex64_t.
+// Storage of the 16-bit and complex types, layout-equal to float16_t, bfloat16_t, complex64_t and
+// complex128_t.
 struct Half {
   uint16_t bits;
 };
@@ -46,6 +47,9 @@ struct BFloat {
 };
 struct Complex {
   float re, im;
+};
+struct WideComplex {
+  double re, im;
 };
 
 template <typename A, typename B>
@@ -56,7 +60,7 @@ inline constexpr bool is_same<A, A> = true;
 template <typename T>
 inline constexpr bool is_float = is_same<T, float> || is_same<T, double>;
 template <typename T>
-inline constexpr bool is_complex = is_same<T, Complex>;
+inline constexpr bool is_complex = is_same<T, Complex> || is_same<T, WideComplex>;
 template <typename T>
 inline constexpr bool is_bool = is_same<T, bool>;
 template <typename T>
@@ -73,6 +77,11 @@ struct ChooseType<false, A, B> {
 };
 template <bool C, typename A, typename B>
 using choose_type = typename ChooseType<C, A, B>::type;
+
+/** What the parts of a complex number are; other types themselves. */
+template <typename T>
+using RealOf =
+    choose_type<is_same<T, Complex>, float, choose_type<is_same<T, WideComplex>, double, T>>;
 
 template <typename T>
 inline constexpr bool is_signed = is_float<T> || (!is_bool<T> && T(-1) < T(1));

@@ -81,12 +81,14 @@ MLX_FN To convert(From x) {
     return x;
   } else if constexpr (is_complex<From>) {
     if constexpr (is_bool<To>) {
-      return x.re != 0.0f || x.im != 0.0f;
+      return x.re != 0 || x.im != 0;
+    } else if constexpr (is_complex<To>) {
+      return {static_cast<RealOf<To>>(x.re), static_cast<RealOf<To>>(x.im)};
     } else {
       return convert<To>(x.re);
     }
   } else if constexpr (is_complex<To>) {
-    return {convert<float>(x), 0.0f};
+    return {convert<RealOf<To>>(x), 0};
   } else if constexpr (is_bool<To>) {
     return x != From(0);
   } else if constexpr (is_integer<To> && is_float<From>) {

@@ -7,7 +7,7 @@
 #include "mlx/kernels/convert.h"
 #include "mlx/kernels/elementwise_arithmetic.h"
 #include "mlx/kernels/elementwise_logic.h"
-#include "mlx/kernels/math_complex.h"
+#include "mlx/kernels/math_complex_wide.h"
 #include "mlx/kernels/math_exp.h"
 #include "mlx/kernels/math_log.h"
 #include "mlx/kernels/math_special.h"
@@ -46,11 +46,12 @@ MLX_MATH_BODY(Sigmoid, sigmoid)
 #undef MLX_MATH_BODY
 
 // Functions whose float body holds only up to a limit; Slow<Op> below has the rest.
-#define MLX_TRIG_BODY(Name, function)                                          \
-  struct Name {                                                                \
-    MLX_FN static float apply(float a) { return math::function##_bounded(a); } \
-    MLX_FN static double apply(double a) { return math::function(a); }         \
-    MLX_FN static Complex apply(Complex a) { return math::function(a); }       \
+#define MLX_TRIG_BODY(Name, function)                                            \
+  struct Name {                                                                  \
+    MLX_FN static float apply(float a) { return math::function##_bounded(a); }   \
+    MLX_FN static double apply(double a) { return math::function(a); }           \
+    MLX_FN static Complex apply(Complex a) { return math::function(a); }         \
+    MLX_FN static WideComplex apply(WideComplex a) { return math::function(a); } \
   };
 MLX_TRIG_BODY(Sin, sin)
 MLX_TRIG_BODY(Cos, cos)
@@ -78,7 +79,8 @@ struct ArcTan2 {
 template <typename T>
 MLX_FN T scale(T a, double factor) {
   if constexpr (is_complex<T>) {
-    return {static_cast<float>(a.re * factor), static_cast<float>(a.im * factor)};
+    using Part = RealOf<T>;
+    return {static_cast<Part>(a.re * factor), static_cast<Part>(a.im * factor)};
   } else {
     return static_cast<T>(a * factor);
   }

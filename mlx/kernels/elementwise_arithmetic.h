@@ -4,7 +4,7 @@
 
 #include "mlx/kernels/base.h"
 #include "mlx/kernels/convert.h"
-#include "mlx/kernels/math_complex.h"
+#include "mlx/kernels/math_complex_wide.h"
 #include "mlx/kernels/math_log.h"
 
 namespace mlx::core::kernels {
@@ -54,8 +54,10 @@ struct Subtract {
 struct Multiply {
   template <typename T>
   MLX_FN static T apply(T a, T b) {
-    if constexpr (is_complex<T>) {
+    if constexpr (is_same<T, Complex>) {
       return math::narrow(math::mul(math::widen(a), math::widen(b)));
+    } else if constexpr (is_complex<T>) {
+      return math::multiply(a, b);
     } else if constexpr (is_float<T>) {
       return a * b;
     } else {
@@ -176,10 +178,13 @@ struct Power {
   }
 };
 
-MLX_FN bool less(Complex a, Complex b) { return a.re < b.re || (a.re == b.re && a.im < b.im); }
 template <typename T>
 MLX_FN bool less(T a, T b) {
-  return a < b;
+  if constexpr (is_complex<T>) {
+    return a.re < b.re || (a.re == b.re && a.im < b.im);
+  } else {
+    return a < b;
+  }
 }
 template <typename T>
 MLX_FN bool has_nan(T x) {
@@ -206,11 +211,14 @@ struct Minimum {
   }
 };
 
+MLX_FN float modulus(Complex a) { return static_cast<float>(math::modulus(math::widen(a))); }
+MLX_FN double modulus(WideComplex a) { return math::wide::modulus(a); }
+
 struct Abs {
   template <typename T>
   MLX_FN static auto apply(T a) {
     if constexpr (is_complex<T>) {
-      return static_cast<float>(math::modulus(math::widen(a)));
+      return modulus(a);
     } else if constexpr (is_float<T>) {
       return fabs(a);
     } else if constexpr (is_signed<T>) {
@@ -238,7 +246,15 @@ struct Negative {
 struct Sign {
   template <typename T>
   MLX_FN static T apply(T a) {
-    if constexpr (is_complex<T>) {
+    if constexpr (is_same<T, WideComplex>) {
+      int by = 0;  // where the modulus, or its quotients, could leave the range
+      double high = math::wide::largest_part(a);
+      if (high > 1e300) by = -2;
+      if (high < 1e-290) by = 128;
+      T z = math::wide::scaled(a, by);
+      double m = modulus(z);
+      return m == 0.0 ? T{0.0, 0.0} : T{z.re / m, z.im / m};
+    } else if constexpr (is_complex<T>) {
       double m = math::modulus(math::widen(a));
       Complex r = {static_cast<float>(a.re / m), static_cast<float>(a.im / m)};
       return m == 0.0 ? Complex{0.0f, 0.0f} : r;
@@ -265,17 +281,20 @@ struct Sqrt {
   MLX_FN static float apply(float a) { return sqrt(a); }
   MLX_FN static double apply(double a) { return sqrt(a); }
   MLX_FN static Complex apply(Complex a) { return math::sqrt(a); }
+  MLX_FN static WideComplex apply(WideComplex a) { return math::sqrt(a); }
 };
 /** Two roundings: at most 1.5 ULP. */
 struct Rsqrt {
   MLX_FN static float apply(float a) { return 1.0f / sqrt(a); }
   MLX_FN static double apply(double a) { return 1.0 / sqrt(a); }
   MLX_FN static Complex apply(Complex a) { return math::rsqrt(a); }
+  MLX_FN static WideComplex apply(WideComplex a) { return math::rsqrt(a); }
 };
 struct Reciprocal {
   MLX_FN static float apply(float a) { return 1.0f / a; }
   MLX_FN static double apply(double a) { return 1.0 / a; }
   MLX_FN static Complex apply(Complex a) { return math::reciprocal(a); }
+  MLX_FN static WideComplex apply(WideComplex a) { return math::reciprocal(a); }
 };
 
 }  // namespace op

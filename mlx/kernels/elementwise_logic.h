@@ -115,7 +115,7 @@ struct IsPosInf {
   template <typename T>
   MLX_FN static bool apply(T a) {
     if constexpr (is_complex<T>) {
-      return a.re == inf_f;
+      return a.re == RealOf<T>(inf_d);
     } else if constexpr (is_float<T>) {
       return a == T(inf_d);
     } else {
@@ -127,7 +127,7 @@ struct IsNegInf {
   template <typename T>
   MLX_FN static bool apply(T a) {
     if constexpr (is_complex<T>) {
-      return a.re == -inf_f;
+      return a.re == RealOf<T>(-inf_d);
     } else if constexpr (is_float<T>) {
       return a == T(-inf_d);
     } else {

@@ -12,9 +12,7 @@ namespace math {
 
 using MLX_ISA::sqrt;  // beside the complex one below
 
-struct Complex2 {
-  double re, im;
-};
+using Complex2 = WideComplex;
 
 MLX_FN Complex2 widen(Complex z) { return {z.re, z.im}; }
 MLX_FN Complex narrow(Complex2 z) { return {static_cast<float>(z.re), static_cast<float>(z.im)}; }

@@ -8,10 +8,6 @@
 namespace mlx::core::kernels {
 inline namespace MLX_ISA {
 
-struct WideComplex {
-  double re, im;
-};
-
 MLX_FN Complex operator+(Complex a, Complex b) { return {a.re + b.re, a.im + b.im}; }
 MLX_FN Complex operator*(Complex a, Complex b) {
   return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
@@ -22,12 +18,36 @@ MLX_FN WideComplex operator*(WideComplex a, WideComplex b) {
 }
 
 // Order of complex numbers: by real part, then imaginary part; NaN in either part is unordered.
-MLX_FN bool operator>(Complex a, Complex b) { return a.re > b.re || (a.re == b.re && a.im > b.im); }
-MLX_FN bool operator<(Complex a, Complex b) { return b > a; }
-MLX_FN bool operator!=(Complex a, Complex b) { return a.re != b.re || a.im != b.im; }
-MLX_FN bool operator==(Complex a, Complex b) { return !(a != b); }
-MLX_FN bool operator>=(Complex a, Complex b) { return a > b || a == b; }
-MLX_FN bool operator<=(Complex a, Complex b) { return b >= a; }
+template <typename T, bool = is_complex<T>>
+struct IfComplex {};
+template <typename T>
+struct IfComplex<T, true> {
+  using Answer = bool;
+};
+template <typename C>
+MLX_FN typename IfComplex<C>::Answer operator>(C a, C b) {
+  return a.re > b.re || (a.re == b.re && a.im > b.im);
+}
+template <typename C>
+MLX_FN typename IfComplex<C>::Answer operator<(C a, C b) {
+  return b > a;
+}
+template <typename C>
+MLX_FN typename IfComplex<C>::Answer operator!=(C a, C b) {
+  return a.re != b.re || a.im != b.im;
+}
+template <typename C>
+MLX_FN typename IfComplex<C>::Answer operator==(C a, C b) {
+  return !(a != b);
+}
+template <typename C>
+MLX_FN typename IfComplex<C>::Answer operator>=(C a, C b) {
+  return a > b || a == b;
+}
+template <typename C>
+MLX_FN typename IfComplex<C>::Answer operator<=(C a, C b) {
+  return b >= a;
+}
 
 template <typename T>
 struct WideOf {

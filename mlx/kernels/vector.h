@@ -23,6 +23,10 @@ template <>
 struct PackOf<Complex> {
   using type = Complex;
 };
+template <>
+struct PackOf<WideComplex> {
+  using type = WideComplex;
+};
 
 /** As many T as fit a register; complex numbers come one by one. */
 template <typename T>

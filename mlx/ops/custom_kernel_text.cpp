@@ -31,6 +31,11 @@ struct complex64_t {
   __device__ float real() const { return re; }
   __device__ float imag() const { return im; }
 };
+struct complex128_t {
+  double re, im;
+  __device__ double real() const { return re; }
+  __device__ double imag() const { return im; }
+};
 struct Shape {
   int values[KERNEL_AXES];
   __device__ const int& operator[](int axis) const { return values[axis]; }
@@ -60,8 +65,9 @@ namespace cg = cooperative_groups;
 
 const char* cuda_type(Dtype dtype) {
   constexpr const char* names[Dtype::count] = {
-      "bool",    "uint8_t", "uint16_t", "uint32_t", "uint64_t", "int8_t",        "int16_t",
-      "int32_t", "int64_t", "__half",   "float",    "double",   "__nv_bfloat16", "complex64_t"};
+      "bool",   "uint8_t", "uint16_t",      "uint32_t",    "uint64_t",
+      "int8_t", "int16_t", "int32_t",       "int64_t",     "__half",
+      "float",  "double",  "__nv_bfloat16", "complex64_t", "complex128_t"};
   return names[static_cast<int>(dtype.val())];
 }
 

@@ -17,7 +17,7 @@ bool is_whole(Dtype t) { return t == bool_ || issubdtype(t, integer); }
 
 /** Whether the op leaves arrays of this dtype as they are. */
 bool is_identity(ElementwiseOp op, Dtype t) {
-  if (op == ElementwiseOp::RealPart || op == ElementwiseOp::Conjugate) return t != complex64;
+  if (op == ElementwiseOp::RealPart || op == ElementwiseOp::Conjugate) return !is_complex_dtype(t);
   return is_whole(t) && (op == ElementwiseOp::Floor || op == ElementwiseOp::Ceil ||
                          op == ElementwiseOp::Trunc || op == ElementwiseOp::Round);
 }
@@ -129,7 +129,7 @@ array clip(const array& a, const std::optional<array>& a_min, const std::optiona
 array nan_to_num(const array& a, float nan, const std::optional<float> posinf,
                  const std::optional<float> neginf, StreamOrDevice s) {
   if (is_whole(a.dtype())) return a;
-  check(a.dtype() != complex64, "nan_to_num", "not defined for dtype complex64.");
+  check(!is_complex_dtype(a.dtype()), "nan_to_num", "not defined for dtype ", a.dtype(), ".");
   auto value = [&](double x) { return array(x, a.dtype()); };
   array high = value(posinf ? static_cast<double>(*posinf) : largest(a.dtype()));
   array low = value(neginf ? static_cast<double>(*neginf) : -largest(a.dtype()));
@@ -142,8 +142,8 @@ array isclose(const array& a, const array& b, double rtol, double atol, bool equ
   // Tolerances vanish in half precision and differences wrap in integers.
   Dtype type = promote_types(at_least_float(promote_types(a.dtype(), b.dtype())), float32);
   array x = astype(a, type, s), y = astype(b, type, s);
-  Dtype real_type = type == complex64 ? float32 : type;
-  array tolerance = add(array(atol, real_type), multiply(array(rtol, real_type), abs(y, s), s), s);
+  Dtype part = real_dtype(type);
+  array tolerance = add(array(atol, part), multiply(array(rtol, part), abs(y, s), s), s);
   array near = logical_and(less_equal(abs(subtract(x, y, s), s), tolerance, s), isfinite(y, s), s);
   array same = equal_nan ? detail::elementwise(ElementwiseOp::NaNEqual, {x, y}, to_stream(s))
                          : equal(x, y, s);

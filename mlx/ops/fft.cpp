@@ -71,10 +71,11 @@ array transform(const array& a, const Shape& n, const std::vector<int>& axes, FF
   Stream stream = to_stream(s);
   bool halves = d.real && d.inverse;
   array x = a;
-  if (halves || (x.dtype() != complex64 && x.dtype() != float64)) {
-    x = astype(x, halves || x.dtype() == complex64 ? complex64 : float32, stream);
-  }
-  if (d.real && !d.inverse && x.dtype() == complex64) {
+  if (halves) {
+    x = astype(x, complex_dtype(x.dtype()), stream);
+  } else if (!is_complex_dtype(x.dtype()) && x.dtype() != float64) {
+    x = astype(x, float32, stream);
+  } else if (d.real && !d.inverse) {
     x = real(x, stream);
   }
   auto run = [&](size_t i, FFT::Kind kind) {
@@ -84,7 +85,8 @@ array transform(const array& a, const Shape& n, const std::vector<int>& axes, FF
   if (d.real && !d.inverse) {
     run(last, FFT::Kind::to_half);
   }
-  for (size_t i = 0; i < (d.real ? last : last + 1); i++) {
+  // From the last on: as a rule its rows are dense, and the others may be changed where they lie.
+  for (size_t i = d.real ? last : last + 1; i-- > 0;) {
     run(i, FFT::Kind::full);
   }
   if (halves) {

@@ -33,7 +33,7 @@ void check_inputs(const array& q, const array& k, const array& v, const array& g
         per_head, " or ", per_feature, ", not ", gates.shape(), ".");
   check_shape("beta", beta, per_head);
   for (const auto* x : {&q, &k, &v, &gates, &beta}) {
-    check(x->dtype() != complex64 && x->dtype() != float64, op, "does not take ",
+    check(!is_complex_dtype(x->dtype()) && x->dtype() != float64, op, "does not take ",
           dtype_name(x->dtype()), ".");
   }
 }

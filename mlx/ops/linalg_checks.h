@@ -5,7 +5,8 @@
 
 namespace mlx::core::linalg {
 
-/** Throws std::invalid_argument unless `a` holds matrices of float32, float64 or complex64. */
+/** Throws std::invalid_argument unless `a` holds matrices of float32, float64, complex64 or
+ * complex128. */
 void check_matrices(const char* op, const array& a);
 
 /** The same for square ones. */

@@ -8,9 +8,11 @@
 namespace mlx::core::linalg {
 
 void check_matrices(const char* op, const array& a) {
-  check(a.dtype() == float32 || a.dtype() == float64 || a.dtype() == complex64, op,
-        "Arrays must have type float32, float64 or complex64. Received array with type ", a.dtype(),
-        ".");
+  Dtype part = real_dtype(a.dtype());
+  check(
+      part == float32 || part == float64, op,
+      "Arrays must have type float32, float64, complex64 or complex128. Received array with type ",
+      a.dtype(), ".");
   check(a.ndim() >= 2, op, "Arrays must have >= 2 dimensions. Received array with ", a.ndim(),
         " dimensions.");
 }

@@ -17,7 +17,7 @@ struct Determinant {
 
 /** By LU, in float32 where there are no routines for the dtype. */
 Determinant determinant(const char* op, const array& a, StreamOrDevice s) {
-  bool has_routine = a.dtype() == float64 || a.dtype() == complex64;
+  bool has_routine = a.dtype() == float64 || is_complex_dtype(a.dtype());
   array x = has_routine ? a : astype(a, float32, s);
   check_square(op, x);
   auto parts = MatrixPrimitive::make(std::make_shared<LU>(to_stream(s)), {x});
@@ -75,9 +75,9 @@ array det(const array& a, StreamOrDevice s) {
 std::pair<array, array> slogdet(const array& a, StreamOrDevice s) {
   auto [sign, diagonal] = determinant("linalg::slogdet", a, s);
   array result = multiply(sign, prod(core::sign(diagonal, s), -1, false, s), s);
-  Dtype dtype = issubdtype(a.dtype(), floating) ? a.dtype() : float32;
-  return {astype(result, a.dtype() == complex64 ? complex64 : dtype, s),
-          astype(sum(log(abs(diagonal, s), s), -1, false, s), dtype, s)};
+  Dtype dtype = issubdtype(a.dtype(), inexact) ? a.dtype() : float32;
+  return {astype(result, dtype, s),
+          astype(sum(log(abs(diagonal, s), s), -1, false, s), real_dtype(dtype), s)};
 }
 
 array matrix_power(const array& a, int n, StreamOrDevice s) {

@@ -16,11 +16,11 @@ constexpr const char* op = "linalg::norm";
 
 /** Magnitudes in a dtype to add up in: half types and integers become float32. */
 array magnitudes(const array& a, StreamOrDevice s) {
-  bool precise = a.dtype() == complex64 || a.dtype() == float64;
+  bool precise = is_complex_dtype(a.dtype()) || a.dtype() == float64;
   return abs(precise ? a : astype(a, float32, s), s);
 }
 
-Dtype result_dtype(Dtype t) { return t == complex64 || !issubdtype(t, floating) ? float32 : t; }
+Dtype result_dtype(Dtype t) { return issubdtype(t, inexact) ? real_dtype(t) : float32; }
 
 std::vector<int> normalized(const array& a, const std::vector<int>& axes) {
   std::vector<int> out;
@@ -65,7 +65,7 @@ array norm_of_vectors(const array& a, double ord, int axis, bool keepdims, Strea
 
 /** The singular values of the matrices in two axes, in the last axis of the result. */
 array singular_values(const array& a, const std::vector<int>& axes, StreamOrDevice s) {
-  bool has_routine = a.dtype() == complex64 || a.dtype() == float64;
+  bool has_routine = is_complex_dtype(a.dtype()) || a.dtype() == float64;
   array x = has_routine ? a : astype(a, float32, s);
   int last = static_cast<int>(a.ndim()) - 1;
   int first = axes[0] - (axes[1] < axes[0] ? 1 : 0);  // where axes[0] is once axes[1] has moved

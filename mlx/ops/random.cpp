@@ -13,7 +13,7 @@ namespace mlx::core::random {
 
 namespace {
 
-bool is_real_float(Dtype t) { return t != complex64 && issubdtype(t, floating); }
+bool is_real_float(Dtype t) { return issubdtype(t, floating); }
 
 /** The largest value of a half type below 1. */
 array below_one(Dtype dtype) { return array(1.0 - (dtype == float16 ? 0x1p-11 : 0x1p-8), dtype); }
@@ -108,9 +108,9 @@ array uniform(const Shape& shape, const std::optional<array>& key, StreamOrDevic
 array normal(const Shape& shape, Dtype dtype, const std::optional<array>& loc,
              const std::optional<array>& scale, const std::optional<array>& key, StreamOrDevice s) {
   check(issubdtype(dtype, inexact), "normal",
-        "Only floating point and complex64 types are supported, not ", dtype, ".");
-  if (dtype == complex64) {
-    return place(complex_normal(shape, key, s), loc, scale, s);
+        "Only floating point and complex types are supported, not ", dtype, ".");
+  if (is_complex_dtype(dtype)) {
+    return place(astype(complex_normal(shape, key, s), dtype, s), loc, scale, s);
   }
   array samples = astype(erfinv(signed_uniform(shape, key, s), s), dtype, s);
   array deviation(std::numbers::sqrt2, dtype);

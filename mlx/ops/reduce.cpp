@@ -88,7 +88,7 @@ array count_nonzero(const array& a, const std::vector<int>& axes, bool keepdims,
 array logsumexp(const array& a, const std::vector<int>& axes, bool keepdims, StreamOrDevice s) {
   auto sorted = checked_axes("logsumexp", a, axes);
   check(a.size() != 0, "logsumexp", "an array of shape ", a.shape(), " is empty.");
-  if (a.dtype() == complex64) {
+  if (is_complex_dtype(a.dtype())) {
     array shift = max(real(a, s), sorted, true, s);
     array total = log(sum(exp(subtract(a, shift, s), s), sorted, keepdims, s), s);
     return add(total, keepdims ? shift : squeeze(shift, sorted, s), s);
@@ -98,7 +98,7 @@ array logsumexp(const array& a, const std::vector<int>& axes, bool keepdims, Str
 
 array var(const array& a, const std::vector<int>& axes, bool keepdims, int ddof, StreamOrDevice s) {
   auto sorted = checked_axes("var", a, axes);
-  if (a.dtype() == complex64) {
+  if (is_complex_dtype(a.dtype())) {
     return add(var(real(a, s), sorted, keepdims, ddof, s),
                var(imag(a, s), sorted, keepdims, ddof, s), s);
   }

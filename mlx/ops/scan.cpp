@@ -26,14 +26,12 @@ array extreme_value(Dtype dtype, bool least) {
   if (dtype == bool_) {
     return array(!least);
   }
-  if (dtype == complex64) {
-    float value =
-        least ? -std::numeric_limits<float>::infinity() : std::numeric_limits<float>::infinity();
-    return array(complex64_t(value, value));
+  double infinity = std::numeric_limits<double>::infinity(), value = least ? -infinity : infinity;
+  if (is_complex_dtype(dtype)) {
+    return array(complex128_t(value, value), dtype);
   }
   if (issubdtype(dtype, floating)) {
-    double value = std::numeric_limits<double>::infinity();
-    return array(least ? -value : value, dtype);
+    return array(value, dtype);
   }
   iinfo info(dtype);
   return least ? array(info.min, dtype) : array(info.max, dtype);

@@ -16,7 +16,7 @@ array softmax(const array& a, const std::vector<int>& axes, bool /* precise */, 
   if (sorted.empty()) {
     return ones_like(x, s);
   }
-  if (x.dtype() == complex64) {
+  if (is_complex_dtype(x.dtype())) {
     array e = exp(subtract(x, max(real(x, s), sorted, true, s), s), s);
     return divide(e, sum(e, sorted, true, s), s);
   }

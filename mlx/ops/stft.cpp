@@ -16,6 +16,11 @@ struct Framing {
   array window;  // n_fft values
 };
 
+/** Complex numbers and float64 as they are, others as float32. */
+array at_least_single(const array& x, StreamOrDevice s) {
+  return is_complex_dtype(x.dtype()) || x.dtype() == float64 ? x : astype(x, float32, s);
+}
+
 Framing check_framing(const char* op, int n_fft, const std::optional<int>& hop_length,
                       const std::optional<int>& win_length, const std::optional<array>& window,
                       StreamOrDevice s) {
@@ -27,9 +32,7 @@ Framing check_framing(const char* op, int n_fft, const std::optional<int>& hop_l
   check(length > 0 && length <= n_fft, op, "The window length ", length,
         " must be positive and must not exceed n_fft ", n_fft, ".");
   array values = window ? *window : ones({length}, float32, s);
-  if (values.dtype() != complex64) {
-    values = astype(values, float32, s);
-  }
+  values = at_least_single(values, s);
   int left = (n_fft - length) / 2;
   if (length < n_fft) {
     values =
@@ -113,7 +116,7 @@ array stft(const array& x, int n_fft, const std::optional<int>& hop_length,
            StreamOrDevice s) {
   check(x.ndim() > 0, "stft", "The input must have at least one dimension.");
   Framing f = check_framing("stft", n_fft, hop_length, win_length, window, s);
-  array signal = x.dtype() == complex64 ? x : astype(x, float32, s);
+  array signal = at_least_single(x, s);
   if (center) {
     check(x.shape(-1) > 0, "stft", "Cannot extend an input of shape ", x.shape(), ".");
     signal = extend(signal, n_fft / 2, pad_mode, s);
@@ -121,7 +124,7 @@ array stft(const array& x, int n_fft, const std::optional<int>& hop_length,
   check(signal.shape(-1) >= n_fft, "stft", "The input of shape ", x.shape(),
         " is too short for n_fft ", n_fft, ".");
   array frames = multiply(frame(signal, n_fft, f.hop, s), f.window, s);
-  bool complex_input = frames.dtype() == complex64;
+  bool complex_input = is_complex_dtype(frames.dtype());
   check(!complex_input || !onesided.value_or(false), "stft",
         "Complex inputs have no one-sided transform.");
   bool half = onesided.value_or(!complex_input);

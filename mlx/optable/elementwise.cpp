@@ -36,7 +36,7 @@ bool elementwise_accepts(ElementwiseOp op, Dtype t) {
     case DtypeRule::NoBool:
       return t != bool_;
     case DtypeRule::Real:
-      return t != complex64;
+      return !is_complex_dtype(t);
     case DtypeRule::Float:
       return !is_int(t);
     case DtypeRule::RealFloat:
@@ -80,7 +80,7 @@ Dtype elementwise_input_type(ElementwiseOp op, Dtype t) {
 Dtype elementwise_result_type(ElementwiseOp op, Dtype in) {
   switch (elementwise_info(op).rule) {
     case DtypeRule::Magnitude:
-      return in == complex64 ? float32 : in;
+      return real_dtype(in);
     case DtypeRule::Predicate:
       return bool_;
     case DtypeRule::EncodeFP8:

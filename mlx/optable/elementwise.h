@@ -29,7 +29,7 @@ enum class DtypeRule : uint8_t {
   Real,       // any but complex, result the same
   Float,      // ints become float32; result the same
   RealFloat,  // ints become float32; complex is an error; result the same
-  Magnitude,  // any dtype; complex64 gives float32, others themselves
+  Magnitude,  // any dtype; complex64 gives float32, complex128 float64, others themselves
   Predicate,  // any dtype, result bool
   Bits,       // ints only, result the same
   Shift,      // ints only, bool becomes uint8; result the same

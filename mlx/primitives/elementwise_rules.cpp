@@ -72,7 +72,7 @@ array power_factor(bool first, X a, X b, X out) {
 }
 
 array logaddexp_factor(bool first, X a, X b, X out) {
-  if (out.dtype() == complex64) return exp((first ? a : b) - out);
+  if (is_complex_dtype(out.dtype())) return exp((first ? a : b) - out);
   return sigmoid(first ? a - b : b - a);  // finite where both a and out are infinite
 }
 
@@ -110,12 +110,12 @@ struct LinearRule {
 /** |z| pulls along the direction of z; it is the one real function of complex values here. */
 std::optional<array> abs_rule(const Linear& l) {
   array unit = sign(l.x());
-  if (l.x().dtype() != complex64) return l.g * unit;
+  if (!is_complex_dtype(l.x().dtype())) return l.g * unit;
   return l.forward() ? real(conjugate(unit) * l.g) : l.g * unit;
 }
 
 std::optional<array> imag_rule(const Linear& l) {
-  if (l.x().dtype() != complex64) return std::nullopt;
+  if (!is_complex_dtype(l.x().dtype())) return std::nullopt;
   return l.forward() ? imag(l.g) : l.g * array(std::complex<float>(0, 1));
 }
 
@@ -200,7 +200,7 @@ static_assert(every_row_has_a_rule(),
 std::optional<array> elementwise_rule(ElementwiseOp op, Direction direction, int i, const array& g,
                                       const std::vector<array>& inputs, const array& out) {
   auto times_factor = [&](const array& factor) {
-    bool adjoint = direction == Direction::backward && factor.dtype() == complex64;
+    bool adjoint = direction == Direction::backward && is_complex_dtype(factor.dtype());
     return g * (adjoint ? conjugate(factor) : factor);
   };
   if (auto* unary = find_rule(unary_factors, op)) {

@@ -19,7 +19,7 @@ std::vector<array> RunningExpSum::fallback(const std::vector<array>& inputs) con
     array logs = add(log(factors, s), inside, s);
     return exp(add(logcumsumexp(logs, axis_, reverse_, inclusive_, s), outside, s), s);
   };
-  if (weights.dtype() == complex64) {
+  if (is_complex_dtype(weights.dtype())) {
     return {part(weights)};
   }
   array zero = array(0, weights.dtype());  // by sign, as real logarithms take none
@@ -52,7 +52,7 @@ std::vector<array> RunningExpSum::vjp(const std::vector<array>& primals,
                                       const std::vector<int>& argnums,
                                       const std::vector<array>& outputs) {
   auto s = stream();
-  auto adjoint = [&](const array& a) { return a.dtype() == complex64 ? conjugate(a, s) : a; };
+  auto adjoint = [&](const array& a) { return is_complex_dtype(a.dtype()) ? conjugate(a, s) : a; };
   // The transpose sums from the other end, with the exponents' places exchanged.
   array of_weights = running_exp_sum(cotangents[0], adjoint(primals[2]), adjoint(primals[1]), axis_,
                                      !reverse_, inclusive_, s);

@@ -35,7 +35,7 @@ array half_weights(int n, int axis, int ndim) {
 array FFT::apply(const array& a, Kind kind, int axis, int n, bool inverse, double scale,
                  Stream stream) {
   auto node = std::make_shared<FFT>(stream, kind, axis, n, inverse, scale);
-  Dtype dtype = kind == Kind::from_half ? float32 : complex64;
+  Dtype dtype = kind == Kind::from_half ? real_dtype(a.dtype()) : complex_dtype(a.dtype());
   Shape shape = node->output_shapes({a})[0];
   return array(std::move(shape), dtype, std::move(node), {a});
 }
@@ -63,7 +63,7 @@ std::vector<array> FFT::vjp(const std::vector<array>& primals, const std::vector
     out = apply(g, Kind::full, axis_, n_, !inverse_, scale_, stream());
   }
   out = resize(out, axis_, in.shape(axis_), stream());
-  if (in.dtype() != complex64) {
+  if (!is_complex_dtype(in.dtype())) {
     out = astype(real(out, stream()), in.dtype(), stream());
   }
   return {out};

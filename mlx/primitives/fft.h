@@ -32,7 +32,7 @@ class FFT : public Described<FFT> {
   auto fields() const { return std::tie(kind_, axis_, n_, inverse_, scale_); }
   std::vector<Shape> output_shapes(const Arrays& inputs) override;
 
-  /** The node; `a` is real (float32, float64; not for from_half) or complex64. */
+  /** The node; `a` is real (float32, float64; not for from_half) or complex. */
   static array apply(const array& a, Kind kind, int axis, int n, bool inverse, double scale,
                      Stream stream);
 

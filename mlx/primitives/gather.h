@@ -20,6 +20,7 @@ class Gather : public Described<Gather> {
   Gather(Stream s, std::vector<int> axes, Shape slice_sizes)
       : Described(s), axes_(std::move(axes)), slice_sizes_(std::move(slice_sizes)) {}
   const char* name() const override { return "Gather"; }
+  bool takes_positions() const override { return true; }
   Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
              const Arrays& outputs) override;
   Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
@@ -41,6 +42,7 @@ class GatherAxis : public Described<GatherAxis> {
  public:
   GatherAxis(Stream s, int axis) : Described(s), axis_(axis) {}
   const char* name() const override { return "GatherAxis"; }
+  bool takes_positions() const override { return true; }
   Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
              const Arrays& outputs) override;
   Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;

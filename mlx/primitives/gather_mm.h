@@ -21,6 +21,7 @@ class GatherMM : public Described<GatherMM> {
              const Arrays& outputs) override;
   Mapped vmap(const Arrays& inputs, const Ints& axes) override;
   const char* name() const override { return "GatherMM"; }
+  bool takes_positions() const override { return true; }
   auto fields() const { return std::tie(); }
   std::vector<Shape> output_shapes(const Arrays& inputs) override;
 };

@@ -73,9 +73,9 @@ MatrixPrimitive::Arrays QR::push(const Differential& d) const {
   // Q^H dQ is skew, and dR R^-1 = Q^H dA R^-1 - Q^H dQ upper with a real diagonal.
   array below = tril(qx, -1);
   array skew = below - adjoint(below);
-  if (q.dtype() == complex64) {
+  if (is_complex_dtype(q.dtype())) {
     array diagonal = diagonal_of(qx);
-    skew = skew + diagonal_matrix(diagonal - astype(real(diagonal), complex64));
+    skew = skew + diagonal_matrix(diagonal - astype(real(diagonal), q.dtype()));
   }
   array dq = x - matmul(q, qx - skew);
   array dr = matmul(qx - skew, r_square);

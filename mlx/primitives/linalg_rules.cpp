@@ -64,6 +64,6 @@ array columns(const array& a, int begin, int end) { return part(a, 1, begin, end
 
 array rows(const array& a, int begin, int end) { return part(a, 2, begin, end); }
 
-array real_part(const array& x) { return x.dtype() == complex64 ? real(x) : x; }
+array real_part(const array& x) { return is_complex_dtype(x.dtype()) ? real(x) : x; }
 
 }  // namespace mlx::core

@@ -11,8 +11,6 @@ namespace mlx::core {
 
 namespace {
 
-Dtype real_dtype(Dtype dtype) { return dtype == complex64 ? float32 : dtype; }
-
 /** Scales column j by s_j, and row i by s_i. */
 array times_columns(const array& a, const array& s) { return a * expand_dims(s, -2); }
 array times_rows(const array& s, const array& a) { return expand_dims(s, -1) * a; }
@@ -28,9 +26,9 @@ std::vector<array> turned_vectors(const array& da, const array& u, const array& 
   array ph = adjoint(p);
   array turn_u = gaps * (times_columns(p, s) + times_rows(s, ph));
   array turn_v = gaps * (times_rows(s, p) + times_columns(ph, s));
-  if (p.dtype() == complex64) {  // the phase that S, being real, does not take
+  if (is_complex_dtype(p.dtype())) {  // the phase that S, being real, does not take
     array d = diagonal_of(p);
-    turn_u = turn_u + diagonal_matrix((d - conjugate(d)) * array(0.5f, complex64) * inverse);
+    turn_u = turn_u + diagonal_matrix((d - conjugate(d)) * array(0.5f, d.dtype()) * inverse);
   }
   array from_v = times_columns(matmul(da, v1), inverse);           // dA V S^-1
   array from_u = times_columns(matmul(adjoint(da), u1), inverse);  // dA^H U S^-1
@@ -100,9 +98,10 @@ MatrixPrimitive::Arrays Eigh::push(const Differential& d) const {
 
 MatrixPrimitive::Outputs Eig::outputs_for(const Arrays& inputs) const {
   const array& a = inputs[0];
-  Outputs outputs = {{with_last(a, {a.shape(-1)}), complex64}};
+  Dtype dtype = complex_dtype(a.dtype());
+  Outputs outputs = {{with_last(a, {a.shape(-1)}), dtype}};
   if (vectors_) {
-    outputs.push_back({a.shape(), complex64});
+    outputs.push_back({a.shape(), dtype});
   }
   return outputs;
 }
@@ -110,7 +109,7 @@ MatrixPrimitive::Outputs Eig::outputs_for(const Arrays& inputs) const {
 MatrixPrimitive::Arrays Eig::push(const Differential& d) const {
   auto parts = vectors_ ? d.outputs : make(std::make_shared<Eig>(stream(), true), d.primals);
   const array &w = parts[0], &v = parts[1];
-  array da = astype(d.tangents[0], complex64);
+  array da = astype(d.tangents[0], v.dtype());
   array p = make(std::make_shared<Solve>(stream()), {v, matmul(da, v)})[0];
   array dw = diagonal_of(p);
   if (!vectors_) {
@@ -119,7 +118,7 @@ MatrixPrimitive::Arrays Eig::push(const Differential& d) const {
   array dv = matmul(v, reciprocal_gaps(w) * p);
   // Vectors keep their length.
   array along = sum(real(conjugate(v) * dv), -2, true);
-  return {dw, dv - v * astype(along, complex64)};
+  return {dw, dv - v * astype(along, v.dtype())};
 }
 
 }  // namespace mlx::core

@@ -19,7 +19,7 @@ Shape matmul_shape(const Shape& a, const Shape& b) {
 
 array adjoint(const array& x, Stream s) {
   array t = swapaxes(x, -1, -2, s);
-  return x.dtype() == complex64 ? conjugate(t, s) : t;
+  return is_complex_dtype(x.dtype()) ? conjugate(t, s) : t;
 }
 
 array align_mapped(const array& in, int axis, int ndim, Stream s) {
@@ -62,7 +62,7 @@ array right_gradient(const array& a, const array& b, const array& cotangent, Str
   if (!is_transpose(b)) {
     return matmul(adjoint(a, s), cotangent, s);
   }
-  array plain = a.dtype() == complex64 ? conjugate(a, s) : a;
+  array plain = is_complex_dtype(a.dtype()) ? conjugate(a, s) : a;
   return swapaxes(matmul(swapaxes(cotangent, -1, -2, s), plain, s), -1, -2, s);
 }
 

@@ -119,6 +119,7 @@ class GatherQuantizedMatmul : public Described<GatherQuantizedMatmul, FallbackPr
   Mapped vmap(const Arrays& inputs, const Ints& axes) override;
   Arrays fallback(const Arrays& inputs) const override;
   const char* name() const override { return "GatherQuantizedMatmul"; }
+  bool takes_positions() const override { return true; }
   auto fields() const { return std::tie(format_, transpose_, sorted_); }
   std::vector<Shape> output_shapes(const Arrays& inputs) override;
   const QuantizedFormat& format() const { return format_; }
@@ -170,6 +171,7 @@ class GatherQQMatmul : public Described<GatherQQMatmul, FallbackPrimitive> {
   Mapped vmap(const Arrays& inputs, const Ints& axes) override;
   Arrays fallback(const Arrays& inputs) const override;
   const char* name() const override { return "GatherQQMatmul"; }
+  bool takes_positions() const override { return true; }
   auto fields() const { return std::tie(format_, packed_, sorted_); }
   std::vector<Shape> output_shapes(const Arrays& inputs) override;
   const QuantizedFormat& format() const { return format_; }

@@ -136,7 +136,7 @@ std::vector<array> Reduce::vjp(const std::vector<array>& primals,
   }
   array factor = derivative(x, outputs[0]);
   bool holomorphic = op_ == ReduceOp::Prod || op_ == ReduceOp::LogSumExp;
-  if (holomorphic && x.dtype() == complex64) {  // the adjoint over the reals
+  if (holomorphic && is_complex_dtype(x.dtype())) {  // the adjoint over the reals
     factor = conjugate(factor, stream());
   }
   return {multiply(cotangent, factor, stream())};

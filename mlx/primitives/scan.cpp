@@ -79,7 +79,7 @@ std::vector<array> Scan::vjp(const std::vector<array>& primals,
                              const std::vector<array>& outputs) {
   const array &x = primals[0], &y = outputs[0], &cotangent = cotangents[0];
   auto s = stream();
-  auto adjoint = [&](const array& a) { return a.dtype() == complex64 ? conjugate(a, s) : a; };
+  auto adjoint = [&](const array& a) { return is_complex_dtype(a.dtype()) ? conjugate(a, s) : a; };
   switch (op_) {
     case ScanOp::Sum:
       return {scan(ScanOp::Sum, cotangent, !reverse_)};

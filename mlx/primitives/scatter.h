@@ -19,6 +19,7 @@ class Scatter : public Described<Scatter> {
   Scatter(Stream s, UpdateMode mode, std::vector<int> axes)
       : Described(s), mode_(mode), axes_(std::move(axes)) {}
   const char* name() const override { return "Scatter"; }
+  bool takes_positions() const override { return true; }
   Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
              const Arrays& outputs) override;
   Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
@@ -40,6 +41,7 @@ class ScatterAxis : public Described<ScatterAxis> {
  public:
   ScatterAxis(Stream s, UpdateMode mode, int axis) : Described(s), mode_(mode), axis_(axis) {}
   const char* name() const override { return "ScatterAxis"; }
+  bool takes_positions() const override { return true; }
   Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
              const Arrays& outputs) override;
   Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;

@@ -79,6 +79,7 @@ class DynamicSlice : public Described<DynamicSlice> {
   DynamicSlice(Stream s, std::vector<int> axes, Shape size)
       : Described(s), axes_(std::move(axes)), size_(std::move(size)) {}
   const char* name() const override { return "DynamicSlice"; }
+  bool takes_positions() const override { return true; }
   Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
              const Arrays& outputs) override;
   Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
@@ -98,6 +99,7 @@ class DynamicSliceUpdate : public Described<DynamicSliceUpdate> {
  public:
   DynamicSliceUpdate(Stream s, std::vector<int> axes) : Described(s), axes_(std::move(axes)) {}
   const char* name() const override { return "DynamicSliceUpdate"; }
+  bool takes_positions() const override { return true; }
   Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
              const Arrays& outputs) override;
   Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;

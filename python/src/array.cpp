@@ -259,8 +259,8 @@ void bind_array(nb::module_& m, nb::class_<array>& cls) {
       nb::sig("def __init__(self, val: bool | int | float | complex | list | tuple | object, "
               "dtype: Dtype | None = None)"),
       "Numbers and nested lists give int32, float32, bool or complex64; NumPy arrays keep their\n"
-      "dtype except float64, which becomes float32 unless `dtype` says otherwise. Raises\n"
-      "ValueError for ragged lists and values that are no numbers.");
+      "dtype except float64 and complex128, which become float32 and complex64 unless `dtype`\n"
+      "says otherwise. Raises ValueError for ragged lists and values that are no numbers.");
   bind_facts(cls);
   bind_conversions(cls);
   bind_protocols(cls);

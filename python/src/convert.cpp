@@ -94,7 +94,7 @@ class NestedReader {
       case Dtype::Kind::u:
         return collect<uint64_t>(dtype);
       case Dtype::Kind::c:
-        return collect<complex64_t>(dtype);
+        return collect<complex128_t>(dtype);
       default:
         return collect<double>(dtype);
     }
@@ -216,9 +216,9 @@ class NestedReader {
 
   template <typename T>
   static T value_of(nb::handle h) {
-    if constexpr (std::is_same_v<T, complex64_t>) {
+    if constexpr (std::is_same_v<T, complex128_t>) {
       Py_complex c = PyComplex_AsCComplex(h.ptr());
-      return {static_cast<float>(c.real), static_cast<float>(c.imag)};
+      return {c.real, c.imag};
     } else if constexpr (std::is_same_v<T, double>) {
       return PyFloat_AsDouble(h.ptr());
     } else if constexpr (std::is_same_v<T, uint64_t>) {
@@ -374,8 +374,13 @@ std::pair<array, array> beside_beyond(const array& a, nb::handle value) {
 
 array weak_foreign(nb::handle value, Dtype other) {
   array made = make_array(value);
-  bool keeps = rank(made.dtype()) <= rank(other);
-  return keeps && made.dtype() != other ? astype(made, other) : made;
+  Dtype wanted = made.dtype();
+  if (rank(wanted) <= rank(other)) {
+    wanted = other;
+  } else if (is_complex_dtype(wanted)) {
+    wanted = complex_dtype(other);
+  }
+  return wanted == made.dtype() ? made : make_array(value, wanted);
 }
 
 }  // namespace
@@ -487,7 +492,7 @@ std::optional<array> try_operand(nb::handle value, Dtype other) {
     return weak_int(p, other);
   }
   if (PyComplex_Check(p)) {
-    return make_array(value, complex64);
+    return make_array(value, complex_dtype(other));
   }
   if (auto a = from_protocol(value)) {
     return a;

@@ -19,14 +19,13 @@ namespace mlx::python {
 
 namespace {
 
-/** Memory described as both protocols do. `wide` marks complex128, which only exists to narrow. */
+/** Memory described as both protocols do. */
 struct Memory {
   const char* data;
   Shape shape;
   Strides strides;  // in bytes
   std::optional<Dtype> dtype;
   size_t itemsize;
-  bool wide_complex = false;
 };
 
 /** An extent as others give it. Throws ValueError for one that shapes cannot hold. */
@@ -73,10 +72,12 @@ void parse_format(const std::string& text, Memory& memory) {
   } else if (format == "Zf" || format == "F") {
     memory.dtype = complex64;
   } else if (format == "Zd" || format == "D") {
-    memory.wide_complex = true;
+    memory.dtype = complex128;
   } else {
     fail("array", "Elements of format '", text, "' have no dtype here.");
   }
+  check(size_of(*memory.dtype) == memory.itemsize, "array", "Elements of format '", text, "' and ",
+        memory.itemsize, " bytes have no dtype here.");
 }
 
 /** Copies in row-major order; returns the end of what was written. */
@@ -128,19 +129,10 @@ void copy_all(const Memory& m, size_t count, char* to) {
 
 array copy_memory(const Memory& m, std::optional<Dtype> wanted) {
   size_t count = num_elements(m.shape);
-  num_bytes(m.shape, m.wide_complex ? complex64 : *m.dtype);
-  if (m.wide_complex) {
-    std::unique_ptr<std::complex<double>[]> wide(new std::complex<double>[count]);
-    copy_all(m, count, reinterpret_cast<char*>(wide.get()));
-    std::vector<complex64_t> values;
-    values.reserve(count);
-    for (size_t i = 0; i < count; i++) {
-      values.emplace_back(static_cast<float>(wide[i].real()), static_cast<float>(wide[i].imag()));
-    }
-    return array(values.begin(), m.shape, wanted.value_or(complex64));
-  }
+  num_bytes(m.shape, *m.dtype);
   Dtype source = *m.dtype;
-  Dtype target = wanted.value_or(source == float64 ? float32 : source);
+  Dtype narrow = source == float64 ? float32 : source == complex128 ? complex64 : source;
+  Dtype target = wanted.value_or(narrow);
   auto buffer = allocator::malloc(count * m.itemsize);
   copy_all(m, count, static_cast<char*>(buffer.raw_ptr()));
   if (source == bool_) {
@@ -158,9 +150,18 @@ array copy_memory(const Memory& m, std::optional<Dtype> wanted) {
 
 Memory describe(const Py_buffer& view) {
   Memory m{static_cast<const char*>(view.buf), {}, {}, {}, static_cast<size_t>(view.itemsize)};
+  check(view.ndim == 0 || (view.shape && !view.suboffsets), "array",
+        "Memory without a shape, or behind pointers, cannot be read.");
+  m.strides.resize(view.ndim);
+  // ctypes leaves out strides although they are asked for. Their product wraps only where there are
+  // no elements, or too many.
+  auto dense = static_cast<uint64_t>(view.itemsize);
+  for (int i = view.ndim; i-- > 0;) {
+    m.strides[i] = view.strides ? view.strides[i] : static_cast<int64_t>(dense);
+    dense *= static_cast<uint64_t>(extent(view.shape[i]));
+  }
   for (int i = 0; i < view.ndim; i++) {
     m.shape.push_back(extent(view.shape[i]));
-    m.strides.push_back(view.strides[i]);
   }
   parse_format(view.format ? view.format : "B", m);
   return m;
@@ -173,6 +174,9 @@ std::optional<array> from_buffer(nb::handle value, std::optional<Dtype> dtype) {
     return std::nullopt;
   }
   std::unique_ptr<Py_buffer, decltype(&PyBuffer_Release)> guard(&view, PyBuffer_Release);
+  if (view.ndim > 0 && !view.strides && nb::hasattr(value, "dtype")) {
+    return std::nullopt;  // a date of NumPy's, which gives itself out for bytes
+  }
   return copy_memory(describe(view), dtype);
 }
 
@@ -182,7 +186,7 @@ array share_memory(const Memory& m, std::optional<Dtype> wanted, nb::object owne
   check(m.dtype && (!wanted || *wanted == *m.dtype), "asarray",
         "Elements of another dtype need a copy, which copy=False forbids.");
   num_bytes(m.shape, *m.dtype);
-  bool is_aligned = reinterpret_cast<uintptr_t>(m.data) % size == 0;
+  bool is_aligned = reinterpret_cast<uintptr_t>(m.data) % real_dtype(*m.dtype).size() == 0;
   Strides strides;
   int64_t low = 0;  // of the elements, from the first one
   for (size_t i = 0; i < m.shape.size(); i++) {
@@ -231,10 +235,9 @@ void set_dlpack_dtype(const nb::dlpack::dtype& t, Memory& m) {
   } else if (is(Code::Complex, 8)) {
     m.dtype = complex64;
   } else if (is(Code::Complex, 16)) {
-    m.wide_complex = true;
-  } else {
-    fail("array", "Unsupported DLPack element type.");
+    m.dtype = complex128;
   }
+  check(m.dtype && size == size_of(*m.dtype), "array", "Unsupported DLPack element type.");
 }
 
 template <typename... Config>
@@ -320,6 +323,8 @@ const char* buffer_format(Dtype t) {
       return "bfloat16";
     case Dtype::Val::complex64:
       return "Zf";
+    case Dtype::Val::complex128:
+      return "Zd";
   }
   return nullptr;
 }

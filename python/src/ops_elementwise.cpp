@@ -14,13 +14,13 @@ const char* rule_doc(DtypeRule rule) {
     case DtypeRule::NoBool:
       return "Raises ValueError for bool.";
     case DtypeRule::Real:
-      return "Raises ValueError for complex64.";
+      return "Raises ValueError for complex dtypes.";
     case DtypeRule::Float:
       return "Integers and bools become float32.";
     case DtypeRule::RealFloat:
-      return "Integers and bools become float32; raises ValueError for complex64.";
+      return "Integers and bools become float32; raises ValueError for complex dtypes.";
     case DtypeRule::Magnitude:
-      return "The result of complex64 is float32.";
+      return "The result of complex64 is float32, of complex128 float64.";
     case DtypeRule::Predicate:
       return "The result is bool.";
     case DtypeRule::Bits:

@@ -13,7 +13,7 @@ nb::object to_number(T value) {
     return nb::bool_(value);
   } else if constexpr (std::is_integral_v<T>) {
     return nb::int_(value);
-  } else if constexpr (std::is_same_v<T, complex64_t>) {
+  } else if constexpr (ComplexNumber<T>) {
     return nb::steal(PyComplex_FromDoubles(value.real(), value.imag()));
   } else {
     return nb::float_(static_cast<double>(value));

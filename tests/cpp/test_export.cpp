@@ -277,9 +277,31 @@ TEST_F(ExportTest, AnyAlteredByteIsFound) {
   }
 }
 
-TEST_F(ExportTest, ForgedFilesDoNoHarm) {
-  array x = random_values({4, 6}, 8);
-  export_function(file, many_nodes, {x});
+namespace {
+
+std::vector<array> branches_and_turns(const std::vector<array>& in) {
+  auto picked = cond(
+      sum(in[0]) > array(0.0f), [](const auto& a) { return std::vector{exp(a[0])}; },
+      [](const auto& a) { return std::vector{a[0] * array(2.0f)}; }, in);
+  auto step = [](const std::vector<array>& carry, const std::vector<array>& x) {
+    auto more = cond(
+        max(x[0]) > array(1.0f), [](const auto& a) { return std::vector{a[0] + a[1]}; },
+        [](const auto& a) { return std::vector{a[0] - a[1]}; }, {carry[0], x[0]});
+    return std::pair(more, std::vector{carry[0] * x[0], sum(x[0])});
+  };
+  auto [carry, all] = scan(step, {zeros({6})}, picked);
+  all.push_back(carry[0]);
+  return all;
+}
+
+std::vector<array> turns_while_small(const std::vector<array>& in) {
+  return while_loop([](const auto& v) { return sum(v[0]) < array(100.0f); },
+                    [](const auto& v) { return std::vector{v[0] * v[0] + array(1.0f)}; }, in);
+}
+
+/** Alters the description of a stored function in many ways, with checksums that fit: whatever
+ *  becomes of it is refused or runs, as far as it is run. Says how many were refused and taken. */
+std::pair<int, int> forge(const std::string& file, const array& x, bool runs) {
   const std::string bytes = content(file);
   uint64_t length = 0;
   std::memcpy(&length, bytes.data() + 16, 8);
@@ -292,8 +314,8 @@ TEST_F(ExportTest, ForgedFilesDoNoHarm) {
     }
     store(file, with_checksums(forged));
     try {
-      auto out = import_function(file)({x});
-      for (auto& a : out) {
+      auto function = import_function(file);
+      for (auto& a : runs ? function({x}) : std::vector<array>{}) {
         if (a.nbytes() < 1 << 20) a.eval();
       }
       ran++;
@@ -301,6 +323,31 @@ TEST_F(ExportTest, ForgedFilesDoNoHarm) {
       refused++;
     }
   }
+  return {refused, ran};
+}
+
+}  // namespace
+
+TEST_F(ExportTest, ForgedFilesDoNoHarm) {
+  array x = random_values({4, 6}, 8);
+  export_function(file, many_nodes, {x});
+  auto [refused, ran] = forge(file, x, true);
   EXPECT_GT(refused, 1000);
   EXPECT_GT(ran, 10);
+}
+
+TEST_F(ExportTest, ForgedControlFlowDoesNoHarm) {
+  array x = random_values({4, 6}, 8);
+  export_function(file, branches_and_turns, {x});
+  auto [refused, ran] = forge(file, x, true);
+  EXPECT_GT(refused, 1000);
+  EXPECT_GT(ran, 10);
+}
+
+TEST_F(ExportTest, ForgedLoopsDoNoHarm) {  // which may rightly run for ever
+  array x = random_values({4, 6}, 8);
+  export_function(file, turns_while_small, {x});
+  auto [refused, taken] = forge(file, x, false);
+  EXPECT_GT(refused, 1000);
+  EXPECT_GT(taken, 10);
 }

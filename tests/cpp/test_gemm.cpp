@@ -35,8 +35,8 @@ T random_value() {
   int r = static_cast<int>(generator()() % 201) - 100;
   if constexpr (std::is_integral_v<T>) {
     return static_cast<T>(r);
-  } else if constexpr (std::is_same_v<T, complex64_t>) {
-    return complex64_t(static_cast<float>(r) / 100, static_cast<float>(generator()() % 100) / 100);
+  } else if constexpr (ComplexNumber<T>) {
+    return T(static_cast<float>(r) / 100, static_cast<float>(generator()() % 100) / 100);
   } else {
     return static_cast<T>(static_cast<float>(r) / 100);
   }
@@ -57,12 +57,12 @@ Matrix<T> random_matrix(int64_t rows, int64_t cols, Layout layout) {
 
 /** The type in which the reference is computed. */
 template <typename T>
-using Wide = std::conditional_t<std::is_same_v<T, complex64_t>, std::complex<double>,
+using Wide = std::conditional_t<ComplexNumber<T>, std::complex<double>,
                                 std::conditional_t<std::is_integral_v<T>, int64_t, double>>;
 
 template <typename T>
 Wide<T> widen(T x) {
-  if constexpr (std::is_same_v<T, complex64_t>) {
+  if constexpr (ComplexNumber<T>) {
     return {x.real(), x.imag()};
   } else {
     return static_cast<Wide<T>>(x);
@@ -157,6 +157,7 @@ TEST(Gemm, Float16) { check_layouts<float16_t>(kSmall, 1e-3); }
 TEST(Gemm, Bfloat16) { check_layouts<bfloat16_t>(kSmall, 8e-3); }
 TEST(Gemm, Bfloat16Deep) { check_layouts<bfloat16_t>(kDeep, 8e-3); }
 TEST(Gemm, Complex64) { check_layouts<complex64_t>(kSmall, 2e-6); }
+TEST(Gemm, Complex128) { check_layouts<complex128_t>(kSmall, 2e-15); }
 TEST(Gemm, Integers) {
   check_layouts<int8_t>(kSmall, 0);
   check_layouts<uint16_t>(kSmall, 0);

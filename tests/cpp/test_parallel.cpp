@@ -12,6 +12,7 @@
 #include "mlx/backend/cpu/runtime/isa.h"
 #include "mlx/backend/cpu/runtime/team.h"
 #include "mlx/core/cores.h"
+#include "mlx/core/denormals.h"
 #include "mlx/core/parallel.h"
 
 using namespace mlx::core;
@@ -167,6 +168,27 @@ TEST_F(Parallel, SurvivesFork) {
   EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 #endif
+
+TEST_F(Parallel, LoopsComputeInTheModeOfTheirCaller) {
+  set_num_threads(4);
+  volatile float denormal = 1e-40f;
+  auto kept = [&] {
+    std::atomic<int> count{0};
+    parallel_for(256, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) count += denormal * 1.0f != 0.0f;
+    });
+    return count.load();
+  };
+  for (int turn = 0; turn < 20; ++turn) {
+    {
+      Denormals zeros(Denormals::as_zeros);
+      EXPECT_EQ(kept(), 0);
+      Denormals all(Denormals::kept);
+      EXPECT_EQ(kept(), 256);
+    }
+    EXPECT_EQ(kept(), 256);
+  }
+}
 
 TEST(Cores, AreThoseOfTheAffinity) {
   cpu_set_t before, one;

@@ -45,6 +45,23 @@ TEST(PublicApi, DistributionsTakeNumbers) {
   EXPECT_EQ(random::bernoulli(0.5, key).ndim(), 0u);
 }
 
+TEST(PublicApi, ComplexNumbersKeepBothPartsAndTheirWidth) {
+  complex128_t wide(1.0 / 3, -2.0);
+  EXPECT_EQ(complex64_t(wide), complex64_t(1.0f / 3, -2.0f));
+  EXPECT_EQ(complex128_t(complex64_t(1.5f, -2.0f)), complex128_t(1.5, -2.0));
+  array z(wide);
+  EXPECT_EQ(z.dtype(), complex128);
+  EXPECT_EQ(array(std::complex<double>(wide)).item<complex128_t>(), wide);
+  EXPECT_EQ(z.item<complex64_t>(), complex64_t(wide));
+  EXPECT_EQ(z.item<double>(), 1.0 / 3);
+  EXPECT_EQ(array(wide, float64).item<double>(), 1.0 / 3);
+  EXPECT_EQ(array({wide, wide}, {2}).dtype(), complex128);
+  EXPECT_EQ(promote_types(float64, complex64), complex128);
+  EXPECT_EQ(promote_types(float32, complex64), complex64);
+  EXPECT_EQ(abs(z).dtype(), float64);
+  EXPECT_TRUE(complex128_t(1, 2) < complex128_t(1, 3) && complex128_t(2, 0) >= wide);
+}
+
 TEST(PublicApi, HalfTypesMixAndConvert) {
   float16_t half(1.5f);
   bfloat16_t brain(half);

@@ -25,8 +25,8 @@ const UpdateCase update_cases[] = {
 
 TEST(SliceUpdate, EveryModeAndDtype) {
   for (auto [update, combine] : update_cases) {
-    for (auto dtype :
-         {float32, float16, bfloat16, float64, int8, uint16, int32, uint64, complex64}) {
+    for (auto dtype : {float32, float16, bfloat16, float64, int8, uint16, int32, uint64, complex64,
+                       complex128}) {
       array a = counted({5, 6}, dtype), u = counted({2, 3}, dtype) * array(3, dtype);
       array out = update(a, u, {1, 5}, {4, -7}, {2, -2}, {});
       array part = slice(a, {1, 5}, {4, -7}, {2, -2});

@@ -12,7 +12,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "python"))
 
 import op_reference as ref
 from generate import Generator
-from values import EVERY, INTEGERS, REALS, Want, is_float, is_inexact, near, rounded, spacing
+from values import (
+    COMPLEX,
+    EVERY,
+    INTEGERS,
+    REAL_OF,
+    REALS,
+    Want,
+    is_float,
+    is_inexact,
+    near,
+    rounded,
+    spacing,
+)
 
 ROWS = [
     r for r in ref.read_table() if r.function not in ("astype", "from_fp8", "nan_equal", "where")
@@ -35,9 +47,11 @@ def promoted(a: str, b: str) -> str:
         return a
     if a == "bool_":
         return b
-    for kind in ("complex64", "float64"):
-        if kind in (a, b):
-            return "complex64" if "complex64" in (a, b) else kind
+    wide = any(REAL_OF.get(d, d) == "float64" for d in (a, b))
+    if a in COMPLEX or b in COMPLEX:
+        return "complex128" if wide else "complex64"
+    if wide:
+        return "float64"
     if is_float(a) and is_float(b):
         return "float32"
     if is_float(a) or is_float(b):
@@ -55,7 +69,7 @@ def result_dtype(rule: str, dtype: str) -> str:
     if rule in ("Float", "RealFloat"):
         return dtype if is_inexact(dtype) else "float32"
     if rule == "Magnitude":
-        return "float32" if dtype == "complex64" else dtype
+        return REAL_OF.get(dtype, dtype)
     return {"Predicate": "bool_", "EncodeFP8": "uint8", "DecodeFP8": "bfloat16"}.get(rule, dtype)
 
 
@@ -69,9 +83,11 @@ def bound(row: ref.TableRow, dtype: str, x: np.ndarray, inputs: list[np.ndarray]
     r = ref.REFERENCES[row.function]
     if not is_inexact(dtype):
         return Want(x)
-    ulps = {"float32": r.ulp, "float64": 8.0, "complex64": 8.0}.get(dtype, 0.05 if r.ulp else 0.0)
+    ulps = {"float32": r.ulp, "float64": 8.0, "complex64": 8.0, "complex128": 16.0}.get(
+        dtype, 0.05 if r.ulp else 0.0
+    )
     want = near(x, dtype, ulps)
-    if row.function == "floor_divide" and dtype != "complex64":
+    if row.function == "floor_divide" and dtype not in COMPLEX:
         want.slack = beside_whole(inputs[0] / inputs[1], dtype)
     if r.cancels:
         want.slack = want.slack + r.cancels * (np.abs(x) < 1)
@@ -190,7 +206,7 @@ def clip(g: Generator) -> None:
 def astype(g: Generator) -> None:
     x = g.any(EVERY)
     dtype = g.dtypes(EVERY)
-    if g.dtype(x) == "complex64" and dtype != "complex64":
+    if g.dtype(x) in COMPLEX and dtype not in COMPLEX:
         return
     g.put(f"{x}.astype(mx.{dtype})", [x], dtype, lambda a: converted(a, dtype))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from generate import Generator
 from reduce import bounded, one_axis
-from values import EVERY, INTEGERS, LARGEST, Want, is_inexact, rounded
+from values import COMPLEX, EVERY, INTEGERS, LARGEST, Want, is_inexact, rounded
 
 INDEX_DTYPES = ("int32", "uint32", "int64", "uint8", "int16")
 
@@ -140,7 +140,7 @@ METHODS = ("add", "subtract", "multiply", "maximum", "minimum")
 
 def at_method(g: Generator) -> None:
     """x.at[i].add(v) and its like, which count every index."""
-    dtypes = [d for d in EVERY if d not in ("bool_", "complex64")]
+    dtypes = [d for d in EVERY if d not in ("bool_", *COMPLEX)]
     x = g.any(dtypes)
     dtype, name = g.dtype(x), g.choice(METHODS)
     text, names, at = place(g, g.shape(x))
@@ -260,7 +260,7 @@ def in_place(g: Generator) -> None:
 
     def reference(a: np.ndarray, v: np.ndarray) -> Want:
         y = f(a, v)
-        return Want(y, bounded(np.abs(y), dtype, 2) if dtype == "complex64" else 0.0)
+        return Want(y, bounded(np.abs(y), dtype, 2) if dtype in COMPLEX else 0.0)
 
     g.update(x, f"{x} {sign}= {v}", [v], reference)
 

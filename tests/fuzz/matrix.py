@@ -7,10 +7,10 @@ import numpy as np
 from elementwise import promoted
 from generate import Generator
 from reduce import bounded
-from values import LARGEST, Want, is_inexact, rounded
+from values import COMPLEX, LARGEST, Want, is_inexact, rounded
 
 FLOATS = ["float16", "bfloat16", "float32", "float64"]
-PRODUCTS = [*FLOATS, "float32", "float32", "complex64", "int32"]
+PRODUCTS = [*FLOATS, "float32", "float32", "complex64", "complex128", "int32"]
 
 
 def product(a: np.ndarray, b: np.ndarray, dtype: str, f=np.matmul) -> Want:
@@ -165,7 +165,9 @@ def convolve(g: Generator) -> None:
 
 def fourier(g: Generator) -> None:
     kind = g.choice(["fft", "ifft", "rfft", "fft2"])
-    dtype = "float32" if kind == "rfft" else g.choice(["float32", "complex64"])
+    dtype = g.choice(["float32", "float64"] + list(COMPLEX) * (kind != "rfft"))
+    made = "complex128" if dtype in ("float64", "complex128") else "complex64"
+    eps = 2.0**-19 if made == "complex64" else 2.0**-48
     shape = (g.choice([1, 2, 3]), g.choice([1, 2, 4, 7, 12, 30]))
     x = g.new(dtype, shape)
     n = g.choice([None, None, 3, 16]) if kind != "fft2" else None
@@ -175,9 +177,9 @@ def fourier(g: Generator) -> None:
         f = getattr(np.fft, kind)
         y = f(a) if n is None else f(a, n=n)
         total = np.sqrt(np.sum(np.square(np.abs(a)))) * np.sqrt(a.size + (n or 0))
-        return Want(y, np.full(y.shape, 2.0**-19 * (total + 1) if total < 1e30 else np.inf))
+        return Want(y, np.full(y.shape, eps * (total + 1) if total < 1e30 else np.inf))
 
-    g.put(f"mx.fft.{kind}({x}{given})", [x], "complex64", reference, smooth=True)
+    g.put(f"mx.fft.{kind}({x}{given})", [x], made, reference, smooth=True)
 
 
 def quantized(g: Generator) -> None:

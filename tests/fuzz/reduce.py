@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 from generate import Generator
-from values import EVERY, INTEGERS, REALS, SMALLEST, Want, is_inexact, spacing
+from values import COMPLEX, EVERY, INTEGERS, REALS, SMALLEST, Want, is_inexact, spacing
 
 ORDERED = ("bool_", *INTEGERS, *REALS)
 EPS = {"float16": 2.0**-24, "bfloat16": 2.0**-24, "float32": 2.0**-24, "complex64": 2.0**-23}
-EPS["float64"] = 2.0**-53
+EPS |= {"float64": 2.0**-53, "complex128": 2.0**-52}
 
 
 def axes_of(g: Generator, shape: tuple[int, ...]) -> int | tuple[int, ...] | None:
@@ -183,7 +183,7 @@ def softmax(g: Generator) -> None:
 def scan(g: Generator) -> None:
     x = g.any(EVERY, lambda s: len(s) > 0)
     name = g.choice(["cumsum", "cumprod", "cummax", "cummin"])
-    if name in ("cummax", "cummin") and g.dtype(x) in ("complex64", "bool_"):
+    if name in ("cummax", "cummin") and g.dtype(x) in (*COMPLEX, "bool_"):
         return
     axis, reverse, inclusive = one_axis(g, x), g.chance(0.4), g.chance(0.7)
     dtype = g.dtype(x)

@@ -13,7 +13,7 @@ import mlx.core as mx
 import numpy as np
 from program import Statement, Values, spelled, wanted
 from run import Runner, Wrong, wide
-from values import Rounding, disagreement, is_float, is_inexact, numpy_dtype
+from values import COMPLEX, Rounding, disagreement, is_float, is_inexact, numpy_dtype
 
 Arrays = dict[str, np.ndarray]
 
@@ -76,7 +76,7 @@ def derivative(runner: Runner, s: Statement, values: Values, rng: random.Random)
     """jvp against differences of the reference in float64, and vjp against jvp."""
     names = inputs_of(s)
     moved = [n for n in names if is_float(values[n].dtype)]
-    if not moved or not is_inexact(s.dtype) or any(values[n].dtype == "complex64" for n in names):
+    if not moved or not is_inexact(s.dtype) or any(values[n].dtype in COMPLEX for n in names):
         return
     npr = np.random.default_rng(rng.getrandbits(32))
     at = {n: values[n].data for n in names}

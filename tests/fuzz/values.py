@@ -14,14 +14,18 @@ import numpy as np
 
 INTEGERS = ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64")
 REALS = ("float16", "bfloat16", "float32", "float64")
-EVERY = ("bool_", *INTEGERS, *REALS, "complex64")
+COMPLEX = ("complex64", "complex128")
+EVERY = ("bool_", *INTEGERS, *REALS, *COMPLEX)
 COMMON = ("bool_", "uint8", "uint32", "int8", "int32", "int64", "float16", "bfloat16", "float32")
 
 MANTISSA = {"float16": 10, "bfloat16": 7, "float32": 23, "float64": 52, "complex64": 23}
+MANTISSA["complex128"] = 52
 SMALLEST = {"float16": -24, "bfloat16": -133, "float32": -149, "float64": -1074, "complex64": -149}
+SMALLEST["complex128"] = -1074
 LARGEST = {"float16": 65504.0, "bfloat16": 3.3895313892515355e38}
 LARGEST |= {"float32": float(np.finfo("f4").max), "float64": float(np.finfo("f8").max)}
-LARGEST["complex64"] = LARGEST["float32"]
+LARGEST |= {"complex64": LARGEST["float32"], "complex128": LARGEST["float64"]}
+REAL_OF = {"complex64": "float32", "complex128": "float64"}
 
 
 def is_float(dtype: str) -> bool:
@@ -49,7 +53,7 @@ class Want:
 
 
 HELD = {d: np.dtype(d) for d in INTEGERS} | {d: np.dtype("float64") for d in REALS}
-HELD |= {"bool_": np.dtype("bool"), "complex64": np.dtype("complex128")}
+HELD |= {"bool_": np.dtype("bool")} | {d: np.dtype("complex128") for d in COMPLEX}
 
 
 def numpy_dtype(dtype: str) -> np.dtype:
@@ -112,8 +116,8 @@ def disagreement(got: np.ndarray, want: Want, dtype: str) -> str | None:
 
 def _close(got: np.ndarray, want: np.ndarray, slack: np.ndarray | float, dtype: str) -> np.ndarray:
     finite = np.isfinite(want) & np.isfinite(got)
-    if dtype == "complex64":  # C's and NumPy's infinities differ in which parts are NaN
-        finite &= np.abs(np.where(finite, want, 0)) < 1e37
+    if dtype in COMPLEX:  # C's and NumPy's infinities differ in which parts are NaN
+        finite &= np.abs(np.where(finite, want, 0)) < LARGEST[dtype] * 0.03
         same = ~finite
         got = np.where(finite, got, 0)
     else:
@@ -121,7 +125,7 @@ def _close(got: np.ndarray, want: np.ndarray, slack: np.ndarray | float, dtype: 
         beyond = np.abs(want) + slack + 0.5 * spacing(want, dtype) > LARGEST[dtype]
         same |= beyond & ((got == np.copysign(np.inf, want)) | (np.abs(got) == LARGEST[dtype]))
     bound = slack + 0.5000001 * spacing(np.where(finite, want, 0), dtype)
-    if dtype == "complex64":
+    if dtype in COMPLEX:
         bound = bound * 2
     return same | (finite & (np.abs(np.where(finite, got - want, 0)) <= bound)) | np.isposinf(slack)
 
@@ -149,7 +153,7 @@ def random_data(rng: random.Random, shape: tuple[int, ...], dtype: str) -> np.nd
         info = np.iinfo(dtype)
         low, high = (info.min, info.max) if wild else (max(info.min, -9), 10)
         return npr.integers(low, high, shape, dtype=dtype, endpoint=True)
-    if dtype == "complex64":
+    if dtype in COMPLEX:
         return rounded(npr.normal(0, 1.5, shape) + 1j * npr.normal(0, 1.5, shape), dtype)
     x = npr.normal(0, 2, shape) if rng.random() < 0.7 else npr.integers(-4, 5, shape).astype(float)
     if wild:

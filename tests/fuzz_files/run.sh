@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the fuzzers and runs each on RUNS changed files, 100,000 if that is not set, beginning with
-# files that the library wrote. Npz archives are read by Python, which changes them itself.
+# files that the library wrote. Npz archives and exported functions are read by Python, which changes them itself.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 runs=${RUNS:-100000} jobs=${JOBS:-2} build=${BUILD:-build} out=build-fuzz
@@ -24,5 +24,7 @@ for fuzzer in $out/fuzz_*; do
     { tail -60 "$out/$name.log" >&2; exit 1; }
   grep -E '^Done' "$out/$name.log"
 done
-echo "-- npz"
-"${python[@]}" npz "$runs"
+for kind in npz mlxfn; do
+  echo "-- $kind"
+  "${python[@]}" "$kind" "$runs"
+done

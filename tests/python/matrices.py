@@ -2,6 +2,7 @@
 
 import mlx.core as mx
 import numpy as np
+from dtypes import COMPLEX
 
 SHAPES = [
     (1, 1),
@@ -18,14 +19,14 @@ SHAPES = [
 ]
 SQUARE = [s for s in SHAPES if s[-1] == s[-2]]
 EMPTY = [(0, 0), (0, 3), (3, 0), (0, 2, 2), (2, 0, 0), (2, 0, 3)]
-DTYPES = {"float32": np.float32, "float64": np.float64, "complex64": np.complex64}
+DTYPES = {d: np.dtype(d).type for d in ("float32", "float64", *COMPLEX)}
 
 
 def random(shape, dtype="float64", seed=0):
     """Normal values; complex ones have both parts."""
     rng = np.random.default_rng(seed)
     x = rng.standard_normal(shape)
-    if dtype == "complex64":
+    if dtype in COMPLEX:
         x = x + 1j * rng.standard_normal(shape)
     return x.astype(DTYPES[dtype])
 

@@ -13,20 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from dtypes import COMPLEX, EVERY, INTEGERS, REALS
 from scipy import special
 
 TABLE = Path(__file__).resolve().parents[2] / "mlx" / "optable" / "elementwise.def"
-
-INTEGERS = ["uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"]
-REALS = ["float16", "bfloat16", "float32", "float64"]
-EVERY = ["bool_", *INTEGERS, *REALS, "complex64"]
 
 # Input dtypes that each rule takes as they are.
 RULE_DTYPES = {
     "Same": EVERY,
     "NoBool": [d for d in EVERY if d != "bool_"],
-    "Real": [d for d in EVERY if d != "complex64"],
-    "Float": [*REALS, "complex64"],
+    "Real": [d for d in EVERY if d not in COMPLEX],
+    "Float": [*REALS, *COMPLEX],
     "RealFloat": REALS,
     "Magnitude": EVERY,
     "Predicate": EVERY,
@@ -62,7 +59,7 @@ class Reference:
     low: float = -3.0
     high: float = 3.0
     smooth: bool = True  # has a derivative that finite differences can see
-    complex: bool = True  # compare complex64 results too
+    complex: bool = True  # compare complex results too
     cancels: float = 0.0  # error of float64 results near 0, where NumPy's own bits cancel
 
 

@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterator
 import mlx.core as mx
 import numpy as np
 from derivatives import check_gradient
-from layouts import DTYPES, to_numpy
+from dtypes import COMPLEX, INTEGERS, REALS
+from layouts import to_numpy
 
-FLOATS = ["float16", "bfloat16", "float32", "float64"]
-INTEGERS = [name for name in DTYPES if name not in (*FLOATS, "complex64")]
+FLOATS = REALS
+INTEGERS = ["bool_", *INTEGERS]
 
 # Relative precision to expect of a result of few operations.
-EPS = {"float16": 2e-3, "bfloat16": 2e-2, "float32": 2e-6, "float64": 1e-12, "complex64": 4e-6}
+EPS = {"float16": 2e-3, "bfloat16": 2e-2, "float32": 2e-6, "float64": 1e-12}
+EPS |= {"complex64": 4e-6, "complex128": 2e-12}
 
 
 def to_mlx(x: np.ndarray, name: str) -> mx.array:
@@ -33,7 +35,7 @@ def values(name: str, shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
         return rng.integers(0, 100, shape).astype(name)
     if name.startswith("int"):
         return rng.integers(-50, 50, shape).astype(name)
-    if name == "complex64":
+    if name in COMPLEX:
         return (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(name)
     x = rng.standard_normal(shape)
     if name == "bfloat16":  # 8 bits of significand, held in float32

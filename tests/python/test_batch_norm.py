@@ -1,6 +1,5 @@
 """Batch normalisation as one node: against NumPy, and its derivatives against plain operations."""
 
-
 import mlx.core as mx
 import numpy as np
 import pytest

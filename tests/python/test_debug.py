@@ -65,7 +65,7 @@ def test_other_values_of_the_same_evaluation_are_there():
 
 
 @pytest.mark.parametrize(
-    "name", ["float16", "bfloat16", "float32", "complex64", pytest.param("float64")]
+    "name", ["float16", "bfloat16", "float32", "complex64", "complex128", "float64"]
 )
 def test_dtypes(name):
     dtype = getattr(mx, name)

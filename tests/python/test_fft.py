@@ -37,6 +37,35 @@ def test_lengths(n, norm):
     check(F.irfft(mx.array(x), n=n, norm=norm), np.fft.irfft(x, n=n, norm=norm))
 
 
+def to_double(x, complex_):
+    return mx.array(x, mx.complex128 if complex_ else mx.float64)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 8, 15, 31, 64, 67, 100, 127, 360, 1009])
+@pytest.mark.parametrize("norm", NORMS)
+def test_double_precision(n, norm):
+    rng = np.random.default_rng(n)
+    r = rng.standard_normal((3, n))
+    x = r + 1j * rng.standard_normal((3, n))
+    for name, complex_ in [("fft", 1), ("ifft", 1), ("fft", 0), ("rfft", 0), ("irfft", 1)]:
+        given = x if complex_ else r
+        args = {"norm": norm} | ({"n": n} if name == "irfft" else {})
+        out = getattr(F, name)(to_double(given, complex_), **args)
+        want = getattr(np.fft, name)(given, **args)
+        assert out.dtype == (mx.float64 if name == "irfft" else mx.complex128)
+        scale = np.sqrt(np.mean(np.abs(want) ** 2))
+        np.testing.assert_allclose(np.array(out), want, rtol=0, atol=5e-15 * scale)
+
+
+@pytest.mark.parametrize("name", ["fftn", "rfftn", "irfftn"])
+def test_double_precision_of_many_axes(name):
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((4, 5, 6))
+    x = x if name == "rfftn" else x + 1j * rng.standard_normal((4, 5, 6))
+    out = getattr(F, name)(to_double(x, name != "rfftn").T)
+    np.testing.assert_allclose(np.array(out), getattr(np.fft, name)(x.T), rtol=0, atol=1e-13)
+
+
 @pytest.mark.parametrize("name", ["fft", "ifft", "rfft", "irfft"])
 @pytest.mark.parametrize("n", [1, 2, 5, 6, 7, 9, 20])
 @pytest.mark.parametrize("axis", [0, 1, -1])

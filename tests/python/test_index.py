@@ -3,6 +3,7 @@
 import mlx.core as mx
 import numpy as np
 import pytest
+from dtypes import COMPLEX
 from layouts import DTYPES, check_grad, check_same, check_transforms, check_vmap, layouts, values
 
 INDEX_DTYPES = ["uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"]
@@ -165,7 +166,7 @@ def test_sums_along_an_axis_at_repeated_indices():
     np.testing.assert_allclose(np.array(gradient), want, atol=2e-5)
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "complex64"])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", *COMPLEX])
 def test_products_and_sums_of_each_type(dtype):
     rows = np.arange(4000) % 2000
     values = (1 + np.arange(4000) % 3).astype(np.float32)

@@ -116,6 +116,7 @@ def test_batches(loaded):
 
 def test_prompt_caches(loaded, tmp_path):
     from mlx_lm.models.cache import (
+        ChunkedKVCache,
         RotatingKVCache,
         load_prompt_cache,
         make_prompt_cache,
@@ -140,6 +141,9 @@ def test_prompt_caches(loaded, tmp_path):
     rotating = [last_logits([RotatingKVCache(n, keep=4) for _ in model.layers]) for n in (64, 16)]
     np.testing.assert_allclose(rotating[0], whole, rtol=1e-4, atol=1e-4)
     assert np.abs(rotating[1] - whole).max() > 1e-3
+
+    chunked = last_logits([ChunkedKVCache(64) for _ in model.layers])
+    np.testing.assert_allclose(chunked, whole, rtol=1e-4, atol=1e-4)
 
     for bits, tolerance in ((8, 0.05), (4, 0.5)):
         cache = make_prompt_cache(model)
@@ -182,6 +186,67 @@ def test_generate_and_cache_commands(folder, loaded, run):
     )
     out = run("generate", "--prompt-cache-file", "c.safetensors", "-p", " and", "-m", 8)
     assert "Generation: 8 tokens" in out
+
+
+def chat_answers(folder, questions, seed, count):
+    """What a conversation says to each question, which None makes it forget."""
+    from mlx_lm.models.cache import make_prompt_cache
+    from mlx_lm.sample_utils import make_sampler
+
+    mx.random.seed(seed)
+    model, tokenizer = load(folder)  # draws weights, which those of the folder replace
+    cache, answers = make_prompt_cache(model), []
+    for question in questions:
+        if question is None:
+            cache = make_prompt_cache(model)
+            continue
+        message = [{"role": "user", "content": question}]
+        prompt = tokenizer.apply_chat_template(message, add_generation_prompt=True)
+        sampler = make_sampler(temp=1.0)
+        tokens = generated(model, tokenizer, prompt, count, sampler=sampler, prompt_cache=cache)
+        answers.append(tokenizer.decode(tokens))
+    return answers
+
+
+def test_chat_command(folder, run, monkeypatch):
+    questions = [PROMPT, "And then?", None, PROMPT]
+    answers = chat_answers(folder, questions, 3, 12)
+    assert len(set(answers)) == 3
+    lines = iter([PROMPT, "And then?", "h", "r", PROMPT, "q"])
+    monkeypatch.setattr("builtins.input", lambda prompt="": next(lines))
+    out = run("chat", "--model", folder, "--temp", 1, "--seed", 3, "--max-tokens", 12)
+    # Pieces of characters are shown in a way of their own, and lines are broken.
+    shown, *answers = (
+        re.sub(r"[^A-Za-z]", "", re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text))
+        for text in (out, *answers)
+    )
+    places = [shown.find(answer) for answer in answers]
+    assert -1 < places[0] < places[1] < places[2], out
+    assert next(lines, None) is None
+
+
+def test_chunks_of_a_cache_forget_the_front(loaded):
+    """Keys of more than a chunk are dropped, and what is kept is what a window attends to."""
+    from mlx_lm.models.cache import ChunkedKVCache, KVCache
+
+    keys, values = (mx.random.normal((1, 2, 300, 8)) for _ in "kv")
+    chunked, plain = ChunkedKVCache(64), KVCache()
+    for begin, end in ((0, 40), (40, 100), (100, 101), (101, 300)):
+        chunked.maybe_trim_front()
+        k, v = chunked.update_and_fetch(keys[:, :, begin:end], values[:, :, begin:end])
+        plain.update_and_fetch(keys[:, :, begin:end], values[:, :, begin:end])
+        kept = min(begin, 64) + end - begin
+        assert chunked.offset == plain.offset == end and k.shape[2] == kept
+        assert mx.array_equal(k, keys[:, :, end - kept : end]).item()
+        assert mx.array_equal(v, values[:, :, end - kept : end]).item()
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_benchmark_command(folder, run, batch):
+    sizes = ["--prompt-tokens", 40, "--generation-tokens", 6, "--batch-size", batch]
+    out = run("benchmark", "--model", folder, "--num-trials", 2, *sizes)
+    rates = re.findall(r"Trial \d+:  prompt_tps=([\d.]+), generation_tps=([\d.]+)", out)
+    assert len(rates) == 2 and all(float(x) > 0 for pair in rates for x in pair), out
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,11 @@
 import mlx.core as mx
 import numpy as np
 import pytest
+from dtypes import COMPLEX
 from layouts import to_numpy
 
 SIZES = [1, 7, 16, 4095, 4096, 4097, 20001]
-DTYPES = ["bool_", "uint8", "float16", "bfloat16", "float32", "int64", "complex64"]
+DTYPES = ["bool_", "uint8", "float16", "bfloat16", "float32", "int64", *COMPLEX]
 
 
 def sample(shape, dtype="float32"):

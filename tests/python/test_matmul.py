@@ -7,8 +7,10 @@ from children import run_python
 from derivatives import check_gradient
 
 FLOATS = [mx.float32, mx.float16, mx.bfloat16, mx.float64]
+COMPLEX = [mx.complex64, mx.complex128]
 INTS = [mx.int8, mx.uint8, mx.int16, mx.uint16, mx.int32, mx.uint32, mx.int64, mx.uint64]
 EPS = {mx.float32: 1e-6, mx.float16: 1e-3, mx.bfloat16: 8e-3, mx.float64: 1e-14}
+EPS |= {mx.complex64: 2e-6, mx.complex128: 1e-14}
 
 # (shape of a, shape of b): vectors, matrices, batches that broadcast, empty and thin ones.
 SHAPES = [
@@ -37,15 +39,15 @@ SHAPES = [
 def random(shape, dtype=mx.float32):
     if dtype in INTS:
         return mx.array(np.random.randint(0, 100, shape)).astype(dtype)
-    if dtype == mx.complex64:
+    if dtype in COMPLEX:
         parts = np.random.randn(2, *shape)
-        return mx.array(np.asarray(parts[0] + 1j * parts[1], "c8"))
+        return mx.array(parts[0] + 1j * parts[1], dtype)
     return mx.array(np.random.randn(*shape)).astype(dtype)
 
 
 def wide(a):
     """The values of an array in a dtype in which NumPy multiplies exactly enough."""
-    if a.dtype == mx.complex64:
+    if a.dtype in COMPLEX:
         return np.array(a).astype(np.complex128)
     if a.dtype in INTS or a.dtype == mx.bool_:
         return np.array(a)
@@ -79,7 +81,7 @@ def test_matmul(shapes, dtype):
     assert_product(out, a, b, EPS[dtype])
 
 
-@pytest.mark.parametrize("dtype", [mx.float32, mx.bfloat16, mx.complex64, mx.int32], ids=str)
+@pytest.mark.parametrize("dtype", [mx.float32, mx.bfloat16, *COMPLEX, mx.int32], ids=str)
 @pytest.mark.parametrize("shapes", [SHAPES[i] for i in (3, 5, 6, 8, 10, 11)], ids=str)
 def test_matmul_layouts(shapes, dtype):
     first, second = (random(shape, dtype) for shape in shapes)
@@ -106,6 +108,7 @@ def test_matmul_promotes():
     assert (a @ random((4, 2), mx.bfloat16)).dtype == mx.float32
     assert (a @ random((4, 2), mx.int32)).dtype == mx.float16
     assert (a @ random((4, 2), mx.complex64)).dtype == mx.complex64
+    assert (random((3, 4), mx.float64) @ random((4, 2), mx.complex64)).dtype == mx.complex128
 
 
 def test_matmul_of_broadcast_operands():
@@ -127,7 +130,7 @@ def test_matmul_blocks():
         assert_product(a @ b, a, b, EPS[dtype])
 
 
-@pytest.mark.parametrize("dtype", [*FLOATS, mx.complex64, mx.int32], ids=str)
+@pytest.mark.parametrize("dtype", [*FLOATS, *COMPLEX, mx.int32], ids=str)
 @pytest.mark.parametrize(
     "shapes",
     [
@@ -381,11 +384,11 @@ def test_few_rows_times_a_transposed_matrix(dtype, rows, columns, length):
 
 
 @pytest.mark.parametrize("batch", [(), (3,), (2, 3)])
-@pytest.mark.parametrize("kind", [np.float32, np.complex64])
+@pytest.mark.parametrize("kind", [np.float32, np.complex64, np.complex128])
 def test_gradient_of_a_transposed_operand(batch, kind):
     rng = np.random.default_rng(4)
     x, w, c = (rng.standard_normal(s).astype(np.float32) for s in ((*batch, 6, 5), (7, 5), (7,)))
-    x, w = (a.astype(kind) * kind(1 - 0.5j if kind is np.complex64 else 1) for a in (x, w))
+    x, w = (a.astype(kind) * kind(1 if kind is np.float32 else 1 - 0.5j) for a in (x, w))
     cotangent = mx.array(np.broadcast_to(c, (*batch, 6, 7)).astype(kind))
     got = mx.vjp(lambda v: mx.array(x) @ v.T, [mx.array(w)], [cotangent])[1][0]
     rows = x.reshape(-1, 5)
@@ -393,7 +396,7 @@ def test_gradient_of_a_transposed_operand(batch, kind):
     np.testing.assert_allclose(np.array(got), want, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "complex64", "int8"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "complex64", "complex128", "int8"])
 def test_bits_do_not_depend_on_threads(dtype):
     code = f"""
         import hashlib
@@ -422,3 +425,43 @@ def test_panels_that_threads_pack_side_by_side():
                 assert np.abs(np.array(a @ b) - want).max() < 1e-3
     """
     run_python(code, MLX_NUM_THREADS="16")
+
+
+SMALLEST = float(np.finfo(np.float32).tiny)  # that is not denormal
+
+
+def products_of(x):
+    """Products with a square matrix, each of which gives `x` where it keeps the values."""
+    n = x.shape[0]
+    one = mx.eye(n)
+    image, kernel = x.reshape(1, 1, n, n), one.reshape(n, 1, 1, n)
+    return {
+        "matmul": x @ one,
+        "matvec": mx.stack([one @ x[:, j] for j in range(n)], 1),
+        "addmm": mx.addmm(mx.zeros((n, n)), x, one),
+        "gather_mm": mx.gather_mm(x[None], one[None], mx.array([0]), mx.array([0]))[0],
+        "conv": mx.conv2d(image, kernel).reshape(n, n),
+        "weight_gradient": mx.vjp(
+            lambda w: mx.conv2d(image, w), [kernel], [one.reshape(1, 1, n, n)]
+        )[1][0].reshape(n, n),
+        "attention": mx.fast.scaled_dot_product_attention(
+            200 * one[None, None], one[None, None], x[None, None], scale=1.0
+        )[0, 0],
+    }
+
+
+@pytest.mark.skipif(mx.default_device() != mx.cpu, reason="the CPU's arithmetic")
+def test_products_take_denormals_as_zeros():
+    n = 40
+    for name, got in products_of(mx.full((n, n), SMALLEST / 4)).items():
+        assert not np.array(got).any(), name
+    kept = np.full((n, n), SMALLEST, np.float32)
+    for name, got in products_of(mx.array(kept)).items():
+        assert np.array_equal(np.array(got), kept), name
+
+
+def test_programs_behind_products_keep_denormals():
+    x = mx.full((40, 40), 2.0**-100)
+    got = mx.compile(lambda x: (x @ mx.eye(40)) * 2.0**-40)(x)
+    assert np.array_equal(np.array(got), np.full((40, 40), 2.0**-140, np.float32))
+    assert mx.array(2.0**-140).item() * 1.0 == (mx.array(2.0**-139) * 0.5).item()

@@ -5,8 +5,8 @@ import itertools
 import mlx.core as mx
 import numpy as np
 import pytest
+from dtypes import COMPLEX, EVERY, real_of
 from oracle import (
-    DTYPES,
     EPS,
     FLOATS,
     INTEGERS,
@@ -29,13 +29,13 @@ def sum_dtype(name):
     return "uint32" if name in ("uint8", "uint16") else name
 
 
-@pytest.mark.parametrize("name", DTYPES)
+@pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("op", ["sum", "prod"])
 def test_sum_and_prod(op, name):
     for (a, x), axis, keepdims in itertools.product(layouts(name), AXES, [False, True]):
         got = getattr(mx, op)(a, axis=axis, keepdims=keepdims)
         assert got.dtype == getattr(mx, sum_dtype(name))
-        wide = x.astype("complex128" if name == "complex64" else "float64") if name in EPS else x
+        wide = x.astype("complex128" if name in COMPLEX else "float64") if name in EPS else x
         kind = None if name in EPS else ("bool_", sum_dtype(name))[1]
         with np.errstate(over="ignore"):
             want = getattr(np, op)(wide, axis=axis, keepdims=keepdims, dtype=kind)
@@ -46,7 +46,7 @@ def test_sum_and_prod(op, name):
             assert_close(got, want, name, 20)
 
 
-@pytest.mark.parametrize("name", DTYPES)
+@pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("op", ["max", "min", "all", "any"])
 def test_extrema_and_truth(op, name):
     for (a, x), axis in itertools.product(layouts(name), AXES):
@@ -55,7 +55,7 @@ def test_extrema_and_truth(op, name):
         np.testing.assert_array_equal(to_numpy(got), getattr(np, op)(x, axis=axis))
 
 
-@pytest.mark.parametrize("name", DTYPES)
+@pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("op", ["argmax", "argmin"])
 def test_positions(op, name):
     for (a, x), axis in itertools.product(layouts(name), [None, 0, 1, 2, -1]):
@@ -64,15 +64,15 @@ def test_positions(op, name):
         np.testing.assert_array_equal(to_numpy(got), getattr(np, op)(x, axis=axis, keepdims=True))
 
 
-@pytest.mark.parametrize("name", DTYPES)
+@pytest.mark.parametrize("name", EVERY)
 def test_statistics(name):
     out = name if name in EPS else "float32"
     for (a, x), axis in itertools.product(layouts(name), AXES):
-        wide = x.astype("complex128" if name == "complex64" else "float64")
+        wide = x.astype("complex128" if name in COMPLEX else "float64")
         assert_close(mx.mean(a, axis=axis), wide.mean(axis), out, 4)
         if axis == ():
             continue
-        real = "float32" if out == "complex64" else out
+        real = real_of(out)
         assert_close(
             mx.var(a, axis=axis), wide.var(axis), real, 10_000 if x.size and name not in EPS else 40
         )

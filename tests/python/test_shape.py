@@ -413,3 +413,25 @@ def test_graphs_with_shapes_that_cannot_follow_raise():
         mx.eval(g(mx.ones((4, 4))))
         with pytest.raises(ValueError, match=r"^\[\w+\] "):
             mx.eval(g(mx.ones(smaller)))
+
+
+@pytest.mark.parametrize(
+    "order", [(0, 2, 1, 3), (2, 0, 1, 3), (2, 1, 0, 3), (1, 0, 2, 3), (1, 2, 0, 3), (0, 1, 3, 2)]
+)
+@pytest.mark.parametrize("reverse", [1, -1])
+def test_large_rows_in_another_order(order, reverse):
+    """Copies so large that they are written past the caches, in the order of the source or not."""
+    x = np.arange(5 * 36 * 70 * 340, dtype=np.float32).reshape(5, 36, 70, 340)
+    view = x[:, ::reverse].transpose(order)
+    got = mx.contiguous(mx.array(x)[:, ::reverse].transpose(*order))
+    assert np.array_equal(np.array(got), view)
+    cut = mx.array(x)[..., 1:-2].transpose(*order) if order[3] == 3 else got
+    want = x[..., 1:-2].transpose(order) if order[3] == 3 else view
+    assert np.array_equal(np.array(mx.contiguous(cut)), want)
+
+
+def test_large_rows_of_a_broadcast_array():
+    x = np.arange(70 * 33 * 129, dtype=np.float32).reshape(70, 1, 33, 129)
+    view = np.broadcast_to(x, (70, 20, 33, 129)).transpose(1, 2, 0, 3)
+    got = mx.contiguous(mx.broadcast_to(mx.array(x), (70, 20, 33, 129)).transpose(1, 2, 0, 3))
+    assert np.array_equal(np.array(got), view)

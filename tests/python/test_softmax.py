@@ -5,6 +5,7 @@ import itertools
 import mlx.core as mx
 import numpy as np
 import pytest
+from dtypes import COMPLEX
 from oracle import (
     EPS,
     FLOATS,
@@ -25,7 +26,7 @@ def softmax(x, axis):
     return e / e.sum(axis, keepdims=True)
 
 
-@pytest.mark.parametrize("name", [*INTEGERS, *FLOATS, "complex64"])
+@pytest.mark.parametrize("name", [*INTEGERS, *FLOATS, *COMPLEX])
 def test_values(name):
     out = name if name in EPS else "float32"
     for (a, x), axis in itertools.product(

@@ -46,6 +46,44 @@ def test_indices_have_no_derivative(f):
     assert not mx.vjp(stopped, [I], [mx.ones(out.shape)])[1][0].any().item()
 
 
+def whole(x):
+    return mx.clip(mx.floor(x).astype(mx.int32) - 1, 0, 2)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x, i: X[i], lambda x, i: mx.take(TABLE, i, axis=0),
+        lambda x, i: mx.take_along_axis(X, i, axis=0) * x, lambda x, i: mx.zeros((3,)).at[i].add(x),
+        lambda x, i: mx.put_along_axis(X, i, x, axis=0), lambda x, i: mx.slice(x, i[:1], (0,), (2,)),
+        lambda x, i: mx.slice_update(X, x[:2], i[:1], (0,)),
+        lambda x, i: mx.gather_mm(mx.ones((3, 1, 2)), mx.ones((3, 2, 2)), rhs_indices=i),
+    ],
+)  # fmt: skip
+def test_positions_that_numbers_are_rounded_to_have_no_derivative(f):
+    def rounds(x):
+        return f(x, whole(x))
+
+    def stopped(x):
+        return f(x, mx.stop_gradient(whole(x)))
+
+    out = rounds(X)
+    with pytest.raises(ValueError, match="stop_gradient"):
+        mx.vjp(rounds, [X], [mx.ones(out.shape)])
+    with pytest.raises(ValueError, match="stop_gradient"):
+        mx.jvp(rounds, [X], [mx.ones_like(X)])
+    mx.vjp(stopped, [X], [mx.ones(out.shape)])
+    mx.jvp(stopped, [X], [mx.ones_like(X)])
+    # Numbers, not positions: the parts before and behind the point.
+    assert mx.grad(lambda x: ((x - whole(x)) * X).sum())(X).tolist() == X.tolist()
+
+
+def test_derivatives_of_quantiles_pass_by_their_positions():
+    x, q = mx.array([1.0, 4.0, 2.0]), mx.array(0.3)
+    assert mx.grad(lambda v: mx.quantile(v, q))(x).tolist() == pytest.approx([0.4, 0, 0.6])
+    assert mx.grad(lambda v: mx.quantile(x, v))(q).item() == pytest.approx(2.0)
+
+
 @pytest.mark.parametrize("wrap", [lambda f: f, mx.checkpoint, mx.custom_function])
 def test_indices_beside_what_is_differentiated(wrap):
     lookup = wrap(lambda table, i: (table[i] ** 2).sum())

@@ -11,16 +11,18 @@ namespace mlx::core {
 /** Strides with which every matrix in the last two axes is column major and dense. */
 Strides column_major_strides(const Shape& shape);
 
-/** Calls f with a number of the type for float32, float64 or complex64 (`Complex`). */
-template <typename Complex, typename F>
+/** Calls f with a number of the type for float32, float64, complex64 (`Complex`) or complex128. */
+template <typename Complex, typename WideComplex, typename F>
 void with_number(Dtype dtype, F&& f) {
   if (dtype == float32) {
     f(float{});
   } else if (dtype == float64) {
     f(double{});
-  } else {
-    internal_check(dtype == complex64, "matrices of this dtype have no routines");
+  } else if (dtype == complex64) {
     f(Complex{});
+  } else {
+    internal_check(dtype == complex128, "matrices of this dtype have no routines");
+    f(WideComplex{});
   }
 }
 

@@ -4,6 +4,7 @@
 #include "mlx/backend/cpu/attention/float32.h"
 #include "mlx/backend/cpu/attention/float64.h"
 #include "mlx/backend/cpu/registry.h"
+#include "mlx/core/denormals.h"
 
 namespace mlx::core::cpu {
 
@@ -13,6 +14,7 @@ void eval_attention(Attention& primitive, const std::vector<array>& inputs,
                     std::vector<array>& outputs) {
   for (array& out : outputs) out.set_data(allocator::malloc(out.nbytes()));
   if (outputs[1].size() == 0) return;
+  Denormals zeros(Denormals::as_zeros);
   AttentionInputs in(primitive.spec(), inputs);
   if (in.queries.dtype() == float64) return attend_float64(primitive.spec(), in, outputs);
   return is_few(in) ? attend_few(primitive.spec(), in, outputs)
@@ -22,6 +24,7 @@ void eval_attention(Attention& primitive, const std::vector<array>& inputs,
 void eval_attention_backward(AttentionBackward& primitive, const std::vector<array>& inputs,
                              std::vector<array>& outputs) {
   for (array& out : outputs) out.set_data(allocator::malloc(out.nbytes()));
+  Denormals zeros(Denormals::as_zeros);
   AttentionInputs in(primitive.spec(), inputs);
   auto run = in.queries.dtype() == float64 ? attend_float64_backward : attend_blocks_backward;
   run(primitive.spec(), in, primitive.mask_gradient(), outputs);

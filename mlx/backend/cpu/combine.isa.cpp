@@ -139,9 +139,11 @@ void combine_scattered(void* target, const int64_t* offsets, int64_t n, const vo
 template <typename T>
 void add_dtype(CombineTable& table, Dtype::Val dtype) {
   int d = static_cast<int>(dtype);
-  using Word = choose_type<
-      sizeof(T) == 1, uint8_t,
-      choose_type<sizeof(T) == 2, uint16_t, choose_type<sizeof(T) == 4, uint32_t, uint64_t>>>;
+  using Word =
+      choose_type<sizeof(T) == 1, uint8_t,
+                  choose_type<sizeof(T) == 2, uint16_t,
+                              choose_type<sizeof(T) == 4, uint32_t,
+                                          choose_type<sizeof(T) == 8, uint64_t, WideComplex>>>>;
   table.rows[0][d] = replace_values<Word>;
   table.elements[0][d] = combine_scattered<Replace, Word>;
   table.rows[1][d] = combine_values<Sum, T>;
@@ -171,6 +173,7 @@ CombineTable make_table() {
   add_dtype<float>(table, Val::float32);
   add_dtype<double>(table, Val::float64);
   add_dtype<Complex>(table, Val::complex64);
+  add_dtype<WideComplex>(table, Val::complex128);
   return table;
 }
 

@@ -10,7 +10,9 @@
 
 #include "mlx/backend/cpu/program.h"
 #include "mlx/backend/cpu/program_walk.h"
+#include "mlx/backend/cpu/stream.h"
 #include "mlx/backend/cpu/transpose.h"
+#include "mlx/backend/cpu/words.h"
 #include "mlx/core/errors.h"
 #include "mlx/core/layout.h"
 #include "mlx/core/parallel.h"
@@ -21,6 +23,9 @@ namespace {
 
 /** Bytes per thread that outweigh handing them over. */
 constexpr int64_t grain_bytes = 256 << 10;
+
+/** Places in memory that are read in turn and of which a processor foresees what is next. */
+constexpr int64_t most_streams = 32;
 
 /** A copy in normal form. Strides in elements; the last axis has the smallest one in dst. */
 struct Job {
@@ -108,14 +113,8 @@ void copy_row(const Job& job, const char* s, char* d, int64_t n) {
     job.stream ? stream_bytes(d, s, n * job.size) : void(std::memcpy(d, s, n * job.size));
   } else if (from == 0 && to == 1) {
     fill_row(d, s, n, static_cast<int>(job.size));
-  } else if (job.size == 1) {
-    strided_row<uint8_t>(d, to, s, from, n);
-  } else if (job.size == 2) {
-    strided_row<uint16_t>(d, to, s, from, n);
-  } else if (job.size == 4) {
-    strided_row<uint32_t>(d, to, s, from, n);
   } else {
-    strided_row<uint64_t>(d, to, s, from, n);
+    dispatch_word(job.size, [&](auto word) { strided_row<decltype(word)>(d, to, s, from, n); });
   }
 }
 
@@ -132,9 +131,35 @@ void copy_single_row(const Job& job) {
                });
 }
 
-void copy_rows(const Job& job) {
+/** How many places of the source are read in turn, each a little further every time, when rows are
+ *  copied in the order of dst. */
+int64_t source_streams(const Job& job) {
+  auto first = job.src_strides.begin(), last = first + job.axes() - 1;
+  auto near =
+      std::min_element(first, last, [](int64_t a, int64_t b) { return std::abs(a) < std::abs(b); });
+  int64_t streams = 1;
+  for (auto axis = near - first + 1; axis + 1 < job.axes(); ++axis) streams *= job.shape[axis];
+  return streams;
+}
+
+/** Puts the outer axes in the order of the source. */
+void follow_source(Job& job) {
+  for (int end = job.axes() - 1; end > 1; --end) {
+    for (int axis = 0; axis + 1 < end; ++axis) {
+      if (std::abs(job.src_strides[axis]) >= std::abs(job.src_strides[axis + 1])) continue;
+      std::swap(job.shape[axis], job.shape[axis + 1]);
+      std::swap(job.src_strides[axis], job.src_strides[axis + 1]);
+      std::swap(job.dst_strides[axis], job.dst_strides[axis + 1]);
+    }
+  }
+}
+
+void copy_rows(Job job) {
   if (job.axes() == 1) return copy_single_row(job);
   int64_t row_bytes = job.inner() * job.size;
+  if (job.stream && job.src_strides.back() == 1 && source_streams(job) > most_streams) {
+    follow_source(job);
+  }
   parallel_for(count(job.shape, 1), std::max<int64_t>(1, grain_bytes / row_bytes),
                [&](int64_t begin, int64_t end) {
                  job.for_positions(1, begin, end, [&](const char* s, char* d) {
@@ -170,7 +195,7 @@ void transpose_block(const Job& job, const char* s, char* d, int64_t r, int64_t 
     return;
   }
   if (r + 2 * tall <= job.shape[a]) prefetch_block(job, s, columns);
-  alignas(64) char buffer[tall * wide * 8];
+  alignas(64) char buffer[tall * wide * sizeof(WideWord)];
   kernel(buffer, wide, s, job.src_strides[b], columns, rows);
   for (int64_t i = 0; i < rows; ++i) {
     stream_bytes(d + i * job.dst_strides[a] * job.size, buffer + i * wide * job.size,
@@ -215,7 +240,7 @@ void run(Job job) {
       }
     }
   }
-  copy_rows(job);
+  copy_rows(std::move(job));
 }
 
 }  // namespace
@@ -267,18 +292,14 @@ void fill(array& dst, const void* value) {
 }
 
 void stream_bytes(void* dst, const void* src, size_t bytes) {
+  constexpr size_t line = 64;
   auto* d = static_cast<char*>(dst);
   auto* s = static_cast<const char*>(src);
-  size_t head = std::min<size_t>(-reinterpret_cast<uintptr_t>(d) & 15, bytes);
+  size_t head = std::min<size_t>(-reinterpret_cast<uintptr_t>(d) & (line - 1), bytes);
+  size_t lines = (bytes - head) / line, tail = head + lines * line;
   std::memcpy(d, s, head);
-  d += head, s += head, bytes -= head;
-  for (; bytes >= 64; d += 64, s += 64, bytes -= 64) {
-    for (int i = 0; i < 64; i += 16) {
-      _mm_stream_si128(reinterpret_cast<__m128i*>(d + i),
-                       _mm_loadu_si128(reinterpret_cast<const __m128i*>(s + i)));
-    }
-  }
-  std::memcpy(d, s, bytes);
+  stream_kernels().lines(d + head, s + head, static_cast<int64_t>(lines));
+  std::memcpy(d + tail, s + tail, bytes - tail);
 }
 
 void stream_fence() { _mm_sfence(); }

@@ -16,7 +16,7 @@ void cast_row(void* out, const void* a, const void*, const void*, int64_t n) {
  *  that the half result has been rounded once (64-bit integers past 2^53: twice). */
 template <typename From>
 float to_nearest_half_source(From x) {
-  constexpr bool wide = sizeof(From) >= 4 && !k::is_same<From, float> && !k::is_complex<From>;
+  constexpr bool wide = sizeof(From) >= 4 && !k::is_same<k::RealOf<From>, float>;
   if constexpr (wide) {
     return k::round_to_odd(k::convert<double>(x));
   } else {
@@ -98,7 +98,7 @@ struct Types {
 const CastKernels& elementwise_cast() {
   static const CastKernels table =
       Types<bool, uint8_t, uint16_t, uint32_t, uint64_t, int8_t, int16_t, int32_t, int64_t, k::Half,
-            k::BFloat, float, double, k::Complex>::all_pairs();
+            k::BFloat, float, double, k::Complex, k::WideComplex>::all_pairs();
   return table;
 }
 

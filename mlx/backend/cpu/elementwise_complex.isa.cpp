@@ -1,4 +1,4 @@
-// Row kernels of every op on complex64.
+// Row kernels of every op on complex numbers.
 #include "mlx/backend/cpu/elementwise_rows.h"
 
 namespace mlx::core::cpu::MLX_ISA {
@@ -8,7 +8,7 @@ namespace {
 struct OnComplex {
   template <typename Op, ElementwiseOp code, DtypeRule rule, int arity>
   static void add(RowKernel* row) {
-    if constexpr (arity < 3) add_direct<Op, rule, arity, k::Complex>(row);
+    if constexpr (arity < 3) add_direct<Op, rule, arity, k::Complex, k::WideComplex>(row);
   }
 };
 

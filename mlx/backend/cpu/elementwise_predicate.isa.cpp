@@ -20,6 +20,18 @@ void select_row(void* out, const void* c, const void* a, const void* b, int64_t 
   }
 }
 
+/** The same for 16 bytes, as pairs of words. */
+void select_wide_row(void* out, const void* c, const void* a, const void* b, int64_t n) {
+  auto* o = static_cast<uint64_t*>(out);
+  auto* condition = static_cast<const uint8_t*>(c);
+  auto* x = static_cast<const uint64_t*>(a);
+  auto* y = static_cast<const uint64_t*>(b);
+  _Pragma("GCC ivdep") for (int64_t i = 0; i < 2 * n; ++i) {
+    uint64_t mask = 0 - static_cast<uint64_t>(condition[i / 2] != 0);
+    o[i] = y[i] ^ ((x[i] ^ y[i]) & mask);
+  }
+}
+
 template <typename... Ts>
 void add_select(RowKernel* row) {
   ((row[value_of<Ts>()] = select_row<
@@ -40,6 +52,7 @@ struct Predicates {
     if constexpr (rule == DtypeRule::Select) {
       add_select<bool, uint8_t, uint16_t, uint32_t, uint64_t, int8_t, int16_t, int32_t, int64_t,
                  k::Half, k::BFloat, float, double, k::Complex>(row);
+      row[value_of<k::WideComplex>()] = select_wide_row;
     }
   }
 };

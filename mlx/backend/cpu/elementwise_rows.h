@@ -149,6 +149,7 @@ MLX_VALUE_OF(float, float32)
 MLX_VALUE_OF(double, float64)
 MLX_VALUE_OF(k::BFloat, bfloat16)
 MLX_VALUE_OF(k::Complex, complex64)
+MLX_VALUE_OF(k::WideComplex, complex128)
 #undef MLX_VALUE_OF
 
 /** elementwise_accepts at compile time, for the types that bodies compute in. */

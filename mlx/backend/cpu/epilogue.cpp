@@ -2,6 +2,7 @@
 #include "mlx/backend/cpu/epilogue.h"
 
 #include "mlx/backend/cpu/program_plan.h"
+#include "mlx/core/denormals.h"
 #include "mlx/core/layout.h"
 
 namespace mlx::core::cpu {
@@ -29,6 +30,7 @@ Epilogue::Epilogue(const Program& program, const std::vector<array>& others, Dty
 }
 
 void Epilogue::run(const void* first, int64_t row_stride, int64_t rows, int64_t cols) const {
+  Denormals all(Denormals::kept);  // as where the program runs alone
   auto from = static_cast<const char*>(first);
   int64_t begin = (from - made_) / made_size_;
   if (cols == row_stride) {

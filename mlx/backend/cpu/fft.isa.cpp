@@ -1,73 +1,202 @@
-// Fourier transforms of the rows in the lanes of vectors: load, the passes of the plan, store. The
-// inverse transform is the forward one with real and imaginary parts exchanged on both ends.
+// Fourier transforms of the rows in the lanes of vectors. The first pass reads the rows and the
+// last one writes them where radix and kind allow it, so that nothing is stored in between.
 #include "mlx/backend/cpu/fft.h"
 
 #include "mlx/backend/cpu/fft_butterfly.h"
+#include "mlx/backend/cpu/fft_half.h"
+#include "mlx/backend/cpu/fft_rows.h"
 
 namespace mlx::core::cpu::MLX_ISA {
 
 namespace {
 
-constexpr int vector_bytes =
-#if defined(__AVX512F__)
-    64;
-#elif defined(__AVX2__)
-    32;
-#else
-    16;
-#endif
+constexpr int64_t tile_numbers = 8;  // are loaded or stored at a time
 
-template <typename T, int lanes>
-struct VectorOf {
-  typedef T type __attribute__((vector_size(sizeof(T) * lanes)));
-};
 template <typename T>
-struct VectorOf<T, 1> {
-  using type = T;
+int count_from(T begin, T end) {
+  return static_cast<int>(end - begin < tile_numbers ? end - begin : tile_numbers);
+}
+
+/** Calls f with the radix as a constant; false if it has no butterfly of its own. */
+template <typename F>
+bool with_radix(int radix, const F& f) {
+  switch (radix) {
+    case 2:
+      f(std::integral_constant<int, 2>());
+      return true;
+    case 3:
+      f(std::integral_constant<int, 3>());
+      return true;
+    case 4:
+      f(std::integral_constant<int, 4>());
+      return true;
+    case 5:
+      f(std::integral_constant<int, 5>());
+      return true;
+    case 8:
+      f(std::integral_constant<int, 8>());
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool has_butterfly(int radix) {
+  return with_radix(radix, [](auto) {});
+}
+
+/** Where the first pass reads: rows, or the half spectrum that stands for them. */
+template <typename T>
+struct Source {
+  const RowsInLanes<T>& rows;
+  const FftProgram<T>& program;
+  const Numbers<T>* half = nullptr;
+
+  /** Whether numbers may be loaded one by one, without a loss. */
+  bool takes_lines() const { return !half && rows.length() >= program.n && rows.loads_lines(); }
+
+  void load(int64_t begin, int64_t count, Numbers<T>* x) const {
+    if (!half) return rows.load(begin, count, x);
+    int64_t n = program.n;
+    for (int64_t k = begin; k < begin + count; k++) {
+      const T* w = program.half_twiddles + 2 * k;
+      x[k - begin] = combined_half<T>(half[k], half[n - k], {simd::splat(w[0]), simd::splat(w[1])});
+    }
+  }
 };
 
-template <int radix, typename V, typename T>
-void pass(const FftStage<T>& s, const Complex<V>* in, Complex<V>* out) {
+/** Where the last pass writes. */
+template <typename T>
+struct Sink {
+  const RowsInLanes<T>& rows;
+  const FftTwist* twist;
+  int64_t numbers;  // that are stored
+
+  bool takes_lines(int64_t n) const { return !twist && numbers >= n && rows.stores_lines(); }
+
+  void store(int64_t begin, int64_t count, Numbers<T>* x) const {
+    if (twist) turn(begin, count, x);
+    count = numbers - begin < count ? numbers - begin : count;
+    if (count > 0) rows.store(begin, count, x);
+  }
+
+  void turn(int64_t begin, int64_t count, Numbers<T>* x) const {
+    constexpr int lanes = simd::kLanes<T>;
+    const FftRoots& roots = twist->roots;
+    auto first = static_cast<const T*>(twist->lanes) + begin * 2 * lanes;
+    int64_t angle = begin * twist->column % roots.n;
+    for (int64_t k = 0; k < count; k++, first += 2 * lanes) {
+      Numbers<T> w{simd::load(first), simd::load(first + lanes)};
+      if (twist->column) {
+        auto base = root<T>(roots, angle);
+        w = times<T>(w, base.re, base.im);
+        angle += twist->column;
+        angle -= angle >= roots.n ? roots.n : 0;
+      }
+      x[k] = product<T>(x[k], w);
+    }
+  }
+};
+
+/** The butterfly of a first pass at i, and its place in what the next pass reads. */
+template <int radix, typename T>
+inline void first_butterfly(const FftStage<T>& s, int64_t i, Numbers<T> (&x)[radix],
+                            Numbers<T>* out) {
+  const T* w = s.twiddles + i * 2 * (radix - 1);
+  butterfly<T>(x);
+  out[i] = x[0];
+  for (int j = 1; j < radix; j++) out[i + s.ido * j] = times<T>(x[j], w[2 * j - 2], w[2 * j - 1]);
+}
+
+template <int radix, typename T>
+void first_pass(const FftStage<T>& s, const Source<T>& source, Numbers<T>* out) {
+  if (source.takes_lines()) {
+    for (int64_t i = 0; i < s.ido; i++) {
+      Numbers<T> x[radix];
+      for (int j = 0; j < radix; j++) x[j] = source.rows.load_line(i + s.ido * j);
+      first_butterfly<radix>(s, i, x, out);
+    }
+    return;
+  }
+  Numbers<T> tile[radix][tile_numbers];
+  for (int64_t begin = 0; begin < s.ido; begin += tile_numbers) {
+    int count = count_from(begin, s.ido);
+    for (int j = 0; j < radix; j++) source.load(begin + s.ido * j, count, tile[j]);
+    for (int i = 0; i < count; i++) {
+      Numbers<T> x[radix];
+      for (int j = 0; j < radix; j++) x[j] = tile[j][i];
+      first_butterfly<radix>(s, begin + i, x, out);
+    }
+  }
+}
+
+template <int radix, typename T>
+void pass(const FftStage<T>& s, const Numbers<T>* in, Numbers<T>* out) {
   for (int64_t k = 0; k < s.l1; k++) {
     const T* w = s.twiddles;
     for (int64_t i = 0; i < s.ido; i++, w += 2 * (radix - 1)) {
-      Complex<V> x[radix];
-      for (int j = 0; j < radix; j++) {
-        x[j] = in[i + s.ido * (j + radix * k)];
-      }
+      Numbers<T> x[radix];
+      for (int j = 0; j < radix; j++) x[j] = in[i + s.ido * (j + radix * k)];
       butterfly<T>(x);
       out[i + s.ido * k] = x[0];
       for (int j = 1; j < radix; j++) {
-        out[i + s.ido * (k + s.l1 * j)] = times(x[j], w[2 * j - 2], w[2 * j - 1]);
+        out[i + s.ido * (k + s.l1 * j)] = times<T>(x[j], w[2 * j - 2], w[2 * j - 1]);
       }
     }
   }
 }
 
+/** The pass with ido = 1, whose twiddles are all 1. */
+template <int radix, typename T>
+void last_pass(const FftStage<T>& s, const Numbers<T>* in, const Sink<T>& sink) {
+  if (sink.takes_lines(s.l1 * radix)) {
+    for (int64_t k = 0; k < s.l1; k++, in += radix) {
+      Numbers<T> x[radix];
+      for (int j = 0; j < radix; j++) x[j] = in[j];
+      butterfly<T>(x);
+      for (int j = 0; j < radix; j++) sink.rows.store_line(k + s.l1 * j, x[j]);
+    }
+    return;
+  }
+  Numbers<T> tile[radix][tile_numbers];
+  for (int64_t begin = 0; begin < s.l1; begin += tile_numbers) {
+    int count = count_from(begin, s.l1);
+    for (int k = 0; k < count; k++, in += radix) {
+      Numbers<T> x[radix];
+      for (int j = 0; j < radix; j++) x[j] = in[j];
+      butterfly<T>(x);
+      for (int j = 0; j < radix; j++) tile[j][k] = x[j];
+    }
+    for (int j = 0; j < radix; j++) sink.store(begin + s.l1 * j, count, tile[j]);
+  }
+}
+
 /** One number of a DFT of odd length: the mean over cosines plus and minus that over sines. */
-template <typename V, typename T>
-void odd_outputs(const FftStage<T>& s, const Complex<V>& first, const Complex<V>* sums,
-                 const Complex<V>* differences, int j, Complex<V>& low, Complex<V>& high) {
-  Complex<V> a = first, b{};
-  for (int m = 1, angle = j; m <= s.radix / 2; m++, angle = (angle + j) % s.radix) {
-    T c = s.roots[2 * angle], d = s.roots[2 * angle + 1];
-    a = a + Complex<V>{sums[m].re * c, sums[m].im * c};
-    b = b + Complex<V>{differences[m].re * d, differences[m].im * d};
+template <typename T>
+void odd_outputs(const FftStage<T>& s, const Numbers<T>& first, const Numbers<T>* sums,
+                 const Numbers<T>* differences, int j, Numbers<T>& low, Numbers<T>& high) {
+  Numbers<T> a = first, b{};
+  for (int m = 1, angle = j; m <= s.radix / 2; m++) {
+    auto c = simd::splat(s.roots[2 * angle]), d = simd::splat(s.roots[2 * angle + 1]);
+    a = {simd::fma<T>(sums[m].re, c, a.re), simd::fma<T>(sums[m].im, c, a.im)};
+    b = {simd::fma<T>(differences[m].re, d, b.re), simd::fma<T>(differences[m].im, d, b.im)};
+    angle += j;
+    angle -= angle >= s.radix ? s.radix : 0;
   }
   b = times_minus_i(b);
   low = a + b;
   high = a - b;
 }
 
-template <typename V, typename T>
-void odd_pass(const FftStage<T>& s, const Complex<V>* in, Complex<V>* out) {
-  Complex<V> sums[max_fft_radix / 2 + 1], differences[max_fft_radix / 2 + 1];
+template <typename T>
+void odd_pass(const FftStage<T>& s, const Numbers<T>* in, Numbers<T>* out) {
+  Numbers<T> sums[max_fft_radix / 2 + 1], differences[max_fft_radix / 2 + 1];
   int r = s.radix;
   for (int64_t k = 0; k < s.l1; k++) {
     for (int64_t i = 0; i < s.ido; i++) {
       const T* w = s.twiddles + 2 * (r - 1) * i;
-      const Complex<V>* x = in + i + s.ido * r * k;
-      Complex<V> total = x[0];
+      const Numbers<T>* x = in + i + s.ido * r * k;
+      Numbers<T> total = x[0];
       for (int m = 1; m <= r / 2; m++) {
         sums[m] = x[s.ido * m] + x[s.ido * (r - m)];
         differences[m] = x[s.ido * m] - x[s.ido * (r - m)];
@@ -75,274 +204,144 @@ void odd_pass(const FftStage<T>& s, const Complex<V>* in, Complex<V>* out) {
       }
       out[i + s.ido * k] = total;
       for (int j = 1; j <= r / 2; j++) {
-        Complex<V> low, high;
+        Numbers<T> low, high;
         odd_outputs(s, x[0], sums, differences, j, low, high);
         int mirror = r - j;
-        out[i + s.ido * (k + s.l1 * j)] = times(low, w[2 * j - 2], w[2 * j - 1]);
-        out[i + s.ido * (k + s.l1 * mirror)] = times(high, w[2 * mirror - 2], w[2 * mirror - 1]);
+        out[i + s.ido * (k + s.l1 * j)] = times<T>(low, w[2 * j - 2], w[2 * j - 1]);
+        out[i + s.ido * (k + s.l1 * mirror)] = times<T>(high, w[2 * mirror - 2], w[2 * mirror - 1]);
       }
     }
   }
 }
 
-/** Transforms a, with b as space; returns the one that holds the result. */
-template <typename V, typename T>
-Complex<V>* run_stages(const FftProgram<T>& p, Complex<V>* a, Complex<V>* b) {
-  for (int i = 0; i < p.stage_count; i++) {
-    const auto& s = p.stages[i];
-    switch (s.radix) {
-      case 2:
-        pass<2>(s, a, b);
-        break;
-      case 3:
-        pass<3>(s, a, b);
-        break;
-      case 4:
-        pass<4>(s, a, b);
-        break;
-      case 5:
-        pass<5>(s, a, b);
-        break;
-      case 8:
-        pass<8>(s, a, b);
-        break;
-      default:
-        odd_pass(s, a, b);
-    }
-    Complex<V>* result = b;
-    b = a;
-    a = result;
-  }
-  return a;
-}
+/** Two buffers, of which `now` holds the numbers. */
+template <typename T>
+struct Buffers {
+  Numbers<T>* now;
+  Numbers<T>* other;
 
-/** Bluestein: the transform as a convolution with a chirp, of a length that has small factors. */
-template <typename V, typename T>
-Complex<V>* run_program(const FftProgram<T>& p, Complex<V>* a, Complex<V>* b) {
-  if (!p.chirp) {
-    return run_stages(p, a, b);
-  }
-  for (int64_t j = 0; j < p.n; j++) {
-    a[j] = times(a[j], p.chirp[2 * j], p.chirp[2 * j + 1]);
-  }
-  for (int64_t j = p.n; j < p.inner_n; j++) {
-    a[j] = Complex<V>{};
-  }
-  Complex<V>* x = run_stages(p, a, b);
-  for (int64_t j = 0; j < p.inner_n; j++) {
-    auto y = times(x[j], p.chirp_filter[2 * j], p.chirp_filter[2 * j + 1]);
-    x[j] = {y.im, y.re};
-  }
-  x = run_stages(p, x, x == a ? b : a);
-  for (int64_t j = 0; j < p.n; j++) {
-    x[j] = times(Complex<V>{x[j].im, x[j].re}, p.chirp[2 * j], p.chirp[2 * j + 1]);
-  }
-  return x;
-}
-
-/** The rows in memory on one side, vectors of one number from each row on the other. */
-template <typename T, typename In, int width>
-struct Rows {
-  using V = typename VectorOf<T, width>::type;
-  const FftRows& rows;
-
-  static T* parts(Complex<V>* x) { return reinterpret_cast<T*>(x); }
-
-  /** f(j, lane) for all numbers [begin, end) of all rows; whole cache lines of rows in memory. */
-  template <typename F>
-  void each(int64_t begin, int64_t end, int64_t stride, const F& f) const {
-    int64_t block = stride == 1 ? 16 : 1;
-    for (int64_t first = begin; first < end; first += block) {
-      int64_t last = first + block < end ? first + block : end;
-      for (int l = 0; l < rows.lanes; l++) {
-        for (int64_t j = first; j < last; j++) {
-          f(j, l);
-        }
-      }
-    }
-  }
-
-  /** Complex numbers [0, n) of each row; `swap` exchanges their parts. */
-  void load_complex(Complex<V>* x, int64_t n, bool swap) const {
-    const In* in = static_cast<const In*>(rows.in);
-    int64_t available = n < rows.in_length ? n : rows.in_length;
-    T* re = parts(x) + (swap ? width : 0);
-    T* im = parts(x) + (swap ? 0 : width);
-    each(0, available, rows.in_stride, [=, this](int64_t j, int l) {
-      const In* number = in + 2 * (rows.in_offsets[l] + j * rows.in_stride);
-      re[2 * j * width + l] = static_cast<T>(number[0]);
-      im[2 * j * width + l] = static_cast<T>(number[1]);
-    });
-    clear(x, available, n);
-  }
-
-  /** Real numbers [0, n) of each row. */
-  void load_real(Complex<V>* x, int64_t n, bool swap) const {
-    const In* in = static_cast<const In*>(rows.in);
-    T* re = parts(x) + (swap ? width : 0);
-    clear(x, 0, n);
-    each(0, n < rows.in_length ? n : rows.in_length, rows.in_stride, [=, this](int64_t j, int l) {
-      re[2 * j * width + l] = static_cast<T>(in[rows.in_offsets[l] + j * rows.in_stride]);
-    });
-  }
-
-  /** Real numbers in pairs, as n complex ones. */
-  void load_pairs(Complex<V>* x, int64_t n) const {
-    const In* in = static_cast<const In*>(rows.in);
-    T* flat = parts(x);
-    int64_t available = 2 * n < rows.in_length ? 2 * n : rows.in_length;
-    clear(x, available / 2, n);
-    each(0, available, rows.in_stride, [=, this](int64_t j, int l) {
-      flat[j * width + l] = static_cast<T>(in[rows.in_offsets[l] + j * rows.in_stride]);
-    });
-  }
-
-  static void clear(Complex<V>* x, int64_t begin, int64_t end) {
-    for (int64_t j = begin; j < end; j++) {
-      x[j] = Complex<V>{};
-    }
-  }
-
-  void store_complex(Complex<V>* x, int64_t n, bool swap) const {
-    T scale = static_cast<T>(rows.scale);
-    const T* re = parts(x) + (swap ? width : 0);
-    const T* im = parts(x) + (swap ? 0 : width);
-    each(0, n, rows.out_stride, [=, this](int64_t j, int l) {
-      float* number = rows.out + 2 * (rows.out_offsets[l] + j * rows.out_stride);
-      number[0] = static_cast<float>(re[2 * j * width + l] * scale);
-      number[1] = static_cast<float>(im[2 * j * width + l] * scale);
-    });
-  }
-
-  /** Real numbers [0, n) from the imaginary parts. */
-  void store_imaginary(Complex<V>* x, int64_t n) const {
-    T scale = static_cast<T>(rows.scale);
-    const T* im = parts(x) + width;
-    each(0, n, rows.out_stride, [=, this](int64_t j, int l) {
-      rows.out[rows.out_offsets[l] + j * rows.out_stride] =
-          static_cast<float>(im[2 * j * width + l] * scale);
-    });
-  }
-
-  /** 2n real numbers from pairs whose parts are exchanged. */
-  void store_pairs(Complex<V>* x, int64_t n) const {
-    T scale = static_cast<T>(rows.scale);
-    const T* flat = parts(x);
-    each(0, 2 * n, rows.out_stride, [=, this](int64_t j, int l) {
-      rows.out[rows.out_offsets[l] + j * rows.out_stride] =
-          static_cast<float>(flat[(j ^ 1) * width + l] * scale);
-    });
+  void swap() {
+    Numbers<T>* x = now;
+    now = other;
+    other = x;
   }
 };
 
-/** The first n + 1 numbers of real rows of length 2n from the transform z of their pairs. */
-template <typename V, typename T>
-void split_half(const FftProgram<T>& p, const Complex<V>* z, Complex<V>* x) {
-  for (int64_t k = 0; k <= p.n; k++) {
-    const auto& a = z[k == p.n ? 0 : k];
-    const auto& b = z[k == 0 ? 0 : p.n - k];
-    Complex<V> even{(a.re + b.re) * T(0.5), (a.im - b.im) * T(0.5)};
-    Complex<V> odd{(a.im + b.im) * T(0.5), (b.re - a.re) * T(0.5)};
-    x[k] = even + times(odd, p.half_twiddles[2 * k], p.half_twiddles[2 * k + 1]);
+template <typename T>
+void run_stages(const FftProgram<T>& p, int begin, int end, Buffers<T>& x) {
+  for (int i = begin; i < end; i++) {
+    const auto& s = p.stages[i];
+    bool known =
+        with_radix(s.radix, [&](auto radix) { pass<decltype(radix)::value>(s, x.now, x.other); });
+    if (!known) odd_pass(s, x.now, x.other);
+    x.swap();
   }
 }
 
-/** What split_half does, backwards: x[0 … n] to pairs, with exchanged parts for the inverse. */
-template <typename V, typename T>
-void combine_half(const FftProgram<T>& p, Complex<V>* x, Complex<V>* z) {
-  x[0].im = V{};
-  x[p.n].im = V{};
-  for (int64_t k = 0; k < p.n; k++) {
-    const auto& a = x[k];
-    const auto& b = x[p.n - k];
-    Complex<V> even{a.re + b.re, a.im - b.im};
-    auto odd = times(Complex<V>{a.re - b.re, a.im + b.im}, p.half_twiddles[2 * k],
-                     -p.half_twiddles[2 * k + 1]);
-    z[k] = {even.im + odd.re, even.re - odd.im};
+/** Bluestein: the transform as a convolution with a chirp, of a length that has small factors. */
+template <typename T>
+void convolve(const FftProgram<T>& p, Buffers<T>& x) {
+  for (int64_t j = 0; j < p.n; j++) {
+    x.now[j] = times<T>(x.now[j], p.chirp[2 * j], p.chirp[2 * j + 1]);
+  }
+  for (int64_t j = p.n; j < p.inner_n; j++) x.now[j] = Numbers<T>{};
+  run_stages(p, 0, p.stage_count, x);
+  for (int64_t j = 0; j < p.inner_n; j++) {
+    auto y = times<T>(x.now[j], p.chirp_filter[2 * j], p.chirp_filter[2 * j + 1]);
+    x.now[j] = {y.im, y.re};
+  }
+  run_stages(p, 0, p.stage_count, x);
+  for (int64_t j = 0; j < p.n; j++) {
+    x.now[j] = times<T>({x.now[j].im, x.now[j].re}, p.chirp[2 * j], p.chirp[2 * j + 1]);
+  }
+}
+
+template <typename T>
+void load_all(const Source<T>& source, int64_t n, Numbers<T>* x) {
+  for (int64_t j = 0; j < n; j += tile_numbers) source.load(j, count_from(j, n), x + j);
+}
+
+template <typename T>
+void store_all(const Sink<T>& sink, int64_t n, Numbers<T>* x) {
+  for (int64_t j = 0; j < n; j += tile_numbers) sink.store(j, count_from(j, n), x + j);
+}
+
+/** The first n + 1 numbers of real rows of length 2n from the transform z of their pairs. */
+template <typename T>
+void split_half(const FftProgram<T>& p, const Numbers<T>* z, Numbers<T>* x) {
+  for (int64_t k = 0; k <= p.n; k++) {
+    const T* w = p.half_twiddles + 2 * k;
+    x[k] = split_half<T>(z[k == p.n ? 0 : k], z[k == 0 ? 0 : p.n - k],
+                         {simd::splat(w[0]), simd::splat(w[1])});
   }
 }
 
 /** Numbers [n / 2 + 1, n) of a row of odd length n are the mirrored conjugates of the others. */
-template <typename V>
-void mirror_odd(Complex<V>* x, int64_t n) {
-  x[0].re = V{};
-  for (int64_t k = 1; k <= n / 2; k++) {
-    x[n - k] = {-x[k].re, x[k].im};
+template <typename T>
+void mirror_odd(Numbers<T>* x, int64_t n) {
+  x[0].re = simd::Vec<T>{};
+  for (int64_t k = 1; k <= n / 2; k++) x[n - k] = {-x[k].re, x[k].im};
+}
+
+/** Reads the rows and runs the stages in front of `end`, as many as there are, in x. */
+template <typename T>
+void begin_transform(const FftProgram<T>& p, const FftRows& job, const RowsInLanes<T>& rows,
+                     int end, Buffers<T>& x) {
+  Source<T> source{rows, p};
+  if (job.kind == FftKind::half_to_real) {
+    load_all(source, p.n + 1, x.other);
+    x.other[0].im = x.other[p.n].im = simd::Vec<T>{};
+    source.half = x.other;
+  }
+  bool odd = job.kind == FftKind::half_to_real_odd;
+  bool direct = !p.chirp && !odd && end > 0 && has_butterfly(p.stages[0].radix);
+  // Squares would not be full.
+  if (direct && (p.stages[0].ido >= tile_numbers || !rows.loads_squares())) {
+    const auto& s = p.stages[0];
+    with_radix(s.radix, [&](auto radix) { first_pass<decltype(radix)::value>(s, source, x.now); });
+    return run_stages(p, 1, end, x);
+  }
+  load_all(source, odd ? p.n / 2 + 1 : p.n, x.now);
+  if (odd) mirror_odd<T>(x.now, p.n);
+  if (p.chirp) {
+    convolve(p, x);
+  } else {
+    run_stages(p, 0, end, x);
   }
 }
 
-template <typename T, typename In, int width>
+template <typename T>
 void transform(const FftProgram<T>& p, const FftRows& job) {
-  using R = Rows<T, In, width>;
-  using V = typename R::V;
-  R rows{job};
-  auto* a = static_cast<Complex<V>*>(job.scratch);
-  Complex<V>* b = a + p.inner_n + 1;
-  switch (job.kind) {
-    case FftKind::complex_to_complex:
-      rows.load_complex(a, p.n, job.inverse);
-      break;
-    case FftKind::real_to_complex:
-      rows.load_real(a, p.n, job.inverse);
-      break;
-    case FftKind::real_to_half:
-      rows.load_pairs(a, p.n);
-      break;
-    case FftKind::real_to_half_odd:
-      rows.load_real(a, p.n, false);
-      break;
-    case FftKind::half_to_real:
-      rows.load_complex(b, p.n + 1, false);
-      combine_half(p, b, a);
-      break;
-    case FftKind::half_to_real_odd:
-      rows.load_complex(a, p.n / 2 + 1, true);
-      mirror_odd(a, p.n);
-      break;
+  RowsInLanes<T> rows(job);
+  auto* first = static_cast<Numbers<T>*>(job.scratch);
+  Buffers<T> x{first, first + p.inner_n + 1};
+  bool odd = job.kind == FftKind::real_to_half_odd;
+  Sink<T> sink{rows, job.twist, odd ? p.n / 2 + 1 : p.n};
+  int last = p.stage_count - 1;
+  if (!p.chirp && job.kind != FftKind::real_to_half && last > 0 &&
+      has_butterfly(p.stages[last].radix) &&
+      (p.stages[last].l1 >= tile_numbers || !rows.stores_squares())) {
+    begin_transform(p, job, rows, last, x);
+    const auto& s = p.stages[last];
+    with_radix(s.radix, [&](auto radix) { last_pass<decltype(radix)::value>(s, x.now, sink); });
+    return;
   }
-  Complex<V>* x = run_program(p, a, b);
-  Complex<V>* other = x == a ? b : a;
-  switch (job.kind) {
-    case FftKind::complex_to_complex:
-    case FftKind::real_to_complex:
-      rows.store_complex(x, p.n, job.inverse);
-      break;
-    case FftKind::real_to_half:
-      split_half(p, x, other);
-      rows.store_complex(other, p.n + 1, false);
-      break;
-    case FftKind::real_to_half_odd:
-      rows.store_complex(x, p.n / 2 + 1, false);
-      break;
-    case FftKind::half_to_real:
-      rows.store_pairs(x, p.n);
-      break;
-    case FftKind::half_to_real_odd:
-      rows.store_imaginary(x, p.n);
-      break;
+  begin_transform(p, job, rows, p.stage_count, x);
+  if (job.kind == FftKind::real_to_half) {
+    split_half(p, x.now, x.other);
+    x.swap();
+    sink.numbers = p.n + 1;
   }
-}
-
-constexpr int float_lanes = vector_bytes / sizeof(float);
-constexpr int double_lanes = vector_bytes / sizeof(double);
-
-void from_float(const FftProgram<float>& p, const FftRows& rows, bool wide) {
-  wide ? transform<float, float, float_lanes>(p, rows) : transform<float, float, 1>(p, rows);
-}
-
-void from_float_in_double(const FftProgram<double>& p, const FftRows& rows, bool wide) {
-  wide ? transform<double, float, double_lanes>(p, rows) : transform<double, float, 1>(p, rows);
-}
-
-void from_double(const FftProgram<double>& p, const FftRows& rows, bool wide) {
-  wide ? transform<double, double, double_lanes>(p, rows) : transform<double, double, 1>(p, rows);
+  store_all(sink, sink.numbers, x.now);
 }
 
 }  // namespace
 
 const FftKernels& fft_kernels() {
-  static constexpr FftKernels table{float_lanes, double_lanes, from_float, from_float_in_double,
-                                    from_double};
+  static constexpr FftKernels table{
+      {simd::kLanes<float>, transform<float>, split_half_dense<float>, combine_half_dense<float>},
+      {simd::kLanes<double>, transform<double>, split_half_dense<double>,
+       combine_half_dense<double>}};
   return table;
 }
 

@@ -1,7 +1,7 @@
 // Discrete Fourier transforms of a few numbers each, for any vector type. Included by kernels.
 #pragma once
 
-#include <cstdint>
+#include "mlx/backend/cpu/gemm/complex_parts.h"
 
 namespace mlx::core::cpu::MLX_ISA {
 namespace {
@@ -21,10 +21,18 @@ inline Complex<V> operator-(const Complex<V>& a, const Complex<V>& b) {
   return {a.re - b.re, a.im - b.im};
 }
 
+template <typename T>
+using Numbers = Complex<simd::Vec<T>>;
+
+template <typename T>
+inline Numbers<T> product(const Numbers<T>& a, const Numbers<T>& b) {
+  return {simd::fnma<T>(a.im, b.im, a.re * b.re), simd::fma<T>(a.im, b.re, a.re * b.im)};
+}
+
 /** a times re + i im, which is the same in all lanes. */
-template <typename V, typename T>
-inline Complex<V> times(const Complex<V>& a, T re, T im) {
-  return {a.re * re - a.im * im, a.re * im + a.im * re};
+template <typename T>
+inline Numbers<T> times(const Numbers<T>& a, T re, T im) {
+  return product<T>(a, {simd::splat(re), simd::splat(im)});
 }
 
 template <typename V>

@@ -3,11 +3,13 @@
 #include "mlx/backend/cpu/fft_plan.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
-#include <complex>
 #include <list>
 #include <mutex>
 #include <numbers>
+
+#include "mlx/backend/cpu/fft_long.h"
 
 namespace mlx::core::cpu {
 
@@ -30,21 +32,29 @@ Number unit_root(int64_t k, int64_t n) {
   return {left ? -c : c, below ? s : -s};
 }
 
-std::vector<int> factorize(int64_t n) {
+/** Twos as 8 and 4, and a 2 only where nothing is left to join it. */
+std::vector<int> powers_of_two(int64_t& n) {
+  int twos = std::countr_zero(static_cast<uint64_t>(n));
+  n >>= twos;
   std::vector<int> factors;
-  for (int radix : {8, 4, 2, 3, 5}) {
-    for (; n % radix == 0; n /= radix) {
-      factors.push_back(radix);
-    }
+  int fours = twos % 3 == 2 ? 1 : twos % 3 == 1 && twos > 1 ? 2 : 0;
+  factors.assign((twos - 2 * fours) / 3, 8);
+  factors.insert(factors.end(), fours, 4);
+  if (twos == 1) factors.push_back(2);
+  return factors;
+}
+
+/** Radices in the order of the passes: those without a butterfly in the middle; 0 for what needs a
+ *  convolution, at the end. */
+std::vector<int> factorize(int64_t n) {
+  std::vector<int> factors = powers_of_two(n);
+  for (int radix : {5, 3}) {
+    for (; n % radix == 0; n /= radix) factors.push_back(radix);
   }
   for (int radix = 7; radix <= max_fft_radix; radix += 2) {
-    for (; n % radix == 0; n /= radix) {
-      factors.push_back(radix);
-    }
+    for (; n % radix == 0; n /= radix) factors.insert(factors.begin() + !factors.empty(), radix);
   }
-  if (n > 1) {
-    factors.push_back(0);
-  }
+  if (n > 1) factors.push_back(0);
   return factors;
 }
 
@@ -69,7 +79,7 @@ void append(std::vector<T>& table, Number value) {
   table.push_back(static_cast<T>(value.imag()));
 }
 
-/** The transform of a few tables, where speed does not matter: by the smallest factor. */
+/** The transform of a table, where speed does not matter: by the smallest factor. */
 std::vector<Number> simple_transform(const std::vector<Number>& x) {
   auto n = static_cast<int64_t>(x.size());
   if (n == 1) {
@@ -158,27 +168,127 @@ void FftPlan<T>::add_chirp() {
   program_.chirp_filter = tables_.back().data();
 }
 
+FftRootTable::FftRootTable(int64_t n)
+    : n_(n), shift_(static_cast<int>(std::bit_width(static_cast<uint64_t>(n)) + 1) / 2) {
+  int64_t step = int64_t{1} << shift_;
+  for (int64_t k = 0; k < n; k += step) append(coarse_, unit_root(k, n));
+  for (int64_t k = 0; k < std::min(step, n); k++) append(fine_, unit_root(k, n));
+}
+
+Number FftRootTable::operator()(int64_t k) const {
+  int64_t high = k >> shift_, low = k & ((int64_t{1} << shift_) - 1);
+  return Number(coarse_[2 * high], coarse_[2 * high + 1]) *
+         Number(fine_[2 * low], fine_[2 * low + 1]);
+}
+
+int64_t fft_split_rows(int64_t n) {
+  auto rows = static_cast<int64_t>(std::sqrt(static_cast<double>(n)));
+  while (n % rows) rows--;
+  return rows;
+}
+
+namespace {
+
+/** Vectors of real and of imaginary parts of roots step first, step (first + 1), … */
 template <typename T>
-std::shared_ptr<const FftPlan<T>> fft_plan(int64_t n) {
-  constexpr size_t kept = 8;
-  // Never destroyed: a stream's thread may be at work when the process ends.
-  static auto& mutex = *new std::mutex;
-  static auto& recent = *new std::list<std::shared_ptr<const FftPlan<T>>>;  // the last used first
-  std::lock_guard lock(mutex);
-  auto found = std::find_if(recent.begin(), recent.end(),
-                            [n](const auto& plan) { return plan->program().n == n; });
-  if (found != recent.end()) {
-    recent.splice(recent.begin(), recent, found);
-  } else {
-    recent.push_front(std::make_shared<FftPlan<T>>(n));
-    if (recent.size() > kept) {
-      recent.pop_back();
+void append_lanes(std::vector<T>& table, const FftRootTable& roots, int64_t step,
+                  int64_t first = 0) {
+  int64_t lanes = fft_kernels().of<T>().lanes, n = roots.roots().n;
+  for (bool imaginary : {false, true}) {
+    for (int64_t l = first; l < first + lanes; l++) {
+      Number w = roots(step * l % n);
+      table.push_back(static_cast<T>(imaginary ? w.imag() : w.real()));
     }
   }
-  return recent.front();
 }
+
+}  // namespace
+
+template <typename T>
+FftHalfTable<T>::FftHalfTable(int64_t n) : roots(2 * n) {
+  append_lanes(lanes, roots, 1);
+}
+
+template <typename T>
+FftSplit<T>::FftSplit(int64_t length)
+    : n(length),
+      rows(fft_split_rows(n)),
+      columns(n / rows),
+      column_plan(fft_plan<T>(rows)),
+      row_plan(fft_plan<T>(columns)),
+      roots(n),
+      every_group(n <= 1 << 13),  // a table that stays in a cache
+      half(n) {
+  int64_t groups_end = every_group ? columns : 1;
+  for (int64_t first = 0; first < groups_end; first += fft_kernels().of<T>().lanes) {
+    for (int64_t k = 0; k < rows; k++) append_lanes(lanes, roots, k, first);
+  }
+}
+
+template <typename T>
+FftTwist FftSplit<T>::twist(int64_t column) const {
+  if (!every_group) return {roots.roots(), column, lanes.data()};
+  return {roots.roots(), 0, lanes.data() + column * rows * 2};
+}
+
+FftChirp::FftChirp(int64_t length) : n(length), inner(smooth_length(2 * n - 1)), half(n) {
+  std::vector<Number> mirrored(inner);
+  for (int64_t j = 0; j < n; j++) {
+    chirp.push_back(half.roots(j * j % (2 * n)));
+    mirrored[j] = mirrored[(inner - j) % inner] = std::conj(chirp[j]) / static_cast<double>(inner);
+  }
+  filter.resize(inner);
+  fft_long_row(mirrored.data(), filter.data(), inner);
+}
+
+namespace {
+
+/** The recently used plans of a kind, each made on first use. */
+template <typename Plan>
+std::shared_ptr<const Plan> recent_plan(int64_t n) {
+  constexpr size_t kept = 16;
+  struct Entry {
+    int64_t n;
+    std::shared_ptr<const Plan> plan;
+  };
+  // Never destroyed: a stream's thread may be at work when the process ends.
+  static auto& mutex = *new std::mutex;
+  static auto& recent = *new std::list<Entry>;  // the last used first
+  auto find = [n] {
+    auto found = std::find_if(recent.begin(), recent.end(), [n](auto& e) { return e.n == n; });
+    if (found != recent.end()) recent.splice(recent.begin(), recent, found);
+    return found != recent.end();
+  };
+  {
+    std::lock_guard lock(mutex);
+    if (find()) return recent.front().plan;
+  }
+  auto plan = std::make_shared<const Plan>(n);  // may ask for other plans
+  std::lock_guard lock(mutex);
+  if (!find()) recent.push_front({n, plan});
+  if (recent.size() > kept) recent.pop_back();
+  return recent.front().plan;
+}
+
+}  // namespace
+
+template <typename T>
+std::shared_ptr<const FftPlan<T>> fft_plan(int64_t n) {
+  return recent_plan<FftPlan<T>>(n);
+}
+
+template <typename T>
+std::shared_ptr<const FftSplit<T>> fft_split(int64_t n) {
+  return recent_plan<FftSplit<T>>(n);
+}
+
+std::shared_ptr<const FftChirp> fft_chirp(int64_t n) { return recent_plan<FftChirp>(n); }
 
 template std::shared_ptr<const FftPlan<float>> fft_plan(int64_t n);
 template std::shared_ptr<const FftPlan<double>> fft_plan(int64_t n);
+template struct FftSplit<float>;
+template struct FftSplit<double>;
+template std::shared_ptr<const FftSplit<float>> fft_split(int64_t n);
+template std::shared_ptr<const FftSplit<double>> fft_split(int64_t n);
 
 }  // namespace mlx::core::cpu

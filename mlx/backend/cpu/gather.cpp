@@ -9,6 +9,7 @@
 #include "mlx/backend/cpu/copy.h"
 #include "mlx/backend/cpu/indices.h"
 #include "mlx/backend/cpu/registry.h"
+#include "mlx/backend/cpu/words.h"
 #include "mlx/core/layout.h"
 #include "mlx/core/parallel.h"
 
@@ -120,10 +121,8 @@ void pick(const void* source, const int64_t* offsets, int64_t step, int64_t n, v
 using Pick = void (*)(const void*, const int64_t*, int64_t, int64_t, void*);
 
 Pick pick_of(size_t itemsize) {
-  return itemsize == 1   ? pick<uint8_t>
-         : itemsize == 2 ? pick<uint16_t>
-         : itemsize == 4 ? pick<uint32_t>
-                         : pick<uint64_t>;
+  return dispatch_word(static_cast<int64_t>(itemsize),
+                       [](auto word) -> Pick { return pick<decltype(word)>; });
 }
 
 void eval_gather(Gather& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
@@ -142,11 +141,9 @@ void eval_gather(Gather& primitive, const std::vector<array>& inputs, std::vecto
   auto slice = collapse_dims(slice_sizes, {a.strides()});
   bool dense = slice.shape.size() == 1 && slice.strides[0][0] == 1;
   if (slice_elements == 1) {
-    auto gather = size == 1   ? gather_elements<uint8_t>
-                  : size == 2 ? gather_elements<uint16_t>
-                  : size == 4 ? gather_elements<uint32_t>
-                              : gather_elements<uint64_t>;
-    gather(positions, a.data<char>(), out.data<char>());
+    dispatch_word(size, [&](auto word) {
+      gather_elements<decltype(word)>(positions, a.data<char>(), out.data<char>());
+    });
   } else if (positions.count() < 2 * num_threads() && slice_elements * size > kBytesPerTask) {
     gather_large(positions, a, out, slice_sizes, slice_elements);
   } else if (dense) {

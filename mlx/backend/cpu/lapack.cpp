@@ -68,7 +68,8 @@ void* library() {
 
 template <typename T>
 constexpr char letter() {
-  return std::is_same_v<T, float> ? 's' : std::is_same_v<T, double> ? 'd' : 'c';
+  bool single = std::is_same_v<typename Lapack<T>::Real, float>;
+  return Lapack<T>::complex ? (single ? 'c' : 'z') : single ? 's' : 'd';
 }
 
 template <typename T, typename Routine>
@@ -106,5 +107,6 @@ const Lapack<T>& Lapack<T>::instance() {
 template struct Lapack<float>;
 template struct Lapack<double>;
 template struct Lapack<std::complex<float>>;
+template struct Lapack<std::complex<double>>;
 
 }  // namespace mlx::core::cpu

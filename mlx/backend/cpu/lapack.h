@@ -17,8 +17,9 @@ struct RealPart<std::complex<T>> {
   using type = T;
 };
 
-/** Routines by their LAPACK names for float, double or std::complex<float>. Matrices are column
- *  major, arguments go by address, and the lengths of strings come last, as Fortran has it. */
+/** Routines by their LAPACK names for float, double and complex numbers of them. Matrices are
+ * column major, arguments go by address, and the lengths of strings come last, as Fortran has it.
+ */
 template <typename T>
 struct Lapack {
   using Real = typename RealPart<T>::type;

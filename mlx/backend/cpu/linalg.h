@@ -7,15 +7,16 @@
 
 #include "mlx/array.h"
 #include "mlx/backend/common/linalg.h"
+#include "mlx/backend/cpu/lapack.h"
 #include "mlx/core/errors.h"
 #include "mlx/core/function_ref.h"
 
 namespace mlx::core::cpu {
 
-/** Calls f with a number of the C++ type of float32, float64 or complex64. */
+/** Calls f with a number of the C++ type of float32, float64, complex64 or complex128. */
 template <typename F>
 void with_matrix_type(Dtype dtype, F&& f) {
-  with_number<std::complex<float>>(dtype, std::forward<F>(f));
+  with_number<std::complex<float>, std::complex<double>>(dtype, std::forward<F>(f));
 }
 
 /** The elements of `a` as their C++ type. */
@@ -40,7 +41,7 @@ bool all_finite(const T* x, int64_t count) {
   // The product with zero is NaN for what is not finite.
   T sum{};
   for (int64_t i = 0; i < count; i++) {
-    sum += x[i] * typename std::complex<T>::value_type(0);
+    sum += x[i] * typename RealPart<T>::type(0);
   }
   return sum == sum;
 }

@@ -22,7 +22,7 @@ int gesdd(const char* job, int m, int n, T* a, typename Lapack<T>::Real* s, T* u
   int info = 0, lda = std::max(m, 1);
   if constexpr (Lapack<T>::complex) {
     int64_t reals = *job == 'N' ? 7 * small : small * (5 * small + 7 + 2 * large + 2 * small + 1);
-    std::vector<float> rwork(lwork < 0 ? 1 : reals);
+    std::vector<typename Lapack<T>::Real> rwork(lwork < 0 ? 1 : reals);
     lapack.gesdd(job, &m, &n, a, &lda, s, u, &lda, vt, &ldvt, work, &lwork, rwork.data(),
                  iwork.data(), &info, 1);
   } else {
@@ -121,14 +121,14 @@ void diagonalize_all(array& a, array& w, bool upper, bool vectors) {
 /** Vectors of real matrices: a pair of columns is real and imaginary part of one, and a conjugate
  *  one after it. */
 template <typename Real>
-void unpack_vectors(const Real* packed, const Real* imaginary, std::complex<float>* out, int n) {
+void unpack_vectors(const Real* packed, const Real* imaginary, std::complex<Real>* out, int n) {
   for (int64_t j = 0; j < n; j++) {
     bool pair = imaginary[j] != 0 && j + 1 < n;
     for (int64_t i = 0; i < n; i++) {
       Real re = packed[j * n + i], im = pair ? packed[(j + 1) * n + i] : 0;
-      out[j * n + i] = std::complex<float>(re, im);
+      out[j * n + i] = {re, im};
       if (pair) {
-        out[(j + 1) * n + i] = std::complex<float>(re, -im);
+        out[(j + 1) * n + i] = {re, -im};
       }
     }
     j += pair ? 1 : 0;
@@ -136,11 +136,10 @@ void unpack_vectors(const Real* packed, const Real* imaginary, std::complex<floa
 }
 
 /** One matrix; `v` is null where no vectors are wanted. A call without `work` asks for its size. */
-template <typename T>
-int geev(int n, T* a, std::complex<float>* w, std::complex<float>* v, std::vector<T>* work,
+template <typename T, typename Real = typename Lapack<T>::Real>
+int geev(int n, T* a, std::complex<Real>* w, std::complex<Real>* v, std::vector<T>* work,
          T* wanted) {
   const auto& lapack = Lapack<T>::instance();
-  using Real = typename Lapack<T>::Real;
   const char* job = v ? "V" : "N";
   int info = 0, lwork = work ? static_cast<int>(work->size()) : -1, one = 1, ldv = v ? n : 1;
   T* space = work ? work->data() : wanted;
@@ -155,7 +154,7 @@ int geev(int n, T* a, std::complex<float>* w, std::complex<float>* v, std::vecto
     lapack.geev("N", job, &n, a, &n, real.data(), imaginary.data(), &none, &one, packed.data(),
                 &ldv, space, &lwork, &info, 1, 1);
     for (int i = 0; i < n && work; i++) {
-      w[i] = std::complex<float>(real[i], imaginary[i]);
+      w[i] = {real[i], imaginary[i]};
     }
     if (v && work) {
       unpack_vectors(packed.data(), imaginary.data(), v, n);
@@ -166,7 +165,7 @@ int geev(int n, T* a, std::complex<float>* w, std::complex<float>* v, std::vecto
 
 template <typename T>
 void eigen_all(array& a, array& w, array* v) {
-  using Out = std::complex<float>;
+  using Out = std::complex<typename Lapack<T>::Real>;
   int n = a.shape(-1);
   int64_t size = int64_t{n} * n;
   T *matrices = elements<T>(a), wanted{};
@@ -206,7 +205,7 @@ void eval_svd(SVD& primitive, const std::vector<array>& inputs, std::vector<arra
 
 void eval_eigh(Eigh& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
   // Row-major memory holds A^T, which is A with its triangles exchanged; conjugated, if complex.
-  bool complex = inputs[0].dtype() == complex64;
+  bool complex = is_complex_dtype(inputs[0].dtype());
   array a = complex ? columns_copy(inputs[0]) : rows_copy(inputs[0]);
   outputs[0].set_data(allocator::malloc(outputs[0].nbytes()));
   if (a.size() > 0) {

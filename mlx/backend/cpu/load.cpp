@@ -35,8 +35,8 @@ void eval_load(Load& primitive, const std::vector<array>&, std::vector<array>& o
   if (out.dtype() == bool_) {
     normalize_bools(data, static_cast<int64_t>(out.size()));
   } else if (primitive.swap_endianness()) {
-    // A complex number is two floats.
-    int64_t parts = out.dtype() == complex64 ? 2 : 1;
+    // A complex number is two floats or doubles.
+    int64_t parts = is_complex_dtype(out.dtype()) ? 2 : 1;
     reverse_bytes(data, static_cast<int64_t>(out.size()) * parts,
                   static_cast<int64_t>(out.itemsize()) / parts);
   }

@@ -3,12 +3,14 @@
 #include "mlx/primitives/mask.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <numeric>
 #include <vector>
 
 #include "mlx/backend/cpu/copy.h"
 #include "mlx/backend/cpu/registry.h"
+#include "mlx/backend/cpu/words.h"
 #include "mlx/core/errors.h"
 #include "mlx/core/parallel.h"
 
@@ -93,20 +95,12 @@ void eval_select(MaskedSelect&, const std::vector<array>& inputs, std::vector<ar
   array a = contiguous(inputs[0]);
   MaskWork work(inputs[1]);
   auto bytes = static_cast<int64_t>(a.nbytes()) / work.count;
-  switch (bytes) {
-    case 1:
-      return select_words<uint8_t>(work, a, out);
-    case 2:
-      return select_words<uint16_t>(work, a, out);
-    case 4:
-      return select_words<uint32_t>(work, a, out);
-    case 8:
-      return select_words<uint64_t>(work, a, out);
-    default:
-      for_true(work, [&](int64_t from, int64_t to) {
-        std::memcpy(out.data<char>() + to * bytes, a.data<char>() + from * bytes, bytes);
-      });
+  if (std::has_single_bit(static_cast<uint64_t>(bytes)) && bytes <= 16) {
+    return dispatch_word(bytes, [&](auto word) { select_words<decltype(word)>(work, a, out); });
   }
+  for_true(work, [&](int64_t from, int64_t to) {
+    std::memcpy(out.data<char>() + to * bytes, a.data<char>() + from * bytes, bytes);
+  });
 }
 
 void eval_scatter(MaskedScatter&, const std::vector<array>& inputs, std::vector<array>& outputs) {

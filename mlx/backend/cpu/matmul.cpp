@@ -8,6 +8,7 @@
 #include "mlx/backend/cpu/epilogue.h"
 #include "mlx/backend/cpu/gemm/gemm.h"
 #include "mlx/backend/cpu/registry.h"
+#include "mlx/core/denormals.h"
 #include "mlx/core/layout.h"
 
 namespace mlx::core::cpu {
@@ -36,6 +37,7 @@ void multiply_matrices(const array& left, const array& b, const array* c, float 
   if (out.size() == 0) {
     return;
   }
+  Denormals zeros(Denormals::as_zeros);
   array a = with_plain_rows(left, b);
   Gemm g;
   g.dtype = out.dtype();

@@ -119,7 +119,7 @@ void eval_partition(Partition& primitive, const std::vector<array>& inputs,
         continue;
       }
       partition_row(in.dtype(), from, n, primitive.kth(), order.data());
-      dispatch_key(in.dtype(), [&](auto value) {
+      dispatch_word(itemsize, [&](auto value) {
         using Value = decltype(value);
         auto* to = out.data<Value>() + row * n;
         auto* values = reinterpret_cast<const Value*>(from);

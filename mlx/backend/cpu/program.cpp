@@ -34,6 +34,8 @@ struct Staged {
 
 constexpr int64_t cache_budget = 24 << 10;
 constexpr int64_t smallest_tile = 128, largest_tile = 4096;
+/** What is streamed out in one go: meanwhile nothing is read. */
+constexpr int64_t largest_staged_tile = 768;
 /** Work per thread that outweighs handing it over, in units of ProgramPlan::cost. */
 constexpr int64_t grain_cost = 100000;
 
@@ -48,7 +50,7 @@ class Scratch {
   ~Scratch() { release(); }
 
   /** The buffers; what they held for `owner` (not 0) is still there if `is_kept` then. */
-  char* get(size_t bytes, uint64_t owner = 0) {
+  char* get(size_t bytes, uint64_t owner) {
     owner_ = owner;
     if (bytes > size_) {
       release();
@@ -72,6 +74,11 @@ class Scratch {
 };
 
 thread_local Scratch scratch;
+
+uint64_t next_id() {
+  static std::atomic<uint64_t> last{0};
+  return ++last;
+}
 
 class Run {
  public:
@@ -116,8 +123,6 @@ class Run {
 
   /** Binds all but the output, for `read`. */
   void prepare_reads() {
-    static std::atomic<uint64_t> reads{0};
-    read_id_ = ++reads;
     operands_.resize(plan_.slot.size(), Operand{nullptr, 0});
     bool in_order = has_common_layout() && (!model_ || model_->flags().row_contiguous);
     if (!in_order) copy_wide_strides();
@@ -129,11 +134,7 @@ class Run {
   /** Computes the output's elements [begin, begin + count) in row-major order, where the first
    *  input has these elements if it is given. */
   void read(int64_t begin, int64_t count, const char* first, char* out) const {
-    Operand* ops = reinterpret_cast<Operand*>(scratch.kept());
-    if (!scratch.is_kept(read_id_)) {
-      char* free = scratch.get(scratch_bytes(), read_id_);
-      ops = bind_buffers(free);
-    }
+    Operand* ops = bound();
     auto size = static_cast<int64_t>(outputs_[0].itemsize());
     ops[program_.outputs[0]] = {out - begin * size, size};
     if (given_) {
@@ -248,11 +249,18 @@ class Run {
     tile_ = one_call ? 4 * largest_tile
                      : std::clamp(cache_budget / std::max<int64_t>(1, bytes + in_place / 2),
                                   smallest_tile, largest_tile);
+    if (!staged_.empty()) tile_ = std::min(tile_, largest_staged_tile);
     tile_ = std::min(round_up(tile_, 64), round_up(n_, 64));
   }
 
-  /** Lays the thread's buffers out and points the values there. */
-  Operand* bind_buffers(char*& free) const {
+  /** The thread's buffers, laid out and filled once for all that it computes of this run. */
+  Operand* bound() const {
+    if (scratch.is_kept(id_)) return reinterpret_cast<Operand*>(scratch.kept());
+    return bind_buffers(scratch.get(scratch_bytes(), id_));
+  }
+
+  /** Lays the buffers out and points the values there. */
+  Operand* bind_buffers(char* free) const {
     auto* ops = reinterpret_cast<Operand*>(free);
     std::copy(operands_.begin(), operands_.end(), ops);
     free += round_up(operands_.size() * sizeof(Operand), 64);
@@ -292,8 +300,7 @@ class Run {
   }
 
   void run_range(int64_t begin, int64_t end) const {
-    char* free = scratch.get(scratch_bytes());
-    run_tiles(bind_buffers(free), begin, end);
+    run_tiles(bound(), begin, end);
     if (!staged_.empty()) stream_fence();
   }
 
@@ -352,7 +359,7 @@ class Run {
   int64_t n_;
   size_t given_;  // inputs at the front that reads are given
   int64_t tile_ = 0;
-  uint64_t read_id_ = 0;  // tells whose bindings a thread's scratch holds
+  uint64_t id_ = next_id();  // tells whose bindings a thread's scratch holds
   /** The input whose dense layout the outputs take, if all inputs agree on one. */
   const array* model_ = nullptr;
   SmallVector<Operand, 48> operands_;

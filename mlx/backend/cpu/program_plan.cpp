@@ -13,7 +13,7 @@ int64_t cost_of(const Instruction& step) {
   bool function = rule == DtypeRule::Float || rule == DtypeRule::RealFloat;
   if (!function && step.op != ElementwiseOp::Power && step.op != ElementwiseOp::Remainder) return 1;
   // Functions of double and complex run element by element.
-  return step.type == float64 || step.type == complex64 ? 60 : 6;
+  return step.type == float64 || is_complex_dtype(step.type) ? 60 : 6;
 }
 
 class Planner {

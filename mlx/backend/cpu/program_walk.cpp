@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "mlx/backend/cpu/words.h"
+
 namespace mlx::core::cpu {
 
 namespace {
@@ -55,14 +57,8 @@ void gather(char* out, const Block& block, int size) {
     for (int64_t r = 0; r < block.rows; ++r) {
       std::memcpy(out + r * row_bytes, block.from + r * block.row_stride * size, row_bytes);
     }
-  } else if (size == 1) {
-    gather_typed<uint8_t>(out, block);
-  } else if (size == 2) {
-    gather_typed<uint16_t>(out, block);
-  } else if (size == 4) {
-    gather_typed<uint32_t>(out, block);
   } else {
-    gather_typed<uint64_t>(out, block);
+    dispatch_word(size, [&](auto word) { gather_typed<decltype(word)>(out, block); });
   }
 }
 
@@ -71,12 +67,8 @@ void gather(char* out, const Block& block, int size) {
 void fill_row(char* out, const char* element, int64_t count, int size) {
   if (size == 1) {
     std::memset(out, *element, count);
-  } else if (size == 2) {
-    fill_typed<uint16_t>(out, element, count);
-  } else if (size == 4) {
-    fill_typed<uint32_t>(out, element, count);
   } else {
-    fill_typed<uint64_t>(out, element, count);
+    dispatch_word(size, [&](auto word) { fill_typed<decltype(word)>(out, element, count); });
   }
 }
 

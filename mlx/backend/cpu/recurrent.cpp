@@ -14,6 +14,7 @@
 #include "mlx/backend/cpu/registry.h"
 #include "mlx/backend/cpu/runtime/team.h"
 #include "mlx/backend/cpu/tile.h"
+#include "mlx/core/denormals.h"
 #include "mlx/core/parallel.h"
 
 namespace mlx::core::cpu {
@@ -515,6 +516,7 @@ void eval_recurrent(Recurrent& primitive, const std::vector<array>& inputs,
   if (outputs[0].size() == 0) {
     return;
   }
+  Denormals zeros(Denormals::as_zeros);
   auto all = contiguous_inputs(inputs, 0);
   int64_t units = outputs[0].shape(-1);
   PackedWeight weight(all[1], primitive.spec().gates(), units, units, units * units, units, 1);
@@ -535,6 +537,7 @@ void eval_recurrent_backward(RecurrentBackward& primitive, const std::vector<arr
   if (units == 0 || rows == 0) {
     return;
   }
+  Denormals zeros(Denormals::as_zeros);
   auto all = contiguous_inputs(inputs, 1);  // the projections are not read
   PackedWeight weight(all[1], 1, units, primitive.spec().gates() * units, 0, 1, units);
   if (all[0].dtype() == float64) {

@@ -91,10 +91,10 @@ struct Finish {
   }
 };
 
-void store_complex(double divisor, const void* totals, int64_t count, complex64_t* out,
-                   int64_t stride) {
+template <typename Out>
+void store_complex(double divisor, const void* totals, int64_t count, Out* out, int64_t stride) {
   write<kernels::WideComplex>(totals, count, out, stride, [=](const auto& z) {
-    return complex64_t(static_cast<float>(z.re / divisor), static_cast<float>(z.im / divisor));
+    return Out(complex128_t(z.re / divisor, z.im / divisor));
   });
 }
 
@@ -110,13 +110,13 @@ void store_totals(const Finish& finish, Dtype in, const void* totals, int64_t co
   char* to = out.data<char>() + offset * static_cast<int64_t>(out.itemsize());
   if (keeps_type(finish.op, in)) {
     tile_store(out.dtype())(totals, 1, to, stride, count);
-  } else if (out.dtype() == complex64) {
-    double divisor = finish.op == ReduceOp::Mean ? finish.count : 1.0;
-    store_complex(divisor, totals, count, reinterpret_cast<complex64_t*>(to), stride);
   } else {
     dispatch_dtype(out.dtype(), [&](auto tag) {
       using Out = typename decltype(tag)::type;
-      if constexpr (!std::is_same_v<Out, complex64_t>) {
+      if constexpr (ComplexNumber<Out>) {
+        double divisor = finish.op == ReduceOp::Mean ? finish.count : 1.0;
+        store_complex(divisor, totals, count, reinterpret_cast<Out*>(to), stride);
+      } else {
         finish(totals, count, reinterpret_cast<Out*>(to), stride);
       }
     });

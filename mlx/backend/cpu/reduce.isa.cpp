@@ -164,6 +164,10 @@ template <>
 struct UnsignedOf<8> {
   using type = uint64_t;
 };
+template <>
+struct UnsignedOf<16> {
+  using type = uint64_t;
+};
 
 template <typename Op, typename T>
 struct ArgKernel {
@@ -242,7 +246,7 @@ struct ArgKernel {
 };
 
 // Rows of the table follow the order of Dtype::Val: bool, u8 to u64, i8 to i64, f16, f32, f64,
-// bf16, c64. Sums and products wrap, so they need only the unsigned types of 32 and 64 bits.
+// bf16, c64, c128. Sums and products wrap, so they need only the unsigned types of 32 and 64 bits.
 template <typename Op>
 constexpr void fill_arithmetic(ReduceKernel* row) {
   row[3] = row[7] = kernel_of<Fold<Op, uint32_t>>();
@@ -250,6 +254,7 @@ constexpr void fill_arithmetic(ReduceKernel* row) {
   row[10] = kernel_of<Fold<Op, float>>();
   row[11] = kernel_of<Fold<Op, double>>();
   row[13] = kernel_of<Fold<Op, Complex>>();
+  row[14] = kernel_of<Fold<Op, WideComplex>>();
 }
 
 template <template <typename, typename> typename Kernel, typename Op>
@@ -265,6 +270,7 @@ constexpr void fill_ordered(ReduceKernel* row) {
   row[10] = kernel_of<Kernel<Op, float>>();
   row[11] = kernel_of<Kernel<Op, double>>();
   row[13] = kernel_of<Kernel<Op, Complex>>();
+  row[14] = kernel_of<Kernel<Op, WideComplex>>();
 }
 
 template <template <typename> typename Kernel>

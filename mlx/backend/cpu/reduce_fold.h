@@ -113,7 +113,8 @@ constexpr typename Op::template Total<T> fold_identity() {
   } else {
     constexpr bool lowest = is_same<Op, MaxOp>;
     if constexpr (is_complex<T>) {
-      return lowest ? Complex{-inf_f, -inf_f} : Complex{inf_f, inf_f};
+      constexpr auto end = static_cast<RealOf<T>>(lowest ? -inf_d : inf_d);
+      return {end, end};
     } else if constexpr (is_float<T>) {
       return static_cast<T>(lowest ? -inf_d : inf_d);
     } else if constexpr (is_signed<T>) {

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "mlx/backend/common/reduce_plan.h"
+#include "mlx/backend/cpu/words.h"
 #include "mlx/core/parallel.h"
 
 namespace mlx::core::cpu {
@@ -14,7 +15,7 @@ namespace {
 
 constexpr int64_t grain_elements = 1 << 15;  // least work worth a thread
 constexpr int64_t buffer_values = 8192;      // values brought to compute type at a time
-constexpr int64_t max_value_size = 8;
+constexpr int64_t max_value_size = sizeof(WideWord);
 constexpr int64_t max_total_size = 24;
 constexpr int64_t rows_together = 64;
 

@@ -9,6 +9,7 @@
 #include "mlx/backend/cpu/registry.h"
 #include "mlx/backend/cpu/scan_kernels.h"
 #include "mlx/backend/cpu/tile.h"
+#include "mlx/backend/cpu/words.h"
 #include "mlx/core/parallel.h"
 
 namespace mlx::core::cpu {
@@ -18,7 +19,7 @@ namespace {
 constexpr int64_t grain_elements = 1 << 14;
 constexpr int64_t chunk_elements = 1 << 16;
 constexpr int64_t max_columns = 1024;
-constexpr int64_t max_value_size = 8;
+constexpr int64_t max_value_size = sizeof(WideWord);
 
 class Scanner {
  public:

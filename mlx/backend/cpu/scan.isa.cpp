@@ -4,7 +4,7 @@
 #include "mlx/backend/cpu/scan_kernels.h"
 
 #include "mlx/backend/cpu/reduce_fold.h"
-#include "mlx/kernels/math_complex.h"
+#include "mlx/kernels/math_complex_wide.h"
 #include "mlx/kernels/math_log.h"
 
 namespace mlx::core::cpu::MLX_ISA {
@@ -22,7 +22,7 @@ template <typename Op, typename T>
 constexpr T scan_identity() {
   if constexpr (is_same<Op, LogAddExpOp>) {
     if constexpr (is_complex<T>) {
-      return {-inf_f, 0.0f};
+      return {-static_cast<RealOf<T>>(inf_d), 0};
     } else {
       return static_cast<T>(-inf_d);
     }
@@ -30,7 +30,7 @@ constexpr T scan_identity() {
     return T{};
   } else if constexpr (is_same<Op, ProdOp>) {
     if constexpr (is_complex<T>) {
-      return {1.0f, 0.0f};
+      return {1, 0};
     } else {
       return T(1);
     }
@@ -242,12 +242,13 @@ struct ScanKernelOf {
 };
 
 // Rows of the table follow the order of Dtype::Val: bool, u8 to u64, i8 to i64, f16, f32, f64,
-// bf16, c64. Sums and products wrap, so the unsigned types serve the signed ones.
+// bf16, c64, c128. Sums and products wrap, so the unsigned types serve the signed ones.
 template <typename Op>
 constexpr void fill_inexact(ScanKernel* row) {
   row[10] = ScanKernelOf<Op, float>::kernel();
   row[11] = ScanKernelOf<Op, double>::kernel();
   row[13] = ScanKernelOf<Op, Complex>::kernel();
+  row[14] = ScanKernelOf<Op, WideComplex>::kernel();
 }
 
 template <typename Op>

@@ -49,11 +49,16 @@ void eval_sort(Sort& primitive, const std::vector<array>& inputs, std::vector<ar
         for (int64_t i = 0; i < n; i++) to[i] = items[i].position;
       });
     });
-  } else if (in.dtype() == complex64) {  // keys lose parts beside a NaN
-    sort_positions<uint64_t>(in, n, [&](int64_t row, const auto* items) {
-      auto* from = in.data<uint64_t>() + row * n;
-      auto* to = out.data<uint64_t>() + row * n;
-      for (int64_t i = 0; i < n; i++) to[i] = from[items[i].position];
+  } else if (is_complex_dtype(in.dtype())) {  // keys lose parts beside a NaN
+    dispatch_key(in.dtype(), [&](auto key) {
+      using Key = decltype(key);
+      sort_positions<Key>(in, n, [&](int64_t row, const auto* items) {
+        dispatch_word(in.dtype().size(), [&](auto word) {
+          auto* from = in.data<decltype(word)>() + row * n;
+          auto* to = out.data<decltype(word)>() + row * n;
+          for (int64_t i = 0; i < n; i++) to[i] = from[items[i].position];
+        });
+      });
     });
   } else {
     dispatch_key(in.dtype(), [&](auto key) { sort_values<decltype(key)>(in, out, n); });

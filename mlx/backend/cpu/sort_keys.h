@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "mlx/backend/cpu/runtime/isa.h"
+#include "mlx/backend/cpu/words.h"
 #include "mlx/dtype.h"
 
 namespace mlx::core::cpu {
@@ -27,6 +28,11 @@ struct KeyOfSize<4> {
 template <>
 struct KeyOfSize<8> {
   using type = uint64_t;
+};
+__extension__ typedef unsigned __int128 WideKey;
+template <>
+struct KeyOfSize<16> {
+  using type = WideKey;
 };
 
 /** Converts n values; keys have the size of the values, except for wide_keys: 4 bytes. */
@@ -59,8 +65,10 @@ decltype(auto) dispatch_key(Dtype dtype, F&& f) {
       return f(uint16_t{});
     case 4:
       return f(uint32_t{});
-    default:
+    case 8:
       return f(uint64_t{});
+    default:
+      return f(WideKey{});
   }
 }
 

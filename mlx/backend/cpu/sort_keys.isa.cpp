@@ -46,6 +46,17 @@ int64_t collect(const uint32_t* keys, int64_t n, uint32_t flip, uint32_t thresho
   return count;
 }
 
+/** The order of complex128, in keys of 16 bytes. */
+struct WideComplexOrder {
+  template <bool joins_zeros>
+  MLX_FN WideKey key(WideWord x) {
+    uint64_t re = DoubleOrder().key<joins_zeros>(x.halves[0]);
+    uint64_t im = DoubleOrder().key<joins_zeros>(x.halves[1]);
+    bool nan = re == ~uint64_t(0) || im == ~uint64_t(0);
+    return nan ? ~WideKey(0) : WideKey(re) << 64 | im;
+  }
+};
+
 template <typename Order, typename U>
 constexpr void fill(SortKeyTable& table, Dtype dtype) {
   int row = static_cast<int>(dtype.val());
@@ -71,6 +82,9 @@ constexpr SortKeyTable make_table() {
   fill<SingleOrder, uint32_t>(table, float32);
   fill<DoubleOrder, uint64_t>(table, float64);
   fill<ComplexOrder, uint64_t>(table, complex64);
+  int wide = static_cast<int>(complex128.val());
+  table.to_keys[wide] = to_keys<WideComplexOrder, false, WideWord, WideKey>;
+  table.to_order[wide] = to_keys<WideComplexOrder, true, WideWord, WideKey>;
   table.collect = collect;
   return table;
 }

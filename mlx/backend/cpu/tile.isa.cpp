@@ -19,7 +19,7 @@ struct NonZero {
   template <typename Out, typename In>
   MLX_FN void run(In x, Out& out) {
     if constexpr (is_complex<In>) {
-      out = (x.re != 0.0f) | (x.im != 0.0f);
+      out = (x.re != 0) | (x.im != 0);
     } else if constexpr (is_same<In, Half> || is_same<In, BFloat>) {
       out = (x.bits & 0x7fffu) != 0;
     } else {
@@ -69,20 +69,21 @@ void narrow_half(const void* in, int64_t in_stride, void* out, int64_t out_strid
 const TileTable& tile_table() {
   static constexpr TileTable table = {
       {copy<Keep, uint8_t, uint8_t>, copy<Keep, uint16_t, uint16_t>, copy<Keep, uint32_t, uint32_t>,
-       copy<Keep, uint64_t, uint64_t>, nullptr},
-      // bool, u8, u16, u32, u64, i8, i16, i32, i64, f16, f32, f64, bf16, c64
+       copy<Keep, uint64_t, uint64_t>, copy<Keep, WideComplex, WideComplex>},
+      // bool, u8, u16, u32, u64, i8, i16, i32, i64, f16, f32, f64, bf16, c64, c128
       {copy<Keep, uint8_t, uint32_t>, copy<Keep, uint8_t, uint32_t>, copy<Keep, uint16_t, uint32_t>,
        nullptr, nullptr, copy<Keep, int8_t, int32_t>, copy<Keep, int16_t, int32_t>, nullptr,
-       nullptr, widen_half<Half>, nullptr, nullptr, widen_half<BFloat>, nullptr},
+       nullptr, widen_half<Half>, nullptr, nullptr, widen_half<BFloat>, nullptr, nullptr},
       {nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr,
-       narrow_half<Half>, nullptr, nullptr, narrow_half<BFloat>, nullptr},
+       narrow_half<Half>, nullptr, nullptr, narrow_half<BFloat>, nullptr, nullptr},
       {copy<NonZero, uint8_t, uint8_t>, copy<NonZero, uint8_t, uint8_t>,
        copy<NonZero, uint16_t, uint8_t>, copy<NonZero, uint32_t, uint8_t>,
        copy<NonZero, uint64_t, uint8_t>, copy<NonZero, uint8_t, uint8_t>,
        copy<NonZero, uint16_t, uint8_t>, copy<NonZero, uint32_t, uint8_t>,
        copy<NonZero, uint64_t, uint8_t>, copy<NonZero, Half, uint8_t>,
        copy<NonZero, float, uint8_t>, copy<NonZero, double, uint8_t>,
-       copy<NonZero, BFloat, uint8_t>, copy<NonZero, Complex, uint8_t>},
+       copy<NonZero, BFloat, uint8_t>, copy<NonZero, Complex, uint8_t>,
+       copy<NonZero, WideComplex, uint8_t>},
   };
   return table;
 }

@@ -9,8 +9,8 @@ namespace mlx::core::cpu {
 
 struct TransposeKernels {
   /** out[c * out_stride + r] = in[r * in_stride + c] for r < rows, c < columns; strides in elements
-   *  of 1, 2, 4 and 8 bytes, in this order. */
-  void (*at[4])(void* out, int64_t out_stride, const void* in, int64_t in_stride, int64_t rows,
+   *  of 1, 2, 4, 8 and 16 bytes, in this order. */
+  void (*at[5])(void* out, int64_t out_stride, const void* in, int64_t in_stride, int64_t rows,
                 int64_t columns);
 };
 

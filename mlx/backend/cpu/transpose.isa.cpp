@@ -2,6 +2,8 @@
 // go through registers in squares; the other sizes take a plain loop over cache-sized blocks.
 #include "mlx/backend/cpu/transpose.h"
 
+#include "mlx/backend/cpu/words.h"
+
 #ifdef __AVX2__
 #include <immintrin.h>
 #endif
@@ -77,11 +79,13 @@ void transpose_rows(void* out, int64_t out_stride, const void* in, int64_t in_st
 
 const TransposeKernels& transpose_kernels() {
 #ifdef __AVX2__
-  static const TransposeKernels table = {
-      {transpose_rows<uint8_t>, transpose_rows<uint16_t>, transpose4, transpose_rows<uint64_t>}};
+  static const TransposeKernels table = {{transpose_rows<uint8_t>, transpose_rows<uint16_t>,
+                                          transpose4, transpose_rows<uint64_t>,
+                                          transpose_rows<WideWord>}};
 #else
   static const TransposeKernels table = {{transpose_rows<uint8_t>, transpose_rows<uint16_t>,
-                                          transpose_rows<uint32_t>, transpose_rows<uint64_t>}};
+                                          transpose_rows<uint32_t>, transpose_rows<uint64_t>,
+                                          transpose_rows<WideWord>}};
 #endif
   return table;
 }

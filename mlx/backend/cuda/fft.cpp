@@ -6,6 +6,7 @@
 
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/fft_library.h"
+#include "mlx/backend/cuda/host.h"
 #include "mlx/backend/cuda/kernels/fft_call.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/operand.h"
@@ -37,9 +38,10 @@ void move_back(const array& rows, array& out, int axis) {
 }
 
 RowType type_of(Dtype dtype) {
-  return dtype == complex64 ? RowType::complex
-         : dtype == float64 ? RowType::real64
-                            : RowType::single;
+  return dtype == complex128  ? RowType::wide_complex
+         : dtype == complex64 ? RowType::complex
+         : dtype == float64   ? RowType::real64
+                              : RowType::single;
 }
 
 size_t size_of(RowType type) {
@@ -53,7 +55,7 @@ struct Sort {
 };
 
 Sort sort_of(FFT::Kind kind, Dtype in) {
-  if (in == float64) {
+  if (real_dtype(in) == float64) {
     return {RowTransform::wide_complex, RowType::wide_complex, RowType::wide_complex};
   }
   switch (kind) {
@@ -152,6 +154,10 @@ class Transform {
 void eval_fft(FFT& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
   array& out = outputs[0];
   const Stream& s = primitive.stream();
+  if (primitive.kind() == FFT::Kind::from_half && is_wide_complex(inputs)) {
+    eval_on_host(primitive, inputs, outputs);
+    return;
+  }
   if (out.size() == 0) {
     allocate_output(out, s);
     return;

@@ -7,6 +7,7 @@
 
 #include "mlx/array.h"
 #include "mlx/backend/common/linalg.h"
+#include "mlx/backend/cuda/host.h"
 #include "mlx/backend/cuda/kernel_call.h"
 #include "mlx/backend/cuda/kernels/fault.h"
 #include "mlx/backend/cuda/linalg_library.h"
@@ -19,7 +20,7 @@ namespace mlx::core::cuda {
 /** Calls f with a number of the libraries' type of float32, float64 or complex64. */
 template <typename F>
 void with_matrix_type(Dtype dtype, F&& f) {
-  with_number<cuComplex>(dtype, std::forward<F>(f));
+  with_number<cuComplex, cuComplex>(dtype, std::forward<F>(f));
 }
 
 template <typename T>
@@ -109,13 +110,6 @@ class Addresses {
 
 /** Whether matrices of this size go to a routine for batches, or one after the other. */
 inline bool is_batch(int64_t count, int64_t n) { return count > 1 && n <= 512; }
-
-/** Runs a primitive on the host: the stream is waited for. */
-template <typename P>
-void eval_on_host(P& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
-  synchronize_stream(primitive.stream());
-  primitive.eval_cpu(inputs, outputs);
-}
 
 // The kernels.
 KernelCall list_matrices_call();

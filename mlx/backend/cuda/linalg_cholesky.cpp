@@ -140,8 +140,9 @@ void eval_triangular_solve(TriangularSolve& primitive, const std::vector<array>&
   share_view(x, outputs[0], x.strides());
 }
 
-const Register<Cholesky> cholesky(eval_cholesky);
-const Register<TriangularSolve> triangular_solve(eval_triangular_solve);
+const Register<Cholesky> cholesky(host_if_wide<Cholesky, eval_cholesky>);
+const Register<TriangularSolve> triangular_solve(
+    host_if_wide<TriangularSolve, eval_triangular_solve>);
 
 }  // namespace
 

@@ -226,9 +226,9 @@ void eval_inverse(Inverse& primitive, const std::vector<array>& inputs,
   infos.report(kernels::FaultOp::inv, outputs);
 }
 
-const Register<LU> lu(eval_lu);
-const Register<Solve> solve(eval_solve);
-const Register<Inverse> inverse(eval_inverse);
+const Register<LU> lu(host_if_wide<LU, eval_lu>);
+const Register<Solve> solve(host_if_wide<Solve, eval_solve>);
+const Register<Inverse> inverse(host_if_wide<Inverse, eval_inverse>);
 
 }  // namespace
 

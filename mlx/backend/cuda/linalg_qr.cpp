@@ -107,7 +107,7 @@ void eval_qr(QR& primitive, const std::vector<array>& inputs, std::vector<array>
   }
 }
 
-const Register<QR> qr(eval_qr);
+const Register<QR> qr(host_if_wide<QR, eval_qr>);
 
 }  // namespace
 

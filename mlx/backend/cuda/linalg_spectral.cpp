@@ -144,8 +144,8 @@ void eval_eig(Eig& primitive, const std::vector<array>& inputs, std::vector<arra
   infos.report(kernels::FaultOp::eig, outputs, &found);
 }
 
-const Register<Eigh> eigh(eval_eigh);
-const Register<Eig> eig(eval_eig);
+const Register<Eigh> eigh(host_if_wide<Eigh, eval_eigh>);
+const Register<Eig> eig(host_if_wide<Eig, eval_eig>);
 
 }  // namespace
 

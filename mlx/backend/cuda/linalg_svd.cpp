@@ -164,7 +164,7 @@ void eval_svd(SVD& primitive, const std::vector<array>& inputs, std::vector<arra
   }
 }
 
-const Register<SVD> svd(eval_svd);
+const Register<SVD> svd(host_if_wide<SVD, eval_svd>);
 
 }  // namespace
 

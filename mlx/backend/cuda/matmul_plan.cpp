@@ -66,6 +66,8 @@ Types types_of(Dtype dtype) {
       return {CUDA_R_64F, CUDA_R_64F, CUBLAS_COMPUTE_64F};
     case Dtype::Val::complex64:
       return {CUDA_C_32F, CUDA_C_32F, float_compute()};
+    case Dtype::Val::complex128:
+      return {CUDA_C_64F, CUDA_C_64F, CUBLAS_COMPUTE_64F};
     default:
       internal_check(false,
                      "cuBLASLt was asked for a product of " + std::string(dtype_name(dtype)));
@@ -234,11 +236,11 @@ bool run_product(const Product& p, const Stream& s) {
   if (p.bias) {
     set(plan.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias);
   }
-  double wide[2] = {p.alpha, p.beta};
-  float complex[2][2] = {{p.alpha, 0}, {p.beta, 0}};
-  bool is_wide = p.dtype == float64;
-  const void* alpha = is_wide ? static_cast<const void*>(&wide[0]) : complex[0];
-  const void* beta = is_wide ? static_cast<const void*>(&wide[1]) : complex[1];
+  double wide[2][2] = {{p.alpha, 0}, {p.beta, 0}};
+  float single[2][2] = {{p.alpha, 0}, {p.beta, 0}};
+  bool is_wide = real_dtype(p.dtype) == float64;
+  const void* alpha = is_wide ? static_cast<const void*>(wide[0]) : single[0];
+  const void* beta = is_wide ? static_cast<const void*>(wide[1]) : single[1];
   enqueue(s, [&](cudaStream_t stream) {
     check_cublas(library().matmul(handle(), plan.product, alpha, p.b.data, plan.b, p.a.data, plan.a,
                                   beta, p.out, plan.out, p.out, plan.out, &plan.algorithm,

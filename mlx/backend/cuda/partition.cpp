@@ -1,5 +1,6 @@
 // Partition on the GPU: rows that fit a block are sorted, longer ones dealt out around the kth key.
 #include "mlx/backend/cuda/partition.h"
+#include "mlx/backend/cuda/host.h"
 
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/kernels/order_sizes.h"
@@ -83,7 +84,7 @@ void eval_partition(Partition& primitive, const std::vector<array>& inputs,
   }
 }
 
-const Register<Partition> partition(eval_partition);
+const Register<Partition> partition(host_if_wide<Partition, eval_partition>);
 
 }  // namespace
 

@@ -36,7 +36,7 @@ std::string folding_of(ScanOp op, Dtype dtype) {
     case ScanOp::Min:
       return "ExtremeFolding<MinOp, " + type + ", " + type + ">";
     case ScanOp::LogAddExp:
-      return dtype == complex64 ? "ComplexLogSumFolding" : "LogSumFolding<" + type + ">";
+      return (is_complex_dtype(dtype) ? "ComplexLogSumFolding<" : "LogSumFolding<") + type + ">";
   }
   __builtin_unreachable();
 }

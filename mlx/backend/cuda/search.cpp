@@ -1,6 +1,7 @@
 // Binary search and distinct values on the GPU. Distinct values: sort, mark where each begins,
 // number the marks by a running sum, and take positions and counts from the marks.
 #include "mlx/backend/cuda/search.h"
+#include "mlx/backend/cuda/host.h"
 
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/kernels/search_call.h"
@@ -77,8 +78,8 @@ void eval_unique(Unique& primitive, const std::vector<array>& inputs, std::vecto
   }
 }
 
-const Register<SearchSorted> search_sorted(eval_search);
-const Register<Unique> unique(eval_unique);
+const Register<SearchSorted> search_sorted(host_if_wide<SearchSorted, eval_search>);
+const Register<Unique> unique(host_if_wide<Unique, eval_unique>);
 
 }  // namespace
 

@@ -1,5 +1,6 @@
 // Sort on the GPU: rows that fit a block by a network, longer ones byte by byte.
 #include "mlx/backend/cuda/sort.h"
+#include "mlx/backend/cuda/host.h"
 
 #include <algorithm>
 #include <array>
@@ -135,7 +136,7 @@ void eval_sort(Sort& primitive, const std::vector<array>& inputs, std::vector<ar
   }
 }
 
-const Register<Sort> sort(eval_sort);
+const Register<Sort> sort(host_if_wide<Sort, eval_sort>);
 
 }  // namespace
 

@@ -5,8 +5,8 @@ namespace mlx::core::cuda {
 
 const char* type_name(Dtype dtype) {
   constexpr const char* names[Dtype::count] = {
-      "bool",    "uint8_t", "uint16_t", "uint32_t", "uint64_t", "int8_t", "int16_t",
-      "int32_t", "int64_t", "Half",     "float",    "double",   "BFloat", "Complex"};
+      "bool",    "uint8_t", "uint16_t", "uint32_t", "uint64_t", "int8_t",  "int16_t",    "int32_t",
+      "int64_t", "Half",    "float",    "double",   "BFloat",   "Complex", "WideComplex"};
   return names[static_cast<int>(dtype.val())];
 }
 

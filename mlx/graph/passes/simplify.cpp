@@ -51,13 +51,11 @@ class Scalars {
         !a.data_shared_ptr()) {
       return a;
     }
-    uint64_t bits = 0;
-    __builtin_memcpy(&bits, a.data<char>(), a.itemsize());
-    size_t key = combine(bits, static_cast<size_t>(a.dtype().val()));
+    std::string_view bytes = bytes_of(a);
+    size_t key =
+        combine(std::hash<std::string_view>()(bytes), static_cast<size_t>(a.dtype().val()));
     for (auto [it, end] = known_.equal_range(key); it != end; ++it) {
-      uint64_t other = 0;
-      __builtin_memcpy(&other, it->second.data<char>(), it->second.itemsize());
-      if (it->second.dtype() == a.dtype() && other == bits) {
+      if (it->second.dtype() == a.dtype() && bytes_of(it->second) == bytes) {
         return it->second;
       }
     }
@@ -66,6 +64,10 @@ class Scalars {
   }
 
  private:
+  static std::string_view bytes_of(const array& scalar) {
+    return {scalar.data<char>(), scalar.itemsize()};
+  }
+
   std::unordered_multimap<size_t, array> known_;
 };
 

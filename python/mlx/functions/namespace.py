@@ -14,7 +14,7 @@ _KINDS = {
     "signed integer": ["int8", "int16", "int32", "int64"],
     "unsigned integer": ["uint8", "uint16", "uint32", "uint64"],
     "real floating": ["float32", "float64"],
-    "complex floating": ["complex64"],
+    "complex floating": ["complex64", "complex128"],
 }
 _UNIONS = {
     "integral": ["signed integer", "unsigned integer"],

@@ -66,9 +66,9 @@ def _quantile(
     place = q.reshape(-1) * (last + (2 - alpha - beta)) + (alpha - 1)
     place = mx.clip(place, 0, mx.maximum(last, 0))
     place = mx.broadcast_to(place, [*rows.shape[:-1], q.size])
-    below = mx.floor(place).astype(mx.int32)
+    below, above = (mx.stop_gradient(f(place).astype(mx.int32)) for f in (mx.floor, mx.ceil))
     low = mx.take_along_axis(ordered, below, -1)
-    high = mx.take_along_axis(ordered, mx.ceil(place).astype(mx.int32), -1)
+    high = mx.take_along_axis(ordered, above, -1)
     out = _between(low, high, place - below, method)
     is_nan = unknown == rows.shape[-1] if skips_nan else unknown > 0
     out = mx.moveaxis(mx.where(is_nan, mx.nan, out), -1, 0)

@@ -11,9 +11,9 @@
 
 namespace mlx::core {
 
-inline constexpr Dtype all_dtypes[] = {bool_,   uint8,   uint16,   uint32,   uint64,
-                                       int8,    int16,   int32,    int64,    float16,
-                                       float32, float64, bfloat16, complex64};
+inline constexpr Dtype all_dtypes[] = {bool_,   uint8,   uint16,   uint32,    uint64,
+                                       int8,    int16,   int32,    int64,     float16,
+                                       float32, float64, bfloat16, complex64, complex128};
 inline constexpr Dtype float_dtypes[] = {float16, float32, float64, bfloat16};
 
 /** All calls of one header become kernels of one text. */

@@ -15,7 +15,7 @@ namespace {
 
 // One type for each size of keys, and for each way of computing.
 constexpr Dtype order_dtypes[] = {bool_, float16, float32, complex64};
-constexpr Dtype scan_dtypes[] = {bool_, int16, bfloat16, complex64};
+constexpr Dtype scan_dtypes[] = {bool_, int16, bfloat16, complex64, complex128};
 
 }  // namespace
 

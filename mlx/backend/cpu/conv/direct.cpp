@@ -1,6 +1,8 @@
 // Direct convolutions: tasks are blocks of output pixels times ranges of weight panels. A block of
-// the depth of a panel stays in the L1 cache while all pixels of the task pass by.
+// the depth of a panel stays near while all pixels of the task pass by.
 #include "mlx/backend/cpu/conv/direct.h"
+
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -14,10 +16,16 @@ namespace mlx::core::cpu {
 
 namespace {
 
-constexpr int64_t kPanelBytes = 40 << 10;  // of a panel of weights: most of an L1 cache
 constexpr int64_t kMostPixels = 1024;
 constexpr int64_t kTasksPerThread = 4;
 constexpr int64_t kRoom = 64;  // behind packed panels, as packers write whole vectors
+
+// What stays near of a panel of weights: most of an L1 cache, or more where a large L2 cache has
+// room for it beside the stage, which saves reading and adding to the output once more.
+int64_t panel_bytes() {
+  static const int64_t l2 = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  return std::clamp<int64_t>(l2 / 24, 40 << 10, 84 << 10);
+}
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -71,7 +79,7 @@ class Direct {
         blocks_(conv.phase, conv.image.batch, conv.image.channels * size_, kMostPixels,
                 kTasksPerThread * num_threads()),
         stage_(conv.image, conv.phase, conv.groups, blocks_, tools_.kernels),
-        depth_blocks_(cut_depth(stage_.segments(), depth_, kPanelBytes / (width_ * size_))) {}
+        depth_blocks_(cut_depth(stage_.segments(), depth_, panel_bytes() / (width_ * size_))) {}
 
   void run() const {
     Scratch packed(panels_ * panel_bytes_ + kRoom);

@@ -82,7 +82,7 @@ struct DotMath {
 static constexpr GemmKernels dot_kernels() {
   GemmKernels kernels = plain_kernels<Bf16, float>();
   kernels.unit = 2;
-  kernels.micro = micro_table<DotMath>.kernels;
+  kernels.micro = micro_table<DotMath, kRegisterRows, 2>.kernels;
   kernels.pack_rows = pack_pair_rows;
   kernels.pack_lines = pack_pair_lines;
   kernels.pack_strided = pack_pair_strided;

@@ -19,8 +19,9 @@ namespace mlx::core::cpu {
 
 namespace {
 
-constexpr int64_t kPanelBytes = 40 << 10;   // a panel of B: most of an L1 cache
-constexpr int64_t kBlockBytes = 384 << 10;  // a task's rows of A: part of an L2 cache
+constexpr int64_t kPanelBytes = 40 << 10;  // a panel of B: most of an L1 cache
+constexpr int64_t kLeastDepth = 512;       // of panels: the output is read and written so rarely
+constexpr int64_t kTileDepth = 2048;  // tiles read faster from an L2 cache than they are stored
 constexpr int64_t kTasksPerThread = 4;
 constexpr int64_t kSlabBytes = 8 << 20;  // packed B
 constexpr int64_t kSumsBytes = 8 << 20;  // sums kept outside the output
@@ -69,6 +70,30 @@ struct Sums {
   int64_t row = 0, col = 0;  // of the first
 };
 
+// What the tiles of a product take, by a measured rule: a tile of r rows and v vectors takes its
+// products, or what a few sums have to wait for each other, and something for what it reads.
+double time_of(const TileShape& shape, int64_t m, int64_t vectors) {
+  auto tile = [](int64_t r, int64_t v) {
+    return static_cast<double>(std::max<int64_t>(r * v, 8)) + 0.25 * static_cast<double>(r + v);
+  };
+  auto row_of_tiles = [&](int64_t r) {
+    int64_t rest = vectors % shape.vectors;
+    return static_cast<double>(vectors / shape.vectors) * tile(r, shape.vectors) +
+           (rest ? tile(r, rest) : 0);
+  };
+  int64_t panels = ceil_div(m, shape.rows), rows = ceil_div(m, panels), rest = m % rows;
+  return static_cast<double>(m / rows) * row_of_tiles(rows) + (rest ? row_of_tiles(rest) : 0);
+}
+
+TileShape best_shape(const GemmKernels& kernels, int64_t m, int64_t n) {
+  TileShape best = {kernels.rows, 2, kernels.micro};
+  int64_t vectors = ceil_div(n, kernels.lanes);
+  for (const TileShape& other : kernels.others) {
+    if (other.micro && time_of(other, m, vectors) < time_of(best, m, vectors)) best = other;
+  }
+  return best;
+}
+
 class Blocked {
  public:
   Blocked(const GemmKernels& kernels, const Gemm& product);
@@ -101,6 +126,7 @@ class Blocked {
 
   const GemmKernels& kernels_;
   const Gemm& g_;
+  TileShape shape_;
   bool direct_;          // kernels add into the output itself
   int64_t width_;        // of panels of B
   int64_t panel_rows_;   // of panels of A
@@ -111,9 +137,11 @@ class Blocked {
 
 Blocked::Blocked(const GemmKernels& kernels, const Gemm& product) : kernels_(kernels), g_(product) {
   direct_ = kernels.direct && g_.out_col_stride == 1 && !g_.out_row_offsets && g_.alpha == 1;
-  width_ = 2 * kernels.lanes;
-  panel_rows_ = round_up(ceil_div(g_.m, ceil_div(g_.m, kernels.rows)), kernels.row_unit);
+  shape_ = best_shape(kernels, g_.m, g_.n);
+  width_ = shape_.vectors * kernels.lanes;
+  panel_rows_ = round_up(ceil_div(g_.m, ceil_div(g_.m, shape_.rows)), kernels.row_unit);
   int64_t most = kPanelBytes / (width_ * kernels.packed_size) * kernels.unit;
+  most = std::max(most, kernels.tiles ? kTileDepth : kernels.unit == 1 ? kLeastDepth : 0);
   int64_t whole = std::max(16, kernels.unit);
   block_depth_ = round_up(ceil_div(g_.k, ceil_div(g_.k, most)), whole);
   blocks_ = ceil_div(g_.k, block_depth_);
@@ -211,7 +239,7 @@ void Blocked::pack_b(const Slab& slab, int64_t block, Range panels, char* packed
     for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
       int64_t col = panel * width_;
       int count = static_cast<int>(std::min(width_, slab.cols - col));
-      int width = static_cast<int>(count > kernels_.lanes ? width_ : kernels_.lanes);
+      int width = static_cast<int>(round_up(count, kernels_.lanes));
       char* to = packed + panel * b_panel_bytes_ + k / kernels_.unit * width * kernels_.packed_size;
       pack_operand(kernels_, g_.b, to, width, slab.col + col, count, block * block_depth_ + k,
                    std::min(step, depth - k));
@@ -331,8 +359,8 @@ void Blocked::run_tile(const Slab& slab, int64_t block, const char* a, const cha
                        int64_t col, const Sums& sums) const {
   int64_t rows = std::min(panel_rows_, slab.rows - row);
   int64_t cols = std::min(width_, slab.cols - col);
-  int64_t vectors = cols > kernels_.lanes ? 2 : 1;
-  MicroKernel micro = kernels_.micro[(vectors - 1) * kernels_.rows + rows - 1];
+  int64_t vectors = ceil_div(cols, kernels_.lanes);
+  MicroKernel micro = shape_.kernel(vectors, rows);
   bool first = block == 0, last = block == blocks_ - 1;
   int64_t steps = steps_of(block);
   alignas(64) char tile[kMaxTileBytes];  // of whole rows of vectors, or of AMX

@@ -1,37 +1,42 @@
-// Gemm kernels of complex64: panels keep real and imaginary parts apart, so that a tile is four
-// real products. Sums are written interleaved.
+// Gemm kernels of complex64 and complex128: panels keep real and imaginary parts apart, so that a
+// tile is four real products. Sums are written interleaved. In memory a complex number counts as two
+// reals.
+#include "mlx/backend/cpu/gemm/complex_parts.h"
 #include "mlx/backend/cpu/gemm/plain_kernels.h"
 
 namespace mlx::core::cpu::MLX_ISA {
 
 namespace simd {
 
-struct Complex {
-  float re, im;
-};
-
+// rows x 2 vectors of both parts of sums, 4 of B, 2 of A.
 #if defined(__AVX512F__)
 constexpr int kComplexRows = 6;
 #else
 constexpr int kComplexRows = 2;
 #endif
 
-static inline void store_complex(Complex* c, Vec<float> re, Vec<float> im, bool accumulate) {
-  for (int i = 0; i < kLanes<float>; ++i) {
-    c[i].re = re[i] + (accumulate ? c[i].re : 0.0f);
-    c[i].im = im[i] + (accumulate ? c[i].im : 0.0f);
-  }
+template <typename T>
+static inline void store_numbers(T* c, Vec<T> re, Vec<T> im, bool accumulate) {
+  join_parts<T>(re, im);
+  store<T>(c, accumulate ? load(c) + re : re);
+  store<T>(c + kLanes<T>, accumulate ? load(c + kLanes<T>) + im : im);
 }
 
-template <int Rows, int Vectors>
+template <typename T, int Rows, int Vectors>
 static void complex_micro_kernel(int64_t steps, const void* a_panel, const void* b_panel,
                                  void* c_tile, int64_t ldc, bool accumulate) {
-  constexpr int lanes = kLanes<float>, width = Vectors * lanes;
-  auto a = static_cast<const float*>(a_panel);
-  auto b = static_cast<const float*>(b_panel);
-  Vec<float> re[Rows][Vectors] = {}, im[Rows][Vectors] = {};
+  constexpr int lanes = kLanes<T>, width = Vectors * lanes;
+  auto a = static_cast<const T*>(a_panel);
+  auto b = static_cast<const T*>(b_panel);
+  auto c = static_cast<T*>(c_tile);
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < 2 * Vectors; ++v) __builtin_prefetch(c + 2 * r * ldc + v * lanes, 1);
+  }
+  Vec<T> re[Rows][Vectors] = {}, im[Rows][Vectors] = {};
   for (int64_t k = 0; k < steps; ++k, a += 2 * Rows, b += 2 * width) {
-    Vec<float> b_re[Vectors], b_im[Vectors];
+    Vec<T> b_re[Vectors], b_im[Vectors];
 #pragma GCC unroll 2
     for (int v = 0; v < Vectors; ++v) {
       b_re[v] = load(b + v * lanes);
@@ -39,100 +44,137 @@ static void complex_micro_kernel(int64_t steps, const void* a_panel, const void*
     }
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {
-      Vec<float> a_re = splat(a[r]), a_im = splat(a[Rows + r]), minus = -a_im;
+      Vec<T> a_re = splat(a[r]), a_im = splat(a[Rows + r]);
 #pragma GCC unroll 2
       for (int v = 0; v < Vectors; ++v) {
-        re[r][v] = fma<float>(minus, b_im[v], fma<float>(a_re, b_re[v], re[r][v]));
-        im[r][v] = fma<float>(a_im, b_re[v], fma<float>(a_re, b_im[v], im[r][v]));
+        re[r][v] = fma<T>(a_re, b_re[v], re[r][v]);
+        im[r][v] = fma<T>(a_re, b_im[v], im[r][v]);
       }
+#pragma GCC unroll 2
+      for (int v = 0; v < Vectors; ++v) {
+        re[r][v] = fnma<T>(a_im, b_im[v], re[r][v]);
+        im[r][v] = fma<T>(a_im, b_re[v], im[r][v]);
+      }
+      // As long as these live, their registers are not taken for sums, which would then be moved.
+      asm("" : : "x"(a_re), "x"(a_im));
     }
   }
-  auto c = static_cast<Complex*>(c_tile);
+#pragma GCC unroll 8
   for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 2
     for (int v = 0; v < Vectors; ++v) {
-      store_complex(c + r * ldc + v * lanes, re[r][v], im[r][v], accumulate);
+      store_numbers<T>(c + 2 * (r * ldc + v * lanes), re[r][v], im[r][v], accumulate);
     }
   }
 }
 
-template <int... I>
-static constexpr MicroTable<Complex, kComplexRows> make_complex_table(
-    std::integer_sequence<int, I...>) {
-  return {{complex_micro_kernel<I + 1, 1>..., complex_micro_kernel<I + 1, 2>...}};
+template <typename T>
+struct ComplexMicroTable {
+  MicroKernel kernels[2 * kComplexRows];
+};
+
+template <typename T, int... I>
+static constexpr ComplexMicroTable<T> make_complex_table(std::integer_sequence<int, I...>) {
+  return {{complex_micro_kernel<T, I + 1, 1>..., complex_micro_kernel<T, I + 1, 2>...}};
 }
 
+template <typename T>
 static constexpr auto complex_table =
-    make_complex_table(std::make_integer_sequence<int, kComplexRows>{});
+    make_complex_table<T>(std::make_integer_sequence<int, kComplexRows>{});
 
-// Splits one value into its place w of a packed step.
-static inline void put_parts(float* step, int width, int w, Complex z) {
-  step[w] = z.re;
-  step[width + w] = z.im;
-}
-
+template <typename T>
 static void pack_complex_strided(void* panel, int width, const void* source, int64_t width_stride,
                                  int64_t depth_stride, int count, int64_t depth) {
-  for (int64_t k = 0; k < depth; ++k) {
-    auto from = static_cast<const Complex*>(source) + k * depth_stride;
-    float* step = static_cast<float*>(panel) + k * 2 * width;
-    for (int w = 0; w < count; ++w) put_parts(step, width, w, from[w * width_stride]);
-    for (int w = count; w < width; ++w) put_parts(step, width, w, {0, 0});
+  T* step = static_cast<T*>(panel);
+  for (int64_t k = 0; k < depth; ++k, step += 2 * width) {
+    const T* from = static_cast<const T*>(source) + 2 * k * depth_stride;
+    for (int w = 0; w < width; ++w) {
+      const T* number = from + 2 * w * width_stride;
+      step[w] = w < count ? number[0] : T(0);
+      step[width + w] = w < count ? number[1] : T(0);
+    }
   }
 }
 
+// Along the depth parts alternate as steps of panels do.
+template <typename T>
 static void pack_complex_rows(void* panel, int width, const void* const* rows, int count,
                               int64_t depth) {
-  for (int w = 0; w < width; ++w) {
-    auto row = static_cast<const Complex*>(w < count ? rows[w] : nullptr);
-    for (int64_t k = 0; k < depth; ++k) {
-      put_parts(static_cast<float*>(panel) + k * 2 * width, width, w, row ? row[k] : Complex{0, 0});
-    }
-  }
+  pack_rows<Element<T>, T>(panel, width, rows, count, 2 * depth);
 }
 
+template <typename T>
+static inline Vec<T> load_parts(const T* p, int n) {
+  constexpr int lanes = kLanes<T>;
+  return n >= lanes ? load(p) : n > 0 ? load_some<Element<T>>(p, n) : Vec<T>{};
+}
+
+template <typename T>
 static void pack_complex_lines(void* panel, int width, const void* const* lines, int count,
                                int64_t depth) {
+  constexpr int lanes = kLanes<T>;
   for (int64_t k = 0; k < depth; ++k) {
-    float* step = static_cast<float*>(panel) + k * 2 * width;
-    pack_complex_strided(step, width, lines[k], 1, 0, count, 1);
+    auto line = static_cast<const T*>(lines[k]);
+    T* step = static_cast<T*>(panel) + 2 * k * width;
+    for (int w = 0; w < width; w += lanes) {
+      Vec<T> re = load_parts(line + 2 * w, 2 * (count - w));
+      Vec<T> im = load_parts(line + 2 * w + lanes, 2 * (count - w) - lanes);
+      split_parts<T>(re, im);
+      store<T>(step + w, re);
+      store<T>(step + width + w, im);
+    }
   }
 }
 
-static void write_complex_tile(const TileWrite& t) {
-  float alpha = static_cast<float>(t.alpha), beta = static_cast<float>(t.beta);
-  for (int64_t i = 0; i < t.rows; ++i) {
-    auto sums = static_cast<const Complex*>(t.sums) + i * t.sums_stride;
-    Complex* out =
-        static_cast<Complex*>(t.out) + (t.row_offsets ? t.row_offsets[i] : i * t.row_stride);
-    auto c = static_cast<const Complex*>(t.c);
-    if (c) c += i * t.c_row_stride;
-    for (int64_t j = 0; j < t.cols; ++j) {
-      Complex add = c ? c[j * t.c_col_stride] : Complex{0, 0};
-      Complex sum = sums[j];
-      out[j * t.col_stride] = {alpha * sum.re + (c ? beta * add.re : 0),
-                               alpha * sum.im + (c ? beta * add.im : 0)};
+template <typename T>
+static inline void write_numbers(const TileWrite& t, const T* sums, const T* c, T* out) {
+  T alpha = static_cast<T>(t.alpha), beta = static_cast<T>(t.beta);
+  for (int64_t j = 0; j < t.cols; ++j) {
+    for (int part = 0; part < 2; ++part) {
+      T add = c ? beta * c[2 * j * t.c_col_stride + part] : T(0);
+      out[2 * j * t.col_stride + part] = alpha * sums[2 * j + part] + add;
     }
   }
+}
+
+template <typename T>
+static void write_complex_tile(const TileWrite& t) {
+  bool contiguous = t.col_stride == 1 && (!t.c || t.c_col_stride == 1);
+  TileWrite parts = t;
+  parts.cols = 2 * t.cols;
+  for (int64_t i = 0; i < t.rows; ++i) {
+    auto sums = static_cast<const T*>(t.sums) + 2 * i * t.sums_stride;
+    T* out = static_cast<T*>(t.out) + 2 * (t.row_offsets ? t.row_offsets[i] : i * t.row_stride);
+    const T* c = t.c ? static_cast<const T*>(t.c) + 2 * i * t.c_row_stride : nullptr;
+    if (contiguous) {
+      write_row<Element<T>, T>(sums, parts, out, c);
+    } else {
+      write_numbers<T>(t, sums, c, out);
+    }
+  }
+}
+
+template <typename T>
+static constexpr GemmKernels complex_kernels() {
+  GemmKernels kernels = {};
+  kernels.rows = kComplexRows;
+  kernels.lanes = kLanes<T>;
+  kernels.unit = 1;
+  kernels.source_size = kernels.packed_size = kernels.sum_size = 2 * sizeof(T);
+  kernels.direct = true;
+  kernels.micro = complex_table<T>.kernels;
+  kernels.pack_rows = pack_complex_rows<T>;
+  kernels.pack_lines = pack_complex_lines<T>;
+  kernels.pack_strided = pack_complex_strided<T>;
+  kernels.write = write_complex_tile<T>;
+  return kernels;
 }
 
 }  // namespace simd
 
-const GemmKernels& complex_gemm_kernels() {
-  using namespace simd;
-  static constexpr GemmKernels table = {
-      .rows = kComplexRows,
-      .lanes = kLanes<float>,
-      .unit = 1,
-      .source_size = sizeof(Complex),
-      .packed_size = sizeof(Complex),
-      .sum_size = sizeof(Complex),
-      .direct = true,
-      .micro = complex_table.kernels,
-      .pack_rows = pack_complex_rows,
-      .pack_lines = pack_complex_lines,
-      .pack_strided = pack_complex_strided,
-      .write = write_complex_tile,
-  };
+const ComplexGemmKernels& complex_gemm_kernels() {
+  static constexpr ComplexGemmKernels table = {simd::complex_kernels<float>(),
+                                               simd::complex_kernels<double>()};
   return table;
 }
 

@@ -53,7 +53,7 @@ void gemm_one(const GemmKernels& kernels, const Gemm& g) {
   if (g.k == 0) {
     write_empty_sums(kernels, g);
     if (g.work) work_on_output(kernels, g);
-  } else if (!skinny_gemm(kernels, g)) {
+  } else if (!thin_gemm(kernels, g) && !skinny_gemm(kernels, g)) {
     blocked_gemm(kernels, g);
   }
 }
@@ -84,7 +84,9 @@ const GemmKernels& vector_gemm_kernels(Dtype dtype) {
       return has_avx512_bf16() && !has_amx_bf16() ? bf16_dot_gemm_kernels()
                                                   : real_gemm_kernels().bf16;
     case Dtype::Val::complex64:
-      return complex_gemm_kernels();
+      return complex_gemm_kernels().c64;
+    case Dtype::Val::complex128:
+      return complex_gemm_kernels().c128;
     case Dtype::Val::bool_:
       return integer_gemm_kernels().boolean;
     case Dtype::Val::int8:

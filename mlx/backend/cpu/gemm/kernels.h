@@ -32,6 +32,14 @@ struct TileWrite {
   double alpha, beta;
 };
 
+// Micro kernels of tiles of up to `rows` rows and `vectors` vectors of columns.
+struct TileShape {
+  int rows = 0, vectors = 0;
+  const MicroKernel* micro = nullptr;  // for v vectors and r rows: micro[(v - 1) * rows + r - 1]
+
+  MicroKernel kernel(int64_t v, int64_t r) const { return micro[(v - 1) * rows + r - 1]; }
+};
+
 struct GemmKernels {
   int rows;         // widest panel of A; panels of A have any width from 1 to this
   int lanes;        // panels of B have a width of one or two times this
@@ -55,6 +63,7 @@ struct GemmKernels {
   int row_unit = 1;    // panels of A have a multiple of so many rows, of which some may be padding
   bool tiles = false;  // micro kernels need the thread's AmxTiles
   const GemmKernels* left = nullptr;  // whose packers fill panels of A, if they differ
+  TileShape others[2] = {};           // shapes that suit some sizes of the output better
 
   const GemmKernels& for_left() const { return left ? *left : *this; }
 };
@@ -67,9 +76,13 @@ struct IntegerGemmKernels {
   GemmKernels boolean, i8, u8, i16, u16, i32, u32, i64, u64;
 };
 
+struct ComplexGemmKernels {
+  GemmKernels c64, c128;
+};
+
 MLX_ISA_TABLE(RealGemmKernels, real_gemm_kernels)
 MLX_ISA_TABLE(IntegerGemmKernels, integer_gemm_kernels)
-MLX_ISA_TABLE(GemmKernels, complex_gemm_kernels)
+MLX_ISA_TABLE(ComplexGemmKernels, complex_gemm_kernels)
 // bf16 by the AVX512-BF16 dot product; only to be called when has_avx512_bf16().
 MLX_ISA_TABLE(GemmKernels, bf16_dot_gemm_kernels)
 // bf16 by AMX; only to be called when has_amx_bf16().

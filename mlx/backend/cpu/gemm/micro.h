@@ -1,4 +1,4 @@
-// The micro kernel of real and integer types, for every number of rows and one or two vectors of
+// The micro kernel of real and integer types, for every number of rows and up to four vectors of
 // columns: the sums stay in registers over the whole depth. Included only by *.isa.cpp files.
 #pragma once
 
@@ -8,6 +8,9 @@
 #include "mlx/backend/cpu/gemm/simd.h"
 
 namespace mlx::core::cpu::MLX_ISA::simd {
+
+constexpr int kStepsAhead = 8;        // of the depth, for which panels are asked for
+constexpr int64_t kOutputSteps = 64;  // before the end of the depth the output is asked for
 
 template <typename T>
 struct PlainMath {
@@ -19,6 +22,34 @@ struct PlainMath {
   }
 };
 
+// One step of the depth. Panels are read from the L2 cache for the most part, and its latency is
+// hidden by asking for lines some steps ahead; those past the end of a panel of A are the next
+// tile's.
+template <typename Math, int Rows, int Vectors, bool AskForRows>
+[[gnu::always_inline]] static inline void add_step(const typename Math::Packed*& a,
+                                                   const typename Math::Packed*& b,
+                                                   Vec<typename Math::Sum> (&sums)[Rows][Vectors]) {
+  using Packed = typename Math::Packed;
+  constexpr int lanes = kLanes<Packed>;
+  Vec<Packed> columns[Vectors];
+#pragma GCC unroll 4
+  for (int v = 0; v < Vectors; ++v) {
+    columns[v] = load(b + v * lanes);
+    __builtin_prefetch(b + (kStepsAhead * Vectors + v) * lanes);
+  }
+  if constexpr (AskForRows) __builtin_prefetch(a + 2 * kStepsAhead * Rows);
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r) {
+    Vec<Packed> row = Math::spread(a[r]);
+#pragma GCC unroll 4
+    for (int v = 0; v < Vectors; ++v) {
+      sums[r][v] = Math::add_product(row, columns[v], sums[r][v]);
+    }
+  }
+  a += Rows;
+  b += Vectors * lanes;
+}
+
 template <typename Math, int Rows, int Vectors>
 static void micro_kernel(int64_t steps, const void* a_panel, const void* b_panel, void* c_tile,
                          int64_t ldc, bool accumulate) {
@@ -28,30 +59,27 @@ static void micro_kernel(int64_t steps, const void* a_panel, const void* b_panel
   auto a = static_cast<const Packed*>(a_panel);
   auto b = static_cast<const Packed*>(b_panel);
   auto c = static_cast<Sum*>(c_tile);
-#pragma GCC unroll 16
-  for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 2
-    for (int v = 0; v < Vectors; ++v) __builtin_prefetch(c + r * ldc + v * lanes, 1);
-  }
   Vec<Sum> sums[Rows][Vectors] = {};
-  for (int64_t k = 0; k < steps; ++k) {
-    Vec<Packed> columns[Vectors];
-#pragma GCC unroll 2
-    for (int v = 0; v < Vectors; ++v) columns[v] = load(b + v * lanes);
+  // The output is asked for late, so that it neither holds up panels nor is gone again when used.
+  for (int64_t left = steps > kOutputSteps ? kOutputSteps : 0; steps > 0; left = 0) {
+    for (; steps > left + 1; steps -= 2) {
+      add_step<Math, Rows, Vectors, true>(a, b, sums);
+      add_step<Math, Rows, Vectors, (Rows * sizeof(Packed) > 32)>(a, b, sums);
+    }
+    if (steps > left) {
+      add_step<Math, Rows, Vectors, true>(a, b, sums);
+      --steps;
+    }
+    if (steps == 0) break;
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; ++r) {
-      Vec<Packed> row = Math::spread(a[r]);
-#pragma GCC unroll 2
-      for (int v = 0; v < Vectors; ++v) {
-        sums[r][v] = Math::add_product(row, columns[v], sums[r][v]);
-      }
+#pragma GCC unroll 4
+      for (int v = 0; v < Vectors; ++v) __builtin_prefetch(c + r * ldc + v * lanes, 1);
     }
-    a += Rows;
-    b += Vectors * lanes;
   }
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int v = 0; v < Vectors; ++v) {
       Sum* p = c + r * ldc + v * lanes;
       store<Sum>(p, accumulate ? load(p) + sums[r][v] : sums[r][v]);
@@ -59,18 +87,19 @@ static void micro_kernel(int64_t steps, const void* a_panel, const void* b_panel
   }
 }
 
-template <typename Math, int Rows>
+template <typename Math, int Rows, int Vectors = 2>
 struct MicroTable {
-  MicroKernel kernels[2 * Rows];
+  MicroKernel kernels[Rows * Vectors];
 };
 
-template <typename Math, int... I>
-static constexpr MicroTable<Math, sizeof...(I)> make_micro_table(std::integer_sequence<int, I...>) {
-  return {{micro_kernel<Math, I + 1, 1>..., micro_kernel<Math, I + 1, 2>...}};
+template <typename Math, int Rows, int... I>
+static constexpr MicroTable<Math, Rows, sizeof...(I) / Rows> make_micro_table(
+    std::integer_sequence<int, I...>) {
+  return {{micro_kernel<Math, I % Rows + 1, I / Rows + 1>...}};
 }
 
-template <typename Math>
+template <typename Math, int Rows, int Vectors>
 static constexpr auto micro_table =
-    make_micro_table<Math>(std::make_integer_sequence<int, kRegisterRows>{});
+    make_micro_table<Math, Rows>(std::make_integer_sequence<int, Rows * Vectors>{});
 
 }  // namespace mlx::core::cpu::MLX_ISA::simd

@@ -18,7 +18,7 @@ static constexpr GemmKernels plain_kernels() {
   kernels.packed_size = sizeof(Lane);
   kernels.sum_size = sizeof(Lane);
   kernels.direct = sizeof(Source) == sizeof(Lane);
-  kernels.micro = micro_table<PlainMath<Lane>>.kernels;
+  kernels.micro = micro_table<PlainMath<Lane>, kRegisterRows, 2>.kernels;
   kernels.pack_rows = pack_rows<E, Source>;
   kernels.pack_lines = pack_lines<E, Source>;
   kernels.pack_strided = pack_strided<E, Source>;

@@ -3,13 +3,28 @@
 
 namespace mlx::core::cpu::MLX_ISA {
 
+namespace simd {
+
+// Where there are 32 registers, wider tiles read less per product than tall ones do.
+template <typename Source, typename Lane>
+static constexpr GemmKernels real_kernels() {
+  GemmKernels kernels = plain_kernels<Source, Lane>();
+#if defined(__AVX512F__)
+  kernels.others[0] = {6, 4, micro_table<PlainMath<Lane>, 6, 4>.kernels};
+  kernels.others[1] = {8, 3, micro_table<PlainMath<Lane>, 8, 3>.kernels};
+#endif
+  return kernels;
+}
+
+}  // namespace simd
+
 const RealGemmKernels& real_gemm_kernels() {
   using namespace simd;
   static constexpr RealGemmKernels table = {
-      plain_kernels<float, float>(),
-      plain_kernels<double, double>(),
-      plain_kernels<F16, float>(),
-      plain_kernels<Bf16, float>(),
+      real_kernels<float, float>(),
+      real_kernels<double, double>(),
+      real_kernels<F16, float>(),
+      real_kernels<Bf16, float>(),
   };
   return table;
 }

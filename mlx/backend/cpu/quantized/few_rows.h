@@ -22,11 +22,16 @@ constexpr int kChunk = 64;     // groups whose scales are widened at a time
 constexpr int kTilePairs = 4;  // rows of x times rows of w that are multiplied at once
 constexpr int kFactors = kChunk + kGroupPadding;
 
-// Rows [row, row + rows) of x times rows [col, col + cols) of w.
+// Bytes from what is multiplied to what is fetched from memory: rows follow each other.
+constexpr int kFetchAhead = 2048;
+
+// Rows [row, row + rows) of x times `cols` rows of w, `col` and others that are so far apart that
+// each is a stream of its own: memory sends several at a time faster than one.
 struct Tile {
   int row, rows;
   int64_t col;
   int cols;
+  int64_t apart;
 };
 
 // For each pair of rows of a tile, by column within row: scales of w times those of x, and what the
@@ -42,7 +47,7 @@ struct Factors {
   constexpr int lanes = kLanes<float>;
   alignas(64) float scales[kChunk + kGroupPadding], biases[kChunk + kGroupPadding];
   for (int c = 0; c < tile.cols; ++c) {
-    int64_t at = (tile.col + c) * p.w.row_groups + first, next = tile.cols * p.w.row_groups;
+    int64_t at = (tile.col + c * tile.apart) * p.w.row_groups + first, next = 4 * p.w.row_groups;
     load_scales(p.w.scale, p.w.scales, at, n, scales, next);
     if (p.w.biases) load_scales(p.w.scale, p.w.biases, at, n, biases, next);
     for (int r = 0; r < tile.rows; ++r) {
@@ -69,12 +74,12 @@ using SumOf = Vec<typename Dot::Sum>;
 
 // Sums of the products of one block.
 template <typename Dot, bool First, int Rows, int Cols>
-static inline void add_block(const uint8_t* block, int64_t row_bytes, const typename Dot::X* x,
+static inline void add_block(const uint8_t* block, int64_t col_bytes, const typename Dot::X* x,
                              int64_t x_stride, SumOf<Dot> (&sums)[Rows][Cols]) {
 #pragma GCC unroll 4
   for (int c = 0; c < Cols; ++c) {
     typename Dot::Block codes;
-    Dot::unpack(block + c * row_bytes, codes);
+    Dot::unpack(block + c * col_bytes, codes);
 #pragma GCC unroll 4
     for (int r = 0; r < Rows; ++r) {
       SumOf<Dot> sum = {};
@@ -90,21 +95,20 @@ static inline void add_block(const uint8_t* block, int64_t row_bytes, const type
 
 // `n` groups of at least one block.
 template <typename Dot, int Rows, int Cols>
-static inline void add_groups(const FewRowsProduct& p, const uint8_t* codes,
+static inline void add_groups(const FewRowsProduct& p, const Tile& tile, const uint8_t* codes,
                               const typename Dot::X* x, int n, const Factors& factors,
                               Vec<float> (&totals)[Rows][Cols]) {
-  int64_t row_bytes = p.w.row_bytes, x_stride = p.x.stride;
+  int64_t col_bytes = tile.apart * p.w.row_bytes, x_stride = p.x.stride;
   int blocks = p.w.group / kCodeBlock;
   for (int j = 0; j < n; ++j) {
-    // Rows are short streams, which end before the processor sees where they lead.
 #pragma GCC unroll 4
-    for (int c = 0; c < Cols; ++c) __builtin_prefetch(codes + (Cols + c) * row_bytes);
+    for (int c = 0; c < Cols; ++c) __builtin_prefetch(codes + c * col_bytes + kFetchAhead);
     SumOf<Dot> sums[Rows][Cols];
-    add_block<Dot, true>(codes, row_bytes, x, x_stride, sums);
+    add_block<Dot, true>(codes, col_bytes, x, x_stride, sums);
     codes += kCodeBlock / 8 * Dot::Codes::kBits;
     x += kCodeBlock;
     for (int block = 1; block < blocks; ++block) {
-      add_block<Dot, false>(codes, row_bytes, x, x_stride, sums);
+      add_block<Dot, false>(codes, col_bytes, x, x_stride, sums);
       codes += kCodeBlock / 8 * Dot::Codes::kBits;
       x += kCodeBlock;
     }
@@ -121,14 +125,15 @@ static inline void add_groups(const FewRowsProduct& p, const uint8_t* codes,
 
 // `n` groups of half a block, of which `left` codes are left in the rows.
 template <typename Dot, int Rows, int Cols>
-static inline void add_half_groups(const FewRowsProduct& p, const uint8_t* codes,
+static inline void add_half_groups(const FewRowsProduct& p, const Tile& tile, const uint8_t* codes,
                                    const typename Dot::X* x, int n, int64_t left,
                                    const Factors& factors, Vec<float> (&totals)[Rows][Cols]) {
+  int64_t col_bytes = tile.apart * p.w.row_bytes;
   for (int j = 0; j < n; j += 2) {
     for (int c = 0; c < Cols; ++c) {
       uint8_t copy[kCodeBlock];
       typename Dot::Block block;
-      Dot::unpack_ordered(whole_block<typename Dot::Codes>(codes + c * p.w.row_bytes, left, copy),
+      Dot::unpack_ordered(whole_block<typename Dot::Codes>(codes + c * col_bytes, left, copy),
                           block);
       for (int r = 0; r < Rows; ++r) {
         Dot::add_halves(block, x + r * p.x.stride, factors.scales[r * Cols + c] + j, totals[r][c]);
@@ -141,9 +146,9 @@ static inline void add_half_groups(const FewRowsProduct& p, const uint8_t* codes
 }
 
 template <typename Dot, int Rows, int Cols>
-static void multiply_tile(const FewRowsProduct& p, int row, int64_t col) {
+static void multiply_tile(const FewRowsProduct& p, int row, int64_t col, int64_t apart) {
   static_assert(Rows * Cols <= kTilePairs && kLanes<float> <= kGroupPadding);
-  Tile tile = {row, Rows, col, Cols};
+  Tile tile = {row, Rows, col, Cols, apart};
   Factors factors;
   for (Vec<float>& shift : factors.shifts) shift = Vec<float>{};
   Vec<float> totals[Rows][Cols] = {};
@@ -154,34 +159,31 @@ static void multiply_tile(const FewRowsProduct& p, int row, int64_t col) {
     int64_t k = first * p.w.group;
     const uint8_t* codes = p.w.codes + col * p.w.row_bytes + k / 8 * Dot::Codes::kBits;
     const typename Dot::X* x = Dot::activations(p.x) + row * p.x.stride + k;
-    if constexpr (requires { Dot::kVectorCodes; }) {
-      add_vectors<Dot>(p, codes, x, n, factors, totals);
-    } else if (p.w.group < kCodeBlock) {
-      add_half_groups<Dot>(p, codes, x, n, p.w.depth - k, factors, totals);
+    if (p.w.group < kCodeBlock) {
+      add_half_groups<Dot>(p, tile, codes, x, n, p.w.depth - k, factors, totals);
     } else {
-      add_groups<Dot>(p, codes, x, n, factors, totals);
+      add_groups<Dot>(p, tile, codes, x, n, factors, totals);
     }
   }
   for (int r = 0; r < Rows; ++r) {
     float* to = p.sums + (row + r) * p.sums_stride + col;
-    for (int c = 0; c < Cols; ++c) to[c] = total(totals[r][c] + factors.shifts[r * Cols + c]);
+    for (int c = 0; c < Cols; ++c) {
+      to[c * apart] = total(totals[r][c] + factors.shifts[r * Cols + c]);
+    }
   }
 }
 
 // All rows of x, a few at a time, over the same rows of w, which stay in the first cache.
 template <typename Dot>
 static void multiply_few_rows(const FewRowsProduct& p) {
-  int64_t j = 0;
-  if (p.rows == 1) {
-    for (; j + 4 <= p.count; j += 4) multiply_tile<Dot, 1, 4>(p, 0, j);
-  } else if (p.rows == 2) {
-    for (; j + 2 <= p.count; j += 2) multiply_tile<Dot, 2, 2>(p, 0, j);
-  }
-  for (; j < p.count; ++j) {
+  int64_t cols = p.rows == 1 ? 4 : p.rows == 2 ? 2 : 1, each = p.count / cols;
+  for (int64_t j = 0; j < each && cols == 4; ++j) multiply_tile<Dot, 1, 4>(p, 0, j, each);
+  for (int64_t j = 0; j < each && cols == 2; ++j) multiply_tile<Dot, 2, 2>(p, 0, j, each);
+  for (int64_t j = cols > 1 ? cols * each : 0; j < p.count; ++j) {
     int r = 0;
-    for (; r + 4 <= p.rows; r += 4) multiply_tile<Dot, 4, 1>(p, r, j);
-    for (; r + 2 <= p.rows; r += 2) multiply_tile<Dot, 2, 1>(p, r, j);
-    if (r < p.rows) multiply_tile<Dot, 1, 1>(p, r, j);
+    for (; r + 4 <= p.rows; r += 4) multiply_tile<Dot, 4, 1>(p, r, j, 0);
+    for (; r + 2 <= p.rows; r += 2) multiply_tile<Dot, 2, 1>(p, r, j, 0);
+    if (r < p.rows) multiply_tile<Dot, 1, 1>(p, r, j, 0);
   }
 }
 

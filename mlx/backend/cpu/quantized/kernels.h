@@ -105,9 +105,17 @@ struct QuantizedKernels {
   void (*sum_groups)(const float* x, int64_t depth, int group, float* sums);
 };
 
+// Panels of B for AMX (see gemm/kernels.h) of values that are rounded to bf16 once: `count` <=
+// width rows of w, from code `begin` on, a multiple of 32. Only to be called when has_amx_bf16().
+struct TilePackers {
+  void (*pack[kCodes])(void* panel, int width, const QuantizedRows& w, int count, int64_t begin,
+                       int64_t depth);
+};
+
 MLX_ISA_TABLE(QuantizedKernels, quantized_kernels)
 MLX_ISA_TABLE(RoundedKernels, rounded_kernels)
 // With the AVX512-VNNI dot product; only to be called when has_avx512_vnni().
 MLX_ISA_TABLE(RoundedKernels, rounded_vnni_kernels)
+MLX_ISA_TABLE(TilePackers, tile_packers)
 
 }  // namespace mlx::core::cpu

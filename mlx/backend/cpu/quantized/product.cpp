@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <vector>
 
 #include "mlx/backend/cpu/gemm/gemm.h"
 #include "mlx/backend/cpu/gemm/scratch.h"
 #include "mlx/backend/cpu/gemm/skinny.h"
+#include "mlx/backend/cpu/runtime/amx.h"
 #include "mlx/core/parallel.h"
 #include "mlx/utils.h"
 
@@ -106,13 +108,14 @@ class Rows {
   Scratch values_, factors_;
 };
 
-void write_sums(const QuantizedProduct& p, const float* sums) {
+/** Columns [begin, end) of the output. */
+void write_sums(const QuantizedProduct& p, const float* sums, int64_t begin, int64_t end) {
   TileWrite tile = {};
-  tile.sums = sums;
+  tile.sums = sums + begin;
   tile.sums_stride = p.n;
   tile.rows = p.m;
-  tile.cols = p.n;
-  tile.out = p.out;
+  tile.cols = end - begin;
+  tile.out = static_cast<char*>(p.out) + begin * size_of(p.dtype);
   tile.col_stride = 1;
   tile.row_offsets = p.out_rows;
   tile.alpha = p.factor;
@@ -132,8 +135,8 @@ void multiply_few_rows(const QuantizedProduct& p, bool may_round) {
   parallel_for(p.n, std::max<int64_t>(4, kGrainBytes / row_cost), [&](int64_t begin, int64_t end) {
     kernel({rows_from(p.w, begin), rows.activations(), static_cast<int>(p.m), end - begin,
             sums.as<float>() + begin, p.n});
+    write_sums(p, sums.as<float>(), begin, end);
   });
-  write_sums(p, sums.as<float>());
 }
 
 /** Blocks of rows of the matrix become floats, which few rows of x are multiplied with. */
@@ -171,7 +174,7 @@ void multiply_few_rows_by_lines(const QuantizedProduct& p) {
       }
     }
   });
-  write_sums(p, sums.as<float>());
+  write_sums(p, sums.as<float>(), 0, p.n);
 }
 
 /** Panels of the quantised matrix, as integers or as floats. */
@@ -218,6 +221,45 @@ class CodesSource : public PanelSource {
 
   const QuantizedProduct& p_;
   bool rounds_;
+};
+
+/** Panels of the quantised matrix as tiles of bf16. */
+class TilesSource : public PanelSource {
+ public:
+  explicit TilesSource(const QuantizedProduct& p) : p_(p) {}
+
+  void pack(const GemmKernels& kernels, void* panel, int width, int64_t begin, int count,
+            int64_t depth_begin, int64_t depth) const override {
+    if (p_.transposed) {
+      tile_packers().pack[static_cast<int>(p_.code)](panel, width, rows_from(p_.w, begin), count,
+                                                     depth_begin, depth);
+    } else {
+      pack_lines(kernels, panel, width, begin, count, depth_begin, depth);
+    }
+  }
+
+ private:
+  void pack_lines(const GemmKernels& kernels, void* panel, int width, int64_t begin, int count,
+                  int64_t depth_begin, int64_t depth) const {
+    Scratch values(count * sizeof(float) + 64), rounded(depth * count * size_of(p_.dtype));
+    std::vector<const void*> lines(depth);
+    for (int64_t k = 0; k < depth; ++k) {
+      quantized_kernels().widen[static_cast<int>(p_.code)](rows_from(p_.w, depth_begin + k), begin,
+                                                           count, values.as<float>());
+      TileWrite line = {};
+      line.sums = values.data();
+      line.rows = 1;
+      line.cols = count;
+      line.out = rounded.as<uint16_t>() + k * count;
+      line.col_stride = 1;
+      line.alpha = 1;
+      float_panels(p_.dtype).write(line);
+      lines[k] = line.out;
+    }
+    kernels.pack_lines(panel, width, lines.data(), count, depth);
+  }
+
+  const QuantizedProduct& p_;
 };
 
 /** Panels of rounded rows of x. */
@@ -288,6 +330,15 @@ bool multiply_rounded(const QuantizedProduct& p) {
   return true;
 }
 
+/** By AMX, with values of the matrix that are rounded to bf16. */
+void multiply_tiles(const QuantizedProduct& p) {
+  GatheredSource a(p);
+  TilesSource b(p);
+  Gemm g = product_of(p, a, b);
+  g.kernels = &gemm_kernels(bfloat16);
+  gemm(g);
+}
+
 void multiply_panels(const QuantizedProduct& p) {
   GatheredSource a(p);
   CodesSource b(p, false);
@@ -319,6 +370,7 @@ void multiply_quantized(const QuantizedProduct& p) {
   if (p.m <= kFewRows) {
     return p.transposed ? multiply_few_rows(p, may_round) : multiply_few_rows_by_lines(p);
   }
+  if (p.dtype == bfloat16 && has_amx_bf16() && activation_rounding()) return multiply_tiles(p);
   QuantizedProduct block = p;
   for (int64_t first = 0; first < p.m; first += kRowBlock) {
     block.m = std::min(kRowBlock, p.m - first);

@@ -25,16 +25,18 @@ struct QuantizedProduct {
 };
 
 // Runs the product on the threads. Sums are f32, of exact products with the dequantised values, but
-// where x is f16 or bf16 and the matrix transposed: then x may be rounded within each group to
-// 1.004 * 2^-16 of its largest (see activation_rounding), an error below that times the sum over
-// the groups of max |x| * sum |w|.
+// where rounding is allowed (see activation_rounding): more than eight rows of bf16 are multiplied
+// by AMX, where there is it, with values that are rounded to bf16, an error of at most 2^-8 of each
+// product (and none where codes are floats); else, where x is f16 or bf16 and the matrix
+// transposed, x is rounded within each group to 1.004 * 2^-16 of its largest, an error below that
+// times the sum over the groups of max |x| * sum |w|.
 void multiply_quantized(const QuantizedProduct& product);
 
 // The rows of `w` from `row` on.
 QuantizedRows rows_from(const QuantizedRows& w, int64_t row);
 
-// Whether activations of f16 and bf16 may be rounded. By default they may, unless the environment
-// variable MLX_ROUND_ACTIVATIONS is 0.
+// Whether activations of f16 and bf16, or what they are multiplied with, may be rounded. By default
+// they may, unless the environment variable MLX_ROUND_ACTIVATIONS is 0.
 bool activation_rounding();
 
 // Changes activation_rounding() for the products that start from now on; returns what it was.

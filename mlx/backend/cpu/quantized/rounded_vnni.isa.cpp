@@ -24,7 +24,7 @@ struct VnniPairs {
 template <typename Codes>
 static constexpr void enter(RoundedKernels& table, Code code) {
   int i = static_cast<int>(code);
-  table.few_rows[i] = multiply_few_rows<SplitDot<Codes>>;
+  table.few_rows[i] = multiply_split_rows<SplitDot<Codes>>;
   table.split[i] = split_activations<Codes>;
 }
 

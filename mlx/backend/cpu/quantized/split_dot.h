@@ -11,12 +11,9 @@ namespace mlx::core::cpu::MLX_ISA::simd {
 template <typename CodesType>
 struct SplitDot {
   using Codes = CodesType;
-  using X = int16_t;
   static constexpr int kParts = 8 / Codes::kBits;  // even and odd codes of 4 bits
   static constexpr int kVectorCodes = 64 * kParts;
   static_assert(kVectorCodes <= kSplitBlock);
-
-  static inline const int16_t* activations(const Activations& x) { return x.codes; }
 
   static inline void unpack(__m512i codes, __m512i (&to)[kParts]) {
     if constexpr (kParts == 1) {
@@ -29,76 +26,186 @@ struct SplitDot {
   }
   // For each vector of codes the high digits of its activations, then the low ones.
   static inline Vec<float> multiply(const __m512i (&codes)[kParts], const int16_t* x) {
-    __m512i high = _mm512_setzero_si512(), low = high;
+    __m512i sum = _mm512_setzero_si512();
 #pragma GCC unroll 2
     for (int i = 0; i < kParts; ++i) {
-      high = _mm512_dpbusd_epi32(high, codes[i], _mm512_loadu_si512(x + 64 * i));
-      low = _mm512_dpbusd_epi32(low, codes[i], _mm512_loadu_si512(x + 64 * i + 32));
+      sum = _mm512_dpbusd_epi32(sum, codes[i], _mm512_loadu_si512(x + 64 * i));
     }
-    auto sum = reinterpret_cast<Vec<int32_t>>(_mm512_add_epi32(_mm512_slli_epi32(high, 8), low));
-    return __builtin_convertvector(sum, Vec<float>);
+    sum = _mm512_slli_epi32(sum, 8);
+#pragma GCC unroll 2
+    for (int i = 0; i < kParts; ++i) {
+      sum = _mm512_dpbusd_epi32(sum, codes[i], _mm512_loadu_si512(x + 64 * i + 32));
+    }
+    return __builtin_convertvector(reinterpret_cast<Vec<int32_t>>(sum), Vec<float>);
   }
 };
 
-// Bytes from what is multiplied to what is fetched from memory: rows follow each other.
-constexpr int kFetchAhead = 2048;
+// Entries [at, at + n) of scales or biases of affine mode, n <= 16, and zeros.
+static inline Vec<float> load_entries(Scale scale, const void* from, int64_t at, int n) {
+  switch (scale) {
+    case Scale::bf16:
+      return load_some<Element<Bf16, float>>(static_cast<const Bf16*>(from) + at, n);
+    case Scale::f16:
+      return load_some<Element<F16, float>>(static_cast<const F16*>(from) + at, n);
+    default:
+      return load_some<Element<float>>(static_cast<const float*>(from) + at, n);
+  }
+}
 
-// One vector of codes times those of all rows of x; lanes are sums of neighbours, each scaled by
-// its group.
-template <typename Dot, int Cols, int Rows>
-static inline void add_vector(__m512i codes, const int16_t* x, int64_t stride, const float* scales,
-                              __m512i group_of_lane, Vec<float> (&sums)[Rows]) {
-  __m512i parts[Dot::kParts];
-  Dot::unpack(codes, parts);
+static inline void fetch_entries(Scale scale, const void* from, int64_t at) {
+  int64_t size = scale == Scale::f32 ? 4 : 2;
+  __builtin_prefetch(static_cast<const char*>(from) + at * size);
+}
+
+// Rows of x times rows of w, each of which is a stream of its own: memory sends several at a time
+// faster than one, as long as they lie in different pages.
+template <typename Dot, int Rows, int Streams>
+struct SplitTile {
+  static constexpr int kLaneCodes = Dot::kVectorCodes / kLanes<float>;
+
+  const FewRowsProduct& p;
+  int row;                            // the first of x
+  const uint8_t* codes[Streams];      // what comes next
+  int64_t groups[Streams];            // where the scales of the streams' rows begin
+  Vec<float> factors[Rows][Streams];  // scales of x times those of w
+  Vec<float> totals[Rows][Streams];
+
+  SplitTile(const FewRowsProduct& product, int first, const int64_t (&cols)[Streams])
+      : p(product), row(first), totals() {
+    for (int c = 0; c < Streams; ++c) {
+      codes[c] = p.w.codes + cols[c] * p.w.row_bytes;
+      groups[c] = cols[c] * p.w.row_groups;
+    }
+  }
+
+  // Those of groups [first, first + n), n <= 16, and what the biases add.
+  inline void load_factors(int64_t first, int n) {
+    int64_t ahead = kFetchAhead * 8 / Dot::Codes::kBits / p.w.group;
+    const float* scales = p.x.scales + row * p.x.group_stride + first;
+    const float* sums = p.x.sums + row * p.x.group_stride + first;
 #pragma GCC unroll 4
+    for (int c = 0; c < Streams; ++c) {
+      int64_t at = groups[c] + first;
+      Vec<float> scale = load_entries(p.w.scale, p.w.scales, at, n);
+      fetch_entries(p.w.scale, p.w.scales, at + ahead);
+      Vec<float> bias = {};
+      if (p.w.biases) {
+        bias = load_entries(p.w.scale, p.w.biases, at, n);
+        fetch_entries(p.w.scale, p.w.biases, at + ahead);
+      }
+#pragma GCC unroll 4
+      for (int r = 0; r < Rows; ++r) {
+        factors[r][c] = scale * load(scales + r * p.x.group_stride);
+        totals[r][c] = fma<float>(bias, load(sums + r * p.x.group_stride), totals[r][c]);
+      }
+    }
+  }
+
+  // One vector of each stream, of which `mask` are bytes of the row; lanes are sums of neighbours.
+  inline void add(const int16_t* x, __m512i group_of_lane, uint64_t mask) {
+#pragma GCC unroll 4
+    for (int c = 0; c < Streams; ++c) {
+      __m512i parts[Dot::kParts];
+      Dot::unpack(_mm512_maskz_loadu_epi8(mask, codes[c]), parts);
+      __builtin_prefetch(codes[c] + kFetchAhead);
+      codes[c] += 64;
+#pragma GCC unroll 4
+      for (int r = 0; r < Rows; ++r) {
+        Vec<float> factor = _mm512_maskz_permutexvar_ps(0xffff, group_of_lane, factors[r][c]);
+        totals[r][c] = fma<float>(Dot::multiply(parts, x + r * p.x.stride), factor, totals[r][c]);
+      }
+    }
+  }
+
+  // The groups whose factors are loaded, from code k on.
+  inline void add_codes(int64_t k, int64_t count) {
+    constexpr auto lane = [] {
+      struct {
+        alignas(64) int32_t at[kLanes<float>];
+      } first = {};
+      for (int i = 0; i < kLanes<float>; ++i) first.at[i] = i * kLaneCodes;
+      return first;
+    }();
+    const int16_t* x = p.x.codes + row * p.x.stride + k;
+    __m512i at = _mm512_load_si512(lane.at);
+    __m512i shift = _mm512_set1_epi32(__builtin_ctz(static_cast<unsigned>(p.w.group)));
+    __m512i step = _mm512_set1_epi32(Dot::kVectorCodes);
+    for (; count >= Dot::kVectorCodes; count -= Dot::kVectorCodes, x += Dot::kVectorCodes) {
+      add(x, _mm512_maskz_srlv_epi32(0xffff, at, shift), ~uint64_t{0});
+      at = _mm512_add_epi32(at, step);
+    }
+    if (count == 0) return;
+    uint64_t mask = (uint64_t{1} << count * Dot::Codes::kBits / 8) - 1;
+    add(x, _mm512_maskz_srlv_epi32(0xffff, at, shift), mask);
+  }
+};
+
+// The product of `Rows` rows of x from `row` on with row j of each of the streams: rows of w are
+// cut into as many parts, which overlap where they are no equal ones.
+template <typename Dot, int Rows, int Streams>
+static void multiply_streams(const FewRowsProduct& p, int row, int64_t j, int64_t each) {
+  constexpr int most = kLanes<float>;
+  int64_t cols[Streams];
+  for (int c = 0; c < Streams; ++c) {
+    cols[c] = j + (c * each < p.count - each ? c * each : p.count - each);
+  }
+  SplitTile<Dot, Rows, Streams> tile(p, row, cols);
+  int64_t groups = p.w.depth / p.w.group;
+  for (int64_t first = 0; first < groups; first += most) {
+    int n = groups - first < most ? static_cast<int>(groups - first) : most;
+    tile.load_factors(first, n);
+    tile.add_codes(first * p.w.group, int64_t{n} * p.w.group);
+  }
   for (int r = 0; r < Rows; ++r) {
-    Vec<float> factors = load(scales + r * Cols * kFactors);
-    factors = _mm512_maskz_permutexvar_ps(0xffff, group_of_lane, factors);
-    sums[r] = fma<float>(Dot::multiply(parts, x + r * stride), factors, sums[r]);
+    float* to = p.sums + (row + r) * p.sums_stride;
+    for (int c = 0; c < Streams; ++c) to[cols[c]] = total(tile.totals[r][c]);
   }
 }
 
-// `n` groups, one row of w after the other.
-template <typename Dot, int Rows, int Cols>
-static inline void add_vectors(const FewRowsProduct& p, const uint8_t* codes, const int16_t* x,
-                               int n, const Factors& factors, Vec<float> (&totals)[Rows][Cols]) {
-  const int lane_codes = Dot::kVectorCodes / kLanes<float>;
-  alignas(64) int32_t groups[kLanes<float>];
-  for (int i = 0; i < kLanes<float>; ++i) groups[i] = i * lane_codes / p.w.group;
-  const __m512i group_of_lane = _mm512_load_si512(groups);
-  const int shift = __builtin_ctz(static_cast<unsigned>(p.w.group));
-  const int64_t depth = int64_t{n} * p.w.group, whole = depth & -int64_t{Dot::kVectorCodes};
-  const auto rest = static_cast<unsigned>((depth - whole) * Dot::Codes::kBits / 8);
-  for (int c = 0; c < Cols; ++c) {
-    const uint8_t* from = codes + c * p.w.row_bytes;
-    Vec<float> sums[Rows] = {};
-    for (int64_t k = 0; k < whole; k += Dot::kVectorCodes, from += 64) {
-      __builtin_prefetch(from + kFetchAhead);
-      add_vector<Dot, Cols>(_mm512_loadu_si512(from), x + k, p.x.stride,
-                            factors.scales[c] + (k >> shift), group_of_lane, sums);
+// All rows of x, a few at a time, over the same rows of w, which stay in the first cache.
+template <typename Dot>
+static void multiply_split_rows(const FewRowsProduct& p) {
+  constexpr int most = 4;
+  int64_t streams = p.rows <= 2 ? most : 2, each = (p.count + streams - 1) / streams;
+  for (int64_t j = 0; j < each; ++j) {
+    if (p.rows == 1) {
+      multiply_streams<Dot, 1, most>(p, 0, j, each);
+    } else if (p.rows == 2) {
+      multiply_streams<Dot, 2, most>(p, 0, j, each);
+    } else {
+      int r = 0;
+      for (; r + 4 <= p.rows; r += 4) multiply_streams<Dot, 4, 2>(p, r, j, each);
+      for (; r + 2 <= p.rows; r += 2) multiply_streams<Dot, 2, 2>(p, r, j, each);
+      if (r < p.rows) multiply_streams<Dot, 1, 2>(p, r, j, each);
     }
-    if (rest) {
-      __m512i last = _mm512_maskz_loadu_epi8((uint64_t{1} << rest) - 1, from);
-      add_vector<Dot, Cols>(last, x + whole, p.x.stride, factors.scales[c] + (whole >> shift),
-                            group_of_lane, sums);
-    }
-    for (int r = 0; r < Rows; ++r) totals[r][c] += sums[r];
   }
 }
 
-// Rearranges rounded activations for SplitDot, in place, a block at a time.
+static inline void store_bytes(int8_t* to, __m512i lanes) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_maskz_cvtepi32_epi8(0xffff, lanes));
+}
+
+// Rearranges rounded activations for SplitDot, in place, a block at a time: each is 256 times its
+// high digit and the low one.
 template <typename Codes>
 static void split_activations(int16_t* codes, int64_t depth) {
   using Dot = SplitDot<Codes>;
+  __m512i half = _mm512_set1_epi16(128);
   for (int64_t k = 0; k < depth; k += Dot::kVectorCodes) {
     int8_t digits[2 * Dot::kVectorCodes];
-    for (int part = 0; part < Dot::kParts; ++part) {
-      int8_t* high = digits + 128 * part;
-      for (int i = 0; i < 64; ++i) {
-        int16_t code = codes[k + i * Dot::kParts + part];
-        auto low = static_cast<int8_t>(code);
-        high[i] = static_cast<int8_t>((code - low) >> 8);
-        high[i + 64] = low;
+    for (int i = 0; i < Dot::kVectorCodes; i += 32) {
+      __m512i low = _mm512_loadu_si512(codes + k + i);
+      __m512i high = _mm512_srai_epi16(_mm512_add_epi16(low, half), 8);
+      if constexpr (Dot::kParts == 1) {
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(digits + i),
+                            _mm512_maskz_cvtepi16_epi8(~0u, high));
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(digits + i + 64),
+                            _mm512_maskz_cvtepi16_epi8(~0u, low));
+      } else {
+        store_bytes(digits + i / 2, high);
+        store_bytes(digits + i / 2 + 64, low);
+        store_bytes(digits + i / 2 + 128, _mm512_srli_epi32(high, 16));
+        store_bytes(digits + i / 2 + 192, _mm512_srli_epi32(low, 16));
       }
     }
     __builtin_memcpy(codes + k, digits, sizeof digits);

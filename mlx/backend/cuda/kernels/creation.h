@@ -17,7 +17,7 @@ MLX_FN void count_up(const Counting& p) {
     if constexpr (is_same<T, double>) {
       store<T>(p.out, i, value);
     } else if constexpr (is_complex<T>) {
-      store<T>(p.out, i, T{static_cast<float>(value), 0.0f});
+      store<T>(p.out, i, T{static_cast<RealOf<T>>(value), 0});
     } else {
       store<T>(p.out, i, rounded<T>(static_cast<float>(value)));
     }

@@ -10,14 +10,14 @@ namespace mlx::core::kernels {
 
 template <typename To, typename From>
 MLX_FN To scaled(From x, double scale) {
-  if constexpr (is_same<To, Complex> || is_same<To, WideComplex>) {
-    using Part = decltype(To{}.re);
-    if constexpr (is_same<From, Complex> || is_same<From, WideComplex>) {
+  if constexpr (is_complex<To>) {
+    using Part = RealOf<To>;
+    if constexpr (is_complex<From>) {
       return {static_cast<Part>(x.re * scale), static_cast<Part>(x.im * scale)};
     } else {
       return {static_cast<Part>(x * scale), 0};
     }
-  } else if constexpr (is_same<From, Complex>) {
+  } else if constexpr (is_complex<From>) {
     return static_cast<To>(x.re * scale);
   } else {
     return static_cast<To>(x * scale);
@@ -34,7 +34,7 @@ MLX_FN void convert_rows(const SpectrumRows& p) {
   To result{};
   if (k < p.in_length) {
     From x = static_cast<const From*>(p.in)[row * p.in_length + k];
-    if constexpr (is_same<From, Complex>) {
+    if constexpr (is_complex<From>) {
       if (p.half_of > 0 && (k == 0 || 2 * k == p.half_of)) x.im = 0;
     }
     result = scaled<To>(x, p.scale);

@@ -14,7 +14,7 @@ using Computed = decltype(computed(T{}));
 template <typename T>
 MLX_FN T extreme(bool high) {
   if constexpr (is_complex<T>) {
-    float x = high ? inf_f : -inf_f;
+    auto x = static_cast<RealOf<T>>(high ? inf_d : -inf_d);
     return {x, x};
   } else if constexpr (is_float<T>) {
     return high ? T(inf_d) : T(-inf_d);
@@ -62,7 +62,7 @@ struct SumFolding {
   MLX_FN static Total total(Part part) { return part; }
   MLX_FN static Out finish(Total total, double divisor, double) {
     if constexpr (is_complex<T>) {
-      return {static_cast<float>(total.re / divisor), static_cast<float>(total.im / divisor)};
+      return convert<Out>(WideComplex{total.re / divisor, total.im / divisor});
     } else if constexpr (is_float<Computed<T>>) {
       return cast<Out>(divisor == 1.0 ? total : total / divisor);
     } else if constexpr (is_float<Computed<Out>>) {

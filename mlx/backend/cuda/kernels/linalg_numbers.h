@@ -7,9 +7,6 @@
 namespace mlx::core::kernels {
 
 template <typename T>
-using RealOf = choose_type<is_complex<T>, float, T>;
-
-template <typename T>
 MLX_FN bool is_zero(T x) {
   if constexpr (is_complex<T>) {
     return x.re == 0 && x.im == 0;

@@ -87,7 +87,7 @@ MLX_FN void add_product(ProductSum<T>& sum, ProductSum<T> a, ProductSum<T> b) {
 template <typename T>
 MLX_FN void store_product(const Products& p, int64_t at, ProductSum<T> sum) {
   if constexpr (is_complex<T>) {
-    auto scaled = [](T x, double by) { return T{x.re * float(by), x.im * float(by)}; };
+    auto scaled = [](T x, double by) { return T{x.re * RealOf<T>(by), x.im * RealOf<T>(by)}; };
     sum = scaled(sum, p.alpha);
     if (p.beta != 0) sum = sum + scaled(load<T>(p.out, at), p.beta);
     store<T>(p.out, at, sum);

@@ -35,15 +35,16 @@ struct LogSumFolding {
 };
 
 /** Complex sums of exponentials stay logarithms. */
+template <typename T>
 struct ComplexLogSumFolding {
-  using Total = Complex;
-  MLX_FN static Total start() { return {-inf_f, 0.0f}; }
+  using Total = T;
+  MLX_FN static Total start() { return {-static_cast<RealOf<T>>(inf_d), 0}; }
   // A call, since the body is long and merges are many.
   __device__ __noinline__ static Total merge(Total a, Total b) {
     return apply_body<op::LogAddExp>(a, b);
   }
-  MLX_FN static void add(Total& part, Complex x, int64_t) { part = merge(part, x); }
-  MLX_FN static Complex finish(Total total, double, double) { return total; }
+  MLX_FN static void add(Total& part, T x, int64_t) { part = merge(part, x); }
+  MLX_FN static T finish(Total total, double, double) { return total; }
 };
 
 /** Where value `i` of the running order lies along an axis. */

@@ -96,7 +96,7 @@ MLX_FN To cast(From x) {
   if constexpr (is_same<To, From>) {
     return x;
   } else if constexpr (is_half<To> && !is_half<From>) {
-    constexpr bool wide = sizeof(From) >= 4 && !is_same<From, float> && !is_complex<From>;
+    constexpr bool wide = sizeof(From) >= 4 && !is_same<RealOf<From>, float>;
     if constexpr (wide) {
       return rounded<To>(round_to_odd(convert<double>(x)));
     } else {

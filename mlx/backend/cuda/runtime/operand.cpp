@@ -102,7 +102,9 @@ void* output_address(array& a) {
          a.offset() * static_cast<int64_t>(a.itemsize());
 }
 
-bool is_host_scalar(const array& a) { return a.size() == 1 && !a.buffer().device_memory(); }
+bool is_host_scalar(const array& a) {
+  return a.size() == 1 && a.itemsize() <= sizeof(uint64_t) && !a.buffer().device_memory();
+}
 
 bool write_over(const array& in, array& out, const Stream& s) {
   if (!can_donate(in, out) || !in.buffer().device_memory()) {

@@ -13,7 +13,7 @@ const void* input_address(const array& a, const Stream& s);
 /** Address of the first element of an array with device memory, for writing. */
 void* output_address(array& a);
 
-/** Whether `a` has one element in host memory, which kernels take by value. */
+/** Whether `a` has one element of at most 8 bytes in host memory, which kernels take by value. */
 bool is_host_scalar(const array& a);
 
 /** Lets `out` take over the buffer of `in` for work on `s`, if that is device memory which nobody
