@@ -273,10 +273,9 @@ def test_instruction_sets(isa, dots):
         "test_attention",
         """
         for name in t.HALF_FLOATS:
-            for sizes in t.SIZES:
+            for sizes in ((64, 64, 65, 257), (40, 72, 130, 64), (7, 5, 33, 70)):
                 t.test_attention_sizes(name, sizes)
-            t.test_attention_of_hidden_blocks(name, (300, 900))
-            t.test_attention_long_keys(name, 40)
+            t.test_attention_of_hidden_blocks(name, (70, 530))
             t.test_attention_of_extreme_scores(name, 100)
         """,
         MLX_CPU_AMX="0",

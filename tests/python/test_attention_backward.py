@@ -324,10 +324,9 @@ def test_instruction_sets(isa, dots):
         "test_attention_backward",
         """
         for name in ("float16", "bfloat16", "float32"):
-            for sizes in t.SIZES:
+            for sizes in t.SIZES[1:5]:
                 t.test_gradients(name, sizes)
             t.test_gradients_of_rows_that_see_nothing(name)
-        t.test_long_gradients("bfloat16")
         """,
         MLX_CPU_AMX="0",
         MLX_CPU_BF16_DOT=dots,

@@ -142,8 +142,8 @@ static inline void multiply_by_dots(const TileProduct& p, const char* a, const c
       for (int r = 0; r < kSide; ++r) {
         int32_t row;
         __builtin_memcpy(&row, a + r * Stride + pair * 4, sizeof(row));
-        sums[r] = _mm512_dpbf16_ps(sums[r], reinterpret_cast<__m512bh>(_mm512_set1_epi32(row)),
-                                   columns);
+        sums[r] =
+            _mm512_dpbf16_ps(sums[r], reinterpret_cast<__m512bh>(_mm512_set1_epi32(row)), columns);
       }
     }
   }

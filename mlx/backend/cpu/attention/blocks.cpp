@@ -1,6 +1,6 @@
-// Attention forward by blocks. A task takes some rows of queries that share a head of keys. It packs
-// as many blocks of keys and values as stay in the second cache, and takes block after block of
-// queries past them: scores become weights where they lie, in the first cache, and softmax is
+// Attention forward by blocks. A task takes some rows of queries that share a head of keys. It
+// packs as many blocks of keys and values as stay in the second cache, and takes block after block
+// of queries past them: scores become weights where they lie, in the first cache, and softmax is
 // carried along.
 #include "mlx/backend/cpu/attention/blocks.h"
 
@@ -47,7 +47,8 @@ ScoreMasks::ScoreMasks(const AttentionShape& shape, const array* mask)
       added_(hiding_ ? nullptr : mask) {}
 
 const float* ScoreMasks::load(const QueryRows& rows, int64_t key, int64_t keys, float* to) const {
-  int64_t stride = broadcast_stride(*added_, 3), itemsize = static_cast<int64_t>(added_->itemsize());
+  int64_t stride = broadcast_stride(*added_, 3),
+          itemsize = static_cast<int64_t>(added_->itemsize());
   const void* lines[kBlockRows];
   shape_.find_rows(*added_, rows, lines);
   auto load = tile_load(added_->dtype());
@@ -60,7 +61,7 @@ const float* ScoreMasks::load(const QueryRows& rows, int64_t key, int64_t keys, 
 
 namespace {
 
-constexpr int64_t task_rows = 2048;         // at most
+constexpr int64_t task_rows = 2048;          // at most
 constexpr int64_t packed_bytes = 768 << 10;  // of keys and values: a part of the second cache
 
 class BlockAttention {
@@ -84,7 +85,8 @@ class BlockAttention {
     held_ = std::clamp<int64_t>(packed_bytes / (key_bytes_ + value_bytes_), 1, blocks);
     // The bits do not depend on how rows are divided, so it may be by threads.
     int64_t share = shape_.batches * shape_.key_heads * shape_.rows / (4 * num_threads());
-    rows_ = std::clamp<int64_t>(share / kernels_.rows, 4, task_rows / kernels_.rows) * kernels_.rows;
+    rows_ =
+        std::clamp<int64_t>(share / kernels_.rows, 4, task_rows / kernels_.rows) * kernels_.rows;
     rows_ = std::min(rows_, round_up(shape_.rows, kernels_.rows));
   }
 
@@ -224,10 +226,10 @@ class BlockAttention {
     kernels_.rescale(results, columns_, rows.count, columns_, factor);
     auto store = tile_store(out_.dtype());
     for (int64_t i = 0; i < rows.count; i++) {
-      store(results + i * columns_, 1,
-            out_.data<char>() +
-                (at + i) * shape_.value_width * static_cast<int64_t>(out_.itemsize()),
-            1, shape_.value_width);
+      store(
+          results + i * columns_, 1,
+          out_.data<char>() + (at + i) * shape_.value_width * static_cast<int64_t>(out_.itemsize()),
+          1, shape_.value_width);
     }
   }
 
@@ -238,10 +240,10 @@ class BlockAttention {
   ScoreMasks masks_;
   const array* sinks_;
   array &out_, &sums_;
-  int64_t columns_;                 // of results, padded
-  int64_t block_, held_;            // keys of a block, blocks that are packed at a time
+  int64_t columns_;                  // of results, padded
+  int64_t block_, held_;             // keys of a block, blocks that are packed at a time
   int64_t key_bytes_, value_bytes_;  // of a packed block
-  int64_t rows_;                    // of a task
+  int64_t rows_;                     // of a task
 };
 
 }  // namespace

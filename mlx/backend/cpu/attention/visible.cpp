@@ -47,8 +47,7 @@ VisibleKeys::VisibleKeys(const AttentionShape& shape, const array* mask, const Q
   for (int64_t i = 0; i < rows_; i++, position++) {
     if (position == shape.length) position = 0;
     seen_[i] = shape.seen_by(position);
-    bool is_blind =
-        seen_[i] == 0 || (mask && !sees_any(mask_rows_[i], key_stride_, seen_[i]));
+    bool is_blind = seen_[i] == 0 || (mask && !sees_any(mask_rows_[i], key_stride_, seen_[i]));
     is_blind_ |= is_blind;
     end_ = std::max(end_, is_blind ? shape.keys : seen_[i]);
     least_ = std::min(least_, seen_[i]);

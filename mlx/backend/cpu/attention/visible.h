@@ -1,5 +1,5 @@
-// Which keys the queries of a block see, by the order and by a bool mask that is read where it lies:
-// blocks of keys that none of them sees are left out, and those that all see need no mask.
+// Which keys the queries of a block see, by the order and by a bool mask that is read where it
+// lies: blocks of keys that none of them sees are left out, and those that all see need no mask.
 #pragma once
 
 #include "mlx/backend/cpu/attention/block_kernels.h"

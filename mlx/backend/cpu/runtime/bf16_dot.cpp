@@ -8,8 +8,7 @@ namespace mlx::core::cpu {
 
 bool has_fast_bf16_dot() {
   static const bool found =
-      has_avx512_bf16() &&
-      env::get_var("MLX_CPU_BF16_DOT", __builtin_cpu_is("intel") ? 0 : 1) != 0;
+      has_avx512_bf16() && env::get_var("MLX_CPU_BF16_DOT", __builtin_cpu_is("intel") ? 0 : 1) != 0;
   return found;
 }
 
