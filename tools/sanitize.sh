@@ -1,16 +1,22 @@
 #!/usr/bin/env bash
 # Builds twice, with AddressSanitizer plus UndefinedBehaviorSanitizer and with ThreadSanitizer, and
-# runs the C++ tests, a selection of the Python tests and all those of threads, processes and files
-# and random programs in each, and the stress of threads under TSan. Any report fails.
+# runs the C++ tests, a selection of the Python tests, all those of threads, processes, files and
+# what comes from other libraries, and random programs in each, and the stress of threads under TSan.
+# Any report fails. FUZZ_OPS says how many random operations are run under ASan, a fortieth of them
+# under TSan. The GPU's backend is left out: without a GPU it does nothing, with one it has checkers
+# of its own.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 jobs=${JOBS:-2} python=$PWD/.venv/bin/python selection=${SELECTION:-tiny}
-whole=(test_threads.py test_process.py test_io.py test_gguf.py test_debug.py test_evaluation.py)
+ops=${FUZZ_OPS:-200000}
+whole=(test_threads.py test_process.py test_io.py test_gguf.py test_debug.py test_evaluation.py
+  test_compile.py test_convert.py test_export.py test_fuzz_files.py)
 
 # Builds with sanitizers $2 in folder $1.
 build() {
-  cmake -S . -B "$1" -G Ninja -DCMAKE_BUILD_TYPE=Sanitize -DCMAKE_CXX_FLAGS=-O1 \
-    -DMLX_SANITIZE="$2" -DMLX_BUILD_EXAMPLES=OFF -DPython_EXECUTABLE="$python" >/dev/null
+  cmake -S . -B "$1" -G Ninja -DCMAKE_BUILD_TYPE=Sanitize -DMLX_SANITIZE="$2" \
+    -DCMAKE_CXX_FLAGS="-O1 -D_GLIBCXX_ASSERTIONS" -DMLX_BUILD_EXAMPLES=OFF -DMLX_BUILD_CUDA=OFF \
+    -DPython_EXECUTABLE="$python" >/dev/null
   ninja -C "$1" -j"$jobs"
 }
 
@@ -33,7 +39,7 @@ build build-asan address,undefined
 ASAN_OPTIONS=detect_leaks=1 build-asan/mlx_tests --gtest_brief=1
 ASAN_OPTIONS=detect_leaks=0 run_tests build-asan asan # the interpreter keeps memory until exit
 ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1:abort_on_error=1 \
-  run_python build-asan asan tests/fuzz/fuzz.py --ops 50000 --jobs "$jobs"
+  run_python build-asan asan tests/fuzz/fuzz.py --ops "$ops" --jobs "$jobs"
 
 echo "-- TSan"
 build build-tsan thread
@@ -41,5 +47,5 @@ export TSAN_OPTIONS="halt_on_error=1 die_after_fork=0"
 build-tsan/mlx_tests --gtest_brief=1
 run_tests build-tsan tsan
 run_python build-tsan tsan tests/stress/stress.py 60
-run_python build-tsan tsan tests/fuzz/fuzz.py --ops 20000 --jobs "$jobs"
+run_python build-tsan tsan tests/fuzz/fuzz.py --ops $((ops / 40)) --jobs "$jobs"
 echo "sanitize passed"

@@ -2,6 +2,7 @@
 #include "mlx/primitives/transforms.h"
 
 #include <algorithm>
+#include <atomic>
 #include <typeinfo>
 
 #include "mlx/core/errors.h"
@@ -63,6 +64,19 @@ void check_count(const char* rule, size_t got, size_t wanted) {
 }
 
 }  // namespace
+
+namespace {
+
+std::atomic<CallKeeper> call_keeper{nullptr};
+
+}  // namespace
+
+void set_call_keeper(CallKeeper keeper) { call_keeper = keeper; }
+
+std::shared_ptr<const void> keep_call(const std::shared_ptr<const CustomCall>& call) {
+  CallKeeper keeper = call_keeper;
+  return keeper && call ? keeper(call) : call;
+}
 
 std::vector<array> CustomTransforms::apply(const std::shared_ptr<const CustomCall>& call,
                                            const std::vector<array>& arguments) {
@@ -130,7 +144,7 @@ namespace {
 
 std::shared_ptr<const CustomCall> batched(const std::shared_ptr<const CustomCall>& call) {
   auto batch = std::make_shared<CustomCall>();
-  batch->inner = call;
+  batch->inner = keep_call(call);
   const CustomCall* inner = call.get();
   batch->fun = [inner](const std::vector<array>& in) { return core::vmap(inner->fun)(in); };
   if (inner->rules.vjp) {

@@ -48,9 +48,19 @@ struct CustomRules {
 struct CustomCall {
   ArraysFn fun;
   CustomRules rules;
-  /** What `fun` and the rules call, if they are another one's batched form. */
-  std::shared_ptr<const CustomCall> inner;
+  /** Keeps what `fun` and the rules call, if they are another one's batched form. */
+  std::shared_ptr<const void> inner;
 };
+
+/**
+ * What keeps a call for one who lasts: a recording, or a batched form. It is not to be shared, so
+ * that whoever collects cycles of a language's objects sees each holder of a call. The call itself,
+ * unless the language's bindings set something else.
+ */
+std::shared_ptr<const void> keep_call(const std::shared_ptr<const CustomCall>& call);
+
+using CallKeeper = std::shared_ptr<const void> (*)(const std::shared_ptr<const CustomCall>& call);
+void set_call_keeper(CallKeeper keeper);
 
 /**
  * The outputs of a function with rules attached. Inputs are the arguments followed by what the

@@ -184,8 +184,8 @@ void visit_notes(std::uintptr_t fun_id, FunctionRef<void(void*)> visit) {
   });
 }
 
-void visit_own_functions(std::uintptr_t fun_id, FunctionRef<void(const ArraysFn&)> visit) {
-  cache().for_each(fun_id, [&](const Trace& trace) { trace.recording.visit_own_functions(visit); });
+void visit_calls(std::uintptr_t fun_id, FunctionRef<void(const void*)> visit) {
+  cache().for_each(fun_id, [&](const Trace& trace) { trace.recording.visit_calls(visit); });
 }
 
 void erase_compiled(std::uintptr_t fun_id) { cache().erase(fun_id); }

@@ -42,10 +42,8 @@ inline constexpr size_t most_traces_per_function = 512;
 /** Calls `visit` with the notes that a function's traces carry. */
 void visit_notes(std::uintptr_t fun_id, FunctionRef<void(void*)> visit);
 
-/** Calls `visit` with the functions with rules of their own that a function's traces alone hold. */
-void visit_own_functions(
-    std::uintptr_t fun_id,
-    FunctionRef<void(const std::function<std::vector<array>(const std::vector<array>&)>&)> visit);
+/** Calls `visit` with what keeps functions with rules of their own for a function's traces. */
+void visit_calls(std::uintptr_t fun_id, FunctionRef<void(const void*)> visit);
 
 /** Forgets the traces of a function that is no more. */
 void erase_compiled(std::uintptr_t fun_id);

@@ -62,7 +62,7 @@ Recording::Recording(const Tape& tape, const std::vector<array>& arguments,
   }
   for (auto& out : outputs) add_constant(out);
   for (auto& tape_node : tape.nodes) {
-    Node node{tape_node.primitive_ptr(), {}, {}, {}, call_of(tape_node.primitive()), {}};
+    Node node{tape_node.primitive_ptr(), {}, {}, {}, keep_call(call_of(tape_node.primitive())), {}};
     if (keeps_origins()) node.origin = origin_of(tape_node);
     for (auto& in : tape_node.inputs()) node.inputs.push_back(numbers[in]);
     for (auto& out : tape_node.outputs()) {
@@ -104,7 +104,7 @@ void Recording::replay(const Node& node, bool shapeless, std::vector<array>& val
   for (auto& out : array::make_arrays(std::move(shapes), node.dtypes, node.primitive, inputs)) {
     values.push_back(out);
   }
-  if (node.call) keep_while_traced(node.call);
+  if (node.call) keep_while_traced(call_of(*node.primitive));
 }
 
 std::vector<array> Recording::replay_all(const std::vector<array>& inputs, bool shapeless) const {
@@ -143,13 +143,9 @@ bool Recording::gives(const Recording& other, const std::vector<array>& inputs) 
   return true;
 }
 
-void Recording::visit_own_functions(FunctionRef<void(const ArraysFn&)> visit) const {
+void Recording::visit_calls(FunctionRef<void(const void*)> visit) const {
   for (auto& node : nodes_) {
-    auto* call = &node.call;
-    while (*call && call->use_count() == 1 && (*call)->inner) {
-      call = &(*call)->inner;
-    }
-    if (*call && call->use_count() == 1) visit((*call)->fun);
+    if (node.call) visit(node.call.get());
   }
 }
 

@@ -21,8 +21,8 @@ class Recording {
     std::vector<uint32_t> inputs;
     std::vector<Shape> shapes;
     std::vector<Dtype> dtypes;
-    CustomCallPtr call = nullptr;  // of a function with rules
-    std::string origin = {};       // known only while somebody asks for origins
+    std::shared_ptr<const void> call = nullptr;  // keeps that of a function with rules
+    std::string origin = {};                     // known only while somebody asks for origins
   };
 
   /** `tape` holds what makes `outputs` of `arguments`. */
@@ -44,9 +44,9 @@ class Recording {
    *  `other` recorded at these. */
   bool gives(const Recording& other, const std::vector<array>& inputs) const;
 
-  /** Calls `visit` with the functions with rules of their own that nobody but this recording holds.
-   */
-  void visit_own_functions(FunctionRef<void(const ArraysFn&)> visit) const;
+  /** Calls `visit` with each of the things by which this recording keeps functions with rules of
+   *  their own. */
+  void visit_calls(FunctionRef<void(const void*)> visit) const;
 
  private:
   class Numbering;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/detail/nb_list.h>
 
 #include <optional>
 #include <variant>
@@ -57,27 +58,34 @@ bool is_integer(PyObject* object);
 bool load_int(PyObject* object, int64_t& value) noexcept;
 bool load_int(PyObject* object, int& value) noexcept;
 
-/** Appends all ints of a list, tuple or other sequence; false if it is not one. */
+/** The T behind an object; nullptr if it is of another class, or its `__init__` never ran. */
+template <typename T>
+const T* instance_of(nb::handle object) noexcept {
+  return nb::isinstance<T>(object) && nb::inst_ready(object) ? nb::inst_ptr<T>(object) : nullptr;
+}
+
+/** Appends all ints of a list, tuple or other sequence, as it is now: `__index__` of an item may
+ *  change it. False if it is not one. */
 template <typename Vector>
 bool load_ints(PyObject* object, Vector& values) noexcept {
   if (PyUnicode_Check(object) || PyBytes_Check(object) || !PySequence_Check(object)) {
     return false;
   }
-  PyObject* fast = PySequence_Fast(object, "");
-  if (!fast) {
+  PyObject* items = PySequence_Tuple(object);
+  if (!items) {
     PyErr_Clear();
     return false;
   }
   bool ok = true;
-  Py_ssize_t n = PySequence_Fast_GET_SIZE(fast);
+  Py_ssize_t n = PyTuple_GET_SIZE(items);
   for (Py_ssize_t i = 0; ok && i < n; i++) {
     typename Vector::value_type v;
-    ok = load_int(PySequence_Fast_GET_ITEM(fast, i), v);
+    ok = load_int(PyTuple_GET_ITEM(items, i), v);
     if (ok) {
       values.push_back(v);
     }
   }
-  Py_DECREF(fast);
+  Py_DECREF(items);
   return ok;
 }
 
@@ -87,6 +95,25 @@ void refuse_large(PyObject* object);
 }  // namespace mlx::python
 
 namespace nanobind::detail {
+
+/** In place of nanobind's own, which reads a list where it lies while conversions of its items may
+ *  change it. */
+template <typename T>
+struct type_caster<std::vector<T>> : list_caster<std::vector<T>, T> {
+  using Base = list_caster<std::vector<T>, T>;
+
+  bool from_python(handle src, uint8_t flags, cleanup_list* cleanup) noexcept {
+    if (!PyList_CheckExact(src.ptr())) {
+      return Base::from_python(src, flags, cleanup);
+    }
+    object items = steal(PyList_AsTuple(src.ptr()));
+    if (!items.is_valid()) {
+      PyErr_Clear();
+      return false;
+    }
+    return Base::from_python(items, flags, cleanup);
+  }
+};
 
 template <typename T, size_t N>
 struct type_caster<mlx::core::SmallVector<T, N>> {
@@ -161,10 +188,11 @@ struct type_caster<mlx::python::Arrays> {
       return false;
     }
     for (handle item : borrow<object>(src)) {
-      if (!isinstance<mlx::core::array>(item) || !inst_ready(item)) {
+      auto* a = mlx::python::instance_of<mlx::core::array>(item);
+      if (!a) {
         return false;
       }
-      value.values.push_back(*inst_ptr<mlx::core::array>(item));
+      value.values.push_back(*a);
     }
     return true;
   }
@@ -181,8 +209,8 @@ struct type_caster<mlx::python::DeviceArg> {
 
   bool from_python(handle src, uint8_t, cleanup_list*) noexcept {
     mlx::core::Device::DeviceType type;
-    if (isinstance<mlx::core::Device>(src)) {
-      value.device = *inst_ptr<mlx::core::Device>(src);
+    if (auto* device = mlx::python::instance_of<mlx::core::Device>(src)) {
+      value.device = *device;
     } else if (load_device_type(src, type)) {
       value.device = mlx::core::Device(type);
     } else {
@@ -215,8 +243,8 @@ struct type_caster<mlx::core::StreamOrDevice> {
         value = found;
         return true;
       }
-    } else if (isinstance<T>(src)) {
-      value = *inst_ptr<T>(src);
+    } else if (auto* found = mlx::python::instance_of<T>(src)) {
+      value = *found;
       return true;
     }
     return false;

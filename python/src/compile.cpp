@@ -2,160 +2,22 @@
 // part of the key; arrays that a function reads or changes beside them are captured as state.
 #include "mlx/compile.h"
 
-#include <bit>
-#include <cstring>
 #include <memory>
 #include <unordered_set>
 
 #include "mlx/core/errors.h"
 #include "mlx/transforms/compile_cache.h"
+#include "python/src/compile_key.h"
 #include "python/src/convert.h"
 #include "python/src/function.h"
 #include "python/src/gil.h"
+#include "python/src/kept_call.h"
 #include "python/src/random_state.h"
 #include "python/src/trees.h"
 
 namespace mlx::python {
 
 namespace {
-
-using Key = std::vector<uint64_t>;
-
-/**
- * Everything about arguments that a trace depends on, as words; arrays are set apart. Constants of
- * different type differ even if they are equal, and so do the zeros and NaNs of floats: a function
- * may tell them apart. Runs no Python code, so nothing changes while it reads.
- */
-class KeyWriter {
- public:
-  void add(nb::handle h) {
-    PyObject* p = h.ptr();
-    if (auto* a = as_array(h)) {
-      key_.push_back(tag_array);
-      arrays_.push_back(*a);
-    } else if (PyTuple_Check(p)) {
-      add_sequence(p, tag_tuple, PyTuple_CheckExact(p));
-    } else if (PyList_Check(p)) {
-      add_sequence(p, tag_list, PyList_CheckExact(p));
-    } else if (PyDict_Check(p)) {
-      add_dict(p);
-    } else if (is_random_state(h)) {
-      push(tag_list, 1);
-      key_.push_back(tag_array);
-      arrays_.push_back(RandomState::key());
-    } else {
-      add_constant(h);
-    }
-  }
-
-  Key& key() { return key_; }
-  std::vector<array>& arrays() { return arrays_; }
-  /** Types of which the key has the address; they must live as long as it is kept. */
-  std::vector<nb::object>& types() { return types_; }
-
- private:
-  enum Tag : uint64_t {
-    tag_array = 1,
-    tag_list,
-    tag_tuple,
-    tag_dict,
-    tag_text,
-    tag_bool,
-    tag_int,
-    tag_long_int,
-    tag_float,
-    tag_none,
-    tag_dtype,
-    tag_type,
-  };
-
-  void push(uint64_t a, uint64_t b) {
-    key_.push_back(a);
-    key_.push_back(b);
-  }
-
-  /** Precedes a value of a subclass, which may behave in its own way. */
-  void add_type(PyObject* p) {
-    push(tag_type, reinterpret_cast<uint64_t>(Py_TYPE(p)));
-    types_.push_back(nb::borrow(reinterpret_cast<PyObject*>(Py_TYPE(p))));
-  }
-
-  void add_sequence(PyObject* p, Tag tag, bool exact) {
-    TreeDepth guard;
-    if (!exact) {
-      add_type(p);
-    }
-    Py_ssize_t n = PySequence_Fast_GET_SIZE(p);
-    push(tag, n);
-    for (Py_ssize_t i = 0; i < n; i++) {
-      add(PySequence_Fast_GET_ITEM(p, i));
-    }
-  }
-
-  void add_dict(PyObject* p) {
-    TreeDepth guard;
-    if (!PyDict_CheckExact(p)) {
-      add_type(p);
-    }
-    push(tag_dict, PyDict_Size(p));
-    Py_ssize_t position = 0;
-    PyObject *key, *value;
-    while (PyDict_Next(p, &position, &key, &value)) {
-      add(key);
-      add(value);
-    }
-  }
-
-  void add_constant(nb::handle h) {
-    PyObject* p = h.ptr();
-    bool exact = PyUnicode_CheckExact(p) || PyBool_Check(p) || PyLong_CheckExact(p) ||
-                 PyFloat_CheckExact(p) || h.is_none() || nb::isinstance<Dtype>(h);
-    if (!exact) {
-      add_type(p);
-    }
-    if (PyUnicode_Check(p)) {
-      add_text(tag_text, p);
-    } else if (PyBool_Check(p)) {
-      push(tag_bool, p == Py_True);
-    } else if (PyLong_Check(p)) {
-      int overflow = 0;
-      int64_t v = PyLong_AsLongLongAndOverflow(p, &overflow);
-      if (overflow == 0) {
-        push(tag_int, static_cast<uint64_t>(v));
-      } else {
-        nb::object digits = nb::steal(PyNumber_ToBase(p, 16));
-        add_text(tag_long_int, digits.ptr());
-      }
-    } else if (PyFloat_Check(p)) {
-      push(tag_float, std::bit_cast<uint64_t>(PyFloat_AS_DOUBLE(p)));
-    } else if (h.is_none()) {
-      key_.push_back(tag_none);
-    } else {
-      check(nb::isinstance<Dtype>(h), "compile",
-            "Arguments must be trees of arrays and constants (ints, floats, bools, strings, None), "
-            "got a value of type ",
-            Py_TYPE(p)->tp_name, ".");
-      push(tag_dtype, static_cast<uint64_t>(nb::inst_ptr<Dtype>(h)->val()));
-    }
-  }
-
-  void add_text(Tag tag, PyObject* p) {
-    // By its characters in memory: any str will do, also one that is no Unicode.
-    auto width = static_cast<size_t>(PyUnicode_KIND(p));
-    size_t bytes = width * static_cast<size_t>(PyUnicode_GET_LENGTH(p));
-    push(tag, bytes << 3 | width);
-    const char* data = static_cast<const char*>(PyUnicode_DATA(p));
-    for (size_t i = 0; i < bytes; i += sizeof(uint64_t)) {
-      uint64_t word = 0;
-      std::memcpy(&word, data + i, std::min(sizeof(word), bytes - i));
-      key_.push_back(word);
-    }
-  }
-
-  Key key_;
-  std::vector<array> arrays_;
-  std::vector<nb::object> types_;
-};
 
 /** What captured containers held before a trace put its own arrays there. */
 class Snapshot {
@@ -234,12 +96,12 @@ class Snapshot {
 /** How the outputs of a trace go back into Python: what a trace carries as its note. */
 struct Form {
   nb::object result;              // with any array in place of each array
-  std::vector<nb::object> types;  // that the trace's key names
+  std::vector<nb::object> named;  // by the trace's key
 
   std::vector<nb::object*> references() {
     std::vector<nb::object*> held = {&result};
-    for (auto& type : types) {
-      held.push_back(&type);
+    for (auto& object : named) {
+      held.push_back(&object);
     }
     return held;
   }
@@ -271,10 +133,8 @@ class Compiled : public Transformed {
       auto more = static_cast<Form*>(note)->references();
       held.insert(held.end(), more.begin(), more.end());
     });
-    mlx::core::detail::visit_own_functions(id(), [&](const auto& fun) {
-      auto more = FlatCall::references(fun);
-      held.insert(held.end(), more.begin(), more.end());
-    });
+    mlx::core::detail::visit_calls(id(),
+                                   [&](const void* kept) { held.push_back(kept_reference(kept)); });
     return held;
   }
 
@@ -294,7 +154,7 @@ class Compiled : public Transformed {
     std::optional<Snapshot> snapshot;
     auto trace = [&](const std::vector<array>& arrays, mlx::core::detail::TraceNote& note) {
       snapshot.emplace(state_in_);
-      std::shared_ptr<Form> form(new Form{{}, std::move(writer.types())}, drop_form);
+      std::shared_ptr<Form> form(new Form{{}, std::move(writer.named())}, drop_form);
       auto outputs = run_traced(args, kwargs, arrays, own, *snapshot, *form);
       note = std::move(form);
       return outputs;

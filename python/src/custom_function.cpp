@@ -42,6 +42,7 @@ class CustomFunction {
   nb::object set_vmap(nb::object f) { return vmap_ = checked(std::move(f)); }
 
   nb::object call(const nb::args& args, const nb::kwargs& kwargs) const {
+    check(fun_.is_valid(), "custom_function", "The function is no more.");
     if (vjp_.is_none() && jvp_.is_none() && vmap_.is_none()) {
       return call_with(fun_, args, kwargs);
     }

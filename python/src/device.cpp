@@ -57,8 +57,8 @@ void bind_device(nb::module_& m) {
       .def("__eq__", &same_device, "other"_a.none())
       .def("__reduce__",
            [](nb::handle self) {
-             return nb::make_tuple(self.type(),
-                                   nb::make_tuple(self.attr("type"), self.attr("index")));
+             nb::object type = self.attr("type"), index = self.attr("index");  // these may raise
+             return nb::make_tuple(self.type(), nb::make_tuple(type, index));
            })
       .def("__hash__",
            [](const Device& d) { return static_cast<int>(d.type) + 2 * static_cast<int>(d.index); })

@@ -27,8 +27,8 @@ constexpr std::pair<const char*, Category> categories[] = {
 
 /** The dtype of an array or a dtype object. */
 std::optional<Dtype> dtype_of(nb::handle h) {
-  if (nb::isinstance<Dtype>(h)) {
-    return *nb::inst_ptr<Dtype>(h);
+  if (auto* t = instance_of<Dtype>(h)) {
+    return *t;
   }
   if (auto* a = as_array(h)) {
     return a->dtype();
@@ -39,8 +39,8 @@ std::optional<Dtype> dtype_of(nb::handle h) {
 bool is_subtype(nb::handle a, nb::handle b) {
   auto with = [&](auto first) {
     Category c;
-    if (nb::isinstance<Dtype>(b)) {
-      return issubdtype(first, *nb::inst_ptr<Dtype>(b));
+    if (auto* second = instance_of<Dtype>(b)) {
+      return issubdtype(first, *second);
     }
     if (!nb::try_cast(b, c, false)) {
       throw std::invalid_argument("[issubdtype] The second input is no dtype and no category.");
@@ -48,8 +48,8 @@ bool is_subtype(nb::handle a, nb::handle b) {
     return issubdtype(first, c);
   };
   Category c;
-  if (nb::isinstance<Dtype>(a)) {
-    return with(*nb::inst_ptr<Dtype>(a));
+  if (auto* first = instance_of<Dtype>(a)) {
+    return with(*first);
   }
   if (!nb::try_cast(a, c, false)) {
     throw std::invalid_argument("[issubdtype] The first input is no dtype and no category.");
@@ -80,8 +80,8 @@ bool is_of_kind(Dtype t, const std::string& kind) {
 }
 
 bool is_dtype(Dtype t, nb::handle kind) {
-  if (nb::isinstance<Dtype>(kind)) {
-    return t == *nb::inst_ptr<Dtype>(kind);
+  if (auto* other = instance_of<Dtype>(kind)) {
+    return t == *other;
   }
   if (nb::isinstance<nb::str>(kind)) {
     return is_of_kind(t, nb::cast<std::string>(kind));
@@ -226,12 +226,13 @@ void bind_dtype(nb::module_& m) {
       .def(
           "__eq__",
           [](Dtype t, nb::handle other) {
-            return nb::isinstance<Dtype>(other) && t == *nb::inst_ptr<Dtype>(other);
+            auto* u = instance_of<Dtype>(other);
+            return u && t == *u;
           },
           "other"_a.none())
       .def("__hash__", [](Dtype t) { return static_cast<int>(t.val()); })
       .def("__reduce__", [](nb::handle self) {
-        std::string name = dtype_name(*nb::inst_ptr<Dtype>(self));
+        std::string name = dtype_name(nb::cast<Dtype>(self));
         return nb::make_tuple(self.type(), nb::make_tuple(name));
       });
 #define MLX_BIND_DTYPE(T, name) m.attr(#name) = nb::cast(name);

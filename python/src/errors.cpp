@@ -90,6 +90,15 @@ void set_python_error(const std::exception_ptr& failure) {
   }
 }
 
+std::string text_of(const nb::python_error& error) {
+  nb::object text = nb::steal(PyObject_Str(error.value().ptr()));
+  if (!text.is_valid()) {
+    PyErr_Clear();
+    return nb::type_name(error.type()).c_str();
+  }
+  return nb::cast<std::string>(text);
+}
+
 void bind_errors(nb::module_& m) {
   axis_error = make_class(m, "AxisError", "An axis that the array does not have.", PyExc_IndexError,
                           PyExc_ValueError);

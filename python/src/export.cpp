@@ -47,9 +47,9 @@ void add_arrays(NamedArrays& to, nb::handle tree, const std::string& path, const
   if (const array* a = as_array(tree)) {
     to.emplace_back(path, *a);
   } else if (PyTuple_Check(p) || PyList_Check(p)) {
-    size_t n = PySequence_Fast_GET_SIZE(p);
-    for (size_t i = 0; i < n; i++) {
-      nb::object item = nb::borrow(PySequence_Fast_GET_ITEM(p, static_cast<Py_ssize_t>(i)));
+    // Asked for each time: names of keys are made by Python code, which may change the list.
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(p); i++) {
+      nb::object item = nb::borrow(PySequence_Fast_GET_ITEM(p, i));
       add_arrays(to, item, path + "." + std::to_string(i), op);
     }
   } else if (PyDict_Check(p)) {

@@ -3,8 +3,10 @@
 
 #include "mlx/core/errors.h"
 #include "mlx/graph_utils.h"
+#include "mlx/io/load.h"
 #include "python/src/convert.h"
 #include "python/src/gil.h"
+#include "python/src/python_file.h"
 #include "python/src/trees.h"
 
 namespace mlx::python {
@@ -23,12 +25,15 @@ void bind_export_dot(nb::module_& m) {
         }
         std::ostringstream text;
         export_to_dot(text, std::move(names), outputs);
-        bool is_path = nb::isinstance<nb::str>(file) || nb::hasattr(file, "__fspath__");
-        nb::object out = is_path ? nb::module_::import_("builtins").attr("open")(file, "w") : file;
-        call_python(out.attr("write"), text.str());
-        if (is_path) {
-          call_python(out.attr("close"));
+        auto path = as_path(file, "export_to_dot");
+        if (!path) {
+          call_python(file.attr("write"), text.str());
+          return;
         }
+        io::FileWriter writer(*path);
+        Unlocked unlocked;
+        writer.write(text.str().data(), text.str().size());
+        writer.close();
       },
       "file"_a, "args"_a, "kwargs"_a,
       "Writes the graph behind arrays, before they are computed, in the DOT language to a path or\n"

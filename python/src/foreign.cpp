@@ -76,6 +76,8 @@ void parse_format(const std::string& text, Memory& memory) {
   } else {
     fail("array", "Elements of format '", text, "' have no dtype here.");
   }
+  check(size_of(*memory.dtype) == memory.itemsize, "array", "Elements of format '", text, "' and ",
+        memory.itemsize, " bytes have no dtype here.");
 }
 
 /** Copies in row-major order; returns the end of what was written. */
@@ -148,9 +150,18 @@ array copy_memory(const Memory& m, std::optional<Dtype> wanted) {
 
 Memory describe(const Py_buffer& view) {
   Memory m{static_cast<const char*>(view.buf), {}, {}, {}, static_cast<size_t>(view.itemsize)};
+  check(view.ndim == 0 || (view.shape && !view.suboffsets), "array",
+        "Memory without a shape, or behind pointers, cannot be read.");
+  m.strides.resize(view.ndim);
+  // ctypes leaves out strides although they are asked for. Their product wraps only where there are
+  // no elements, or too many.
+  auto dense = static_cast<uint64_t>(view.itemsize);
+  for (int i = view.ndim; i-- > 0;) {
+    m.strides[i] = view.strides ? view.strides[i] : static_cast<int64_t>(dense);
+    dense *= static_cast<uint64_t>(extent(view.shape[i]));
+  }
   for (int i = 0; i < view.ndim; i++) {
     m.shape.push_back(extent(view.shape[i]));
-    m.strides.push_back(view.strides[i]);
   }
   parse_format(view.format ? view.format : "B", m);
   return m;
@@ -163,6 +174,9 @@ std::optional<array> from_buffer(nb::handle value, std::optional<Dtype> dtype) {
     return std::nullopt;
   }
   std::unique_ptr<Py_buffer, decltype(&PyBuffer_Release)> guard(&view, PyBuffer_Release);
+  if (view.ndim > 0 && !view.strides && nb::hasattr(value, "dtype")) {
+    return std::nullopt;  // a date of NumPy's, which gives itself out for bytes
+  }
   return copy_memory(describe(view), dtype);
 }
 
@@ -222,9 +236,8 @@ void set_dlpack_dtype(const nb::dlpack::dtype& t, Memory& m) {
     m.dtype = complex64;
   } else if (is(Code::Complex, 16)) {
     m.dtype = complex128;
-  } else {
-    fail("array", "Unsupported DLPack element type.");
   }
+  check(m.dtype && size == size_of(*m.dtype), "array", "Unsupported DLPack element type.");
 }
 
 template <typename... Config>

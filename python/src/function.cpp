@@ -65,24 +65,30 @@ nb::object FlatCall::result(const std::vector<array>& arrays) const {
   return tree_fill(result_, arrays, position);
 }
 
+namespace {
+
+/** What a transformed function is, unless the collector took it apart before a finalizer asked. */
+Transformed& body_of(const TransformedFunction& self) {
+  check(self.body && self.body->fun().is_valid(), "transform", "The function is no more.");
+  return *self.body;
+}
+
+}  // namespace
+
 void bind_transformed_function(nb::module_& m) {
   nb::class_<TransformedFunction>(
       m, "TransformedFunction", nb::type_slots(collector_slots<TransformedFunction>),
       nb::is_weak_referenceable(), "A function made by a transform such as `grad` or `compile`.")
-      .def("__call__",
-           [](TransformedFunction& self, const nb::args& args, const nb::kwargs& kwargs) {
-             // Null where the collector took the function apart before a finalizer called it.
-             check(self.body && self.body->fun().is_valid(), "transform",
-                   "The function is no more.");
-             return self.body->call(args, kwargs);
-           })
+      .def("__call__", [](TransformedFunction& self, const nb::args& args,
+                          const nb::kwargs& kwargs) { return body_of(self).call(args, kwargs); })
       .def_prop_ro("__doc__",
                    [](const TransformedFunction& self) {
-                     return self.body->fun().attr("__doc__").operator nb::object();
+                     return body_of(self).fun().attr("__doc__").operator nb::object();
                    })
-      .def_prop_ro("__wrapped__", [](const TransformedFunction& self) { return self.body->fun(); })
+      .def_prop_ro("__wrapped__",
+                   [](const TransformedFunction& self) { return body_of(self).fun(); })
       .def("__getattr__", [](const TransformedFunction& self, const char* name) {
-        return self.body->fun().attr(name).operator nb::object();
+        return body_of(self).fun().attr(name).operator nb::object();
       });
 }
 

@@ -53,9 +53,11 @@ int traverse_references(PyObject* self, visitproc visit, void* arg) {
 
 template <typename T>
 int clear_references(PyObject* self) {
+  std::vector<nb::object>
+      taken;  // dropped last: that may run Python code, which may change anything
   if (nb::inst_ready(self)) {
     for (nb::object* held : nb::inst_ptr<T>(self)->references()) {
-      held->reset();
+      taken.push_back(std::move(*held));
     }
   }
   return 0;

@@ -15,18 +15,6 @@ namespace {
 
 using Metadata = std::unordered_map<std::string, std::string>;
 
-/** The path that a str or os.PathLike names; nothing for a file object. Throws TypeError. */
-std::optional<std::string> as_path(nb::handle file, const char* op) {
-  if (nb::isinstance<nb::str>(file) || nb::hasattr(file, "__fspath__")) {
-    return path_bytes(file);
-  }
-  if (!nb::hasattr(file, "read") && !nb::hasattr(file, "write")) {
-    std::string message = std::string("[") + op + "] Expected a path or a file object.";
-    throw nb::type_error(message.c_str());
-  }
-  return std::nullopt;
-}
-
 std::string extension_of(nb::handle file, const std::optional<std::string>& path) {
   std::string name = path.value_or("");
   if (!path && nb::hasattr(file, "name") && nb::isinstance<nb::str>(file.attr("name"))) {

@@ -3,6 +3,7 @@
 #include "python/src/bindings.h"
 #include "python/src/debug.h"
 #include "python/src/gil.h"
+#include "python/src/kept_call.h"
 
 namespace nb = nanobind;
 
@@ -58,6 +59,7 @@ NB_MODULE(core, m) {
   bind_fft(m);
   bind_linalg(m);
   bind_transforms(m);
+  bind_kept_call(m);
   bind_compile(m);
   bind_custom_function(m);
   bind_control(m);

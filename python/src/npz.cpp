@@ -6,6 +6,7 @@
 
 #include "mlx/io.h"
 #include "python/src/convert.h"
+#include "python/src/errors.h"
 #include "python/src/gil.h"
 #include "python/src/python_file.h"
 
@@ -34,11 +35,11 @@ auto with_archive_errors(const F& f) {
           nb::borrow(PyExc_EOFError), nb::borrow(PyExc_RuntimeError), nb::borrow(PyExc_ValueError),
           nb::borrow(PyExc_IndexError), nb::borrow(PyExc_OverflowError)}) {
       if (e.matches(type)) {
-        fail_archive(std::string("is damaged: ") + e.what());
+        fail_archive("is damaged: " + text_of(e));
       }
     }
     if (e.matches(PyExc_OSError) && e.value().attr("errno").equal(nb::int_(EINVAL))) {
-      fail_archive(std::string("is damaged: ") + e.what());
+      fail_archive("is damaged: " + text_of(e));
     }
     throw;
   }
@@ -88,8 +89,8 @@ std::vector<Member> list_members(const nb::object& archive) {
 
 nb::object open_archive(nb::handle file, const char* mode, bool compressed = false) {
   auto zipfile = nb::module_::import_("zipfile");
-  return call_python(zipfile.attr("ZipFile"), file, mode,
-                     zipfile.attr(compressed ? "ZIP_DEFLATED" : "ZIP_STORED"));
+  nb::object method = zipfile.attr(compressed ? "ZIP_DEFLATED" : "ZIP_STORED");
+  return call_python(zipfile.attr("ZipFile"), file, mode, method);
 }
 
 void write_members(nb::handle file, const std::vector<std::pair<std::string, array>>& arrays,
@@ -153,7 +154,7 @@ void save_npz(nb::handle file, const std::vector<std::pair<std::string, array>>&
     call_python(stream.attr("close"));
   } catch (nb::python_error& e) {
     if (e.matches(PyExc_OSError)) {
-      throw std::runtime_error("[save] Cannot write " + writer.label() + ": " + e.what());
+      throw std::runtime_error("[save] Cannot write " + writer.label() + ": " + text_of(e));
     }
     throw;
   }

@@ -36,6 +36,17 @@ std::string path_bytes(nb::handle path) {
   return {bytes.c_str(), bytes.size()};
 }
 
+std::optional<std::string> as_path(nb::handle file, const char* op) {
+  if (nb::isinstance<nb::str>(file) || nb::hasattr(file, "__fspath__")) {
+    return path_bytes(file);
+  }
+  if (!nb::hasattr(file, "read") && !nb::hasattr(file, "write")) {
+    std::string message = std::string("[") + op + "] Expected a path or a file object.";
+    throw nb::type_error(message.c_str());
+  }
+  return std::nullopt;
+}
+
 nb::object path_object(const std::string& bytes) {
   return nb::steal(
       PyUnicode_DecodeFSDefaultAndSize(bytes.data(), static_cast<Py_ssize_t>(bytes.size())));

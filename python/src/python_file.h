@@ -42,6 +42,10 @@ class PythonFileReader : public io::Reader {
 /** The bytes by which the system knows a str or os.PathLike. */
 std::string path_bytes(nb::handle path);
 
+/** The path that a str or os.PathLike names; nothing for a file object. Throws TypeError "[op] …"
+ * for anything else. */
+std::optional<std::string> as_path(nb::handle file, const char* op);
+
 /** The str that stands for such bytes in Python, whether they are text or not. */
 nb::object path_object(const std::string& bytes);
 

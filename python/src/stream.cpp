@@ -24,7 +24,8 @@ void bind_stream_class(nb::class_<S>& cls, const char* name) {
       .def(
           "__eq__",
           [](const S& s, nb::handle other) {
-            return nb::isinstance<S>(other) && s == *nb::inst_ptr<S>(other);
+            auto* t = instance_of<S>(other);
+            return t && s == *t;
           },
           "other"_a.none())
       .def("__hash__", [](const S& s) { return 2 * s.index + static_cast<int>(s.device.type); })
@@ -86,8 +87,7 @@ void bind_stream(nb::module_& m) {
   stream
       .def("__enter__",
            [](nb::handle self) {
-             entered_streams().push_back(
-                 std::make_unique<StreamContext>(*nb::inst_ptr<Stream>(self)));
+             entered_streams().push_back(std::make_unique<StreamContext>(nb::cast<Stream>(self)));
              return nb::borrow(self);
            })
       .def(
@@ -107,7 +107,7 @@ void bind_stream(nb::module_& m) {
       .def(nb::init<StreamOrDevice>(), "s"_a)
       .def("__enter__",
            [](nb::handle self) {
-             nb::inst_ptr<StreamScope>(self)->enter();
+             nb::cast<StreamScope&>(self).enter();
              return nb::borrow(self);
            })
       .def(

@@ -4,6 +4,7 @@
 #include "mlx/core/errors.h"
 #include "python/src/convert.h"
 #include "python/src/random_state.h"
+#include "python/src/slots.h"
 
 namespace mlx::python {
 
@@ -27,8 +28,16 @@ nb::object empty_like(nb::handle original) {
   nb::object type = nb::borrow(original.type());
   nb::object out = type.attr("__new__")(type);
   if (nb::hasattr(original, "__dict__")) {
-    out.attr("__dict__").attr("update")(original.attr("__dict__"));
+    nb::object attributes = original.attr("__dict__");
+    out.attr("__dict__").attr("update")(attributes);
   }
+  std::vector<nb::object> slots;
+  for_each_slot(original, [&](PyObject* value) { slots.push_back(nb::borrow(value)); });
+  auto next = slots.begin();
+  for_each_slot(out, [&](PyObject*& place) {
+    nb::object former = nb::steal(place);
+    place = (next++)->release().ptr();
+  });
   return out;
 }
 

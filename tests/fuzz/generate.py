@@ -53,7 +53,7 @@ class Generator:
         return self.choice(common if common and self.chance(0.8) else list(among))
 
     def leaf(self, data: np.ndarray, dtype: str) -> str:
-        return self._add(literal(self.fresh(), data, dtype))
+        return self._add(literal(self.fresh(), data, dtype, self.rng.random()))
 
     def new(self, dtype: str, shape: tuple[int, ...] | None = None) -> str:
         """A new input of random values."""

@@ -59,6 +59,14 @@ MODES: dict[str, str] = {
     "compiled shapeless": "g = mx.compile(f, shapeless=True)\nmx.eval(g(*inputs()))\ngot = g(*inputs())\n",
     "compiled in threads": THREADS
     + "g = mx.compile(f)\ngot = together(*[lambda: g(*inputs())] * 3)[2]\n",
+    # Constants that are equal or print alike, and attributes of arguments, choose the output.
+    "compiled with a choice": "g = mx.compile(lambda i, *a: f(*a)[int(i)])\n"
+    "[g(c(i), *inputs()) for i in k for c in (float, str, bool)]\n"
+    "got = [g(i, *inputs()) for i in range(len(k))]\n",
+    "compiled with objects": "class Chosen(list):\n    pass\n\n"
+    "def chosen(i):\n    c = Chosen(inputs())\n    c.which = i\n    return c\n\n"
+    "g = mx.compile(lambda c: f(*c)[c.which])\n"
+    "[g(chosen(i)) for i in k]\ngot = [g(chosen(i)) for i in range(len(k))]\n",
     "checkpoint": "got = mx.checkpoint(f)(*inputs())\n",
     "custom": "got = mx.custom_function(f)(*inputs())\n",
 }

@@ -85,11 +85,27 @@ class Program:
         return [s for s in self.statements if s.constant is None and not s.raises]
 
 
-def literal(name: str, data: np.ndarray, dtype: str) -> Statement:
-    """A line that makes an array of known values."""
-    data = np.asarray(data, numpy_dtype(dtype))
-    expr = f"mx.array(c_{name}, dtype=mx.{dtype})"
+def literal(name: str, data: np.ndarray, dtype: str, chosen: float = 0) -> Statement:
+    """A line that makes an array of known values; `chosen`, in [0, 1), says from whose memory."""
+    data = np.asarray(data, numpy_dtype(dtype), order="C")
+    ways = ways_in(data)
+    way = ways[int(chosen * len(ways))].replace("VALUES", f"c_{name}")
+    expr = way.replace("DTYPE", f"dtype=mx.{dtype}")
     return Statement(name, expr, (), dtype, lambda: data, constant=data)
+
+
+def ways_in(data: np.ndarray) -> list[str]:
+    """Expressions that make an array of these values."""
+    ways = ["mx.array(VALUES, DTYPE)"] * 6
+    ways += ["mx.array(memoryview(VALUES), DTYPE)", "mx.array(VALUES.T, DTYPE).T"]
+    if data.size:
+        ways.append("mx.array(VALUES.tolist(), DTYPE)")
+    if data.ndim:
+        ways.append("mx.array(VALUES[::-1], DTYPE)[::-1]")
+        ways.append("mx.array(np.repeat(VALUES, 2, axis=-1)[..., ::2], DTYPE)")
+    if data.ndim and data.size and data.dtype.kind in "biuf" and data.dtype != np.float16:
+        ways.append("mx.array(np.ctypeslib.as_ctypes(VALUES), DTYPE)")
+    return ways
 
 
 def nominal(want: Want, dtype: str) -> Value:

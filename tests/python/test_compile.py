@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import gc
 import math
@@ -13,6 +14,7 @@ import weakref
 from collections import namedtuple
 
 import mlx.core as mx
+import mlx.nn as nn
 import numpy as np
 import pytest
 
@@ -207,18 +209,24 @@ def test_circles_through_transforms_are_freed():
         assert collected(make), make.__name__
 
 
+def layer(held):
+    return mx.checkpoint(lambda x: (x, held)[0] * 2)
+
+
+def ruled(held):
+    f = mx.custom_function(lambda x: x * 2)
+    f.vjp(lambda primals, cotangent, output: (cotangent, held)[0] * 2)
+    f.jvp(lambda primals, tangents: (tangents, held)[0] * 2)
+    f.vmap(lambda x, axis: ((x, held)[0] * 2, axis))
+    return f
+
+
+def half_ruled(held):
+    return mx.custom_function(lambda x: x * 2, lambda x, cotangent, y: (cotangent, held)[0] * 2)
+
+
 def circles_through_graphs():
     """Functions that put graphs with rules, never evaluated, where the rules find them."""
-
-    def layer(held):
-        return mx.checkpoint(lambda x: (x, held)[0] * 2)
-
-    def ruled(held):
-        f = mx.custom_function(lambda x: x * 2)
-        f.vjp(lambda primals, cotangent, output: (cotangent, held)[0])
-        f.jvp(lambda primals, tangents: (tangents, held)[0])
-        f.vmap(lambda x, axis: ((x, held)[0] * 2, axis))
-        return f
 
     def kept(held, f):
         held.y = f(mx.ones(3))
@@ -291,6 +299,184 @@ def circles_through_graphs():
 @pytest.mark.parametrize("way, function", circles_through_graphs())
 def test_circles_through_graphs_are_freed(way, function):
     assert collected(lambda held: way(held, function(held)))
+
+
+class Named(str):
+    factor: float
+
+
+class Slotted(list):
+    __slots__ = ("factor",)
+
+
+class Several(dict):
+    def __init__(self, items, factor):
+        super().__init__(items)
+        self.factor = factor
+
+
+def with_factor(kind, factor):
+    made = kind("a") if kind is Named else kind([mx.ones(2)])
+    made.factor = factor
+    return made
+
+
+def test_attributes_of_arguments_are_part_of_the_key():
+    f = mx.compile(lambda x, c: x * c.factor)
+    x = mx.array([1.0, 2.0])
+    for make in (
+        lambda k: with_factor(Named, k),
+        lambda k: with_factor(Slotted, k),
+        lambda k: Several({"a": mx.ones(2)}, k),
+    ):
+        for k in (2, 3, 2.5, 2, mx.array(7.0), True):
+            assert mx.array_equal(f(x, make(k)), x * k)
+
+    g = mx.compile(lambda x, c: x * len(c.factor))
+    for factor in ({1, 2}, {3}, {2, 1}, {3, "4", None}, frozenset(range(5))):
+        assert mx.array_equal(g(x, with_factor(Named, factor)), x * len(factor))
+    before = mx.compile_cache_size()
+    for factor in ({2, 1}, {None, "4", 3}):
+        g(x, with_factor(Named, factor))
+    assert mx.compile_cache_size() == before
+
+    unset = Slotted([mx.ones(2)])
+    with pytest.raises(AttributeError):
+        f(x, unset)
+
+
+def test_arguments_that_hold_themselves():
+    name = Named("a")
+    name.factor = name
+    with pytest.raises(RecursionError):
+        mx.compile(lambda x, c: x)(mx.ones(2), name)
+
+
+def test_modules_as_arguments():
+    call = mx.compile(lambda module, x: module(x))
+    x = mx.array([[0.01, 0.02, 0.03]])
+    for eps in (1e-5, 1.0, 1e-5):
+        norm = nn.RMSNorm(3, eps=eps)
+        assert mx.allclose(call(norm, x), norm(x))
+    drop = nn.Dropout(0.999)
+    ones = mx.ones((100, 100))
+    drop.eval()
+    assert mx.array_equal(call(drop, ones), ones)
+    drop.train()
+    assert not mx.array_equal(call(drop, ones), ones)
+    before = mx.compile_cache_size()
+    call(nn.RMSNorm(3, eps=1.0), x)  # another one of the same kind
+    assert mx.compile_cache_size() == before
+
+
+def test_a_collection_while_arguments_are_read():
+    class Ends:
+        def __init__(self, values):
+            self.values, self.me = values, self
+
+        def __del__(self):
+            self.values.clear()
+
+    f = mx.compile(lambda values, c: [v * 1 for v in values])
+    old = gc.get_threshold()
+    gc.set_threshold(1)
+    try:
+        for _ in range(200):
+            values = [mx.ones(2) for _ in range(20)]
+            Ends(values)
+            with contextlib.suppress(ValueError):
+                f(values, with_factor(Named, {1, 2}))
+    finally:
+        gc.set_threshold(*old)
+
+
+def one_calls_the_other(held, f):
+    inner = mx.compile(lambda x: f(x) + 1)
+    return inner, mx.compile(lambda x: inner(x) * 2)
+
+
+def one_calls_a_batched_other(held, f):
+    inner = mx.compile(lambda x: f(x) + 1)
+    return inner, mx.compile(lambda x: mx.vmap(inner)(x[None])[0] * 2)
+
+
+def batches_of_batches(held, f):
+    inner = mx.compile(lambda x: f(x) + 1)
+    middle = mx.compile(mx.vmap(inner))
+    return inner, middle, mx.compile(lambda x: mx.vmap(middle)(x[None, None])[0, 0] * 2)
+
+
+def one_calls_a_gradient(held, f):
+    inner = mx.compile(lambda x: f(x) + 1)
+    return inner, mx.compile(mx.grad(lambda x: mx.sum(inner(inner(x)) * x)))
+
+
+def three_call_each_other(held, f):
+    a = mx.compile(lambda x: f(f(x)))
+    b = mx.compile(lambda x: a(x) + a(x + 1), shapeless=True)
+    return a, b, mx.compile(lambda x: b(x) + a(x))
+
+
+SHARING = pytest.mark.parametrize("make", [layer, ruled, half_ruled])
+WAYS_OF_SHARING = pytest.mark.parametrize(
+    "way",
+    [
+        one_calls_the_other,
+        one_calls_a_batched_other,
+        batches_of_batches,
+        one_calls_a_gradient,
+        three_call_each_other,
+    ],
+)
+
+
+@SHARING
+@WAYS_OF_SHARING
+def test_circles_through_rules_that_compiled_functions_share_are_freed(way, make):
+    def circle(held):
+        held.functions = way(held, make(held))
+        held.results = [held.functions[-1](mx.ones(n)) for n in (2, 3, 2)]
+
+    assert collected(circle)
+
+
+@SHARING
+@WAYS_OF_SHARING
+@pytest.mark.parametrize("kept", [0, -1])
+def test_shared_rules_stay_with_any_one_of_the_functions_that_have_them(way, make, kept):
+    held = Holder()
+    functions = way(held, make(held))
+    x = mx.array([1.0, 2.0, 3.0])
+    functions[-1](x)
+
+    def all_of_it(f):
+        return [
+            f(x).tolist(),
+            mx.grad(lambda x: f(x).sum())(x).tolist(),
+            mx.vmap(f)(mx.stack([x, x])).tolist(),
+        ]
+
+    f = functions[kept]
+    before = all_of_it(f)
+    del held, functions
+    gc.collect()
+    assert all_of_it(f) == before
+
+
+def test_collecting_a_function_whose_end_clears_the_cache():
+    class Clears:
+        __slots__ = ()  # so the collector does not know it, and it ends while a function is cleared
+
+        def __del__(self):
+            mx.clear_compile_cache()
+
+    def circle(held):
+        held.f = mx.compile(lambda x: ([Clears(), x], held)[0])
+        held.g = mx.compile(lambda x, c: (x, held)[0])
+        held.f(mx.ones(2))
+
+    for _ in range(3):
+        assert collected(circle)
 
 
 def test_rules_live_as_long_as_any_trace_that_may_need_them():

@@ -1,6 +1,9 @@
 """Arrays from Python values and foreign memory, and back."""
 
+import contextlib
 import copy
+import ctypes
+import gc
 import pickle
 
 import mlx.core as mx
@@ -314,3 +317,182 @@ def test_containers_that_change_while_they_are_read():
     endless.append(endless)
     with pytest.raises(ValueError):
         mx.array(endless)
+
+
+class Clearing:
+    """An int that empties the list that it is in when it is asked for its value."""
+
+    def __init__(self, holder):
+        self.holder = holder
+
+    def __index__(self):
+        self.holder.clear()
+        gc.collect()
+        return 1
+
+
+def clearing(*rest):
+    holder: list = []
+    holder += [Clearing(holder), *rest]
+    return holder
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda ints: mx.zeros(ints),
+        lambda ints: mx.ones((2, 2, 2, 2)).sum(axis=ints),
+        lambda ints: mx.tile(mx.ones(2), ints),
+        lambda ints: mx.reshape(mx.ones(24), ints),
+        lambda ints: mx.ones((2, 2, 2, 2)).transpose(ints),
+        lambda ints: mx.split(mx.ones(9), ints),
+        lambda ints: mx.pad(mx.ones((2, 2)), ints),
+        lambda ints: mx.pad(mx.ones((2, 2)), [ints, ints]),
+        lambda ints: mx.as_strided(mx.ones(24), ints, ints),
+        lambda ints: mx.roll(mx.ones((2, 2)), ints, ints),
+        lambda ints: mx.conv_general(mx.ones((1, 4, 4, 1)), mx.ones((1, 2, 2, 1)), ints),
+        lambda ints: mx.fft.fftn(mx.ones((4, 4, 4)), s=ints, axes=ints),
+        lambda ints: mx.tensordot(mx.ones((2, 2)), mx.ones((2, 2)), [ints, ints]),
+        lambda ints: mx.expand_dims(mx.ones(2), ints),
+        lambda ints: mx.unflatten(mx.ones(24), 0, ints),
+        lambda ints: mx.random.normal(ints),
+        lambda ints: mx.linalg.norm(mx.ones((2, 2)), axis=ints),
+        lambda ints: mx.grad(lambda *x: x[0], argnums=ints)(*mx.ones(4)),
+        lambda ints: mx.vmap(lambda *x: x[0], in_axes=ints)(*mx.ones((4, 2, 2))),
+        lambda ints: mx.einsum_path("ij,jk->ik", mx.ones((2, 2)), ints),
+        lambda ints: mx.ones((2, 2, 2))[ints],
+        lambda ints: mx.slice_update(mx.ones(4), mx.ones(1), mx.array([0]), axes=ints),
+    ],
+)
+def test_ints_of_a_list_that_changes_while_they_are_read(use):
+    for rest in ((), (1, 2, 3), (Clearing([]), 2, 1), (1,) * 100):
+        # Whatever it makes of them, it goes on.
+        with contextlib.suppress(TypeError, ValueError, IndexError, RuntimeError):
+            mx.eval(use(clearing(*rest)))
+
+
+def test_pairs_of_a_list_that_changes_while_they_are_read():
+    class Pair:
+        def __init__(self, holder):
+            self.holder = holder
+
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, i):
+            self.holder.clear()
+            gc.collect()
+            if i > 1:
+                raise IndexError
+            return ("T", mx.float32)[i]
+
+    holder: list = []
+    holder += [Pair(holder), ("U", 3), ("V", True)]
+    for use in (
+        lambda: mx.fast.metal_kernel("k", ["a"], ["b"], "")(
+            inputs=[mx.ones(2)],
+            template=holder,
+            output_shapes=[(2,)],
+            output_dtypes=[mx.float32],
+            grid=(1, 1, 1),
+            threadgroup=(1, 1, 1),
+        ),
+        lambda: mx.pad(mx.ones((2, 2)), holder),
+    ):
+        with pytest.raises((TypeError, ValueError, RuntimeError)):
+            use()
+
+
+@pytest.mark.parametrize("kind", [ctypes.c_int32, ctypes.c_float, ctypes.c_int8, ctypes.c_bool])
+def test_memory_whose_owner_gives_no_strides(kind):
+    row = (kind * 3)(1, 0, 1)
+    assert mx.array(row).tolist() == list(row)
+    table = ((kind * 3) * 2)(row, row)
+    assert mx.array(table).tolist() == [list(row)] * 2
+    assert mx.array(((kind * 0) * 2)()).shape == (2, 0)
+    assert mx.asarray(row, copy=False).tolist() == list(row)
+
+
+def test_values_that_are_no_arrays():
+    for value in (np.datetime64("2020"), np.timedelta64(1, "s"), np.array(["2020"], "M8[D]")):
+        with pytest.raises(ValueError):
+            mx.array(value)
+    with pytest.raises(ValueError, match="no dtype here"):
+        mx.array((ctypes.c_longdouble * 2)())
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("kind", [mx.Stream, mx.ThreadLocalStream, mx.Device, mx.Dtype])
+def test_objects_without_a_value_are_nowhere_taken(kind):
+    raw = kind.__new__(kind)
+    for use in (
+        lambda: mx.add(1, 2, stream=raw),
+        lambda: mx.new_stream(raw),
+        lambda: mx.stream(raw),
+        lambda: mx.set_default_device(raw),
+        lambda: mx.set_default_stream(raw),
+        lambda: mx.ones(2, dtype=raw),
+        lambda: mx.issubdtype(raw, mx.floating),
+        lambda: mx.array([1], raw),
+        lambda: mx.synchronize(raw),
+        lambda: mx.compile(lambda x, c: x)(mx.ones(1), raw),
+        lambda: raw.__enter__(),
+        lambda: hash(raw),
+        lambda: repr(raw),
+        lambda: pickle.dumps(raw),
+    ):
+        with pytest.raises((TypeError, ValueError, AttributeError, pickle.PicklingError)):
+            use()
+    assert mx.float32 != raw and mx.default_device() != raw
+    assert mx.default_stream(mx.cpu) != raw
+
+
+class Tensor(ctypes.Structure):
+    """DLPack's struct of a tensor, and its manager behind it."""
+
+    _fields_ = (
+        ("data", ctypes.c_void_p),
+        ("device", ctypes.c_int32 * 2),
+        ("ndim", ctypes.c_int32),
+        ("code", ctypes.c_uint8),
+        ("bits", ctypes.c_uint8),
+        ("lanes", ctypes.c_uint16),
+        ("shape", ctypes.POINTER(ctypes.c_int64)),
+        ("strides", ctypes.POINTER(ctypes.c_int64)),
+        ("byte_offset", ctypes.c_uint64),
+        ("manager", ctypes.c_void_p),
+        ("deleter", ctypes.c_void_p),
+    )
+
+
+class HandMade:
+    """Two elements of any type, given by DLPack."""
+
+    def __init__(self, code, bits, lanes=1):
+        self.memory = np.arange(64, dtype=np.uint8)
+        self.shape = (ctypes.c_int64 * 1)(2)
+        self.tensor = Tensor(self.memory.ctypes.data, (1, 0), 1, code, bits, lanes, self.shape)
+
+    def __dlpack__(self, **kwargs):
+        new = ctypes.pythonapi.PyCapsule_New
+        new.restype, new.argtypes = (
+            ctypes.py_object,
+            [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p],
+        )
+        return new(ctypes.addressof(self.tensor), b"dltensor", None)
+
+    def __dlpack_device__(self):
+        return (1, 0)
+
+
+def test_elements_of_odd_sizes_are_refused():
+    made = HandMade(1, 16)  # DLPack's codes: int, uint, float, opaque, bfloat, complex, bool
+    assert mx.array(made).tolist() == [0x100, 0x302]
+    for code in range(8):
+        for bits in (0, 1, 4, 8, 12, 24, 40, 48, 56, 128, 248):
+            if (code, bits) not in ((0, 8), (1, 8), (6, 8), (5, 128)):
+                with pytest.raises(ValueError):
+                    mx.array(HandMade(code, bits))
+    for lanes in (0, 2, 65535):
+        with pytest.raises(ValueError):
+            mx.array(HandMade(0, 8, lanes))

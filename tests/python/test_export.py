@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -315,3 +316,15 @@ def test_damaged_files(file):
         Path(file).write_bytes(damaged)
         with pytest.raises(RuntimeError, match="import_function"):
             mx.import_function(file)
+
+
+def test_arguments_that_change_while_they_are_named(tmp_path):
+    class Key:
+        def __str__(self):
+            arguments.clear()
+            return "k"
+
+    arguments = [{Key(): mx.ones(2)}, *[mx.ones(2)] * 50]
+    with contextlib.suppress(ValueError, TypeError, RuntimeError, IndexError):
+        mx.export_function(str(tmp_path / "f.mlxfn"), lambda x: mx.ones(1), arguments)
+    assert not arguments

@@ -19,6 +19,7 @@ import zlib
 import mlx.core as mx
 import numpy as np
 import pytest
+from children import run_python
 
 DTYPES = {
     "bool_": np.bool_,
@@ -262,6 +263,53 @@ def test_a_failed_save_keeps_the_old_file(tmp_path):
     link.symlink_to(path)
     mx.save_safetensors(str(link), {"a": mx.array([4])})
     assert link.is_symlink() and mx.load(str(path))["a"].item() == 4
+
+
+def test_every_format_keeps_the_old_file_when_the_disk_is_full(tmp_path):
+    run_python(
+        f"""
+        import os, resource, signal
+        import mlx.core as mx
+
+        a = mx.arange(1000)
+        savers = {{
+            "npy": lambda f: mx.save(f, a),
+            "npz": lambda f: mx.savez(f, a=a),
+            "safetensors": lambda f: mx.save_safetensors(f, {{"a": a}}),
+            "gguf": lambda f: mx.save_gguf(f, {{"a": a}}),
+            "mlxfn": lambda f: mx.export_function(f, lambda x: x + 1, a),
+            "dot": lambda f: mx.export_to_dot(f, mx.sin(a)),
+        }}
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        for name, save in savers.items():
+            path = os.path.join({str(tmp_path)!r}, "x." + name)
+            save(path)
+            old = open(path, "rb").read()
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20, resource.RLIM_INFINITY))
+            try:
+                save(path)
+                raise AssertionError(name)
+            except RuntimeError as e:
+                assert path in str(e) and "too large" in str(e) and "Traceback" not in str(e), e
+            resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+            assert open(path, "rb").read() == old, name
+            assert len(os.listdir({str(tmp_path)!r})) == 1, name
+            os.unlink(path)
+        """
+    )
+
+
+def test_paths_of_graphs_in_the_dot_language(tmp_path):
+    y = mx.sin(mx.ones(2))
+    with pytest.raises(ValueError, match="null"):
+        mx.export_to_dot(str(tmp_path / "a\0b"), y)
+    with pytest.raises(RuntimeError, match="nowhere"):
+        mx.export_to_dot(tmp_path / "nowhere" / "x.dot", y)
+    with pytest.raises(TypeError, match="path or a file"):
+        mx.export_to_dot(5, y)
+    name = os.fsdecode(b"caf\xe9.dot")
+    mx.export_to_dot(tmp_path / name, y)
+    assert os.listdir(tmp_path) == [name]
 
 
 # ------------------------------------------------------------------ paths and file objects
