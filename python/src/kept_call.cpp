@@ -4,7 +4,7 @@
 #include <memory>
 #include <unordered_map>
 
-#include "mlx/primitives/transforms.h"
+#include "mlx/transforms/recording.h"
 #include "python/src/function.h"
 #include "python/src/gil.h"
 
