@@ -78,12 +78,12 @@ double time_of(const TileShape& shape, int64_t m, int64_t vectors) {
     return static_cast<double>(std::max<int64_t>(r * v, 8)) + 0.25 * static_cast<double>(r + v);
   };
   auto row_of_tiles = [&](int64_t r) {
-    int64_t rest = vectors % shape.vectors;
-    return static_cast<double>(vectors / shape.vectors) * tile(r, shape.vectors) +
-           (rest ? tile(r, rest) : 0);
+    int64_t whole = vectors / shape.vectors, rest = vectors % shape.vectors;
+    return static_cast<double>(whole) * tile(r, shape.vectors) + (rest ? tile(r, rest) : 0);
   };
-  int64_t panels = ceil_div(m, shape.rows), rows = ceil_div(m, panels), rest = m % rows;
-  return static_cast<double>(m / rows) * row_of_tiles(rows) + (rest ? row_of_tiles(rest) : 0);
+  int64_t panels = ceil_div(m, shape.rows), rows = ceil_div(m, panels);
+  int64_t whole = m / rows, rest = m % rows;
+  return static_cast<double>(whole) * row_of_tiles(rows) + (rest ? row_of_tiles(rest) : 0);
 }
 
 TileShape best_shape(const GemmKernels& kernels, int64_t m, int64_t n) {
