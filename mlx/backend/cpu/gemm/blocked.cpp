@@ -71,7 +71,7 @@ struct Sums {
   int64_t row = 0, col = 0;  // of the first
 };
 
-// What the tiles of a product take, by a measured rule: a tile of r rows and v vectors takes its
+// What the tiles of a product take, by a rule of thumb: a tile of r rows and v vectors takes its
 // products, or what a few sums have to wait for each other, and something for what it reads.
 double time_of(const TileShape& shape, int64_t m, int64_t vectors) {
   auto tile = [](int64_t r, int64_t v) {
