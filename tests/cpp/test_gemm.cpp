@@ -166,7 +166,7 @@ TEST(Gemm, Bfloat16) { check_layouts<bfloat16_t>(kSmall, 8e-3); }
 TEST(Gemm, Bfloat16Deep) { check_layouts<bfloat16_t>(kDeep, 8e-3); }
 TEST(Gemm, Bfloat16TensOfRows) { check_layouts<bfloat16_t>(kTensOfRows, 8e-3); }
 TEST(Gemm, Complex64) { check_layouts<complex64_t>(kSmall, 2e-6); }
-TEST(Gemm, Complex128) { check_layouts<complex128_t>(kSmall, 2e-15); }
+TEST(Gemm, Complex128) { check_layouts<complex128_t>(kSmall, 5e-15); }
 TEST(Gemm, Integers) {
   check_layouts<int8_t>(kSmall, 0);
   check_layouts<uint16_t>(kSmall, 0);
