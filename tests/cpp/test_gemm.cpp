@@ -148,16 +148,25 @@ const std::vector<Sizes> kSmall = {{1, 1, 1},    {3, 5, 7},    {14, 32, 16},  {1
 /** Some that cross blocks along the depth and slabs that do not fit at once. */
 const std::vector<Sizes> kDeep = {{13, 17, 1537}, {9, 9, 20000}, {1, 30, 9000}};
 
+/** Tiles of three and four vectors of columns, whole and not, with A packed and where it lies. */
+const std::vector<Sizes> kWideTiles = {{13, 64, 70}, {20, 48, 33}, {7, 112, 40}, {19, 330, 600}};
+
+/** Some tens of rows on one side, and a matrix that is worth reading once. */
+const std::vector<Sizes> kTensOfRows = {{5, 600, 450}, {33, 530, 515}, {490, 17, 545}};
+
 }  // namespace
 
 TEST(Gemm, Float32) { check_layouts<float>(kSmall, 1e-6); }
 TEST(Gemm, Float32Deep) { check_layouts<float>(kDeep, 1e-6); }
+TEST(Gemm, Float32WideTiles) { check_layouts<float>(kWideTiles, 1e-6); }
 TEST(Gemm, Float64) { check_layouts<double>(kSmall, 1e-15); }
+TEST(Gemm, Float64WideTiles) { check_layouts<double>(kWideTiles, 1e-15); }
 TEST(Gemm, Float16) { check_layouts<float16_t>(kSmall, 1e-3); }
 TEST(Gemm, Bfloat16) { check_layouts<bfloat16_t>(kSmall, 8e-3); }
 TEST(Gemm, Bfloat16Deep) { check_layouts<bfloat16_t>(kDeep, 8e-3); }
+TEST(Gemm, Bfloat16TensOfRows) { check_layouts<bfloat16_t>(kTensOfRows, 8e-3); }
 TEST(Gemm, Complex64) { check_layouts<complex64_t>(kSmall, 2e-6); }
-TEST(Gemm, Complex128) { check_layouts<complex128_t>(kSmall, 2e-15); }
+TEST(Gemm, Complex128) { check_layouts<complex128_t>(kSmall, 5e-15); }
 TEST(Gemm, Integers) {
   check_layouts<int8_t>(kSmall, 0);
   check_layouts<uint16_t>(kSmall, 0);

@@ -39,7 +39,7 @@ def run_python(*parts: str, timeout: float = 60, **environment: str) -> str:
     return done.stdout.strip()
 
 
-def run_with_isa(isa: str, module: str, calls: str) -> None:
+def run_with_isa(isa: str, module: str, calls: str, **environment: str) -> None:
     """Calls functions of a test module, named `t`, on the CPU in a process that has the kernels of
     one instruction set, from the random state that each test starts from."""
     run_python(
@@ -49,6 +49,8 @@ def run_with_isa(isa: str, module: str, calls: str) -> None:
         np.random.seed(0)
         """,
         calls,
+        timeout=300,
         MLX_CPU_ISA=isa,
+        **environment,
         PYTHONPATH=os.pathsep.join((str(Path(mx.__file__).parents[1]), str(Path(__file__).parent))),
     )

@@ -3,6 +3,7 @@
 import mlx.core as mx
 import numpy as np
 import pytest
+from children import run_with_isa
 from oracle import assert_close, check_derivatives, to_mlx, to_numpy, values
 
 fast = mx.fast
@@ -233,6 +234,53 @@ def test_attention_long_keys(name, queries):
         passed = None if mask is None else mx.array(np.ascontiguousarray(mask))
         got = fast.scaled_dot_product_attention(*given, scale=0.125, mask=passed)
         assert_close(got, attention(q, k, v, 0.125, mask), name, 8)
+
+
+def hiding_masks(rows, keys):
+    """Masks that hide whole blocks of keys, from rows that see others and from rows that see none."""
+    near = np.abs(np.arange(rows)[:, None] * keys // rows - np.arange(keys)) < 40
+    near[rows // 3 : rows // 3 + 5] = False
+    yield near
+    yield np.stack([near, np.arange(keys) >= keys - 3 + 0 * near])[None]
+    yield np.arange(rows)[:, None] % 70 < 35
+
+
+@pytest.mark.parametrize("name", HALF_FLOATS)
+@pytest.mark.parametrize("shape", [(300, 900), (70, 530)])
+def test_attention_of_hidden_blocks(name, shape):
+    rows, keys = shape
+    q = values(name, (1, 2, rows, 32))
+    k, v = values(name, (1, 1, keys, 32), 1), values(name, (1, 1, keys, 24), 2)
+    given = [to_mlx(a, name) for a in (q, k, v)]
+    sinks = values(name, (2,), 3)
+    for mask in hiding_masks(rows, keys):
+        passed = mx.array(np.ascontiguousarray(mask))
+        got = fast.scaled_dot_product_attention(*given, scale=0.2, mask=passed)
+        assert_close(
+            got, attention(q, k, v, 0.2, np.broadcast_to(mask, (1, 2, rows, keys))), name, 8
+        )
+        got = fast.scaled_dot_product_attention(
+            *given, scale=0.2, mask=passed, sinks=to_mlx(sinks, name)
+        )
+        assert_close(got, attention(q, k, v, 0.2, mask, sinks), name, 8)
+
+
+@pytest.mark.parametrize("isa, dots", [("v2", "0"), ("v3", "0"), ("v4", "0"), ("v4", "1")])
+def test_instruction_sets(isa, dots):
+    """Kernels that this machine would not choose, and bf16 by dot products if there are any."""
+    run_with_isa(
+        isa,
+        "test_attention",
+        """
+        for name in t.HALF_FLOATS:
+            for sizes in ((64, 64, 65, 257), (40, 72, 130, 64), (7, 5, 33, 70)):
+                t.test_attention_sizes(name, sizes)
+            t.test_attention_of_hidden_blocks(name, (70, 530))
+            t.test_attention_of_extreme_scores(name, 100)
+        """,
+        MLX_CPU_AMX="0",
+        MLX_CPU_BF16_DOT=dots,
+    )
 
 
 @pytest.mark.parametrize("name", HALF_FLOATS)

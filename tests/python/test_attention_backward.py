@@ -8,6 +8,7 @@ import sys
 import mlx.core as mx
 import numpy as np
 import pytest
+from children import run_with_isa
 from oracle import assert_close, check_derivatives, to_mlx, to_numpy, values
 
 sdpa = mx.fast.scaled_dot_product_attention
@@ -274,9 +275,9 @@ THREADS = """
 import hashlib, sys
 import mlx.core as mx
 
-def of(queries, keys, heads, shared, mask):
+def of(queries, keys, heads, shared, mask, dtype):
     q, k, v = (
-        mx.random.normal(s, key=mx.random.key(i))
+        mx.random.normal(s, dtype=dtype, key=mx.random.key(i))
         for i, s in enumerate([(1, heads, queries, 32), (1, shared, keys, 32), (1, shared, keys, 32)])
     )
     f = lambda *a: mx.fast.scaled_dot_product_attention(*a, scale=0.2, mask=mask)
@@ -285,8 +286,9 @@ def of(queries, keys, heads, shared, mask):
 
 digest = hashlib.sha256()
 for case in ((300, 1100, 2, 1, None), (1300, 1300, 3, 3, "causal"), (1, 5000, 8, 2, None)):
-    for a in of(*case):
-        digest.update(memoryview(a).tobytes())
+    for dtype in (mx.float32, mx.bfloat16):
+        for a in of(*case, dtype):
+            digest.update(memoryview(a.astype(mx.float32)).tobytes())
 print(digest.hexdigest())
 """
 
@@ -303,12 +305,32 @@ def test_bits_do_not_depend_on_threads():
     assert len(digests) == 1
 
 
-def test_long_gradients():
-    """Stretches of keys whose parts are added, with a large share that nobody sees."""
-    arrays = operands("float32", 1, 2, 1, 600, 2300, 16, 16)
-    given = [mx.array(a) for a in arrays]
-    for mask in (None, "causal", np.arange(2300) < 700):
-        check("float32", arrays, given, 0.25, mask)
+@pytest.mark.parametrize("name", ["bfloat16", "float32"])
+def test_long_gradients(name):
+    """Stretches of keys whose parts are added, with large shares that nobody or that few see."""
+    arrays = operands(name, 1, 2, 1, 600, 2300, 16, 16)
+    given = [to_mlx(a, name) for a in arrays]
+    near = np.abs(np.arange(600)[:, None] * 3 - np.arange(2300)) < 50
+    near[100:103] = False
+    for mask in (None, "causal", np.arange(2300) < 700, near, near.astype("float32")):
+        check(name, arrays, given, 0.25, mask)
+
+
+@pytest.mark.parametrize("isa, dots", [("v2", "0"), ("v3", "0"), ("v4", "0"), ("v4", "1")])
+def test_instruction_sets(isa, dots):
+    """Kernels that this machine would not choose, and bf16 by dot products if there are any."""
+    run_with_isa(
+        isa,
+        "test_attention_backward",
+        """
+        for name in ("float16", "bfloat16", "float32"):
+            for sizes in t.SIZES[1:5]:
+                t.test_gradients(name, sizes)
+            t.test_gradients_of_rows_that_see_nothing(name)
+        """,
+        MLX_CPU_AMX="0",
+        MLX_CPU_BF16_DOT=dots,
+    )
 
 
 @pytest.mark.parametrize(

@@ -166,6 +166,62 @@ def test_large():
     np.testing.assert_allclose(np.array(back), x, atol=1e-5)
 
 
+def by_numpy(name, x, **kwargs):
+    """The transform in double, rounded once."""
+    wide = x.astype(np.complex128 if np.iscomplexobj(x) else np.float64)
+    out = getattr(np.fft, name)(wide, **kwargs)
+    return out.astype(np.complex64 if np.iscomplexobj(out) else np.float32)
+
+
+# Rows that are taken as matrices: squares or not, with partly filled vectors, with factors of 61,
+# with large primes, in groups of few and of many, dense or not.
+@pytest.mark.parametrize("n", [256, 305, 512, 1000, 2018, 3721, 4096, 8191, 10007, 32768, 30030])
+@pytest.mark.parametrize("rows", [1, 3, 20])
+def test_long_rows(n, rows):
+    x = signal((rows, n))
+    half, real = x[:, : n // 2 + 1], x.real
+    for name, row, kwargs in [
+        ("fft", x, {}),
+        ("ifft", x, {}),
+        ("fft", x, {"n": n + n // 2}),
+        ("fft", x, {"n": n - 3}),
+        ("fft", real, {}),
+        ("rfft", real, {}),
+        ("rfft", real, {"n": n + 7}),
+        ("irfft", half, {"n": n}),
+        ("irfft", half, {"n": n - 5}),
+    ]:
+        f = getattr(F, name)
+        check(f(mx.array(row), **kwargs), by_numpy(name, row, **kwargs), 2e-6)
+        columns = mx.array(np.ascontiguousarray(row.T))
+        expected = by_numpy(name, row, **kwargs)
+        check(f(columns, axis=0, **kwargs), expected.T, 2e-6)
+        check(f(columns.T, **kwargs), expected, 2e-6)
+
+
+@pytest.mark.parametrize("shape", [(300, 5), (2, 64, 17), (4, 16, 33), (3, 20, 30, 2), (1, 300)])
+def test_every_axis(shape):
+    x = signal(shape)
+    for axis in range(len(shape)):
+        check(F.fft(mx.array(x), axis=axis), by_numpy("fft", x, axis=axis), 2e-6)
+        check(F.rfft(mx.array(x.real), axis=axis), by_numpy("rfft", x.real, axis=axis), 2e-6)
+        check(F.irfft(mx.array(x), n=9, axis=axis), by_numpy("irfft", x, n=9, axis=axis), 2e-6)
+
+
+@pytest.mark.parametrize("shape", [(64, 48), (8, 1024), (40, 4096), (1021, 3)])
+def test_in_place(shape):
+    """An input that nobody else holds may be overwritten; one that is held may not."""
+    x = signal(shape)
+    held = mx.array(x)
+    for axis in (0, 1):
+        out = F.fft(held * 1, axis=axis)
+        check(out, by_numpy("fft", x, axis=axis), 2e-6)
+        assert mx.array_equal(F.fft(held, axis=axis), out)
+        turned = F.fft(mx.contiguous(held.T).T * 1, axis=axis)
+        check(turned, by_numpy("fft", x, axis=axis), 2e-6)
+    np.testing.assert_array_equal(np.array(held), x)
+
+
 # ------------------------------------------------------------------ derivatives and vmap
 
 LINEAR = {

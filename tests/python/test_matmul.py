@@ -367,7 +367,7 @@ def test_block_masked_mm():
 
 
 @pytest.mark.parametrize("dtype", [mx.float32, mx.float16, mx.bfloat16], ids=str)
-@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 20, 40])
 @pytest.mark.parametrize("columns, length", [(1, 8), (7, 64), (300, 136), (4100, 1032), (64, 33)])
 def test_few_rows_times_a_transposed_matrix(dtype, rows, columns, length):
     x, w = random((rows, length), dtype), random((columns, length), dtype)
@@ -403,7 +403,8 @@ def test_bits_do_not_depend_on_threads(dtype):
         import mlx.core as mx
         mx.set_default_device(mx.cpu)
         total = hashlib.sha256()
-        for m, k, n in [(300, 700, 900), (64, 2100, 640), (3, 5000, 800), (1100, 64, 70)]:
+        for m, k, n in [(300, 700, 900), (64, 2100, 640), (3, 5000, 800), (1100, 64, 70),
+                        (24, 3000, 1000)]:
             a = (mx.random.normal((m, k), key=mx.random.key(1)) * 9).astype(mx.{dtype})
             b = (mx.random.normal((k, n), key=mx.random.key(2)) * 9).astype(mx.{dtype})
             total.update(bytes(memoryview(mx.exp(a @ b / 99).view(mx.uint8))))

@@ -23,8 +23,9 @@ WEAK = {
     "float16": ("float16", "float16", "float16", "complex64"),
     "bfloat16": ("bfloat16", "bfloat16", "bfloat16", "complex64"),
     "float32": ("float32", "float32", "float32", "complex64"),
-    "float64": ("float64", "float64", "float64", "complex64"),
+    "float64": ("float64", "float64", "float64", "complex128"),
     "complex64": ("complex64", "complex64", "complex64", "complex64"),
+    "complex128": ("complex128", "complex128", "complex128", "complex128"),
 }
 
 

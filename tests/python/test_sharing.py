@@ -71,7 +71,7 @@ def unaligned():
 @pytest.mark.parametrize(
     ("value", "dtype"),
     [
-        (1.5, None), ([1, 2], None), (BASE, mx.int32), (np.ones(2, "c16"), None),
+        (1.5, None), ([1, 2], None), (BASE, mx.int32), (np.ones(2, "c16"), mx.complex64),
         (np.broadcast_to(np.ones(3, "f4"), (2, 3)), None), (np.frombuffer(b"12345678", "f4"), None),
         (unaligned(), None), (mx.ones((2,)), mx.int32), (np.ones(2, ">f4"), None),
     ],

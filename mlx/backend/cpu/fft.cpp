@@ -17,6 +17,7 @@ namespace {
 constexpr int max_lanes = 16;
 constexpr int64_t max_group_bytes = 1 << 20;  // of the rows in the lanes of vectors: an L2 cache
 constexpr int64_t min_long = 256;
+constexpr int64_t max_ahead = 1 << 13;  // numbers of the next row that caches are told of
 constexpr int64_t grain_numbers = 1 << 14;
 
 FftKind kernel_kind(FFT::Kind kind, Dtype in, int n) {
@@ -46,11 +47,18 @@ class RowWalk {
   int64_t in() const { return in_; }
   int64_t out() const { return out_; }
 
-  void next() {
-    for (size_t i = index_.size(); i-- > 0;) {
-      in_ += others_.strides[0][i];
-      out_ += others_.strides[1][i];
-      if (++index_[i] < others_.shape[i]) return;
+  /** How many rows from here on lie at equal distances, and those. */
+  int64_t even_rows() const { return others_.shape.back() - index_.back(); }
+  int64_t in_step() const { return others_.strides[0].back(); }
+  int64_t out_step() const { return others_.strides[1].back(); }
+
+  /** Goes on by at most even_rows(). */
+  void next(int64_t rows = 1) {
+    for (size_t i = index_.size(); i-- > 0; rows = 1) {
+      in_ += rows * others_.strides[0][i];
+      out_ += rows * others_.strides[1][i];
+      index_[i] += rows;
+      if (index_[i] < others_.shape[i]) return;
       in_ -= index_[i] * others_.strides[0][i];
       out_ -= index_[i] * others_.strides[1][i];
       index_[i] = 0;
@@ -102,16 +110,24 @@ void transform_groups(const Transform& t) {
   parallel_for((count + lanes - 1) / lanes, grain, [&](int64_t begin, int64_t end) {
     Scratch scratch(4 * sizeof(T) * lanes * (n + 1));
     RowWalk walk(t.others, begin * lanes);
-    int64_t in_offsets[max_lanes], out_offsets[max_lanes];
     for (int64_t first = begin * lanes; first < std::min(end * lanes, count); first += lanes) {
       FftRows job = rows;
       job.lanes = static_cast<int>(std::min(lanes, count - first));
-      for (int l = 0; l < job.lanes; l++, walk.next()) {
-        in_offsets[l] = walk.in();
-        out_offsets[l] = walk.out();
+      int64_t in_offsets[max_lanes], out_offsets[max_lanes];
+      job.in_places = {walk.in(), walk.in_step(), nullptr};
+      job.out_places = {walk.out(), walk.out_step(), nullptr};
+      if (walk.even_rows() >= job.lanes) {
+        job.in_ahead = lanes * walk.in_step();
+        job.out_ahead = lanes * walk.out_step();
+        walk.next(job.lanes);
+      } else {
+        for (int l = 0; l < job.lanes; l++, walk.next()) {
+          in_offsets[l] = walk.in();
+          out_offsets[l] = walk.out();
+        }
+        job.in_places.offsets = in_offsets;
+        job.out_places.offsets = out_offsets;
       }
-      job.in_offsets = in_offsets;
-      job.out_offsets = out_offsets;
       job.scratch = scratch.data();
       kernels.rows(plan->program(), job);
     }
@@ -126,6 +142,8 @@ void transform_long_rows(const Transform& t) {
     RowWalk walk(t.others, begin);
     for (int64_t i = begin; i < end; i++, walk.next()) {
       FftRow row = t.row;
+      row.in_ahead = row.length <= max_ahead ? walk.in_step() : 0;
+      row.out_ahead = row.length <= max_ahead ? walk.out_step() : 0;
       row.in = static_cast<const char*>(row.in) + walk.in() * t.in_size;
       row.out = static_cast<char*>(row.out) + walk.out() * t.out_size;
       transform.run(row);

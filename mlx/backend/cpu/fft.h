@@ -43,12 +43,12 @@ struct FftRoots {
   const double* fine;    // pairs: exp(-2 pi i m / n) for m below 1 << shift
 };
 
-/** What a column of a matrix is multiplied with between two transforms: number k of lane l with
+/** What columns of a matrix are multiplied with between two transforms: number k of lane l with
  *  exp(-2 pi i k (column + l) / n). */
 struct FftTwist {
   FftRoots roots;
-  int64_t column;
-  const void* lanes;  // for each k the vectors of real and of imaginary parts for column 0
+  int64_t column;     // 0 if `lanes` is for these columns
+  const void* lanes;  // for each k the vectors of real and of imaginary parts, else for column 0
 };
 
 enum class FftKind {
@@ -60,17 +60,25 @@ enum class FftKind {
   half_to_real_odd,
 };
 
+/** Where rows start: at first + l step, or at offsets[l]. */
+struct FftPlaces {
+  int64_t first, step;
+  const int64_t* offsets;  // or null
+
+  int64_t operator[](int l) const { return offsets ? offsets[l] : first + l * step; }
+};
+
 /** Up to `lanes` rows. Offsets and strides are in elements (numbers, real or complex). The inverse
  *  transform is the forward one with real and imaginary parts exchanged on both ends. */
 struct FftRows {
   const void* in;
   void* out;
-  const int64_t* in_offsets;
-  const int64_t* out_offsets;
+  FftPlaces in_places, out_places;
   int lanes;
   int64_t in_stride;
   int64_t out_stride;
-  int64_t in_length;  // elements from there on count as zero
+  int64_t in_length;            // elements from there on count as zero
+  int64_t in_ahead, out_ahead;  // how far on the next rows lie, which caches may be told; or 0
   FftKind kind;
   bool in_double, out_double;  // what lies in memory, else float
   bool swap_in, swap_out;      // parts of complex numbers

@@ -86,11 +86,14 @@ struct Sink {
     auto first = static_cast<const T*>(twist->lanes) + begin * 2 * lanes;
     int64_t angle = begin * twist->column % roots.n;
     for (int64_t k = 0; k < count; k++, first += 2 * lanes) {
-      auto w = times<T>({simd::load(first), simd::load(first + lanes)}, root<T>(roots, angle).re,
-                        root<T>(roots, angle).im);
+      Numbers<T> w{simd::load(first), simd::load(first + lanes)};
+      if (twist->column) {
+        auto base = root<T>(roots, angle);
+        w = times<T>(w, base.re, base.im);
+        angle += twist->column;
+        angle -= angle >= roots.n ? roots.n : 0;
+      }
       x[k] = product<T>(x[k], w);
-      angle += twist->column;
-      angle -= angle >= roots.n ? roots.n : 0;
     }
   }
 };

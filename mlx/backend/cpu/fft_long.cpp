@@ -13,7 +13,6 @@ namespace mlx::core::cpu {
 
 namespace {
 
-constexpr int max_lanes = 16;
 constexpr int64_t grain_numbers = 1 << 14;
 
 /** Where n numbers of a forward transform come from and go to. */
@@ -25,6 +24,7 @@ struct Ends {
   int64_t out_stride;
   bool out_double, swap_out;
   double scale;
+  int64_t in_ahead = 0, out_ahead = 0;
 };
 
 template <typename F>
@@ -34,66 +34,94 @@ void for_numbers(int64_t n, const F& f) {
   });
 }
 
-/** Rows [0, count) in groups that fill the vectors; set(job, first) says where a group lies. */
-template <typename T, typename F>
-void run_groups(const FftPlan<T>& plan, int64_t count, const FftRows& common, int64_t in_step,
-                int64_t out_step, const F& set) {
-  const auto& kernels = fft_kernels().of<T>();
-  int64_t lanes = kernels.lanes, n = plan.program().inner_n;
-  int64_t grain = std::max<int64_t>(grain_numbers / (n * lanes), 1);
-  parallel_for((count + lanes - 1) / lanes, grain, [&](int64_t begin, int64_t end) {
-    Scratch scratch(4 * sizeof(T) * lanes * (n + 1));
-    int64_t in_offsets[max_lanes], out_offsets[max_lanes];
-    for (int64_t first = begin * lanes; first < std::min(end * lanes, count); first += lanes) {
-      FftRows job = common;
-      job.lanes = static_cast<int>(std::min(lanes, count - first));
-      for (int l = 0; l < job.lanes; l++) {
-        in_offsets[l] = (first + l) * in_step;
-        out_offsets[l] = (first + l) * out_step;
-      }
-      job.in_offsets = in_offsets;
-      job.out_offsets = out_offsets;
-      job.scratch = scratch.data();
+/** Rows [0, count) in groups that fill the vectors: row i starts i steps behind the first. */
+template <typename T>
+class Groups {
+ public:
+  Groups(const FftPlan<T>& plan, int64_t count, const FftRows& rows, const FftSplit<T>* twist)
+      : plan_(plan), count_(count), rows_(rows), twist_(twist) {}
+
+  size_t scratch_bytes() const { return 4 * sizeof(T) * lanes() * (plan_.program().inner_n + 1); }
+
+  /** Inside one thread, with memory for the kernel. */
+  void run(int64_t begin, int64_t end, void* scratch) const {
+    for (int64_t first = begin * lanes(); first < std::min(end * lanes(), count_);
+         first += lanes()) {
+      FftRows job = rows_;
+      job.lanes = static_cast<int>(std::min(lanes(), count_ - first));
+      job.in_places.first = first * job.in_places.step;
+      job.out_places.first = first * job.out_places.step;
+      job.scratch = scratch;
       FftTwist twist;
-      set(job, twist, first);
-      kernels.rows(plan.program(), job);
+      if (twist_) {
+        twist = twist_->twist(first);
+        job.twist = &twist;
+      }
+      fft_kernels().of<T>().rows(plan_.program(), job);
     }
-  });
-}
+  }
+
+  void run_all() const {
+    int64_t grain = grain_numbers / (plan_.program().n * lanes());
+    parallel_for(size(), std::max<int64_t>(grain, 1), [&](int64_t begin, int64_t end) {
+      Scratch scratch(scratch_bytes());
+      run(begin, end, scratch.data());
+    });
+  }
+
+  int64_t size() const { return (count_ + lanes() - 1) / lanes(); }
+
+ private:
+  int64_t lanes() const { return fft_kernels().of<T>().lanes; }
+
+  const FftPlan<T>& plan_;
+  int64_t count_;
+  FftRows rows_;
+  const FftSplit<T>* twist_;
+};
 
 template <typename T>
 void split_transform(const FftSplit<T>& split, const Ends& ends) {
   constexpr bool wide = sizeof(T) == sizeof(double);
   Scratch between(2 * sizeof(T) * split.n);
-  FftRows job{};
-  job.in = ends.in;
-  job.in_stride = split.columns * ends.in_stride;
-  job.in_length = split.rows;
-  job.in_double = ends.in_double;
-  job.swap_in = ends.swap_in;
-  job.kind = ends.in_real ? FftKind::real_to_complex : FftKind::complex_to_complex;
-  job.out = between.data();
-  job.out_stride = split.columns;
-  job.out_double = wide;
-  job.scale = 1;
-  run_groups(*split.column_plan, split.columns, job, ends.in_stride, 1,
-             [&](FftRows& group, FftTwist& twist, int64_t first) {
-               twist = {split.roots.roots(), first, split.lanes.data()};
-               group.twist = &twist;
-             });
-  job = {};
-  job.in = between.data();
-  job.in_stride = 1;
-  job.in_length = split.columns;
-  job.in_double = wide;
-  job.kind = FftKind::complex_to_complex;
-  job.out = ends.out;
-  job.out_stride = split.rows * ends.out_stride;
-  job.out_double = ends.out_double;
-  job.swap_out = ends.swap_out;
-  job.scale = ends.scale;
-  run_groups(*split.row_plan, split.rows, job, split.columns, ends.out_stride,
-             [](FftRows&, FftTwist&, int64_t) {});
+  FftRows down{};
+  down.in = ends.in;
+  down.in_places = {0, ends.in_stride, nullptr};
+  down.in_stride = split.columns * ends.in_stride;
+  down.in_length = split.rows;
+  down.in_ahead = ends.in_ahead;
+  down.in_double = ends.in_double;
+  down.swap_in = ends.swap_in;
+  down.kind = ends.in_real ? FftKind::real_to_complex : FftKind::complex_to_complex;
+  down.out = between.data();
+  down.out_places = {0, 1, nullptr};
+  down.out_stride = split.columns;
+  down.out_double = wide;
+  down.scale = 1;
+  FftRows along{};
+  along.in = between.data();
+  along.in_places = {0, split.columns, nullptr};
+  along.in_stride = 1;
+  along.in_length = split.columns;
+  along.in_double = wide;
+  along.kind = FftKind::complex_to_complex;
+  along.out = ends.out;
+  along.out_places = {0, ends.out_stride, nullptr};
+  along.out_stride = split.rows * ends.out_stride;
+  along.out_ahead = ends.out_ahead;
+  along.out_double = ends.out_double;
+  along.swap_out = ends.swap_out;
+  along.scale = ends.scale;
+  Groups<T> columns(*split.column_plan, split.columns, down, &split);
+  Groups<T> rows(*split.row_plan, split.rows, along, nullptr);
+  if (split.n >= grain_numbers) {
+    columns.run_all();
+    rows.run_all();
+  } else {
+    Scratch scratch(std::max(columns.scratch_bytes(), rows.scratch_bytes()));
+    columns.run(0, columns.size(), scratch.data());
+    rows.run(0, rows.size(), scratch.data());
+  }
 }
 
 using Number = std::complex<double>;
@@ -160,8 +188,9 @@ class LongRow {
 
   void run() {
     bool real = row_.kind == FftKind::real_to_complex || row_.kind == FftKind::real_to_half_odd;
-    Ends ends{row_.in,  row_.in_stride,  row_.in_double,  real,         row_.inverse,
-              row_.out, row_.out_stride, row_.out_double, row_.inverse, row_.scale};
+    Ends ends{row_.in,      row_.in_stride, row_.in_double,  real,
+              row_.inverse, row_.out,       row_.out_stride, row_.out_double,
+              row_.inverse, row_.scale,     row_.in_ahead,   row_.out_ahead};
     switch (row_.kind) {
       case FftKind::complex_to_complex:
       case FftKind::real_to_complex:
@@ -197,6 +226,7 @@ class LongRow {
     ends.in = x;
     ends.in_stride = 1;
     ends.in_double = wide;
+    ends.in_ahead = 0;
     next(ends);
   }
 
@@ -225,6 +255,7 @@ class LongRow {
     ends.in = x;
     ends.in_stride = 1;
     ends.in_double = wide;
+    ends.in_ahead = 0;
     next(ends);
   }
 
@@ -232,9 +263,11 @@ class LongRow {
     int64_t n = row_.length;
     Scratch memory(2 * sizeof(T) * n);
     ends.in_real = ends.swap_in = ends.swap_out = false;
+    ends.in_ahead /= 2;
     ends.out = memory.data();
     ends.out_stride = 1;
     ends.out_double = wide;
+    ends.out_ahead = 0;
     ends.scale = 1;
     transform_(ends);
     const auto& kernels = fft_kernels().of<T>();
@@ -256,6 +289,7 @@ class LongRow {
     ends.out = memory.data();
     ends.out_stride = 1;
     ends.out_double = wide;
+    ends.out_ahead = 0;
     transform_(ends);
     for_numbers(row_.length / 2 + 1, [&](int64_t k) {
       write_number(row_.out, k * row_.out_stride, row_.out_double,
@@ -283,6 +317,8 @@ class LongRow {
                  [&](int64_t begin, int64_t end) { kernels.combine_half(job, begin, end); });
     ends.in = memory.data();
     ends.in_double = wide;
+    ends.in_ahead = 0;
+    ends.out_ahead /= 2;
     ends.swap_out = true;
     if (row_.out_stride == 1) return transform_(ends);
     scattered(ends, 2 * row_.length, [](int64_t p) { return p; });
@@ -300,6 +336,7 @@ class LongRow {
     ends.in = memory.data();
     ends.in_stride = 1;
     ends.in_double = wide;
+    ends.in_ahead = 0;
     ends.swap_in = ends.swap_out = true;
     scattered(ends, n, [](int64_t p) { return 2 * p; });
   }
@@ -311,6 +348,7 @@ class LongRow {
     ends.out = memory.data();
     ends.out_stride = 1;
     ends.out_double = wide;
+    ends.out_ahead = 0;
     transform_(ends);
     for_numbers(count, [&](int64_t p) {
       write(row_.out, p * row_.out_stride, row_.out_double, read(memory.data(), part_of(p), wide));

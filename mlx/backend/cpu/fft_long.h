@@ -22,6 +22,7 @@ struct FftRow {
   bool inverse;
   double scale;
   int64_t length;
+  int64_t in_ahead, out_ahead;  // how far on the next row lies; or 0
 };
 
 template <typename T>

@@ -189,12 +189,17 @@ int64_t fft_split_rows(int64_t n) {
 
 namespace {
 
-/** Vectors of real and of imaginary parts of roots 0, step, 2 step, … */
+/** Vectors of real and of imaginary parts of roots step first, step (first + 1), … */
 template <typename T>
-void append_lanes(std::vector<T>& table, const FftRootTable& roots, int64_t step) {
+void append_lanes(std::vector<T>& table, const FftRootTable& roots, int64_t step,
+                  int64_t first = 0) {
   int64_t lanes = fft_kernels().of<T>().lanes, n = roots.roots().n;
-  for (int64_t l = 0; l < lanes; l++) table.push_back(static_cast<T>(roots(step * l % n).real()));
-  for (int64_t l = 0; l < lanes; l++) table.push_back(static_cast<T>(roots(step * l % n).imag()));
+  for (bool imaginary : {false, true}) {
+    for (int64_t l = first; l < first + lanes; l++) {
+      Number w = roots(step * l % n);
+      table.push_back(static_cast<T>(imaginary ? w.imag() : w.real()));
+    }
+  }
 }
 
 }  // namespace
@@ -212,8 +217,18 @@ FftSplit<T>::FftSplit(int64_t length)
       column_plan(fft_plan<T>(rows)),
       row_plan(fft_plan<T>(columns)),
       roots(n),
+      every_group(n <= 1 << 13),  // a table that stays in a cache
       half(n) {
-  for (int64_t k = 0; k < rows; k++) append_lanes(lanes, roots, k);
+  int64_t groups_end = every_group ? columns : 1;
+  for (int64_t first = 0; first < groups_end; first += fft_kernels().of<T>().lanes) {
+    for (int64_t k = 0; k < rows; k++) append_lanes(lanes, roots, k, first);
+  }
+}
+
+template <typename T>
+FftTwist FftSplit<T>::twist(int64_t column) const {
+  if (!every_group) return {roots.roots(), column, lanes.data()};
+  return {roots.roots(), 0, lanes.data() + column * rows * 2};
 }
 
 FftChirp::FftChirp(int64_t length) : n(length), inner(smooth_length(2 * n - 1)), half(n) {
@@ -271,6 +286,8 @@ std::shared_ptr<const FftChirp> fft_chirp(int64_t n) { return recent_plan<FftChi
 
 template std::shared_ptr<const FftPlan<float>> fft_plan(int64_t n);
 template std::shared_ptr<const FftPlan<double>> fft_plan(int64_t n);
+template struct FftSplit<float>;
+template struct FftSplit<double>;
 template std::shared_ptr<const FftSplit<float>> fft_split(int64_t n);
 template std::shared_ptr<const FftSplit<double>> fft_split(int64_t n);
 

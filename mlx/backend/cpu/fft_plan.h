@@ -58,7 +58,10 @@ struct FftSplit {
   int64_t n, rows, columns;
   std::shared_ptr<const FftPlan<T>> column_plan, row_plan;
   FftRootTable roots;
-  std::vector<T> lanes;  // FftTwist::lanes
+  std::vector<T> lanes;  // FftTwist::lanes, for each group of columns or the first
+  bool every_group;
+
+  FftTwist twist(int64_t column) const;
   FftHalfTable<T> half;
 };
 

@@ -21,8 +21,8 @@ class RowsInLanes {
  public:
   explicit RowsInLanes(const FftRows& rows)
       : rows_(rows),
-        in_adjacent_(adjacent(rows.in_offsets)),
-        out_adjacent_(adjacent(rows.out_offsets)) {}
+        in_adjacent_(adjacent(rows.in_places)),
+        out_adjacent_(adjacent(rows.out_places)) {}
 
   /** Numbers [begin, begin + count) of what the kind transforms; zero from `in_length` on. */
   void load(int64_t begin, int64_t count, Numbers<T>* x) const {
@@ -59,16 +59,20 @@ class RowsInLanes {
   bool stores_squares() const { return rows_.out_stride == 1; }
 
   Numbers<T> load_line(int64_t j) const {
-    auto line = static_cast<const T*>(rows_.in) + 2 * (rows_.in_offsets[0] + j * rows_.in_stride);
+    auto line = static_cast<const T*>(rows_.in) + 2 * (rows_.in_places[0] + j * rows_.in_stride);
+    ahead_of_load(line, 2);
+    ahead_of_load(line + lanes, 2);
     V re = simd::load(line), im = simd::load(line + lanes);
     simd::split_parts<T>(re, im);
     return rows_.swap_in ? Numbers<T>{im, re} : Numbers<T>{re, im};
   }
   void store_line(int64_t j, Numbers<T> x) const {
-    auto line = static_cast<T*>(rows_.out) + 2 * (rows_.out_offsets[0] + j * rows_.out_stride);
+    auto line = static_cast<T*>(rows_.out) + 2 * (rows_.out_places[0] + j * rows_.out_stride);
     V scale = simd::splat(static_cast<T>(rows_.scale));
     V re = (rows_.swap_out ? x.im : x.re) * scale, im = (rows_.swap_out ? x.re : x.im) * scale;
     simd::join_parts<T>(re, im);
+    ahead_of_store(line, 2);
+    ahead_of_store(line + lanes, 2);
     simd::store<T>(line, re);
     simd::store<T>(line + lanes, im);
   }
@@ -93,9 +97,19 @@ class RowsInLanes {
 
   static bool same_type(bool is_double) { return is_double == (sizeof(T) == sizeof(double)); }
 
-  bool adjacent(const int64_t* offsets) const {
+  template <typename S>
+  void ahead_of_load(const S* p, int per_number) const {
+    __builtin_prefetch(p + rows_.in_ahead * per_number, 0, 2);
+  }
+  template <typename S>
+  void ahead_of_store(const S* p, int per_number) const {
+    __builtin_prefetch(p + rows_.out_ahead * per_number, 1);
+  }
+
+  bool adjacent(const FftPlaces& places) const {
+    if (!places.offsets) return places.step == 1;
     for (int l = 1; l < rows_.lanes; l++) {
-      if (offsets[l] != offsets[0] + l) return false;
+      if (places[l] != places[0] + l) return false;
     }
     return true;
   }
@@ -131,7 +145,7 @@ class RowsInLanes {
       auto in = static_cast<const S*>(rows_.in);
       for (int l = 0; l < rows_.lanes; l++) {
         for (int64_t i = 0; i < p.count; i++) {
-          int64_t at = offset_of(p, rows_.in_offsets[l], p.first + i, rows_.in_stride);
+          int64_t at = offset_of(p, rows_.in_places[l], p.first + i, rows_.in_stride);
           reinterpret_cast<T*>(x + (i * p.step ^ p.flip))[l] = static_cast<T>(in[at]);
         }
       }
@@ -142,18 +156,34 @@ class RowsInLanes {
   template <typename S>
   void load_along(const Parts& p, V* x) const {
     auto in = static_cast<const S*>(rows_.in) + p.first;
+    const S* row[lanes];
+    for (int l = 0; l < rows_.lanes; l++) row[l] = in + rows_.in_places[l] * p.per_number;
     for (int64_t i = 0; i < p.count; i += lanes) {
       int here = p.count - i < lanes ? static_cast<int>(p.count - i) : lanes;
       V square[lanes];
+      if (here == lanes && rows_.lanes == lanes) {
 #pragma GCC unroll 16
-      for (int l = 0; l < lanes; l++) {
-        square[l] = V{};
-        if (l < rows_.lanes) {
-          square[l] = load_some(in + rows_.in_offsets[l] * p.per_number + i, here);
+        for (int l = 0; l < lanes; l++) {
+          ahead_of_load(row[l] + i, p.per_number);
+          square[l] = simd::Element<S, T>::load(row[l] + i);
+        }
+      } else {
+        for (int l = 0; l < lanes; l++) {
+          square[l] = l < rows_.lanes ? load_some(row[l] + i, here) : V{};
         }
       }
       simd::transpose<T>(square);
-      for (int j = 0; j < here; j++) x[(i + j) * p.step ^ p.flip] = square[j];
+      V* even = x + (i * p.step ^ p.flip);
+      V* odd = p.step == 1 ? x + ((i + 1) ^ p.flip) : even + 2;
+      if (here == lanes) {
+#pragma GCC unroll 16
+        for (int j = 0; j < lanes; j += 2) {
+          even[j * p.step] = square[j];
+          odd[j * p.step] = square[j + 1];
+        }
+      } else {
+        for (int j = 0; j < here; j++) x[(i + j) * p.step ^ p.flip] = square[j];
+      }
     }
   }
 
@@ -164,13 +194,16 @@ class RowsInLanes {
     int live = rows_.lanes;
     if (p.per_number == 1) {
       for (int64_t i = 0; i < p.count; i++) {
-        const S* line = in + rows_.in_offsets[0] + (p.first + i) * rows_.in_stride;
+        const S* line = in + rows_.in_places[0] + (p.first + i) * rows_.in_stride;
+        ahead_of_load(line, 1);
         x[i * p.step ^ p.flip] = load_some(line, live);
       }
       return;
     }
     for (int64_t i = 0; i < p.count; i += 2) {
-      const S* line = in + 2 * (rows_.in_offsets[0] + (p.first + i) / 2 * rows_.in_stride);
+      const S* line = in + 2 * (rows_.in_places[0] + (p.first + i) / 2 * rows_.in_stride);
+      ahead_of_load(line, 2);
+      ahead_of_load(line + lanes, 2);
       V re = load_some(line, 2 * live), im = load_some(line + lanes, 2 * live - lanes);
       simd::split_parts<T>(re, im);
       x[i ^ p.flip] = re;
@@ -189,7 +222,7 @@ class RowsInLanes {
       T scale = static_cast<T>(rows_.scale);
       for (int l = 0; l < rows_.lanes; l++) {
         for (int64_t i = 0; i < p.count; i++) {
-          int64_t at = offset_of(p, rows_.out_offsets[l], p.first + i, rows_.out_stride);
+          int64_t at = offset_of(p, rows_.out_places[l], p.first + i, rows_.out_stride);
           T value = reinterpret_cast<const T*>(x + (i * p.step ^ p.flip))[l];
           out[at] = static_cast<S>(value * scale);
         }
@@ -200,20 +233,34 @@ class RowsInLanes {
   template <typename S>
   void store_along(const Parts& p, const V* x) const {
     auto out = static_cast<S*>(rows_.out) + p.first;
+    S* row[lanes];
+    for (int l = 0; l < rows_.lanes; l++) row[l] = out + rows_.out_places[l] * p.per_number;
     V scale = simd::splat(static_cast<T>(rows_.scale));
     for (int64_t i = 0; i < p.count; i += lanes) {
       int here = p.count - i < lanes ? static_cast<int>(p.count - i) : lanes;
+      const V* even = x + (i * p.step ^ p.flip);
+      const V* odd = p.step == 1 ? x + ((i + 1) ^ p.flip) : even + 2;
       V square[lanes];
+      if (here == lanes) {
 #pragma GCC unroll 16
-      for (int j = 0; j < lanes; j++) {
-        square[j] = j < here ? x[(i + j) * p.step ^ p.flip] * scale : V{};
+        for (int j = 0; j < lanes; j += 2) {
+          square[j] = even[j * p.step] * scale;
+          square[j + 1] = odd[j * p.step] * scale;
+        }
+      } else {
+        for (int j = 0; j < lanes; j++) {
+          square[j] = j < here ? x[(i + j) * p.step ^ p.flip] * scale : V{};
+        }
       }
       simd::transpose<T>(square);
+      if (here == lanes && rows_.lanes == lanes) {
 #pragma GCC unroll 16
-      for (int l = 0; l < lanes; l++) {
-        if (l < rows_.lanes) {
-          store_some(out + rows_.out_offsets[l] * p.per_number + i, square[l], here);
+        for (int l = 0; l < lanes; l++) {
+          ahead_of_store(row[l] + i, p.per_number);
+          simd::Element<S, T>::store(row[l] + i, square[l]);
         }
+      } else {
+        for (int l = 0; l < rows_.lanes; l++) store_some(row[l] + i, square[l], here);
       }
     }
   }
@@ -225,15 +272,18 @@ class RowsInLanes {
     int live = rows_.lanes;
     if (p.per_number == 1) {
       for (int64_t i = 0; i < p.count; i++) {
-        S* line = out + rows_.out_offsets[0] + (p.first + i) * rows_.out_stride;
+        S* line = out + rows_.out_places[0] + (p.first + i) * rows_.out_stride;
+        ahead_of_store(line, 1);
         store_some(line, x[i * p.step ^ p.flip] * scale, live);
       }
       return;
     }
     for (int64_t i = 0; i < p.count; i += 2) {
-      S* line = out + 2 * (rows_.out_offsets[0] + (p.first + i) / 2 * rows_.out_stride);
+      S* line = out + 2 * (rows_.out_places[0] + (p.first + i) / 2 * rows_.out_stride);
       V re = x[i ^ p.flip] * scale, im = x[(i + 1) ^ p.flip] * scale;
       simd::join_parts<T>(re, im);
+      ahead_of_store(line, 2);
+      ahead_of_store(line + lanes, 2);
       store_some(line, re, 2 * live);
       store_some(line + lanes, im, 2 * live - lanes);
     }

@@ -141,11 +141,9 @@ void eval_gather(Gather& primitive, const std::vector<array>& inputs, std::vecto
   auto slice = collapse_dims(slice_sizes, {a.strides()});
   bool dense = slice.shape.size() == 1 && slice.strides[0][0] == 1;
   if (slice_elements == 1) {
-    auto gather = size == 1   ? gather_elements<uint8_t>
-                  : size == 2 ? gather_elements<uint16_t>
-                  : size == 4 ? gather_elements<uint32_t>
-                              : gather_elements<uint64_t>;
-    gather(positions, a.data<char>(), out.data<char>());
+    dispatch_word(size, [&](auto word) {
+      gather_elements<decltype(word)>(positions, a.data<char>(), out.data<char>());
+    });
   } else if (positions.count() < 2 * num_threads() && slice_elements * size > kBytesPerTask) {
     gather_large(positions, a, out, slice_sizes, slice_elements);
   } else if (dense) {

@@ -154,7 +154,10 @@ class Rounds {
 }  // namespace
 
 bool needs_order(UpdateMode mode, Dtype dtype) {
-  return (mode == UpdateMode::Sum || mode == UpdateMode::Prod) && issubdtype(dtype, inexact);
+  if (mode == UpdateMode::Replace) return false;
+  // No atomic instruction swaps more than 8 bytes.
+  bool rounds = mode == UpdateMode::Sum || mode == UpdateMode::Prod;
+  return dtype.size() > 8 || (rounds && issubdtype(dtype, inexact));
 }
 
 void scatter_in_order(const IndexWork& given, UpdateMode mode, const array& out, const Stream& s) {

@@ -115,7 +115,8 @@ TEST_P(CudaOrderedScatter, Compiles) {
   Dtype dtype = GetParam();
   cuda::IndexVariant variant{kernels::FaultOp::scatter_axis, 1, 2, 1};
   std::vector<cuda::KernelCall> few, rounds;
-  for (UpdateMode mode : {UpdateMode::Sum, UpdateMode::Prod}) {
+  for (UpdateMode mode : combining_modes) {
+    if (!cuda::needs_order(mode, dtype)) continue;
     few.push_back(cuda::scatter_few_call(variant, mode, dtype));
     for (bool first : {true, false}) {
       rounds.push_back(cuda::combine_sorted_call(mode, dtype, uint16, first, 2, 1));
@@ -126,7 +127,8 @@ TEST_P(CudaOrderedScatter, Compiles) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Dtypes, CudaOrderedScatter,
-                         testing::Values(float16, float32, float64, bfloat16, complex64),
+                         testing::Values(float16, float32, float64, bfloat16, complex64,
+                                         complex128),
                          dtype_label);
 
 INSTANTIATE_TEST_SUITE_P(Dtypes, CudaKernels, testing::ValuesIn(all_dtypes), dtype_label);

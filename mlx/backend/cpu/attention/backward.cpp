@@ -48,8 +48,7 @@ class BlockGradients {
     blocks_ = (longest_ + block_ - 1) / block_;
     taken_ = kernels_.rows * kernels_.gradient_blocks;
     key_stride_ = kernels_.pair_bytes ? blocks_ * block_ + 16 : whole_columns(shape_.width);
-    value_stride_ =
-        kernels_.pair_bytes ? blocks_ * block_ + 16 : whole_columns(shape_.value_width);
+    value_stride_ = kernels_.pair_bytes ? blocks_ * block_ + 16 : whole_columns(shape_.value_width);
   }
 
   void run() {
@@ -185,10 +184,10 @@ class BlockGradients {
     const QueryRows& rows = step.rows;
     int64_t d = shape_.width, e = shape_.value_width;
     std::vector<const void*> q(rows.count), dy(rows.count);
+    shape_.find_rows(q_, rows, q.data());
+    shape_.find_rows(cotangent_, rows, dy.data());
     int64_t at = shape_.run_of(rows.batch, rows.head) + rows.first;
     for (int64_t i = 0; i < rows.count; i++) {
-      q[i] = shape_.row_of(q_, rows.batch, rows.head, rows.first + i);
-      dy[i] = shape_.row_of(cotangent_, rows.batch, rows.head, rows.first + i);
       float sum = sums_.data<float>()[at + i];
       // Equal weights where no key is seen. Scores that are hidden do not change.
       bool is_blind = sum <= lowest_float / 2 && sum >= lowest_float;
@@ -236,8 +235,13 @@ class BlockGradients {
     }
     int64_t row = i * kernels_.rows, packed = key / block_;
     GradientBlock g = {};
-    g.block = {b.weights + row * kScoreStride, rows.count, count, kernels_.whole_keys(count),
-               scale_, seen == Seen::something ? words : nullptr, nullptr};
+    g.block = {b.weights + row * kScoreStride,
+               rows.count,
+               count,
+               kernels_.whole_keys(count),
+               scale_,
+               seen == Seen::something ? words : nullptr,
+               nullptr};
     if (masks_.added()) g.block.added = masks_.load(rows, first, count, b.added);
     g.changes = b.changes + row * kScoreStride;
     g.sum = b.sum + row;
@@ -387,9 +391,9 @@ class BlockGradients {
   array cotangent_, result_, sums_;
   std::vector<array>& outputs_;
   bool mask_gradient_;
-  int64_t heads_, stretches_, longest_;      // of the longest stretch
-  int64_t block_, blocks_, taken_;           // keys of a block, blocks of a stretch, rows at hand
-  int64_t key_stride_, value_stride_;        // of sums
+  int64_t heads_, stretches_, longest_;  // of the longest stretch
+  int64_t block_, blocks_, taken_;       // keys of a block, blocks of a stretch, rows at hand
+  int64_t key_stride_, value_stride_;    // of sums
   float *along_ = nullptr, *parts_ = nullptr;
 };
 

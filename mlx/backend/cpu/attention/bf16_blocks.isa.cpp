@@ -83,7 +83,7 @@ static void add_line_tiles(const BlockProduct& p) {
   t.row_tiles = p.rows > kSide ? 2 : 1;
   t.steps = p.depth / kDepth;
   t.a = static_cast<const char*>(p.left);
-  t.a_stride = kScoreStride * static_cast<int64_t>(sizeof(float));
+  t.a_stride = kWeightStride;
   t.a_down = kSide * t.a_stride;
   t.a_step = kAmxTileBytes;
   t.b = static_cast<const char*>(p.right);

@@ -67,8 +67,11 @@ static inline __m512i round_both(Vec<float> first, Vec<float> second) {
   return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(second, first));
 }
 
+constexpr int64_t kWeightStride = kScoreStride * sizeof(float);
+
 // c (+)= a b for 16 or 32 rows and columns and a depth of 32 times `steps`. Strides of a are in
-// bytes: between rows of a tile, between tiles of rows, between steps. Tiles of b lie one after
+// bytes: between rows of a tile (kAmxTileBytes or kWeightStride), between tiles of rows, between
+// steps. Tiles of b lie one after
 // the other, the columns' of a step together.
 struct TileProduct {
   const char *a, *b;
@@ -127,30 +130,37 @@ static void multiply_by_tiles(const TileProduct& p) {
   }
 }
 
-// Sixteen rows by a vector of columns at a time.
+// Sixteen rows, `Stride` bytes apart, by a vector of columns.
+template <int64_t Stride>
+static inline void multiply_by_dots(const TileProduct& p, const char* a, const char* b, float* c) {
+  Vec<float> sums[kSide] = {};
+  for (int64_t k = 0; k < p.steps; ++k, a += p.a_step, b += p.col_tiles * kTile) {
+#pragma GCC unroll 2
+    for (int64_t pair = 0; pair < kDepth / 2; ++pair) {
+      auto columns = reinterpret_cast<__m512bh>(_mm512_load_si512(b + pair * kAmxTileBytes));
+#pragma GCC unroll 16
+      for (int r = 0; r < kSide; ++r) {
+        int32_t row;
+        __builtin_memcpy(&row, a + r * Stride + pair * 4, sizeof(row));
+        sums[r] =
+            _mm512_dpbf16_ps(sums[r], reinterpret_cast<__m512bh>(_mm512_set1_epi32(row)), columns);
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < kSide; ++r) {
+    float* to = c + r * p.c_stride;
+    store(to, p.accumulate ? load(to) + sums[r] : sums[r]);
+  }
+}
+
 static void multiply_by_dots(const TileProduct& p) {
   for (int64_t i = 0; i < p.row_tiles; ++i) {
     for (int64_t j = 0; j < p.col_tiles; ++j) {
       const char *a = p.a + i * p.a_down, *b = p.b + j * kTile;
       float* c = p.c + i * kSide * p.c_stride + j * kSide;
-      Vec<float> sums[kSide] = {};
-      for (int64_t k = 0; k < p.steps; ++k, a += p.a_step, b += p.col_tiles * kTile) {
-        for (int64_t pair = 0; pair < kDepth / 2; ++pair) {
-          auto columns = reinterpret_cast<__m512bh>(_mm512_load_si512(b + pair * kAmxTileBytes));
-#pragma GCC unroll 16
-          for (int r = 0; r < kSide; ++r) {
-            int32_t row;
-            __builtin_memcpy(&row, a + r * p.a_stride + pair * 4, sizeof(row));
-            sums[r] = _mm512_dpbf16_ps(
-                sums[r], reinterpret_cast<__m512bh>(_mm512_set1_epi32(row)), columns);
-          }
-        }
-      }
-#pragma GCC unroll 16
-      for (int r = 0; r < kSide; ++r) {
-        float* to = c + r * p.c_stride;
-        store(to, p.accumulate ? load(to) + sums[r] : sums[r]);
-      }
+      p.a_stride == kAmxTileBytes ? multiply_by_dots<kAmxTileBytes>(p, a, b, c)
+                                  : multiply_by_dots<kWeightStride>(p, a, b, c);
     }
   }
 }

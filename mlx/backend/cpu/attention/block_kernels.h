@@ -20,7 +20,7 @@ constexpr int64_t kSeenWords = kBlockKeys / 64;  // of a row
 struct ScoreBlock {
   float* scores;
   int64_t rows, keys;
-  int64_t padded;        // keys that have scores; those past `keys` weigh nothing
+  int64_t padded;  // keys that have scores; those past `keys` weigh nothing
   float scale;
   const uint64_t* seen;  // a bit for each key, kSeenWords for each row, or null if all are seen
   const float* added;    // a mask in rows like the scores, or null
@@ -34,22 +34,22 @@ struct BlockProduct {
   int64_t packed_keys;  // that `right` was packed with, of which `cols` or `depth` are taken
 };
 
-/** What the backward pass makes of scores: weights, and from the changes of weights those of scores.
- *  Entries of sum, along and the factors are one for each row. */
+/** What the backward pass makes of scores: weights, and from the changes of weights those of
+ * scores. Entries of sum, along and the factors are one for each row. */
 struct GradientBlock {
   ScoreBlock block;
-  float* changes;            // rows like the scores
-  const float* sum;          // weights are weight_factor * exp(score - sum)
+  float* changes;    // rows like the scores
+  const float* sum;  // weights are weight_factor * exp(score - sum)
   const float* weight_factor;
-  const float* along;        // changes become change_factor * weight * (change - along)
+  const float* along;  // changes become change_factor * weight * (change - along)
   const float* change_factor;
   void *weight_pairs, *change_pairs;  // of rows, see BlockKernels::pair_bytes
   int64_t pair_step, pair_steps;      // which block of rows it is, and of how many
-  float* raw;                // changes as floats, in rows like the scores, or null
+  float* raw;                         // changes as floats, in rows like the scores, or null
 };
 
-/** Sums over rows of weights or their changes times lines of these rows. Blocks of rows from `first`
- *  to `last` of `steps` are taken; `rows` counts all up to the last. */
+/** Sums over rows of weights or their changes times lines of these rows. Blocks of rows from
+ * `first` to `last` of `steps` are taken; `rows` counts all up to the last. */
 struct ColumnProduct {
   const float* weights;  // in rows
   const void* pairs;     // the same as pairs
@@ -59,14 +59,14 @@ struct ColumnProduct {
 };
 
 struct BlockKernels {
-  int rows;          // of a block
+  int rows;             // of a block
   int gradient_blocks;  // of rows that the backward pass takes at a time
-  int pair_bytes;    // for a block of rows and 32 keys if weights are needed as pairs of rows, or 0
-  int key_unit;      // blocks of packed keys have a multiple of so many, of lines too
-  int column_unit;   // the same for columns of lines
-  int depth_unit;    // the same for the depth of packed rows
-  int size;          // bytes of a packed value
-  bool tiles;        // the thread needs AmxTiles
+  int pair_bytes;   // for a block of rows and 32 keys if weights are needed as pairs of rows, or 0
+  int key_unit;     // blocks of packed keys have a multiple of so many, of lines too
+  int column_unit;  // the same for columns of lines
+  int depth_unit;   // the same for the depth of packed rows
+  int size;         // bytes of a packed value
+  bool tiles;       // the thread needs AmxTiles
 
   /** The left operand of scores: rows of queries. */
   void (*pack_queries)(void* to, const void* const* rows, int64_t count, int64_t depth);
@@ -77,15 +77,15 @@ struct BlockKernels {
 
   /** out = queries times keys, for columns in whole units. */
   void (*score)(const BlockProduct& product);
-  /** Turns scores of the next keys into weights exp(score - top), where `top` becomes the greatest
-   *  score of the row so far, and adds them to `total`. Sums made with the former top need
-   *  `factor`; returns whether any differs from 1. The last three have an entry for each row. */
+  /** Turns scores of the next keys into weights exp(score - top), where `top` becomes a score of
+   * the row that none so far exceeds by much, and adds them to `total`. Sums made with the former
+   * top need `factor`; returns whether any differs from 1. The last three have an entry for each
+   * row. */
   bool (*advance)(const ScoreBlock& block, float* top, float* total, float* factor);
   /** out += weights times lines, for a depth in whole units. */
   void (*add_lines)(const BlockProduct& product);
   /** Rows of `columns` floats times their factors. */
-  void (*rescale)(float* rows, int64_t stride, int64_t count, int64_t columns,
-                  const float* factor);
+  void (*rescale)(float* rows, int64_t stride, int64_t count, int64_t columns, const float* factor);
 
   /** The backward pass: makes weights and changes, and the same for products with columns. */
   void (*change)(const GradientBlock& block);

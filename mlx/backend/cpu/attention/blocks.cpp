@@ -1,6 +1,6 @@
-// Attention forward by blocks. A task takes some rows of queries that share a head of keys. It packs
-// as many blocks of keys and values as stay in the second cache, and takes block after block of
-// queries past them: scores become weights where they lie, in the first cache, and softmax is
+// Attention forward by blocks. A task takes some rows of queries that share a head of keys. It
+// packs as many blocks of keys and values as stay in the second cache, and takes block after block
+// of queries past them: scores become weights where they lie, in the first cache, and softmax is
 // carried along.
 #include "mlx/backend/cpu/attention/blocks.h"
 
@@ -11,6 +11,7 @@
 #include "mlx/backend/cpu/attention/float32.h"
 #include "mlx/backend/cpu/gemm/blocked.h"
 #include "mlx/backend/cpu/runtime/amx.h"
+#include "mlx/backend/cpu/runtime/bf16_dot.h"
 #include "mlx/backend/cpu/tile.h"
 #include "mlx/core/parallel.h"
 
@@ -26,7 +27,7 @@ float read_sink(const array& sinks, int64_t head) {
 
 const BlockKernels& block_kernels(Dtype dtype) {
   if (dtype == bfloat16 && has_amx_bf16()) return bf16_amx_block_kernels();
-  if (dtype == bfloat16 && has_avx512_bf16()) return bf16_dot_block_kernels();
+  if (dtype == bfloat16 && has_fast_bf16_dot()) return bf16_dot_block_kernels();
   const BlockTables& tables = float_block_kernels();
   return dtype == float16 ? tables.f16 : dtype == bfloat16 ? tables.bf16 : tables.f32;
 }
@@ -40,32 +41,27 @@ int64_t packed_lines(const BlockKernels& kernels, int64_t n, int64_t columns) {
   return round_up(kernels.whole_keys(n) * kernels.whole_columns(columns) * kernels.size, 64);
 }
 
-void find_rows(const array& a, const KeyRows& keys, const void** rows) {
-  auto itemsize = static_cast<int64_t>(a.itemsize());
-  int64_t at = keys.batch * a.strides(0) + keys.head * a.strides(1) + keys.first * a.strides(2);
-  for (int64_t i = 0; i < keys.count; i++) {
-    rows[i] = a.data<char>() + (at + i * a.strides(2)) * itemsize;
-  }
-}
-
 ScoreMasks::ScoreMasks(const AttentionShape& shape, const array* mask)
     : shape_(shape),
       hiding_(mask && mask->dtype() == bool_ ? mask : nullptr),
       added_(hiding_ ? nullptr : mask) {}
 
 const float* ScoreMasks::load(const QueryRows& rows, int64_t key, int64_t keys, float* to) const {
-  int64_t stride = broadcast_stride(*added_, 3), itemsize = static_cast<int64_t>(added_->itemsize());
+  int64_t stride = broadcast_stride(*added_, 3),
+          itemsize = static_cast<int64_t>(added_->itemsize());
+  const void* lines[kBlockRows];
+  shape_.find_rows(*added_, rows, lines);
+  auto load = tile_load(added_->dtype());
   for (int64_t i = 0; i < rows.count; i++) {
-    const char* row = shape_.row_of(*added_, rows.batch, rows.head, rows.first + i);
-    tile_load(added_->dtype())(row + key * stride * itemsize, stride, to + i * kScoreStride, 1,
-                               keys);
+    load(static_cast<const char*>(lines[i]) + key * stride * itemsize, stride,
+         to + i * kScoreStride, 1, keys);
   }
   return to;
 }
 
 namespace {
 
-constexpr int64_t task_rows = 2048;         // at most
+constexpr int64_t task_rows = 2048;          // at most
 constexpr int64_t packed_bytes = 768 << 10;  // of keys and values: a part of the second cache
 
 class BlockAttention {
@@ -89,7 +85,8 @@ class BlockAttention {
     held_ = std::clamp<int64_t>(packed_bytes / (key_bytes_ + value_bytes_), 1, blocks);
     // The bits do not depend on how rows are divided, so it may be by threads.
     int64_t share = shape_.batches * shape_.key_heads * shape_.rows / (4 * num_threads());
-    rows_ = std::clamp<int64_t>(share / kernels_.rows, 4, task_rows / kernels_.rows) * kernels_.rows;
+    rows_ =
+        std::clamp<int64_t>(share / kernels_.rows, 4, task_rows / kernels_.rows) * kernels_.rows;
     rows_ = std::min(rows_, round_up(shape_.rows, kernels_.rows));
   }
 
@@ -174,9 +171,7 @@ class BlockAttention {
   void add_keys(const QueryRows& rows, const VisibleKeys& visible, const KeyRows& keys, int64_t row,
                 const Buffers& b) const {
     const void* lines[kBlockRows];
-    for (int64_t i = 0; i < rows.count; i++) {
-      lines[i] = shape_.row_of(q_, rows.batch, rows.head, rows.first + i);
-    }
+    shape_.find_rows(q_, rows, lines);
     kernels_.pack_queries(b.queries, lines, rows.count, shape_.width);
     float factor[kBlockRows];
     uint64_t words[kBlockRows * kSeenWords];
@@ -231,10 +226,10 @@ class BlockAttention {
     kernels_.rescale(results, columns_, rows.count, columns_, factor);
     auto store = tile_store(out_.dtype());
     for (int64_t i = 0; i < rows.count; i++) {
-      store(results + i * columns_, 1,
-            out_.data<char>() +
-                (at + i) * shape_.value_width * static_cast<int64_t>(out_.itemsize()),
-            1, shape_.value_width);
+      store(
+          results + i * columns_, 1,
+          out_.data<char>() + (at + i) * shape_.value_width * static_cast<int64_t>(out_.itemsize()),
+          1, shape_.value_width);
     }
   }
 
@@ -245,10 +240,10 @@ class BlockAttention {
   ScoreMasks masks_;
   const array* sinks_;
   array &out_, &sums_;
-  int64_t columns_;                 // of results, padded
-  int64_t block_, held_;            // keys of a block, blocks that are packed at a time
+  int64_t columns_;                  // of results, padded
+  int64_t block_, held_;             // keys of a block, blocks that are packed at a time
   int64_t key_bytes_, value_bytes_;  // of a packed block
-  int64_t rows_;                    // of a task
+  int64_t rows_;                     // of a task
 };
 
 }  // namespace

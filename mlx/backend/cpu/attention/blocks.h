@@ -1,5 +1,5 @@
-// What attention by blocks shares forward and backward: masks of scores, where rows lie, and how
-// much room packed blocks need.
+// What attention by blocks shares forward and backward: masks of scores, and how much room
+// packed blocks need.
 #pragma once
 
 #include <algorithm>
@@ -27,9 +27,6 @@ inline int64_t even_block(int64_t n, int64_t most, int64_t unit) {
 /** Bytes of n packed rows of queries or keys, and of n packed lines. */
 int64_t packed_rows(const BlockKernels& kernels, int64_t n, int64_t depth);
 int64_t packed_lines(const BlockKernels& kernels, int64_t n, int64_t columns);
-
-/** Where the rows of some keys lie. */
-void find_rows(const array& a, const KeyRows& keys, const void** rows);
 
 /** What is hidden of scores, and what is added to them. */
 class ScoreMasks {

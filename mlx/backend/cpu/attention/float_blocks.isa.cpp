@@ -10,6 +10,7 @@ namespace simd {
 
 using Source = GemmKernels RealGemmKernels::*;
 
+constexpr int64_t kLinesAhead = 8;  // for which panels are asked for: they lie in the second cache
 constexpr int64_t kPanel = 2 * kLanes<float>;  // keys or columns side by side
 constexpr int kRowsOfBlock = static_cast<int>(kBlockRows) / kRegisterRows * kRegisterRows;
 
@@ -81,7 +82,8 @@ static void score_panels(const BlockProduct& p) {
 static float weigh_row(float* scores, int64_t n, float scale, float top) {
   Vec<float> sums[2] = {};
   for (int64_t k = 0; k < n; k += 2 * kScoreLanes) {
-    Vec<float> first = exp_of_difference<5>(fma<float>(load(scores + k), splat(scale), splat(-top)));
+    Vec<float> first =
+        exp_of_difference<5>(fma<float>(load(scores + k), splat(scale), splat(-top)));
     store(scores + k, first);
     sums[0] += first;
     if (k + kScoreLanes == n) break;
@@ -104,7 +106,10 @@ static void add_line_panel(const float* weights, const float* lines, int64_t dep
   for (int64_t k = 0; k < depth; ++k, lines += Vectors * kScoreLanes) {
     Vec<float> columns[Vectors];
 #pragma GCC unroll 2
-    for (int v = 0; v < Vectors; ++v) columns[v] = load(lines + v * kScoreLanes);
+    for (int v = 0; v < Vectors; ++v) {
+      columns[v] = load(lines + v * kScoreLanes);
+      __builtin_prefetch(lines + (kLinesAhead * Vectors + v) * kScoreLanes);
+    }
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; ++r) {
       Vec<float> weight = splat(weights[r * kScoreStride + k]);
@@ -170,7 +175,10 @@ static void add_column_panel(const float* weights, const float* lines, int64_t r
   for (int64_t i = 0; i < rows; ++i, weights += kScoreStride, lines += Vectors * kScoreLanes) {
     Vec<float> columns[Vectors];
 #pragma GCC unroll 2
-    for (int v = 0; v < Vectors; ++v) columns[v] = load(lines + v * kScoreLanes);
+    for (int v = 0; v < Vectors; ++v) {
+      columns[v] = load(lines + v * kScoreLanes);
+      __builtin_prefetch(lines + (kLinesAhead * Vectors + v) * kScoreLanes);
+    }
 #pragma GCC unroll 16
     for (int r = 0; r < Keys; ++r) {
 #pragma GCC unroll 2

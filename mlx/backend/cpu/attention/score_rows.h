@@ -39,7 +39,7 @@ static inline Vec<float> power_of_fraction(Vec<float> r) {
   return next(1.0f, p);
 }
 
-// exp(x) for x <= 0 or NaN: relative error that of the polynomial and 6e-8 (1 + |x|); 0 below
+// exp(x) for x <= 80 or NaN: relative error that of the polynomial and 6e-8 (1 + |x|); 0 below
 // -87, where the result is under 2e-38.
 template <int Degree>
 static inline Vec<float> exp_of_difference(Vec<float> x) {
@@ -55,8 +55,8 @@ static inline Vec<float> exp_of_difference(Vec<float> x) {
   x = vanishes ? lowest : x;
   Vec<float> t = fma<float>(x, splat(log2e), splat(shift));
   Vec<float> p = power_of_fraction<Degree>(fma<float>(x, splat(log2e), splat(shift) - t));
-  auto scaled = reinterpret_cast<Vec<int32_t>>(p) + (reinterpret_cast<Vec<int32_t>>(t) << 23);
-  return vanishes ? Vec<float>{} : reinterpret_cast<Vec<float>>(scaled);
+  auto scaled = reinterpret_cast<Vec<int32_t> >(p) + (reinterpret_cast<Vec<int32_t> >(t) << 23);
+  return vanishes ? Vec<float>{} : reinterpret_cast<Vec<float> >(scaled);
 #endif
 }
 
@@ -96,8 +96,8 @@ static inline void mask_row(const ScoreBlock& b, int64_t row) {
   }
 }
 
-// All rows, where there is something to hide or to add. Returns what the scores are yet to be scaled
-// by.
+// All rows, where there is something to hide or to add. Returns what the scores are yet to be
+// scaled by.
 static inline float mask_rows(const ScoreBlock& b) {
   if (!b.seen && !b.added && b.padded == b.keys) return b.scale;
   for (int64_t i = 0; i < b.rows; ++i) mask_row(b, i);
@@ -113,6 +113,10 @@ static inline float greatest_of_row(const float* scores, int64_t n, float scale,
   return greatest_lane(greater(best[0], best[1]));
 }
 
+// A greater score becomes the top only if it is so much greater: most blocks then change no sums,
+// and weights are at most exp(4).
+constexpr float kTopSlack = 4;
+
 // The rows of BlockKernels::advance by a way to make weights of a row: its scores, how many, their
 // scale and the top; it returns the sum of the weights.
 template <typename WeighRow>
@@ -122,8 +126,10 @@ static inline bool advance_rows(const ScoreBlock& b, float* top, float* total, f
   float scale = mask_rows(b);
   for (int64_t i = 0; i < b.rows; ++i) {
     float* scores = b.scores + i * kScoreStride;
+    float best = greatest_of_row(scores, b.padded, scale, top[i]);
     before[i] = top[i];
-    after[i] = top[i] = greatest_of_row(scores, b.padded, scale, top[i]);
+    if (best > top[i] + kTopSlack) top[i] = best;
+    after[i] = top[i];
     sums[i] = weigh_row(scores, b.padded, scale, top[i]);
   }
   bool changed = false;
@@ -169,8 +175,8 @@ struct ChangeRow {
   float scale, sum, weight_factor, along, change_factor;
 };
 
-[[maybe_unused]] static void rescale_rows(float* rows, int64_t stride, int64_t count, int64_t columns,
-                         const float* factor) {
+[[maybe_unused]] static void rescale_rows(float* rows, int64_t stride, int64_t count,
+                                          int64_t columns, const float* factor) {
   for (int64_t i = 0; i < count; ++i, rows += stride) {
     if (factor[i] == 1) continue;
     for (int64_t j = 0; j < columns; j += kScoreLanes) {

@@ -23,6 +23,24 @@ const char* AttentionShape::row_of(const array& a, int64_t batch, int64_t key_he
   return a.data<char>() + at * static_cast<int64_t>(a.itemsize());
 }
 
+void AttentionShape::find_rows(const array& a, const QueryRows& which, const void** rows) const {
+  int64_t row = which.first % length;
+  int64_t step = broadcast_stride(a, 2) * static_cast<int64_t>(a.itemsize());
+  for (int64_t i = 0; i < which.count;) {
+    const char* at = row_of(a, which.batch, which.head, which.first + i);
+    for (; row < length && i < which.count; row++, at += step) rows[i++] = at;
+    row = 0;
+  }
+}
+
+void find_rows(const array& a, const KeyRows& keys, const void** rows) {
+  auto itemsize = static_cast<int64_t>(a.itemsize());
+  int64_t at = keys.batch * a.strides(0) + keys.head * a.strides(1) + keys.first * a.strides(2);
+  const char* first = a.data<char>() + at * itemsize;
+  int64_t step = a.strides(2) * itemsize;
+  for (int64_t i = 0; i < keys.count; i++) rows[i] = first + i * step;
+}
+
 array with_dense_rows(const array& a) {
   return a.strides(3) == 1 || a.shape(3) == 1 || a.size() == 0 ? a : contiguous(a);
 }

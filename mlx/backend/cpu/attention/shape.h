@@ -7,6 +7,16 @@
 
 namespace mlx::core::cpu {
 
+/** Rows of queries, or of what has the shape of queries, that share a head of keys. */
+struct QueryRows {
+  int64_t batch, head, first, count;
+};
+
+/** Keys, or values, of one head. */
+struct KeyRows {
+  int64_t batch, head, first, count;
+};
+
 struct AttentionShape {
   AttentionShape(const AttentionSpec& spec, const AttentionInputs& in);
 
@@ -28,21 +38,17 @@ struct AttentionShape {
   /** Address of a row of an array (B, K, S, ...) or (B, H, L, ...) with any strides. */
   const char* row_of(const array& a, int64_t batch, int64_t key_head, int64_t row) const;
 
+  /** Addresses of several. */
+  void find_rows(const array& a, const QueryRows& which, const void** rows) const;
+
   /** Offset in rows of a run in a row-contiguous array. */
   int64_t run_of(int64_t batch, int64_t key_head) const {
     return (batch * key_heads + key_head) * rows;
   }
 };
 
-/** Rows of queries, or of what has the shape of queries, that share a head of keys. */
-struct QueryRows {
-  int64_t batch, head, first, count;
-};
-
-/** Keys, or values, of one head. */
-struct KeyRows {
-  int64_t batch, head, first, count;
-};
+/** Where the rows of some keys lie. */
+void find_rows(const array& a, const KeyRows& keys, const void** rows);
 
 /** The array itself if the elements of its rows lie next to each other, else a copy. */
 array with_dense_rows(const array& a);

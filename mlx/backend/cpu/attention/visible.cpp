@@ -36,14 +36,18 @@ uint64_t first_bits(int64_t n) {
 }  // namespace
 
 VisibleKeys::VisibleKeys(const AttentionShape& shape, const array* mask, const QueryRows& rows)
-    : shape_(shape), mask_(mask), rows_(rows), least_(shape.keys) {
-  for (int64_t i = 0; i < rows.count; i++) {
-    seen_[i] = shape.seen_by(rows.first + i);
-    bool is_blind = seen_[i] == 0;
-    if (mask && !is_blind) {
-      const char* row = shape.row_of(*mask, rows.batch, rows.head, rows.first + i);
-      is_blind = !sees_any(row, broadcast_stride(*mask, 3), seen_[i]);
-    }
+    : has_mask_(mask != nullptr), rows_(rows.count), least_(shape.keys) {
+  if (mask) {
+    key_stride_ = broadcast_stride(*mask, 3);
+    const void* lines[kBlockRows];
+    shape.find_rows(*mask, rows, lines);
+    for (int64_t i = 0; i < rows_; i++) mask_rows_[i] = static_cast<const char*>(lines[i]);
+  }
+  int64_t position = rows.first % shape.length;
+  for (int64_t i = 0; i < rows_; i++, position++) {
+    if (position == shape.length) position = 0;
+    seen_[i] = shape.seen_by(position);
+    bool is_blind = seen_[i] == 0 || (mask && !sees_any(mask_rows_[i], key_stride_, seen_[i]));
     is_blind_ |= is_blind;
     end_ = std::max(end_, is_blind ? shape.keys : seen_[i]);
     least_ = std::min(least_, seen_[i]);
@@ -51,13 +55,12 @@ VisibleKeys::VisibleKeys(const AttentionShape& shape, const array* mask, const Q
 }
 
 Seen VisibleKeys::find(int64_t first, int64_t count, uint64_t* words) const {
-  if (!mask_ && least_ >= first + count) return Seen::all;
-  int64_t stride = mask_ ? broadcast_stride(*mask_, 3) : 0, of_row = (count + 63) / 64;
+  if (!has_mask_ && least_ >= first + count) return Seen::all;
+  int64_t of_row = (count + 63) / 64;
   uint64_t any = 0, missing = 0;
-  for (int64_t i = 0; i < rows_.count; i++, words += kSeenWords) {
-    if (mask_) {
-      const char* row = shape_.row_of(*mask_, rows_.batch, rows_.head, rows_.first + i);
-      find_bits(row + first * stride, stride, count, words);
+  for (int64_t i = 0; i < rows_; i++, words += kSeenWords) {
+    if (has_mask_) {
+      find_bits(mask_rows_[i] + first * key_stride_, key_stride_, count, words);
     } else {
       std::fill_n(words, of_row, ~uint64_t{0});
     }

@@ -1,5 +1,5 @@
-// Which keys the queries of a block see, by the order and by a bool mask that is read where it lies:
-// blocks of keys that none of them sees are left out, and those that all see need no mask.
+// Which keys the queries of a block see, by the order and by a bool mask that is read where it
+// lies: blocks of keys that none of them sees are left out, and those that all see need no mask.
 #pragma once
 
 #include "mlx/backend/cpu/attention/block_kernels.h"
@@ -23,12 +23,10 @@ class VisibleKeys {
   Seen find(int64_t first, int64_t count, uint64_t* words) const;
 
  private:
-  const AttentionShape& shape_;
-  const array* mask_;
-  QueryRows rows_;
+  bool has_mask_, is_blind_ = false;  // some row
+  int64_t rows_, key_stride_ = 0, end_ = 0, least_;
   int64_t seen_[kBlockRows];
-  int64_t end_ = 0, least_;
-  bool is_blind_ = false;  // some row
+  const char* mask_rows_[kBlockRows];
 };
 
 }  // namespace mlx::core::cpu

@@ -22,6 +22,7 @@ namespace {
 constexpr int64_t kPanelBytes = 40 << 10;  // a panel of B: most of an L1 cache
 constexpr int64_t kLeastDepth = 512;       // of panels: the output is read and written so rarely
 constexpr int64_t kTileDepth = 2048;  // tiles read faster from an L2 cache than they are stored
+constexpr int64_t kPlacedPanels = 4;  // of B, for which packing A does not pay
 constexpr int64_t kTasksPerThread = 4;
 constexpr int64_t kSlabBytes = 8 << 20;  // packed B
 constexpr int64_t kSumsBytes = 8 << 20;  // sums kept outside the output
@@ -70,23 +71,23 @@ struct Sums {
   int64_t row = 0, col = 0;  // of the first
 };
 
-// What the tiles of a product take, by a measured rule: a tile of r rows and v vectors takes its
+// What the tiles of a product take, by a rule of thumb: a tile of r rows and v vectors takes its
 // products, or what a few sums have to wait for each other, and something for what it reads.
 double time_of(const TileShape& shape, int64_t m, int64_t vectors) {
   auto tile = [](int64_t r, int64_t v) {
     return static_cast<double>(std::max<int64_t>(r * v, 8)) + 0.25 * static_cast<double>(r + v);
   };
   auto row_of_tiles = [&](int64_t r) {
-    int64_t rest = vectors % shape.vectors;
-    return static_cast<double>(vectors / shape.vectors) * tile(r, shape.vectors) +
-           (rest ? tile(r, rest) : 0);
+    int64_t whole = vectors / shape.vectors, rest = vectors % shape.vectors;
+    return static_cast<double>(whole) * tile(r, shape.vectors) + (rest ? tile(r, rest) : 0);
   };
-  int64_t panels = ceil_div(m, shape.rows), rows = ceil_div(m, panels), rest = m % rows;
-  return static_cast<double>(m / rows) * row_of_tiles(rows) + (rest ? row_of_tiles(rest) : 0);
+  int64_t panels = ceil_div(m, shape.rows), rows = ceil_div(m, panels);
+  int64_t whole = m / rows, rest = m % rows;
+  return static_cast<double>(whole) * row_of_tiles(rows) + (rest ? row_of_tiles(rest) : 0);
 }
 
 TileShape best_shape(const GemmKernels& kernels, int64_t m, int64_t n) {
-  TileShape best = {kernels.rows, 2, kernels.micro};
+  TileShape best = {kernels.rows, 2, kernels.micro, nullptr};
   int64_t vectors = ceil_div(n, kernels.lanes);
   for (const TileShape& other : kernels.others) {
     if (other.micro && time_of(other, m, vectors) < time_of(best, m, vectors)) best = other;
@@ -127,6 +128,7 @@ class Blocked {
   const GemmKernels& kernels_;
   const Gemm& g_;
   TileShape shape_;
+  bool placed_;          // A is read where it lies
   bool direct_;          // kernels add into the output itself
   int64_t width_;        // of panels of B
   int64_t panel_rows_;   // of panels of A
@@ -139,6 +141,8 @@ Blocked::Blocked(const GemmKernels& kernels, const Gemm& product) : kernels_(ker
   direct_ = kernels.direct && g_.out_col_stride == 1 && !g_.out_row_offsets && g_.alpha == 1;
   shape_ = best_shape(kernels, g_.m, g_.n);
   width_ = shape_.vectors * kernels.lanes;
+  placed_ =
+      shape_.placed && !g_.a.source && g_.a.depth_stride == 1 && g_.n <= kPlacedPanels * width_;
   panel_rows_ = round_up(ceil_div(g_.m, ceil_div(g_.m, shape_.rows)), kernels.row_unit);
   int64_t most = kPanelBytes / (width_ * kernels.packed_size) * kernels.unit;
   most = std::max(most, kernels.tiles ? kTileDepth : kernels.unit == 1 ? kLeastDepth : 0);
@@ -288,10 +292,10 @@ void Blocked::run_slab(const Slab& slab, const Sums& sums) const {
   int64_t rows = row_panels(slab), cols = col_panels(slab);
   Grid grid = grid_of(slab);
   int64_t b_bytes = round_up(cols * slab.blocks * b_panel_bytes_, 64);
-  int64_t a_bytes = grid.cols > 1 ? rows * slab.blocks * a_panel_bytes_ : 0;
-  Scratch packed(b_bytes + a_bytes);
+  bool shared_a = grid.cols > 1 && !placed_;
+  Scratch packed(b_bytes + (shared_a ? rows * slab.blocks * a_panel_bytes_ : 0));
   char* packed_b = packed.as<char>();
-  char* packed_a = grid.cols > 1 ? packed_b + b_bytes : nullptr;
+  char* packed_a = shared_a ? packed_b + b_bytes : nullptr;
   pack_slab(slab, packed_a, packed_b);
   auto range = [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
@@ -328,7 +332,8 @@ void Blocked::run_task(const Slab& slab, const char* packed_a, const char* packe
 void Blocked::run_blocks(const Slab& slab, Range blocks, const char* packed_a, const char* packed_b,
                          Sums sums, Range rows, Range cols) const {
   bool own_sums = !direct_ && !sums.data && blocks.size() > 1;
-  Scratch own_a(packed_a ? 0 : rows.size() * blocks.size() * a_panel_bytes_);
+  bool packs = !packed_a && !placed_;
+  Scratch own_a(!packs ? 0 : rows.size() * blocks.size() * a_panel_bytes_);
   Scratch kept(own_sums ? rows.size() * panel_rows_ * width_ * kernels_.sum_size : 0);
   auto own_panels = [&](int64_t block) {
     return own_a.as<char>() + (block - blocks.begin) * rows.size() * a_panel_bytes_;
@@ -338,17 +343,18 @@ void Blocked::run_blocks(const Slab& slab, Range blocks, const char* packed_a, c
     int64_t first = (block - slab.first_block) * row_panels(slab) + rows.begin;
     return packed_a + first * a_panel_bytes_;
   };
-  for (int64_t block = blocks.begin; !packed_a && block < blocks.end; ++block) {
+  for (int64_t block = blocks.begin; packs && block < blocks.end; ++block) {
     pack_a(slab, block, rows, own_panels(block));
   }
   for (int64_t c = cols.begin; c < cols.end; ++c) {
     if (own_sums) sums = {kept.as<char>(), width_, rows.begin * panel_rows_, c * width_};
     for (int64_t block = blocks.begin; block < blocks.end; ++block) {
-      const char* a = panels(block);
+      const char* a = placed_ ? nullptr : panels(block);
       int64_t at = (block - slab.first_block) * col_panels(slab) + c;
       const char* b = packed_b + at * b_panel_bytes_;
-      for (int64_t p = rows.begin; p < rows.end; ++p, a += a_panel_bytes_) {
+      for (int64_t p = rows.begin; p < rows.end; ++p) {
         run_tile(slab, block, a, b, p * panel_rows_, c * width_, sums);
+        if (a) a += a_panel_bytes_;
       }
     }
   }
@@ -360,21 +366,27 @@ void Blocked::run_tile(const Slab& slab, int64_t block, const char* a, const cha
   int64_t rows = std::min(panel_rows_, slab.rows - row);
   int64_t cols = std::min(width_, slab.cols - col);
   int64_t vectors = ceil_div(cols, kernels_.lanes);
-  MicroKernel micro = shape_.kernel(vectors, rows);
   bool first = block == 0, last = block == blocks_ - 1;
   int64_t steps = steps_of(block);
   alignas(64) char tile[kMaxTileBytes];  // of whole rows of vectors, or of AMX
+  auto multiply = [&](char* c, int64_t ldc, bool accumulate) {
+    int64_t at = shape_.index(vectors, rows);
+    if (!placed_) return shape_.micro[at](steps, a, b, c, ldc, accumulate);
+    int64_t first = (slab.row + row) * g_.a.width_stride + block * block_depth_;
+    shape_.placed[at](steps, static_cast<const char*>(g_.a.data) + first * kernels_.source_size,
+                      g_.a.width_stride, b, c, ldc, accumulate);
+  };
   if (direct_ && cols == vectors * kernels_.lanes && !(first && g_.c)) {
     int64_t at = (slab.row + row) * g_.out_row_stride + slab.col + col;
     char* out = static_cast<char*>(g_.out) + at * kernels_.source_size;
-    micro(steps, a, b, out, g_.out_row_stride, !first);
+    multiply(out, g_.out_row_stride, !first);
   } else if (direct_ || !sums.data) {
-    micro(steps, a, b, tile, width_, false);
+    multiply(tile, width_, false);
     write(tile, width_, slab.row + row, slab.col + col, rows, cols, !first);
   } else {
     int64_t at = (row - sums.row) * sums.stride + col - sums.col;
     char* kept = sums.data + at * kernels_.sum_size;
-    micro(steps, a, b, kept, sums.stride, !first);
+    multiply(kept, sums.stride, !first);
     if (last) write(kept, sums.stride, slab.row + row, slab.col + col, rows, cols, false);
   }
 }

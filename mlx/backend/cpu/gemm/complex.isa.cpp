@@ -1,6 +1,6 @@
 // Gemm kernels of complex64 and complex128: panels keep real and imaginary parts apart, so that a
-// tile is four real products. Sums are written interleaved. In memory a complex number counts as two
-// reals.
+// tile is four real products. Sums are written interleaved. In memory a complex number counts as
+// two reals.
 #include "mlx/backend/cpu/gemm/complex_parts.h"
 #include "mlx/backend/cpu/gemm/plain_kernels.h"
 
@@ -55,6 +55,8 @@ static void complex_micro_kernel(int64_t steps, const void* a_panel, const void*
         re[r][v] = fnma<T>(a_im, b_im[v], re[r][v]);
         im[r][v] = fma<T>(a_im, b_re[v], im[r][v]);
       }
+      // As long as these live, their registers are not taken for sums, which would then be moved.
+      asm("" : : "x"(a_re), "x"(a_im));
     }
   }
 #pragma GCC unroll 8

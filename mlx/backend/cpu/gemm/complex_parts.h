@@ -19,7 +19,8 @@ static inline void split_parts(Vec<T>& a, Vec<T>& b) {
     Vec<T> re = __builtin_shuffle(a, b, even);
     b = __builtin_shuffle(a, b, odd);
     a = re;
-  }(std::make_integer_sequence<int, kLanes<T>>{});
+  }
+  (std::make_integer_sequence<int, kLanes<T>>{});
 }
 
 // The reverse: real parts in a and imaginary ones in b become two vectors in a row.
@@ -32,7 +33,8 @@ static inline void join_parts(Vec<T>& a, Vec<T>& b) {
     Vec<T> first = __builtin_shuffle(a, b, low);
     b = __builtin_shuffle(a, b, high);
     a = first;
-  }(std::make_integer_sequence<int, kLanes<T>>{});
+  }
+  (std::make_integer_sequence<int, kLanes<T>>{});
 }
 
 // c - a * b, in one rounding where the level has FMA.

@@ -18,6 +18,10 @@ namespace mlx::core::cpu {
 using MicroKernel = void (*)(int64_t steps, const void* a, const void* b, void* c, int64_t ldc,
                              bool accumulate);
 
+// The same with A where it lies: row i starts at a + i * lda, in elements.
+using PlacedKernel = void (*)(int64_t steps, const void* a, int64_t lda, const void* b, void* c,
+                              int64_t ldc, bool accumulate);
+
 // A finished tile: out = alpha * sums + beta * c. Strides in elements; c may be null. With
 // `row_offsets`, row i of the output starts at out + row_offsets[i] instead of i * row_stride.
 struct TileWrite {
@@ -35,9 +39,11 @@ struct TileWrite {
 // Micro kernels of tiles of up to `rows` rows and `vectors` vectors of columns.
 struct TileShape {
   int rows = 0, vectors = 0;
-  const MicroKernel* micro = nullptr;  // for v vectors and r rows: micro[(v - 1) * rows + r - 1]
+  // For v vectors and r rows: micro[(v - 1) * rows + r - 1]. The second may be null.
+  const MicroKernel* micro = nullptr;
+  const PlacedKernel* placed = nullptr;
 
-  MicroKernel kernel(int64_t v, int64_t r) const { return micro[(v - 1) * rows + r - 1]; }
+  int64_t index(int64_t v, int64_t r) const { return (v - 1) * rows + r - 1; }
 };
 
 struct GemmKernels {

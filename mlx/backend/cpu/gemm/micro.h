@@ -22,12 +22,32 @@ struct PlainMath {
   }
 };
 
+// Rows of A out of a panel, where those of one step lie side by side.
+template <typename Packed, int Rows>
+struct PackedRows {
+  const Packed* a;
+
+  Packed at(int r) const { return a[r]; }
+  void next() { a += Rows; }
+  // Panels follow each other: past the end of one are lines of the next tile.
+  void ask() const { __builtin_prefetch(a + 2 * kStepsAhead * Rows); }
+};
+
+// Rows of A where they lie.
+template <typename Packed, int Rows>
+struct PlacedRows {
+  const Packed* row[Rows];
+  int64_t k = 0;
+
+  Packed at(int r) const { return row[r][k]; }
+  void next() { ++k; }
+  void ask() const {}
+};
+
 // One step of the depth. Panels are read from the L2 cache for the most part, and its latency is
-// hidden by asking for lines some steps ahead; those past the end of a panel of A are the next
-// tile's.
-template <typename Math, int Rows, int Vectors, bool AskForRows>
-[[gnu::always_inline]] static inline void add_step(const typename Math::Packed*& a,
-                                                   const typename Math::Packed*& b,
+// hidden by asking for lines some steps ahead.
+template <typename Math, int Rows, int Vectors, typename Source>
+[[gnu::always_inline]] static inline void add_step(Source& a, const typename Math::Packed*& b,
                                                    Vec<typename Math::Sum> (&sums)[Rows][Vectors]) {
   using Packed = typename Math::Packed;
   constexpr int lanes = kLanes<Packed>;
@@ -37,37 +57,39 @@ template <typename Math, int Rows, int Vectors, bool AskForRows>
     columns[v] = load(b + v * lanes);
     __builtin_prefetch(b + (kStepsAhead * Vectors + v) * lanes);
   }
-  if constexpr (AskForRows) __builtin_prefetch(a + 2 * kStepsAhead * Rows);
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r) {
-    Vec<Packed> row = Math::spread(a[r]);
+    Vec<Packed> row = Math::spread(a.at(r));
 #pragma GCC unroll 4
     for (int v = 0; v < Vectors; ++v) {
       sums[r][v] = Math::add_product(row, columns[v], sums[r][v]);
     }
   }
-  a += Rows;
+  a.next();
   b += Vectors * lanes;
 }
 
-template <typename Math, int Rows, int Vectors>
-static void micro_kernel(int64_t steps, const void* a_panel, const void* b_panel, void* c_tile,
-                         int64_t ldc, bool accumulate) {
+template <typename Math, int Rows, int Vectors, typename Source>
+[[gnu::always_inline]] static inline void multiply_tile(int64_t steps, Source a,
+                                                        const void* b_panel, void* c_tile,
+                                                        int64_t ldc, bool accumulate) {
   using Packed = typename Math::Packed;
   using Sum = typename Math::Sum;
   constexpr int lanes = kLanes<Packed>;
-  auto a = static_cast<const Packed*>(a_panel);
+  constexpr bool long_steps = Rows * sizeof(Packed) > 32;  // two of them fill more than a line
   auto b = static_cast<const Packed*>(b_panel);
   auto c = static_cast<Sum*>(c_tile);
   Vec<Sum> sums[Rows][Vectors] = {};
   // The output is asked for late, so that it neither holds up panels nor is gone again when used.
-  for (int64_t left = steps > kOutputSteps ? kOutputSteps : 0; steps > 0; left = 0) {
+  for (int64_t left = steps < kOutputSteps ? steps : kOutputSteps; steps > 0; left = 0) {
     for (; steps > left + 1; steps -= 2) {
-      add_step<Math, Rows, Vectors, true>(a, b, sums);
-      add_step<Math, Rows, Vectors, (Rows * sizeof(Packed) > 32)>(a, b, sums);
+      a.ask();
+      add_step<Math, Rows, Vectors>(a, b, sums);
+      if constexpr (long_steps) a.ask();
+      add_step<Math, Rows, Vectors>(a, b, sums);
     }
     if (steps > left) {
-      add_step<Math, Rows, Vectors, true>(a, b, sums);
+      add_step<Math, Rows, Vectors>(a, b, sums);
       --steps;
     }
     if (steps == 0) break;
@@ -87,6 +109,25 @@ static void micro_kernel(int64_t steps, const void* a_panel, const void* b_panel
   }
 }
 
+template <typename Math, int Rows, int Vectors>
+static void micro_kernel(int64_t steps, const void* a_panel, const void* b_panel, void* c_tile,
+                         int64_t ldc, bool accumulate) {
+  using Packed = typename Math::Packed;
+  multiply_tile<Math, Rows, Vectors>(steps,
+                                     PackedRows<Packed, Rows>{static_cast<const Packed*>(a_panel)},
+                                     b_panel, c_tile, ldc, accumulate);
+}
+
+template <typename Math, int Rows, int Vectors>
+static void placed_kernel(int64_t steps, const void* a, int64_t lda, const void* b_panel,
+                          void* c_tile, int64_t ldc, bool accumulate) {
+  using Packed = typename Math::Packed;
+  PlacedRows<Packed, Rows> rows;
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r) rows.row[r] = static_cast<const Packed*>(a) + r * lda;
+  multiply_tile<Math, Rows, Vectors>(steps, rows, b_panel, c_tile, ldc, accumulate);
+}
+
 template <typename Math, int Rows, int Vectors = 2>
 struct MicroTable {
   MicroKernel kernels[Rows * Vectors];
@@ -101,5 +142,19 @@ static constexpr MicroTable<Math, Rows, sizeof...(I) / Rows> make_micro_table(
 template <typename Math, int Rows, int Vectors>
 static constexpr auto micro_table =
     make_micro_table<Math, Rows>(std::make_integer_sequence<int, Rows * Vectors>{});
+
+template <int Count>
+struct PlacedTable {
+  PlacedKernel kernels[Count];
+};
+
+template <typename Math, int Rows, int... I>
+static constexpr PlacedTable<sizeof...(I)> make_placed_table(std::integer_sequence<int, I...>) {
+  return {{placed_kernel<Math, I % Rows + 1, I / Rows + 1>...}};
+}
+
+template <typename Math, int Rows, int Vectors>
+static constexpr auto placed_table =
+    make_placed_table<Math, Rows>(std::make_integer_sequence<int, Rows * Vectors>{});
 
 }  // namespace mlx::core::cpu::MLX_ISA::simd

@@ -330,14 +330,101 @@ bool multiply_rounded(const QuantizedProduct& p) {
   return true;
 }
 
-/** By AMX, with values of the matrix that are rounded to bf16. */
-void multiply_tiles(const QuantizedProduct& p) {
-  GatheredSource a(p);
-  TilesSource b(p);
-  Gemm g = product_of(p, a, b);
-  g.kernels = &gemm_kernels(bfloat16);
-  gemm(g);
-}
+/** By AMX, with values of the matrix that are rounded to bf16. Rows of x are packed once; columns
+ *  become panels in the cache of the thread that multiplies them, a few at a time, so that rows
+ * that do not stay there are read seldom. */
+class TilesProduct {
+ public:
+  explicit TilesProduct(const QuantizedProduct& p)
+      : p_(p),
+        a_(p),
+        b_(p),
+        kernels_(gemm_kernels(bfloat16)),
+        rows_((p.m + kTileSide - 1) / kTileSide),
+        packed_(rows_ * kTileSide * round_up(p.k, kernels_.unit) * size_of(p.dtype)) {}
+
+  void run() {
+    parallel_for(rows_, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) pack_rows(r);
+    });
+    int64_t panels = (p_.n + kTileSide - 1) / kTileSide;
+    int64_t group = std::clamp<int64_t>(panels / (4 * num_threads()), 1, kTilePanels);
+    parallel_for((panels + group - 1) / group, 1, [&](int64_t begin, int64_t end) {
+      AmxTiles tiles;
+      for (int64_t g = begin; g < end; ++g) {
+        int64_t first = g * group * kTileSide;
+        multiply_columns(first, std::min(first + group * kTileSide, p_.n));
+      }
+    });
+  }
+
+ private:
+  static constexpr int64_t kTileSide = 32, kTilePanels = 8, kTileDepth = 1024;
+  static constexpr int64_t kSums = kTileSide * kTileSide;
+
+  int64_t row_count(int64_t r) const { return std::min(kTileSide, p_.m - r * kTileSide); }
+  // Of a panel of so many steps of the depth.
+  int64_t panel_bytes(int64_t depth) const {
+    return round_up(depth, kernels_.unit) / kernels_.unit * kTileSide * kernels_.packed_size;
+  }
+  char* rows_at(int64_t r, int64_t k) const {
+    int64_t depth = std::min(kTileDepth, p_.k - k);
+    return packed_.as<char>() + rows_ * panel_bytes(k) + r * panel_bytes(depth);
+  }
+
+  void pack_rows(int64_t r) const {
+    int count = static_cast<int>(row_count(r));
+    int width = static_cast<int>(round_up(count, kernels_.row_unit));
+    for (int64_t k = 0; k < p_.k; k += kTileDepth) {
+      a_.pack(kernels_.for_left(), rows_at(r, k), width, r * kTileSide, count, k,
+              std::min(kTileDepth, p_.k - k));
+    }
+  }
+
+  void multiply_columns(int64_t begin, int64_t end) const {
+    int64_t panels = (end - begin + kTileSide - 1) / kTileSide;
+    Scratch panel(panel_bytes(kTileDepth)), sums(rows_ * panels * kSums * sizeof(float));
+    for (int64_t k = 0; k < p_.k; k += kTileDepth) {
+      int64_t depth = std::min(kTileDepth, p_.k - k);
+      float* to = sums.as<float>();
+      for (int64_t col = begin; col < end; col += kTileSide) {
+        int count = static_cast<int>(std::min(kTileSide, end - col));
+        int vectors = count > kernels_.lanes ? 2 : 1;
+        b_.pack(kernels_, panel.data(), vectors * kernels_.lanes, col, count, k, depth);
+        for (int64_t r = 0; r < rows_; ++r, to += kSums) {
+          MicroKernel micro = kernels_.micro[(vectors - 1) * kernels_.rows + row_count(r) - 1];
+          micro(round_up(depth, kernels_.unit) / kernels_.unit, rows_at(r, k), panel.data(), to,
+                kTileSide, k > 0);
+        }
+      }
+    }
+    write(sums.as<float>(), begin, end);
+  }
+
+  void write(const float* sums, int64_t begin, int64_t end) const {
+    for (int64_t col = begin; col < end; col += kTileSide) {
+      for (int64_t r = 0; r < rows_; ++r, sums += kSums) {
+        TileWrite tile = {};
+        tile.sums = sums;
+        tile.sums_stride = kTileSide;
+        tile.rows = row_count(r);
+        tile.cols = std::min(kTileSide, end - col);
+        tile.out = static_cast<char*>(p_.out) + col * size_of(p_.dtype);
+        tile.col_stride = 1;
+        tile.row_offsets = p_.out_rows + r * kTileSide;
+        tile.alpha = p_.factor;
+        kernels_.write(tile);
+      }
+    }
+  }
+
+  const QuantizedProduct& p_;
+  GatheredSource a_;
+  TilesSource b_;
+  const GemmKernels& kernels_;
+  int64_t rows_;  // panels of them
+  Scratch packed_;
+};
 
 void multiply_panels(const QuantizedProduct& p) {
   GatheredSource a(p);
@@ -370,13 +457,17 @@ void multiply_quantized(const QuantizedProduct& p) {
   if (p.m <= kFewRows) {
     return p.transposed ? multiply_few_rows(p, may_round) : multiply_few_rows_by_lines(p);
   }
-  if (p.dtype == bfloat16 && has_amx_bf16() && activation_rounding()) return multiply_tiles(p);
+  bool tiles = p.dtype == bfloat16 && has_amx_bf16() && activation_rounding();
   QuantizedProduct block = p;
   for (int64_t first = 0; first < p.m; first += kRowBlock) {
     block.m = std::min(kRowBlock, p.m - first);
     block.x_rows = p.x_rows + first;
     block.out_rows = p.out_rows + first;
-    if (!may_round || !multiply_rounded(block)) multiply_panels(block);
+    if (tiles) {
+      TilesProduct(block).run();
+    } else if (!may_round || !multiply_rounded(block)) {
+      multiply_panels(block);
+    }
   }
 }
 
