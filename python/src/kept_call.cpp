@@ -69,8 +69,8 @@ nb::object* kept_reference(const void* kept) {
 }
 
 void bind_kept_call(nb::module_& m) {
-  nb::class_<KeptCall>(m, "KeptCall", nb::type_slots(collector_slots<KeptCall>),
-                       "A function with rules of its own that compiled functions keep.");
+  nb::class_<KeptCall> bound(m, "KeptCall", nb::type_slots(collector_slots<KeptCall>),
+                             "A function with rules of its own that compiled functions keep.");
   mlx::core::set_call_keeper(&keep);
 }
 

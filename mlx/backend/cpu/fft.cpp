@@ -168,7 +168,8 @@ bool takes_long_rows(const Transform& t) {
   int64_t rows = fft_split_rows(n), columns = n / rows;
   if (few) return rows > 1;
   auto used = [lanes](int64_t count) {
-    return static_cast<double>(count) / static_cast<double>((count + lanes - 1) / lanes * lanes);
+    int64_t whole = (count + lanes - 1) / lanes * lanes;
+    return static_cast<double>(count) / static_cast<double>(whole);
   };
   return dense && (used(rows) * used(columns) > 0.8 || group_bytes > max_group_bytes);
 }
