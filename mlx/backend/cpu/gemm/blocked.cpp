@@ -22,7 +22,7 @@ namespace {
 constexpr int64_t kPanelBytes = 40 << 10;  // a panel of B: most of an L1 cache
 constexpr int64_t kLeastDepth = 512;       // of panels: the output is read and written so rarely
 constexpr int64_t kTileDepth = 2048;  // tiles read faster from an L2 cache than they are stored
-constexpr int64_t kPlacedPanels = 4;  // of B, for which packing A does not pay
+constexpr int64_t kPlacedPanels = 4;  // of B, for which packing a large A does not pay
 constexpr int64_t kTasksPerThread = 4;
 constexpr int64_t kSlabBytes = 8 << 20;  // packed B
 constexpr int64_t kSumsBytes = 8 << 20;  // sums kept outside the output
@@ -141,8 +141,8 @@ Blocked::Blocked(const GemmKernels& kernels, const Gemm& product) : kernels_(ker
   direct_ = kernels.direct && g_.out_col_stride == 1 && !g_.out_row_offsets && g_.alpha == 1;
   shape_ = best_shape(kernels, g_.m, g_.n);
   width_ = shape_.vectors * kernels.lanes;
-  placed_ =
-      shape_.placed && !g_.a.source && g_.a.depth_stride == 1 && g_.n <= kPlacedPanels * width_;
+  placed_ = shape_.placed && !g_.a.source && g_.a.depth_stride == 1 &&
+            g_.n <= kPlacedPanels * width_ && g_.m * g_.n * g_.k >= kParallelWork;
   panel_rows_ = round_up(ceil_div(g_.m, ceil_div(g_.m, shape_.rows)), kernels.row_unit);
   int64_t most = kPanelBytes / (width_ * kernels.packed_size) * kernels.unit;
   most = std::max(most, kernels.tiles ? kTileDepth : kernels.unit == 1 ? kLeastDepth : 0);
