@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-# The processor's dot products of bfloat16 take factors below this, which are not normal, for zero.
-BFLOAT16_PRODUCTS_FLUSH = 2.0**-126
+# Products and convolutions take numbers below these, which are not normal, for zero. Those of
+# float16 are computed in float32, where its numbers are normal.
+PRODUCTS_FLUSH = {"bfloat16": 2.0**-126, "float32": 2.0**-126, "complex64": 2.0**-126}
+PRODUCTS_FLUSH |= {"float64": 2.0**-1022, "complex128": 2.0**-1022}
 
 # Sums down columns have an order of their own where a program in front computes what is summed, so
 # that the last bits of whole programs differ: `run.nearly`.

@@ -24,12 +24,17 @@ def product(a: np.ndarray, b: np.ndarray, dtype: str, f=np.matmul) -> Want:
 
 def flushed(a: np.ndarray, b: np.ndarray, dtype: str, f=np.matmul) -> np.ndarray | float:
     """What products may lack since the factors that are not normal count as zero."""
-    if dtype != "bfloat16":
+    small = departures.PRODUCTS_FLUSH.get(dtype)
+    if small is None:
         return 0.0
-    a, b = np.abs(a), np.abs(b)
-    small = departures.BFLOAT16_PRODUCTS_FLUSH
-    lost = f(np.where(a < small, a, 0), b) + f(a, np.where(b < small, b, 0))
-    return np.where(np.isfinite(lost), 4 * lost, np.inf) + small
+    lost = f(parts_below(a, small), np.abs(b)) + f(np.abs(a), parts_below(b, small))
+    return np.where(np.isfinite(lost), 4 * lost, np.inf) + small * 4 * (a.shape[-1] + 1)
+
+
+def parts_below(x: np.ndarray, small: float) -> np.ndarray:
+    """The sizes of real and imaginary parts that are smaller, added, and zero elsewhere."""
+    sizes = np.abs(x.real), np.abs(x.imag)
+    return sum(np.where(size < small, size, 0) for size in sizes)
 
 
 def matmul(g: Generator) -> None:
@@ -84,7 +89,8 @@ def with_epilogue(g: Generator) -> None:
     def reference(x: np.ndarray, w: np.ndarray, b: np.ndarray) -> Want:
         want = product(x, w.T, dtype)
         size = np.abs(x) @ np.abs(w.T) + np.abs(b)
-        return Want(np.maximum(want.value + b, 0), bounded(size, dtype, 2 * k + 12))
+        slack = bounded(size, dtype, 2 * k + 12) + flushed(x, w.T, dtype)
+        return Want(np.maximum(want.value + b, 0), slack)
 
     expr = f"mx.maximum({x} @ {w}.T + {b}, 0)"
     g.put(expr, [x, w, b], dtype, reference, smooth=True)
@@ -107,6 +113,7 @@ def contraction(g: Generator) -> None:
     def reference(a: np.ndarray, b: np.ndarray) -> Want:
         size = np.einsum(spec, np.abs(a), np.abs(b))
         slack = bounded(size, dtype, 2 * a.size + 8) * loose(dtype)
+        slack = slack + a.size * flushed(a, b, dtype, lambda a, b: np.einsum(spec, a, b))
         # Sums over axes of one operand alone may be taken first, and then be beyond the largest.
         first = np.abs(a).sum((0, 1)) if spec == "ijk,l->kl" else np.zeros(())
         return Want(np.einsum(spec, a, b), slack, free=~(first < LARGEST[dtype] / 2).all())
@@ -157,7 +164,8 @@ def convolve(g: Generator) -> None:
         return np.concatenate(parts, -1)
 
     def reference(x: np.ndarray, w: np.ndarray) -> Want:
-        return Want(sums(x, w), bounded(sums(np.abs(x), np.abs(w)), dtype, 4 * k * cin + 8))
+        slack = bounded(sums(np.abs(x), np.abs(w)), dtype, 4 * k * cin + 8)
+        return Want(sums(x, w), slack + k * flushed(x, w, dtype, sums))
 
     args = f"stride={stride}, padding={pad}, dilation={dilation}, groups={groups}"
     g.put(f"mx.conv1d({x}, {w}, {args})", [x, w], dtype, reference, smooth=True)
