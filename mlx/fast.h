@@ -37,8 +37,9 @@ array rope(const array& x, int dims, bool traditional, std::optional<float> base
 // softmax(scale * q k^T + mask) v for q (B, H, L, D), k (B, K, S, D), v (B, K, S, E), H a multiple
 // of K. The mask is "causal" (aligned at the end), boolean (true: look), or added; a row that masks
 // all keys takes their mean. `sinks` (H): one more score per head that takes part in the softmax
-// only. Half types sum in float32. Kernels that multiply bf16 (AMX, AVX512-BF16, tensor cores) round
-// each weight to it for the product with v: an error of at most 2^-9 of the sum of weights times |v|.
+// only. Half types sum in float32. Kernels that multiply bf16 (AMX, AVX512-BF16, tensor cores)
+// round each weight to it for the product with v: an error of at most 2^-9 of the sum of weights
+// times |v|.
 array scaled_dot_product_attention(const array& queries, const array& keys, const array& values,
                                    const float scale, const std::string& mask_mode = "",
                                    std::optional<array> mask_arr = {},
