@@ -23,6 +23,7 @@ namespace mlx::core {
 array hadamard_transform(const array& a, std::optional<float> scale = std::nullopt,
                          StreamOrDevice s = {});
 
+// On the CPU, products of up to 32 bits take numbers that are not normal for zero.
 array matmul(const array& a, const array& b, StreamOrDevice s = {});
 
 array tensordot(const array& a, const array& b, const int axis = 2, StreamOrDevice s = {});

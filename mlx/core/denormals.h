@@ -1,12 +1,14 @@
 // What this thread's floating-point instructions do with denormal numbers, those nearer to zero
 // than the smallest normal one. Many processors multiply them some hundred times more slowly than
 // others. Products and convolutions of gradients that vanish meet nothing else, so they take them
-// as zeros.
+// as zeros, but in double, which is asked for to keep what float loses.
 #pragma once
 
 #include <xmmintrin.h>
 
 #include <cstdint>
+
+#include "mlx/dtype.h"
 
 namespace mlx::core {
 
@@ -32,6 +34,8 @@ class Denormals {
     set_float_mode(kind == kept ? others : others | kResults | kOperands);
   }
   ~Denormals() { set_float_mode(before_); }
+  static Kind in_products(Dtype dtype) { return real_dtype(dtype) == float64 ? kept : as_zeros; }
+
   Denormals(const Denormals&) = delete;
   Denormals& operator=(const Denormals&) = delete;
 

@@ -57,8 +57,8 @@ Matrix<T> random_matrix(int64_t rows, int64_t cols, Layout layout) {
 
 /** The type in which the reference is computed. */
 template <typename T>
-using Wide = std::conditional_t<ComplexNumber<T>, std::complex<double>,
-                                std::conditional_t<std::is_integral_v<T>, int64_t, double>>;
+using Wide = std::conditional_t<ComplexNumber<T>, std::complex<long double>,
+                                std::conditional_t<std::is_integral_v<T>, int64_t, long double>>;
 
 template <typename T>
 Wide<T> widen(T x) {
@@ -166,7 +166,7 @@ TEST(Gemm, Bfloat16) { check_layouts<bfloat16_t>(kSmall, 8e-3); }
 TEST(Gemm, Bfloat16Deep) { check_layouts<bfloat16_t>(kDeep, 8e-3); }
 TEST(Gemm, Bfloat16TensOfRows) { check_layouts<bfloat16_t>(kTensOfRows, 8e-3); }
 TEST(Gemm, Complex64) { check_layouts<complex64_t>(kSmall, 2e-6); }
-TEST(Gemm, Complex128) { check_layouts<complex128_t>(kSmall, 5e-15); }
+TEST(Gemm, Complex128) { check_layouts<complex128_t>(kSmall, 2e-15); }
 TEST(Gemm, Integers) {
   check_layouts<int8_t>(kSmall, 0);
   check_layouts<uint16_t>(kSmall, 0);

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import mlx.core as mx
 import numpy as np
+import xxhash
 
 FORMATS = ("npy", "npz", "safetensors", "gguf", "mlxfn")
 REFUSALS = (RuntimeError, ValueError)
@@ -68,53 +69,6 @@ def gguf_blocks() -> bytes:
     return header + bytes(-len(header) % 32) + data
 
 
-MASK = 2**64 - 1
-PRIMES = (
-    0x9E3779B185EBCA87,
-    0xC2B2AE3D27D4EB4F,
-    0x165667B19E3779F9,
-    0x85EBCA77C2B2AE63,
-    0x27D4EB2F165667C5,
-)
-
-
-def xxh64(data: bytes) -> int:
-    """XXH64 with seed 0, by its specification."""
-    p1, p2, p3, p4, p5 = PRIMES
-
-    def rotated(x: int, by: int) -> int:
-        return ((x << by) | (x >> (64 - by))) & MASK
-
-    def turn(lane: int, word: int) -> int:
-        return rotated((lane + word * p2) & MASK, 31) * p1 & MASK
-
-    def word(at: int, size: int = 8) -> int:
-        return int.from_bytes(data[at : at + size], "little")
-
-    at, end = 0, len(data)
-    total = p5
-    if end >= 32:
-        lanes = [(p1 + p2) & MASK, p2, 0, -p1 & MASK]
-        while at + 32 <= end:
-            lanes = [turn(lane, word(at + 8 * i)) for i, lane in enumerate(lanes)]
-            at += 32
-        total = sum(map(rotated, lanes, (1, 7, 12, 18))) & MASK
-        for lane in lanes:
-            total = ((total ^ turn(0, lane)) * p1 + p4) & MASK
-    total = (total + end) & MASK
-    while at + 8 <= end:
-        total = (rotated(total ^ turn(0, word(at)), 27) * p1 + p4) & MASK
-        at += 8
-    if at + 4 <= end:
-        total = (rotated(total ^ word(at, 4) * p1 & MASK, 23) * p2 + p3) & MASK
-        at += 4
-    for byte in data[at:]:
-        total = rotated(total ^ byte * p5 & MASK, 11) * p1 & MASK
-    for shift, prime in ((33, p2), (29, p3), (32, 1)):
-        total = (total ^ (total >> shift)) * prime & MASK
-    return total
-
-
 HEADER = 48  # of an exported function; the description follows
 
 
@@ -123,8 +77,12 @@ def sealed(data: bytes) -> bytes:
     if len(data) < HEADER:
         return data
     length = int.from_bytes(data[16:24], "little")
-    head = data[:32] + xxh64(data[HEADER : HEADER + length]).to_bytes(8, "little")
-    return head + xxh64(head).to_bytes(8, "little") + data[HEADER:]
+    head = data[:32] + checksum(data[HEADER : HEADER + length])
+    return head + checksum(head) + data[HEADER:]
+
+
+def checksum(data: bytes) -> bytes:
+    return xxhash.xxh64_intdigest(data).to_bytes(8, "little")
 
 
 def branch_and_turns(x: mx.array) -> tuple[mx.array, ...]:

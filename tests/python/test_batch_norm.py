@@ -59,9 +59,10 @@ def test_derivatives(shape):
         np.testing.assert_allclose(np.array(a), np.array(b), rtol=1e-9, atol=1e-9)
     narrow = [[a.astype(mx.float32) for a in some] for some in (inputs, cotangents)]
     _, found = mx.vjp(lambda *a: mx._batch_norm(*a, EPS), *narrow)
-    if np.prod(shape[:-1]) > 2:  # otherwise the gradient of x is nothing but rounding
-        for a, b in zip(found, expected, strict=True):
-            np.testing.assert_allclose(np.array(a), np.array(b), rtol=2e-4, atol=2e-4)
+    # The gradient of x over two rows is nothing but rounding.
+    first = 0 if np.prod(shape[:-1]) > 2 else 1
+    for a, b in zip(found[first:], expected[first:], strict=True):
+        np.testing.assert_allclose(np.array(a), np.array(b), rtol=2e-4, atol=2e-4)
 
 
 def test_other_transforms():

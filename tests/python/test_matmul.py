@@ -434,12 +434,12 @@ SMALLEST = float(np.finfo(np.float32).tiny)  # that is not denormal
 def products_of(x):
     """Products with a square matrix, each of which gives `x` where it keeps the values."""
     n = x.shape[0]
-    one = mx.eye(n)
+    one = mx.eye(n, dtype=x.dtype)
     image, kernel = x.reshape(1, 1, n, n), one.reshape(n, 1, 1, n)
     return {
         "matmul": x @ one,
         "matvec": mx.stack([one @ x[:, j] for j in range(n)], 1),
-        "addmm": mx.addmm(mx.zeros((n, n)), x, one),
+        "addmm": mx.addmm(mx.zeros_like(x), x, one),
         "gather_mm": mx.gather_mm(x[None], one[None], mx.array([0]), mx.array([0]))[0],
         "conv": mx.conv2d(image, kernel).reshape(n, n),
         "weight_gradient": mx.vjp(
@@ -451,18 +451,19 @@ def products_of(x):
     }
 
 
-@pytest.mark.skipif(mx.default_device() != mx.cpu, reason="the CPU's arithmetic")
-def test_products_take_denormals_as_zeros():
+def test_products_take_denormals_as_zeros_on_the_cpu():
     n = 40
-    for name, got in products_of(mx.full((n, n), SMALLEST / 4)).items():
-        assert not np.array(got).any(), name
-    kept = np.full((n, n), SMALLEST, np.float32)
-    for name, got in products_of(mx.array(kept)).items():
-        assert np.array_equal(np.array(got), kept), name
+    with mx.stream(mx.cpu):
+        for name, got in products_of(mx.full((n, n), SMALLEST / 4)).items():
+            assert not np.array(got).any(), name
+        for kept in (np.full((n, n), SMALLEST, np.float32), np.full((n, n), 1e-310)):
+            for name, got in products_of(mx.array(kept, getattr(mx, str(kept.dtype)))).items():
+                assert np.array_equal(np.array(got), kept), (name, kept.dtype)
 
 
 def test_programs_behind_products_keep_denormals():
-    x = mx.full((40, 40), 2.0**-100)
-    got = mx.compile(lambda x: (x @ mx.eye(40)) * 2.0**-40)(x)
-    assert np.array_equal(np.array(got), np.full((40, 40), 2.0**-140, np.float32))
+    with mx.stream(mx.cpu):
+        x = mx.full((40, 40), 2.0**-100)
+        got = mx.compile(lambda x: (x @ mx.eye(40)) * 2.0**-40)(x)
+        assert np.array_equal(np.array(got), np.full((40, 40), 2.0**-140, np.float32))
     assert mx.array(2.0**-140).item() * 1.0 == (mx.array(2.0**-139) * 0.5).item()

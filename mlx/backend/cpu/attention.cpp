@@ -14,7 +14,7 @@ void eval_attention(Attention& primitive, const std::vector<array>& inputs,
                     std::vector<array>& outputs) {
   for (array& out : outputs) out.set_data(allocator::malloc(out.nbytes()));
   if (outputs[1].size() == 0) return;
-  Denormals zeros(Denormals::as_zeros);
+  Denormals mode(Denormals::in_products(outputs[0].dtype()));
   AttentionInputs in(primitive.spec(), inputs);
   if (in.queries.dtype() == float64) return attend_float64(primitive.spec(), in, outputs);
   return is_few(in) ? attend_few(primitive.spec(), in, outputs)
@@ -24,7 +24,7 @@ void eval_attention(Attention& primitive, const std::vector<array>& inputs,
 void eval_attention_backward(AttentionBackward& primitive, const std::vector<array>& inputs,
                              std::vector<array>& outputs) {
   for (array& out : outputs) out.set_data(allocator::malloc(out.nbytes()));
-  Denormals zeros(Denormals::as_zeros);
+  Denormals mode(Denormals::in_products(outputs[0].dtype()));
   AttentionInputs in(primitive.spec(), inputs);
   auto run = in.queries.dtype() == float64 ? attend_float64_backward : attend_blocks_backward;
   run(primitive.spec(), in, primitive.mask_gradient(), outputs);

@@ -202,7 +202,7 @@ void convolve(const ConvParams& params, const array& input, const array& weight,
   if (out.size() == 0) {
     return;
   }
-  Denormals zeros(Denormals::as_zeros);
+  Denormals mode(Denormals::in_products(out.dtype()));
   array in = with_contiguous_channels(input);
   ConvGeometry geometry(in.shape(), kernel_shape(weight), out.shape(), params);
   std::vector<Phase> phases = geometry.phases();
@@ -236,7 +236,7 @@ void eval_convolution_weight_gradient(ConvolutionWeightGradient& primitive,
   if (out.size() == 0) {
     return;
   }
-  Denormals zeros(Denormals::as_zeros);
+  Denormals mode(Denormals::in_products(out.dtype()));
   array in = with_contiguous_channels(inputs[0]);
   array cotangent = with_contiguous_channels(inputs[1]);
   ConvGeometry geometry(in.shape(), primitive.kernel(), cotangent.shape(), primitive.params());

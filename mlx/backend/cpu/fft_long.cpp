@@ -80,36 +80,38 @@ class Groups {
   const FftSplit<T>* twist_;
 };
 
+/** Rows that begin `place` apart, of numbers `stride` apart. */
+void read_from(FftRows& rows, const void* in, int64_t place, int64_t stride, bool wide) {
+  rows.in = in;
+  rows.in_places = {0, place, nullptr};
+  rows.in_stride = stride;
+  rows.in_double = wide;
+}
+
+void write_to(FftRows& rows, void* out, int64_t place, int64_t stride, bool wide) {
+  rows.out = out;
+  rows.out_places = {0, place, nullptr};
+  rows.out_stride = stride;
+  rows.out_double = wide;
+}
+
 template <typename T>
 void split_transform(const FftSplit<T>& split, const Ends& ends) {
   constexpr bool wide = sizeof(T) == sizeof(double);
   Scratch between(2 * sizeof(T) * split.n);
-  FftRows down{};
-  down.in = ends.in;
-  down.in_places = {0, ends.in_stride, nullptr};
-  down.in_stride = split.columns * ends.in_stride;
+  FftRows down{}, along{};
+  read_from(down, ends.in, ends.in_stride, split.columns * ends.in_stride, ends.in_double);
   down.in_length = split.rows;
   down.in_ahead = ends.in_ahead;
-  down.in_double = ends.in_double;
   down.swap_in = ends.swap_in;
   down.kind = ends.in_real ? FftKind::real_to_complex : FftKind::complex_to_complex;
-  down.out = between.data();
-  down.out_places = {0, 1, nullptr};
-  down.out_stride = split.columns;
-  down.out_double = wide;
+  write_to(down, between.data(), 1, split.columns, wide);
   down.scale = 1;
-  FftRows along{};
-  along.in = between.data();
-  along.in_places = {0, split.columns, nullptr};
-  along.in_stride = 1;
+  read_from(along, between.data(), split.columns, 1, wide);
   along.in_length = split.columns;
-  along.in_double = wide;
   along.kind = FftKind::complex_to_complex;
-  along.out = ends.out;
-  along.out_places = {0, ends.out_stride, nullptr};
-  along.out_stride = split.rows * ends.out_stride;
+  write_to(along, ends.out, ends.out_stride, split.rows * ends.out_stride, ends.out_double);
   along.out_ahead = ends.out_ahead;
-  along.out_double = ends.out_double;
   along.swap_out = ends.swap_out;
   along.scale = ends.scale;
   Groups<T> columns(*split.column_plan, split.columns, down, &split);

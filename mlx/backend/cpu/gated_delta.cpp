@@ -29,7 +29,7 @@ void eval_gated_delta(GatedDelta&, const std::vector<array>& inputs, std::vector
   int64_t gates = gate.ndim() == 4 ? width : 1;
   int64_t blocks = (depth + block_rows - 1) / block_rows;
   int64_t work = std::max<int64_t>(1, block_rows * width * steps);
-  Denormals zeros(Denormals::as_zeros);
+  Denormals mode(Denormals::in_products(value.dtype()));
   parallel_for(value.shape(0) * heads * blocks, std::max<int64_t>(1, grain_elements / work),
                [&](int64_t begin, int64_t end) {
                  for (int64_t task = begin; task < end; task++) {

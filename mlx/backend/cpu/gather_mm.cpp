@@ -96,7 +96,7 @@ void eval_gather_mm(GatherMM&, const std::vector<array>& inputs, std::vector<arr
   if (out.size() == 0) {
     return;
   }
-  Denormals zeros(Denormals::as_zeros);
+  Denormals mode(Denormals::in_products(out.dtype()));
   std::vector<int64_t> a_offsets = matrix_offsets("gather_mm", a, inputs[2]);
   std::vector<int64_t> b_offsets = matrix_offsets("gather_mm", b, inputs[3]);
   Gemm whole = product_of(a, b, out);
@@ -132,7 +132,7 @@ void eval_segmented_mm(SegmentedMM&, const std::vector<array>& inputs,
                                             " is out of range for a depth of ", depth, "."));
     }
   }
-  Denormals zeros(Denormals::as_zeros);
+  Denormals mode(Denormals::in_products(out.dtype()));
   for_each_product(segments.size() / 2, [&](int64_t i) {
     int64_t begin = bound(2 * i), end = bound(2 * i + 1);
     Gemm g = product_of(a, b, out);

@@ -37,7 +37,7 @@ void multiply_matrices(const array& left, const array& b, const array* c, float 
   if (out.size() == 0) {
     return;
   }
-  Denormals zeros(Denormals::as_zeros);
+  Denormals mode(Denormals::in_products(out.dtype()));
   array a = with_plain_rows(left, b);
   Gemm g;
   g.dtype = out.dtype();

@@ -516,7 +516,7 @@ void eval_recurrent(Recurrent& primitive, const std::vector<array>& inputs,
   if (outputs[0].size() == 0) {
     return;
   }
-  Denormals zeros(Denormals::as_zeros);
+  Denormals mode(Denormals::in_products(outputs[0].dtype()));
   auto all = contiguous_inputs(inputs, 0);
   int64_t units = outputs[0].shape(-1);
   PackedWeight weight(all[1], primitive.spec().gates(), units, units, units * units, units, 1);
@@ -537,7 +537,7 @@ void eval_recurrent_backward(RecurrentBackward& primitive, const std::vector<arr
   if (units == 0 || rows == 0) {
     return;
   }
-  Denormals zeros(Denormals::as_zeros);
+  Denormals mode(Denormals::in_products(outputs[0].dtype()));
   auto all = contiguous_inputs(inputs, 1);  // the projections are not read
   PackedWeight weight(all[1], 1, units, primitive.spec().gates() * units, 0, 1, units);
   if (all[0].dtype() == float64) {

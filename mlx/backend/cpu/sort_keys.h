@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "mlx/backend/cpu/runtime/isa.h"
 #include "mlx/backend/cpu/words.h"
@@ -58,18 +59,10 @@ MLX_ISA_TABLE(SortKeyTable, sort_key_table)
 /** Calls f with a value of the key type of `dtype`. */
 template <typename F>
 decltype(auto) dispatch_key(Dtype dtype, F&& f) {
-  switch (dtype.size()) {
-    case 1:
-      return f(uint8_t{});
-    case 2:
-      return f(uint16_t{});
-    case 4:
-      return f(uint32_t{});
-    case 8:
-      return f(uint64_t{});
-    default:
-      return f(WideKey{});
-  }
+  return dispatch_word(dtype.size(), [&](auto word) -> decltype(auto) {
+    using Word = decltype(word);
+    return f(std::conditional_t<std::is_same_v<Word, WideWord>, WideKey, Word>{});
+  });
 }
 
 }  // namespace mlx::core::cpu

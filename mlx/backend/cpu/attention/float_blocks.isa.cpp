@@ -99,11 +99,13 @@ static bool advance_floats(const ScoreBlock& block, float* top, float* total, fl
   return advance_rows(block, top, total, factor, weigh_row);
 }
 
-template <int Rows, int Vectors>
-static void add_line_panel(const float* weights, const float* lines, int64_t depth, float* out,
-                           int64_t stride) {
+// Adds weights times lines to rows of sums; a step is from one row's weight, or line's, to the
+// next.
+template <int64_t RowStep, int64_t LineStep, int Rows, int Vectors>
+static void add_panel(const float* weights, const float* lines, int64_t count, float* out,
+                      int64_t stride) {
   Vec<float> sums[Rows][Vectors] = {};
-  for (int64_t k = 0; k < depth; ++k, lines += Vectors * kScoreLanes) {
+  for (int64_t k = 0; k < count; ++k, weights += LineStep, lines += Vectors * kScoreLanes) {
     Vec<float> columns[Vectors];
 #pragma GCC unroll 2
     for (int v = 0; v < Vectors; ++v) {
@@ -112,7 +114,7 @@ static void add_line_panel(const float* weights, const float* lines, int64_t dep
     }
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; ++r) {
-      Vec<float> weight = splat(weights[r * kScoreStride + k]);
+      Vec<float> weight = splat(weights[r * RowStep]);
 #pragma GCC unroll 2
       for (int v = 0; v < Vectors; ++v) sums[r][v] = fma<float>(weight, columns[v], sums[r][v]);
     }
@@ -133,13 +135,14 @@ struct PanelTable {
   AddPanel kernels[kRegisterRows][2];
 };
 
-template <int... R>
-static constexpr PanelTable make_add_lines(std::integer_sequence<int, R...>) {
-  return {{{add_line_panel<R + 1, 1>, add_line_panel<R + 1, 2>}...}};
+template <int64_t RowStep, int64_t LineStep, int... R>
+static constexpr PanelTable make_panel_table(std::integer_sequence<int, R...>) {
+  return {{{add_panel<RowStep, LineStep, R + 1, 1>, add_panel<RowStep, LineStep, R + 1, 2>}...}};
 }
 
-static constexpr PanelTable add_line_table =
-    make_add_lines(std::make_integer_sequence<int, kRegisterRows>{});
+template <int64_t RowStep, int64_t LineStep>
+static constexpr PanelTable panel_table =
+    make_panel_table<RowStep, LineStep>(std::make_integer_sequence<int, kRegisterRows>{});
 
 static void add_line_panels(const BlockProduct& p) {
   auto lines = static_cast<const float*>(p.right);
@@ -148,7 +151,7 @@ static void add_line_panels(const BlockProduct& p) {
     int width = panel_width(p.cols - j);
     for (int64_t i = 0; i < p.rows; i += kRegisterRows) {
       int64_t here = p.rows - i < kRegisterRows ? p.rows - i : kRegisterRows;
-      add_line_table.kernels[here - 1][width > kScoreLanes](
+      panel_table<kScoreStride, 1>.kernels[here - 1][width > kScoreLanes](
           weights + i * kScoreStride, lines, p.depth, p.out + i * p.stride + j, p.stride);
     }
     lines += width * whole_lanes(p.packed_keys);
@@ -167,44 +170,6 @@ static void change_floats(const GradientBlock& b) {
   }
 }
 
-// Sums of some keys next to each other.
-template <int Keys, int Vectors>
-static void add_column_panel(const float* weights, const float* lines, int64_t rows, float* out,
-                             int64_t stride) {
-  Vec<float> sums[Keys][Vectors] = {};
-  for (int64_t i = 0; i < rows; ++i, weights += kScoreStride, lines += Vectors * kScoreLanes) {
-    Vec<float> columns[Vectors];
-#pragma GCC unroll 2
-    for (int v = 0; v < Vectors; ++v) {
-      columns[v] = load(lines + v * kScoreLanes);
-      __builtin_prefetch(lines + (kLinesAhead * Vectors + v) * kScoreLanes);
-    }
-#pragma GCC unroll 16
-    for (int r = 0; r < Keys; ++r) {
-#pragma GCC unroll 2
-      for (int v = 0; v < Vectors; ++v) {
-        sums[r][v] = fma<float>(splat(weights[r]), columns[v], sums[r][v]);
-      }
-    }
-  }
-#pragma GCC unroll 16
-  for (int r = 0; r < Keys; ++r) {
-#pragma GCC unroll 2
-    for (int v = 0; v < Vectors; ++v) {
-      float* to = out + r * stride + v * kScoreLanes;
-      store(to, load(to) + sums[r][v]);
-    }
-  }
-}
-
-template <int... K>
-static constexpr PanelTable make_add_columns(std::integer_sequence<int, K...>) {
-  return {{{add_column_panel<K + 1, 1>, add_column_panel<K + 1, 2>}...}};
-}
-
-static constexpr PanelTable add_column_table =
-    make_add_columns(std::make_integer_sequence<int, kRegisterRows>{});
-
 static void add_column_panels(const ColumnProduct& p) {
   int64_t first = p.first * kRowsOfBlock, end = p.last * kRowsOfBlock;
   if (end > p.rows) end = p.rows;
@@ -214,7 +179,7 @@ static void add_column_panels(const ColumnProduct& p) {
     int width = panel_width(p.count - j);
     for (int64_t k = 0; k < p.keys; k += kRegisterRows) {
       int64_t here = p.keys - k < kRegisterRows ? p.keys - k : kRegisterRows;
-      add_column_table.kernels[here - 1][width > kScoreLanes](
+      panel_table<1, kScoreStride>.kernels[here - 1][width > kScoreLanes](
           weights + k, lines + first * width, end - first, p.sums + k * p.stride + j, p.stride);
     }
     lines += width * whole_lanes(p.rows);

@@ -10,6 +10,7 @@
 #include "mlx/backend/cpu/gemm/blocked.h"
 #include "mlx/backend/cpu/gemm/scratch.h"
 #include "mlx/backend/cpu/runtime/amx.h"
+#include "mlx/backend/cpu/runtime/bf16_dot.h"
 #include "mlx/core/parallel.h"
 
 namespace mlx::core::cpu {
@@ -211,7 +212,7 @@ class Direct {
 }  // namespace
 
 bool is_direct(Dtype dtype, int64_t channels) {
-  bool dots = has_amx_bf16() || has_avx512_bf16();
+  bool dots = has_amx_bf16() || has_fast_bf16_dot();
   if (dtype == bfloat16) return !dots || gemm_kernels(dtype).unit > channels;
   return dtype == float32 || dtype == float64 || dtype == float16;
 }

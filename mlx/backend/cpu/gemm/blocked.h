@@ -16,6 +16,23 @@ bool skinny_gemm(const GemmKernels& kernels, const Gemm& product);
 // The same for some tens of rows, by kernels of tiles.
 bool thin_gemm(const GemmKernels& kernels, const Gemm& product);
 
+// A product seen from the side of few rows: those of A, or of B, the columns of the output.
+struct FewRows {
+  FewRows(const Gemm& g, bool of_b)
+      : thin_(of_b ? g.b : g.a),
+        wide_(of_b ? g.a : g.b),
+        rows_(of_b ? g.n : g.m),
+        count_(of_b ? g.m : g.n) {}
+
+  const GemmOperand &thin_, &wide_;
+  int64_t rows_, count_;  // of the thin and of the wide operand
+};
+
+// Whether an operand can be read once, line after line, where it lies.
+inline bool streams(const GemmOperand& wide) {
+  return wide.depth_stride == 1 || wide.width_stride == 1;
+}
+
 // Products of fewer multiplications than this are not worth a second thread.
 constexpr int64_t kParallelWork = int64_t{1} << 20;
 

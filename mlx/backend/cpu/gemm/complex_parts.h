@@ -37,30 +37,4 @@ static inline void join_parts(Vec<T>& a, Vec<T>& b) {
   (std::make_integer_sequence<int, kLanes<T>>{});
 }
 
-// c - a * b, in one rounding where the level has FMA.
-template <typename T>
-static inline Vec<T> fnma(Vec<T> a, Vec<T> b, Vec<T> c) {
-  return c - a * b;
-}
-
-#if defined(__AVX512F__)
-template <>
-inline Vec<float> fnma<float>(Vec<float> a, Vec<float> b, Vec<float> c) {
-  return _mm512_fnmadd_ps(a, b, c);
-}
-template <>
-inline Vec<double> fnma<double>(Vec<double> a, Vec<double> b, Vec<double> c) {
-  return _mm512_fnmadd_pd(a, b, c);
-}
-#elif defined(__FMA__)
-template <>
-inline Vec<float> fnma<float>(Vec<float> a, Vec<float> b, Vec<float> c) {
-  return _mm256_fnmadd_ps(a, b, c);
-}
-template <>
-inline Vec<double> fnma<double>(Vec<double> a, Vec<double> b, Vec<double> c) {
-  return _mm256_fnmadd_pd(a, b, c);
-}
-#endif
-
 }  // namespace mlx::core::cpu::MLX_ISA::simd

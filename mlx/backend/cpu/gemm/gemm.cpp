@@ -7,6 +7,7 @@
 #include "mlx/backend/cpu/gemm/blocked.h"
 #include "mlx/backend/cpu/gemm/scratch.h"
 #include "mlx/backend/cpu/runtime/amx.h"
+#include "mlx/backend/cpu/runtime/bf16_dot.h"
 #include "mlx/core/parallel.h"
 
 namespace mlx::core::cpu {
@@ -81,8 +82,8 @@ const GemmKernels& vector_gemm_kernels(Dtype dtype) {
       return real_gemm_kernels().f16;
     case Dtype::Val::bfloat16:
       // Cores with AMX take as long for a dot product of pairs as for four of f32.
-      return has_avx512_bf16() && !has_amx_bf16() ? bf16_dot_gemm_kernels()
-                                                  : real_gemm_kernels().bf16;
+      return has_fast_bf16_dot() && !has_amx_bf16() ? bf16_dot_gemm_kernels()
+                                                    : real_gemm_kernels().bf16;
     case Dtype::Val::complex64:
       return complex_gemm_kernels().c64;
     case Dtype::Val::complex128:

@@ -5,6 +5,7 @@
 #include <immintrin.h>
 
 #include <cstdint>
+#include <type_traits>
 
 namespace mlx::core::cpu::MLX_ISA::simd {
 
@@ -49,27 +50,20 @@ static inline Vec<T> splat(T x) {
 // a * b + c, in one rounding where the level has FMA.
 template <typename T>
 static inline Vec<T> fma(Vec<T> a, Vec<T> b, Vec<T> c) {
+#if defined(__AVX512F__)
+  if constexpr (std::is_same_v<T, float>) return _mm512_fmadd_ps(a, b, c);
+  if constexpr (std::is_same_v<T, double>) return _mm512_fmadd_pd(a, b, c);
+#elif defined(__FMA__)
+  if constexpr (std::is_same_v<T, float>) return _mm256_fmadd_ps(a, b, c);
+  if constexpr (std::is_same_v<T, double>) return _mm256_fmadd_pd(a, b, c);
+#endif
   return a * b + c;
 }
 
-#if defined(__AVX512F__)
-template <>
-inline Vec<float> fma<float>(Vec<float> a, Vec<float> b, Vec<float> c) {
-  return _mm512_fmadd_ps(a, b, c);
+// c - a * b, likewise.
+template <typename T>
+static inline Vec<T> fnma(Vec<T> a, Vec<T> b, Vec<T> c) {
+  return fma<T>(-a, b, c);
 }
-template <>
-inline Vec<double> fma<double>(Vec<double> a, Vec<double> b, Vec<double> c) {
-  return _mm512_fmadd_pd(a, b, c);
-}
-#elif defined(__FMA__)
-template <>
-inline Vec<float> fma<float>(Vec<float> a, Vec<float> b, Vec<float> c) {
-  return _mm256_fmadd_ps(a, b, c);
-}
-template <>
-inline Vec<double> fma<double>(Vec<double> a, Vec<double> b, Vec<double> c) {
-  return _mm256_fmadd_pd(a, b, c);
-}
-#endif
 
 }  // namespace mlx::core::cpu::MLX_ISA::simd

@@ -43,22 +43,16 @@ Choice choose(Dtype dtype) {
   }
 }
 
-class Skinny {
+class Skinny : FewRows {
  public:
   Skinny(const Choice& kernels, const Gemm& g, bool transposed)
-      : kernels_(kernels),
-        g_(g),
-        transposed_(transposed),
-        thin_(transposed ? g.b : g.a),
-        wide_(transposed ? g.a : g.b),
-        rows_(static_cast<int>(transposed ? g.n : g.m)),
-        count_(transposed ? g.m : g.n) {}
+      : FewRows(g, transposed), kernels_(kernels), g_(g), transposed_(transposed) {}
 
   void run() {
     int64_t lane = kernels_.widen->sum_size;
     // Full vectors may be written past the end of the last row.
     Scratch x(rows_ * g_.k * lane + 64);
-    for (int r = 0; r < rows_; ++r) widen_row(r, x.as<char>() + r * g_.k * lane);
+    for (int64_t r = 0; r < rows_; ++r) widen_row(r, x.as<char>() + r * g_.k * lane);
     int64_t block = std::min(count_, kColumnBlock);
     int64_t parts = depth_parts(block);
     Scratch sums(parts * rows_ * block * lane);
@@ -73,7 +67,7 @@ class Skinny {
   }
 
  private:
-  void widen_row(int r, char* to) const {
+  void widen_row(int64_t r, char* to) const {
     const GemmKernels& widen = *kernels_.widen;
     constexpr int64_t kPart = 1 << 20;
     for (int64_t k = 0; k < g_.k; k += kPart) {
@@ -127,7 +121,7 @@ class Skinny {
     SkinnyProduct p = {};
     p.x = x + k * kernels_.widen->sum_size;
     p.x_stride = g_.k;
-    p.rows = rows_;
+    p.rows = static_cast<int>(rows_);
     p.w = static_cast<const char*>(wide_.data) + at * kernels_.widen->source_size;
     p.w_stride = wide_.depth_stride == 1 ? wide_.width_stride : wide_.depth_stride;
     p.depth = depth;
@@ -176,13 +170,7 @@ class Skinny {
   const Choice& kernels_;
   const Gemm& g_;
   bool transposed_;
-  const GemmOperand& thin_;
-  const GemmOperand& wide_;
-  int rows_;
-  int64_t count_;
 };
-
-bool streams(const GemmOperand& wide) { return wide.depth_stride == 1 || wide.width_stride == 1; }
 
 }  // namespace
 

@@ -14,7 +14,7 @@ namespace mlx::core::cpu {
 
 namespace {
 
-constexpr int64_t kFewestRows = 5, kMostRows = 64;
+constexpr int64_t kFewestAlong = 5, kFewestAcross = 12, kMostRows = 64;
 constexpr int64_t kLeastWeights = 1 << 18;  // elements of the other side
 constexpr int64_t kPanel = 32;              // rows of a panel of either side
 constexpr int64_t kStripPanels = 8;
@@ -24,17 +24,13 @@ constexpr int64_t kCacheLine = 64;
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-class Thin {
+class Thin : FewRows {
  public:
-  // `swapped`: the few rows are those of B, the columns of the output.
   Thin(const GemmKernels& kernels, const Gemm& g, bool swapped)
-      : kernels_(kernels),
+      : FewRows(g, swapped),
+        kernels_(kernels),
         g_(g),
         swapped_(swapped),
-        thin_(swapped ? g.b : g.a),
-        wide_(swapped ? g.a : g.b),
-        rows_(swapped ? g.n : g.m),
-        count_(swapped ? g.m : g.n),
         along_depth_(wide_.depth_stride == 1),
         thin_panels_(ceil_div(rows_, kPanel)),
         thin_panel_bytes_(packed_bytes(g.k)) {}
@@ -189,19 +185,15 @@ class Thin {
   const GemmKernels& kernels_;
   const Gemm& g_;
   bool swapped_;
-  const GemmOperand& thin_;
-  const GemmOperand& wide_;
-  int64_t rows_, count_;
   bool along_depth_;  // the wide operand lies in rows along the depth
   int64_t thin_panels_, thin_panel_bytes_;
   char* thin_packed_ = nullptr;
 };
 
-bool streams(const GemmOperand& wide) { return wide.depth_stride == 1 || wide.width_stride == 1; }
-
 bool suits(int64_t rows, int64_t count, int64_t depth, const GemmOperand& wide) {
-  return rows >= kFewestRows && rows <= kMostRows && rows < count &&
-         count * depth >= kLeastWeights && streams(wide);
+  int64_t fewest = wide.depth_stride == 1 ? kFewestAlong : kFewestAcross;
+  return rows >= fewest && rows <= kMostRows && rows < count && count * depth >= kLeastWeights &&
+         streams(wide);
 }
 
 }  // namespace
