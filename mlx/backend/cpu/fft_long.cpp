@@ -25,6 +25,20 @@ struct Ends {
   bool out_double, swap_out;
   double scale;
   int64_t in_ahead = 0, out_ahead = 0;
+
+  /** From, or to, dense memory of the transform's own. */
+  void take_from(const void* memory, bool wide) {
+    in = memory;
+    in_stride = 1;
+    in_double = wide;
+    in_ahead = 0;
+  }
+  void give_to(void* memory, bool wide) {
+    out = memory;
+    out_stride = 1;
+    out_double = wide;
+    out_ahead = 0;
+  }
 };
 
 template <typename F>
@@ -266,10 +280,7 @@ class LongRow {
     Scratch memory(2 * sizeof(T) * n);
     ends.in_real = ends.swap_in = ends.swap_out = false;
     ends.in_ahead /= 2;
-    ends.out = memory.data();
-    ends.out_stride = 1;
-    ends.out_double = wide;
-    ends.out_ahead = 0;
+    ends.give_to(memory.data(), wide);
     ends.scale = 1;
     transform_(ends);
     const auto& kernels = fft_kernels().of<T>();
@@ -280,22 +291,19 @@ class LongRow {
     parallel_for(n + 1, grain_numbers,
                  [&](int64_t begin, int64_t end) { kernels.split_half(job, begin, end); });
     if (dense) return;
-    for_numbers(n + 1, [&](int64_t k) {
-      write_number(row_.out, k * row_.out_stride, row_.out_double,
-                   read_number(kept.data(), k, wide));
-    });
+    spread(kept.data(), n + 1);
   }
 
   void to_half_odd(Ends ends) {
     Scratch memory(2 * sizeof(T) * row_.length);
-    ends.out = memory.data();
-    ends.out_stride = 1;
-    ends.out_double = wide;
-    ends.out_ahead = 0;
+    ends.give_to(memory.data(), wide);
     transform_(ends);
-    for_numbers(row_.length / 2 + 1, [&](int64_t k) {
-      write_number(row_.out, k * row_.out_stride, row_.out_double,
-                   read_number(memory.data(), k, wide));
+    spread(memory.data(), row_.length / 2 + 1);
+  }
+
+  void spread(const void* dense, int64_t count) const {
+    for_numbers(count, [&](int64_t k) {
+      write_number(row_.out, k * row_.out_stride, row_.out_double, read_number(dense, k, wide));
     });
   }
 
@@ -307,9 +315,7 @@ class LongRow {
       for_numbers(row_.length + 1, [&](int64_t j) {
         write_number(x, j, wide, read_number(ends.in, j * ends.in_stride, ends.in_double));
       });
-      ends.in = x;
-      ends.in_stride = 1;
-      ends.in_double = wide;
+      ends.take_from(x, wide);
       return from_half(ends);
     }
     Scratch memory(2 * sizeof(T) * row_.length);
@@ -317,9 +323,7 @@ class LongRow {
     FftHalf job = half_job(ends.in, ends.in_double, memory.data(), wide);
     parallel_for(row_.length, grain_numbers,
                  [&](int64_t begin, int64_t end) { kernels.combine_half(job, begin, end); });
-    ends.in = memory.data();
-    ends.in_double = wide;
-    ends.in_ahead = 0;
+    ends.take_from(memory.data(), wide);
     ends.out_ahead /= 2;
     ends.swap_out = true;
     if (row_.out_stride == 1) return transform_(ends);
@@ -335,10 +339,7 @@ class LongRow {
       write_number(memory.data(), k, wide, x);
       if (k > 0) write_number(memory.data(), n - k, wide, std::conj(x));
     });
-    ends.in = memory.data();
-    ends.in_stride = 1;
-    ends.in_double = wide;
-    ends.in_ahead = 0;
+    ends.take_from(memory.data(), wide);
     ends.swap_in = ends.swap_out = true;
     scattered(ends, n, [](int64_t p) { return 2 * p; });
   }
@@ -347,10 +348,7 @@ class LongRow {
   template <typename Place>
   void scattered(Ends ends, int64_t count, const Place& part_of) {
     Scratch memory(2 * sizeof(T) * row_.length);
-    ends.out = memory.data();
-    ends.out_stride = 1;
-    ends.out_double = wide;
-    ends.out_ahead = 0;
+    ends.give_to(memory.data(), wide);
     transform_(ends);
     for_numbers(count, [&](int64_t p) {
       write(row_.out, p * row_.out_stride, row_.out_double, read(memory.data(), part_of(p), wide));
