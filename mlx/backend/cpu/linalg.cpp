@@ -12,6 +12,26 @@
 
 namespace mlx::core::cpu {
 
+namespace {
+
+void run_blocks(const FunctionRef<void()>* first, int64_t n, FunctionRef<void(int, int)> f) {
+  constexpr int64_t widest = 128, narrowest = 16;
+  int64_t width = std::clamp((n + num_threads() - 1) / num_threads(), narrowest, widest);
+  int64_t blocks = (n + width - 1) / width, ahead = first ? 1 : 0;
+  parallel_for(blocks + ahead, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) {
+      if (i < ahead) {
+        (*first)();
+        continue;
+      }
+      int64_t from = (i - ahead) * width;
+      f(static_cast<int>(from), static_cast<int>(std::min(n, from + width)));
+    }
+  });
+}
+
+}  // namespace
+
 void allocate_columns(array& out) {
   Strides strides = column_major_strides(out.shape());
   auto flags = layout_flags(out.shape(), strides, out.size());
@@ -61,14 +81,10 @@ void for_matrices(const char* op, int64_t count, double work, bool threaded_insi
   }
 }
 
-void for_blocks(int64_t n, FunctionRef<void(int begin, int end)> f) {
-  constexpr int64_t widest = 128, narrowest = 16;
-  int64_t width = std::clamp((n + num_threads() - 1) / num_threads(), narrowest, widest);
-  parallel_for((n + width - 1) / width, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; i++) {
-      f(static_cast<int>(i * width), static_cast<int>(std::min(n, (i + 1) * width)));
-    }
-  });
+void for_blocks(int64_t n, FunctionRef<void(int begin, int end)> f) { run_blocks(nullptr, n, f); }
+
+void for_blocks_after(FunctionRef<void()> first, int64_t n, FunctionRef<void(int, int)> f) {
+  run_blocks(&first, n, f);
 }
 
 int workspace_size(const char* op, double wanted) {

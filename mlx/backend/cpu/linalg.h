@@ -58,6 +58,9 @@ void for_matrices(const char* op, int64_t count, double work, bool threaded_insi
 /** f(begin, end) over columns (or rows) in parallel, in blocks that suit matrix products. */
 void for_blocks(int64_t n, FunctionRef<void(int begin, int end)> f);
 
+/** The same, with first() as one task more, which is begun before the others. */
+void for_blocks_after(FunctionRef<void()> first, int64_t n, FunctionRef<void(int, int)> f);
+
 /** A size of workspace as LAPACK tells it. Throws where its 32-bit numbers do not reach. */
 int workspace_size(const char* op, double wanted);
 

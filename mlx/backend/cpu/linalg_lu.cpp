@@ -14,41 +14,82 @@ namespace {
 
 constexpr int block = 64;
 
-/** LU in place of a column-major matrix; pivots count from 1. Returns LAPACK's info. */
+/** LU in place of a column-major matrix, by panels of columns. Each is factored as soon as its own
+ *  columns are up to date, while other threads still bring the rest there. */
 template <typename T>
-int factor(T* a, int m, int n, int* pivots) {
-  const auto& lapack = Lapack<T>::instance();
-  const T one = 1, minus_one = -1;
-  const int step = 1, k = std::min(m, n);
-  auto at = [&](int64_t row, int64_t column) { return a + row + column * m; };
-  int first_zero = 0;
-  for (int j = 0; j < k; j += block) {
-    int width = k < 4 * block ? k : std::min(block, k - j), below = m - j - width, info = 0;
-    int height = m - j, first = j + 1, last = j + width, after = j + width;
-    lapack.getrf(&height, &width, at(j, j), &m, pivots + j, &info);
-    first_zero = first_zero == 0 && info > 0 ? info + j : first_zero;
-    std::for_each(pivots + j, pivots + after, [&](int& p) { p += j; });
-    for_blocks(n - width, [&](int begin, int end) {
-      int before = std::clamp(j - begin, 0, end - begin), right = end - begin - before;
-      if (before > 0) {
-        lapack.laswp(&before, at(0, begin), &m, &first, &last, pivots, &step);
-      }
-      if (right > 0) {
-        int column = begin + before + width;
-        lapack.laswp(&right, at(0, column), &m, &first, &last, pivots, &step);
-        lapack.trsm("L", "L", "N", "U", &width, &right, &one, at(j, j), &m, at(j, column), &m, 1, 1,
-                    1, 1);
-        if (below > 0) {
-          lapack.gemm("N", "N", &below, &right, &width, &minus_one, at(after, j), &m, at(j, column),
-                      &m, &one, at(after, column), &m, 1, 1);
-        }
-      }
-    });
-    if (width == k) {
-      break;
+class Factoring {
+ public:
+  Factoring(T* a, int m, int n, int* pivots)
+      : a_(a), m_(m), n_(n), k_(std::min(m, n)), pivots_(pivots) {}
+
+  /** Pivots count from 1. Returns LAPACK's info. */
+  int run() {
+    factor_panel(0);
+    for (int j = 0; j < k_; j += width_at(j)) {
+      int after = j + width_at(j), next = after < k_ ? width_at(after) : 0;
+      for_blocks_after([&] { next_panel(j, after, next); }, j + n_ - after - next,
+                       [&](int begin, int end) {
+                         int before = std::clamp(j - begin, 0, end - begin);
+                         exchange(j, begin, before);
+                         update(j, after + next + begin + before - j, end - begin - before);
+                       });
+    }
+    return first_zero_;
+  }
+
+ private:
+  T* at(int64_t row, int64_t column) const { return a_ + row + column * m_; }
+
+  int width_at(int j) const { return k_ < 4 * block ? k_ : std::min(block, k_ - j); }
+
+  void next_panel(int j, int after, int width) {
+    if (width > 0) {
+      update(j, after, width);
+      factor_panel(after);
     }
   }
-  return first_zero;
+
+  void factor_panel(int j) {
+    int width = width_at(j), height = m_ - j, info = 0;
+    lapack_.getrf(&height, &width, at(j, j), &m_, pivots_ + j, &info);
+    first_zero_ = first_zero_ == 0 && info > 0 ? info + j : first_zero_;
+    std::for_each(pivots_ + j, pivots_ + j + width, [&](int& p) { p += j; });
+  }
+
+  /** What the panel at j exchanges, in `count` columns. */
+  void exchange(int j, int column, int count) const {
+    const int step = 1, first = j + 1, last = j + width_at(j);
+    if (count > 0) {
+      lapack_.laswp(&count, at(0, column), &m_, &first, &last, pivots_, &step);
+    }
+  }
+
+  /** What the panel at j leaves of `count` columns to its right. */
+  void update(int j, int column, int count) const {
+    if (count <= 0) {
+      return;
+    }
+    const T one = 1, minus_one = -1;
+    int width = width_at(j), below = m_ - j - width;
+    exchange(j, column, count);
+    lapack_.trsm("L", "L", "N", "U", &width, &count, &one, at(j, j), &m_, at(j, column), &m_, 1, 1,
+                 1, 1);
+    if (below > 0) {
+      lapack_.gemm("N", "N", &below, &count, &width, &minus_one, at(j + width, j), &m_,
+                   at(j, column), &m_, &one, at(j + width, column), &m_, 1, 1);
+    }
+  }
+
+  const Lapack<T>& lapack_ = Lapack<T>::instance();
+  T* a_;
+  int m_, n_, k_;
+  int* pivots_;
+  int first_zero_ = 0;
+};
+
+template <typename T>
+int factor(T* a, int m, int n, int* pivots) {
+  return Factoring<T>(a, m, n, pivots).run();
 }
 
 /** Exchanges columns of X^T as the inverse of P does; `stride` from column to column. */
