@@ -148,7 +148,7 @@ class Planner {
 
 // Earlier work of another stream is waited for by the event that its array carries.
 void wait_for_outside(const array& in, const Stream& stream, Step& step) {
-  if (!in.is_available() && in.event().valid() && in.event().stream() != stream) {
+  if (in.event().valid() && in.event().stream() != stream && !in.is_available()) {
     step.waits.push_back(in.event());
   }
 }
