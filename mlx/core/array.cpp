@@ -10,6 +10,7 @@
 #include "mlx/core/errors.h"
 #include "mlx/core/graph_lock.h"
 #include "mlx/core/layout.h"
+#include "mlx/core/object_pool.h"
 #include "mlx/core/origins.h"
 #include "mlx/core/tracing.h"
 #include "mlx/ops.h"
@@ -87,7 +88,7 @@ namespace {
 /** Releases the buffer if there is no memory for its owner. */
 std::shared_ptr<array::Data> take_over(allocator::Data data) {
   try {
-    return std::make_shared<array::Data>(std::move(data));
+    return make_pooled<array::Data>(std::move(data));
   } catch (const std::bad_alloc&) {
     array::Data released(std::move(data));
     throw;
@@ -144,12 +145,12 @@ array::ArrayDesc::~ArrayDesc() {
 }
 
 array::array(const std::complex<float>& val, Dtype dtype)
-    : desc_(std::make_shared<ArrayDesc>(Shape{}, dtype)) {
+    : desc_(make_pooled<ArrayDesc>(Shape{}, dtype)) {
   set_scalar(complex64_t(val));
 }
 
 array::array(const std::complex<double>& val, Dtype dtype)
-    : desc_(std::make_shared<ArrayDesc>(Shape{}, dtype)) {
+    : desc_(make_pooled<ArrayDesc>(Shape{}, dtype)) {
   set_scalar(complex128_t(val));
 }
 
@@ -166,7 +167,7 @@ array::array(void* data, Shape shape, Dtype dtype, const std::function<void(void
 
 array::array(allocator::Data data, Shape shape, Dtype dtype) {
   auto owner = take_over(std::move(data));  // first: what follows may fail
-  desc_ = std::make_shared<ArrayDesc>(std::move(shape), dtype);
+  desc_ = make_pooled<ArrayDesc>(std::move(shape), dtype);
   desc_->data = std::move(owner);
   desc_->data_size = size();
   desc_->flags = layout_flags(this->shape(), strides(), size());
@@ -177,8 +178,8 @@ array::array(allocator::Buffer data, Shape shape, Dtype dtype, Deleter deleter)
 
 array::array(Shape shape, Dtype dtype, std::shared_ptr<Primitive> primitive,
              std::vector<array> inputs)
-    : desc_(std::make_shared<ArrayDesc>(std::move(shape), dtype, std::move(primitive),
-                                        std::move(inputs))) {}
+    : desc_(make_pooled<ArrayDesc>(std::move(shape), dtype, std::move(primitive),
+                                   std::move(inputs))) {}
 
 std::vector<array> array::make_arrays(std::vector<Shape> shapes, const std::vector<Dtype>& dtypes,
                                       const std::shared_ptr<Primitive>& primitive,

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <iostream>
 
+#include "mlx/core/object_pool.h"
 #include "mlx/graph/passes/epilogue.h"
 #include "mlx/graph/passes/fuse.h"
 #include "mlx/graph/passes/generator.h"
@@ -188,7 +189,7 @@ class Binder {
     const Node& node = walk_.nodes[planned.root];
     auto& made = const_cast<array&>(*node.handle);
     if (node.plain) {
-      auto identity = std::make_shared<Identity>(made.primitive().stream());
+      auto identity = make_pooled<Identity>(made.primitive().stream());
       add(planned, {std::move(identity), {*node.plain}, {made}, {}, {}}, nullptr);
     } else if (made.is_tracer()) {
       add(planned, {made.primitive_ptr(), made.inputs(), made.outputs(), {}, {}}, nullptr);
@@ -215,9 +216,9 @@ class Binder {
     const array& computed = has_root && planned.recipe->has_prologue()
                                 ? walk_.input(planned.root, 0)
                                 : step.outputs.front();
-    step.primitive = std::make_shared<Fused>(
-        walk_.streams[planned.stream], planned.recipe,
-        has_root ? handle(planned.root).primitive_ptr() : nullptr, computed.shape());
+    step.primitive = make_pooled<Fused>(walk_.streams[planned.stream], planned.recipe,
+                                        has_root ? handle(planned.root).primitive_ptr() : nullptr,
+                                        computed.shape());
     return step;
   }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "mlx/core/errors.h"
+#include "mlx/core/object_pool.h"
 #include "mlx/core/shape_checks.h"
 #include "mlx/ops.h"
 #include "mlx/primitives/slice.h"
@@ -76,7 +77,7 @@ array slice(const array& a, const array& start, std::vector<int> axes, Shape sli
   }
   Shape shape = slice_size;
   return array(std::move(shape), a.dtype(),
-               std::make_shared<DynamicSlice>(to_stream(s), std::move(axes), std::move(slice_size)),
+               make_pooled<DynamicSlice>(to_stream(s), std::move(axes), std::move(slice_size)),
                {a, from});
 }
 
@@ -106,7 +107,7 @@ array slice_update(const array& src, const array& update, const array& start, st
         " does not fit an array of shape ", src.shape(), ".");
   array fitting = reshape(astype(update, src.dtype(), s), size, s);
   return array(src.shape(), src.dtype(),
-               std::make_shared<DynamicSliceUpdate>(to_stream(s), std::move(axes)),
+               make_pooled<DynamicSliceUpdate>(to_stream(s), std::move(axes)),
                {src, fitting, from});
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "mlx/core/errors.h"
+#include "mlx/core/object_pool.h"
 
 namespace mlx::core::cuda {
 
@@ -183,7 +184,7 @@ void wait_event(cudaEvent_t event) {
   poll(Clock::time_point::max(), [event] { return has_passed(event); });
 }
 
-std::shared_ptr<EventState> make_event(const Stream& s) { return std::make_shared<GpuEvent>(s); }
+std::shared_ptr<EventState> make_event(const Stream& s) { return make_pooled<GpuEvent>(s); }
 
 void synchronize_stream(const Stream& s) {
   GpuEvent event(s);
