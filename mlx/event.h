@@ -18,6 +18,8 @@ class EventState {
   /** Called once, when the stream's work so far has been done (CPU) or queued (other devices). */
   virtual void signal() = 0;
   virtual bool is_signaled() = 0;
+  /** The same as far as it is known without asking the device. */
+  virtual bool is_known_signaled() { return is_signaled(); }
   /** Blocks the calling thread until signalled or for `time`; whether it is signalled. Throws the
    *  failure of the work. */
   virtual bool wait_for(std::chrono::milliseconds time) = 0;
@@ -48,6 +50,7 @@ class Event {
   bool is_ready_for(const Stream& s) const { return state_->is_ready_for(s); }
   void signal() const { state_->signal(); }
   bool is_signaled() const { return !state_ || state_->is_signaled(); }
+  bool is_known_signaled() const { return !state_ || state_->is_known_signaled(); }
   std::exception_ptr failure() const { return state_ ? state_->failure() : nullptr; }
 
   bool operator==(const Event& other) const { return state_ == other.state_; }

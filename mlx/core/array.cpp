@@ -256,13 +256,22 @@ array array::unsafe_weak_copy(const array& other) {
 }
 
 std::vector<array> array::outputs() const {
-  std::vector<array> all = siblings();
-  all.insert(all.begin() + desc_->position, *this);
+  const auto& others = siblings();
+  auto here = others.begin() + desc_->position;
+  std::vector<array> all;
+  all.reserve(others.size() + 1);
+  all.insert(all.end(), others.begin(), here);
+  all.push_back(*this);
+  all.insert(all.end(), here, others.end());
   return all;
 }
 
 void array::detach() {
   desc_->primitive = nullptr;
+  if (desc_->siblings.empty()) {
+    auto inputs = std::exchange(desc_->inputs, {});
+    return;
+  }
   std::vector<array> inputs = std::exchange(desc_->inputs, {});
   std::vector<array> ring = desc_->take_siblings();
   for (auto& s : ring) {  // handles that go in the next loop have no ring to look after
@@ -300,17 +309,18 @@ void array::wait() {
   }
 }
 
+std::exception_ptr array::known_error() const {
+  return desc_->error ? desc_->error : event().failure();
+}
+
 std::exception_ptr array::error() const {
-  if (desc_->error) {
-    return desc_->error;
-  }
-  if (auto failure = event().failure()) {
+  if (auto failure = known_error()) {
     return failure;
   }
-  if (desc_->doubts.empty() || !is_available()) {
+  if (!desc_->doubts || !is_available()) {
     return nullptr;
   }
-  for (auto& doubt : desc_->doubts) {
+  for (auto& doubt : *desc_->doubts) {
     if (auto failure = doubt->verdict()) {
       return failure;
     }
@@ -318,11 +328,37 @@ std::exception_ptr array::error() const {
   return nullptr;
 }
 
+void array::add_doubt(std::shared_ptr<Doubt> doubt) const {
+  doubt->follow(event());
+  std::vector<std::shared_ptr<Doubt>> one{std::move(doubt)};
+  add_doubts(std::make_shared<const std::vector<std::shared_ptr<Doubt>>>(std::move(one)));
+}
+
 void array::add_doubts(const Doubts& doubts) const {
-  for (auto& doubt : doubts) {
-    if (std::find(desc_->doubts.begin(), desc_->doubts.end(), doubt) == desc_->doubts.end()) {
-      desc_->doubts.push_back(doubt);
-    }
+  auto& own = desc_->doubts;
+  if (!doubts || doubts == own) {
+    return;
+  }
+  auto is_new = [&](size_t i) {
+    auto& doubt = (*doubts)[i];
+    // Lists that come from one another mostly have the same in the same place.
+    bool known = own && ((i < own->size() && (*own)[i] == doubt) ||
+                         std::find(own->begin(), own->end(), doubt) != own->end());
+    return !known && !doubt->is_over();
+  };
+  size_t first = 0, count = doubts->size();
+  while (first < count && is_new(first)) first++;
+  if (!own && first == count) {
+    own = doubts;
+    return;
+  }
+  std::vector<std::shared_ptr<Doubt>> news;
+  for (size_t i = 0; i < count; i++) {
+    if (i < first || is_new(i)) news.push_back((*doubts)[i]);
+  }
+  if (!news.empty()) {
+    if (own) news.insert(news.begin(), own->begin(), own->end());
+    own = std::make_shared<const std::vector<std::shared_ptr<Doubt>>>(std::move(news));
   }
 }
 

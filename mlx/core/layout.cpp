@@ -196,6 +196,18 @@ void share_view(const array& in, array& out, const Strides& strides, int64_t off
   out.copy_shared_buffer(in, strides, layout_flags(out.shape(), strides, span), span, offset);
 }
 
+bool is_at_hand(const array& a) {
+  return a.status() == array::Status::available && a.data_shared_ptr() && !a.is_tracer() &&
+         !a.doubts() && !a.known_error();
+}
+
+array view_at_hand(const array& a, Shape shape, const Strides& strides, int64_t offset) {
+  array view(std::move(shape), a.dtype(), nullptr, {});
+  share_view(a, view, strides, offset);
+  view.set_status(array::Status::available);
+  return view;
+}
+
 bool can_donate(const array& in, const array& out) {
   // A buffer with a deleter is memory that somebody lent: it is read, never written.
   return in.is_donatable() && !in.data_shared_ptr()->d && in.itemsize() == out.itemsize() &&

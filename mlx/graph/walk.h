@@ -60,6 +60,9 @@ class Walk {
    * function that is being traced without values. One walk at a time, since nodes carry marks.
    */
   explicit Walk(const std::vector<array>& outputs);
+  ~Walk();
+  Walk(const Walk&) = delete;
+  Walk& operator=(const Walk&) = delete;
 
   static constexpr uint32_t none = UINT32_MAX;
 

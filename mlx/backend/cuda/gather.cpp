@@ -62,7 +62,7 @@ std::optional<int64_t> row_step(const IndexWork& work) {
 void start_rows(const IndexWork& work, int64_t step, size_t word, const Stream& s) {
   const IndexSource& source = work.sources[0];
   FaultReport report = open_report(s);
-  work.result->add_doubts({report.doubt});
+  work.result->add_doubt(report.doubt);
   kernels::GatherRows call{};
   call.rows = work.positions();
   call.words = work.slice_elements();

@@ -53,7 +53,7 @@ void update_at(const array& start, const std::vector<int>& axes, const array& up
     place.strides.push_back(out.strides()[axis]);
   }
   FaultReport report = open_report(s);
-  out.add_doubts({report.doubt});
+  out.add_doubt(report.doubt);
   place.fault = report.slot;
   copy_to_start(input_address(update, s), update.strides(), output_address(out), out.strides(),
                 update.shape(), out.itemsize(), std::move(place), s);

@@ -75,6 +75,10 @@ class GpuEvent : public EventState {
     return is_recorded() && !failure_ && (place_->was_seen_over() || is_over());
   }
 
+  bool is_known_signaled() override {
+    return is_recorded() && !failure_ && place_->was_seen_over();
+  }
+
   bool wait_for(std::chrono::milliseconds time) override {
     auto until = Clock::now() + time;
     if (!wait_recorded(until)) {
