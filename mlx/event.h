@@ -18,8 +18,6 @@ class EventState {
   /** Called once, when the stream's work so far has been done (CPU) or queued (other devices). */
   virtual void signal() = 0;
   virtual bool is_signaled() = 0;
-  /** The same as far as it is known without asking the device. */
-  virtual bool is_known_signaled() { return is_signaled(); }
   /** Blocks the calling thread until signalled or for `time`; whether it is signalled. Throws the
    *  failure of the work. */
   virtual bool wait_for(std::chrono::milliseconds time) = 0;
@@ -29,6 +27,8 @@ class EventState {
   virtual bool is_ready_for(const Stream& s) = 0;
   /** A failure that concerns all of the work, as far as it is known. */
   virtual std::exception_ptr failure() { return nullptr; }
+  /** Whether it is signalled, as far as that is known without asking the device. */
+  virtual bool is_known_signaled() { return is_signaled(); }
 
   const Stream stream;
 };

@@ -154,6 +154,12 @@ void wait_for_outside(const array& in, const Stream& stream, Step& step) {
   }
 }
 
+/** Room for the steps of one batch. */
+std::vector<Step>& spare_steps() {
+  thread_local std::vector<Step> spare;
+  return spare;
+}
+
 class Binder {
  public:
   Binder(const Plan& plan, const Walk& walk) : plan_(plan), walk_(walk) {
@@ -169,7 +175,10 @@ class Binder {
 
   // All that may fail, for want of memory too, comes before the graph is touched.
   BoundPlan run() {
-    if (bound_.batches.size() == 1) bound_.batches[0].steps.reserve(plan_.steps.size());
+    if (bound_.batches.size() == 1) {
+      bound_.batches[0].steps.swap(spare_steps());
+      bound_.batches[0].steps.reserve(plan_.steps.size());
+    }
     for (auto& planned : plan_.steps) {
       if (planned.recipe) {
         add_fused(planned);
@@ -338,6 +347,12 @@ BoundPlan plan_evaluation(const std::vector<array>& outputs) {
     return bind(make_plan(walk), walk);
   }
   return bind(*plan_cache().find(walk.structure, [&] { return make_plan(walk); }), walk);
+}
+
+void recycle(Batch batch) {
+  constexpr size_t most_steps = 4096;
+  batch.steps.clear();
+  if (batch.steps.capacity() <= most_steps) spare_steps() = std::move(batch.steps);
 }
 
 void set_fusion_enabled(bool enabled) { fusion = enabled; }

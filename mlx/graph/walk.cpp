@@ -220,6 +220,7 @@ void Walk::find_held() {
       bits = 0;
     }
   }
+  structure.finish();
 }
 
 bool Walk::is_zero(const array& a) {
