@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "mlx/allocator.h"
+#include "mlx/core/object_pool.h"
 #include "mlx/dtype.h"
 #include "mlx/event.h"
 #include "mlx/small_vector.h"
@@ -26,6 +27,20 @@ class Doubt {
   virtual ~Doubt() = default;
   /** The failure or nothing; asked when the work is done. */
   virtual std::exception_ptr verdict() = 0;
+
+  /** Tells what the work ends with. */
+  void follow(Event done) { done_ = std::move(done); }
+  /** Whether it is known, without asking a device, that the work is done and has not failed. */
+  bool is_over() {
+    if (!over_.load(std::memory_order_relaxed) && done_.valid() && done_.is_known_signaled()) {
+      over_.store(!verdict(), std::memory_order_relaxed);
+    }
+    return over_.load(std::memory_order_relaxed);
+  }
+
+ private:
+  Event done_;
+  std::atomic<bool> over_{false};
 };
 
 using Deleter = allocator::Deleter;
@@ -216,9 +231,15 @@ class array {
    *  data is available. */
   std::exception_ptr error() const;
   void set_error(std::exception_ptr error) const { desc_->error = std::move(error); }
-  /** Failures that may still turn up, of this array's work or of what it was made from. */
-  using Doubts = std::vector<std::shared_ptr<Doubt>>;
+  /** The failure that is known by now without asking for the verdict on doubts. */
+  std::exception_ptr known_error() const;
+  /** Failures that may still turn up, of this array's work or of what it was made from; null for
+   *  none. What is made from an array has mostly the same ones, so it shares the list. */
+  using Doubts = std::shared_ptr<const std::vector<std::shared_ptr<Doubt>>>;
   const Doubts& doubts() const { return desc_->doubts; }
+  /** A doubt about the work of this array. */
+  void add_doubt(std::shared_ptr<Doubt> doubt) const;
+  /** Those of another array that are not over. */
   void add_doubts(const Doubts& doubts) const;
 
   /** Part of a function that a transform is tracing, on whatever thread: evaluation keeps its
@@ -348,13 +369,13 @@ void array::fill_from(It first, size_t count) {
 }
 
 template <Scalar T>
-array::array(T val, Dtype dtype) : desc_(std::make_shared<ArrayDesc>(Shape{}, dtype)) {
+array::array(T val, Dtype dtype) : desc_(make_pooled<ArrayDesc>(Shape{}, dtype)) {
   set_scalar(val);
 }
 
 template <typename It, typename>
 array::array(It data, Shape shape, Dtype dtype)
-    : desc_(std::make_shared<ArrayDesc>(std::move(shape), dtype)) {
+    : desc_(make_pooled<ArrayDesc>(std::move(shape), dtype)) {
   fill_from(data, size());
 }
 
@@ -366,7 +387,7 @@ array::array(std::initializer_list<T> data, Dtype dtype)
 
 template <typename T>
 array::array(std::initializer_list<T> data, Shape shape, Dtype dtype)
-    : desc_(std::make_shared<ArrayDesc>(std::move(shape), dtype)) {
+    : desc_(make_pooled<ArrayDesc>(std::move(shape), dtype)) {
   if (data.size() != size()) {
     fail_initializer_size(data.size(), this->shape());
   }

@@ -27,6 +27,8 @@ class EventState {
   virtual bool is_ready_for(const Stream& s) = 0;
   /** A failure that concerns all of the work, as far as it is known. */
   virtual std::exception_ptr failure() { return nullptr; }
+  /** Whether it is signalled, as far as that is known without asking the device. */
+  virtual bool is_known_signaled() { return is_signaled(); }
 
   const Stream stream;
 };
@@ -48,6 +50,7 @@ class Event {
   bool is_ready_for(const Stream& s) const { return state_->is_ready_for(s); }
   void signal() const { state_->signal(); }
   bool is_signaled() const { return !state_ || state_->is_signaled(); }
+  bool is_known_signaled() const { return !state_ || state_->is_known_signaled(); }
   std::exception_ptr failure() const { return state_ ? state_->failure() : nullptr; }
 
   bool operator==(const Event& other) const { return state_ == other.state_; }

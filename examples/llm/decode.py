@@ -17,24 +17,25 @@ import mlx.core as mx
 class FixedCache:
     """Keys and values of one layer for up to `size` positions, as mlx-lm's models use caches.
 
-    `state` is a list of keys, values and the position of the next token. The first call makes room
-    for what it is given.
+    `state` is a list of keys and values; the first call makes room for what it is given. All layers
+    share `position`, a list of the array with the position of the next token, which whoever calls
+    the model moves on.
     """
 
-    def __init__(self, size):
+    def __init__(self, size, position):
         self.size = size
-        self.state = [None, None, mx.array(0)]
+        self.position = position
+        self.state = [None, None]
 
     @property
     def offset(self):
-        return self.state[2]
+        return self.position[0]
 
     def update_and_fetch(self, keys, values):
         for i, new in enumerate((keys, values)):
             if self.state[i] is None:
                 self.state[i] = mx.zeros((*new.shape[:2], self.size, new.shape[3]), new.dtype)
             self.state[i] = mx.slice_update(self.state[i], new, self.offset, axes=(2,))
-        self.state[2] = self.offset + keys.shape[2]
         return self.state[0], self.state[1]
 
     def make_mask(self, length, return_array=False, window_size=None):
@@ -45,7 +46,7 @@ class FixedCache:
         return seen & (keys > queries - window_size) if window_size else seen
 
 
-def make_cache(model, size):
+def make_cache(model, size, position):
     """A fixed cache for each layer. Raises ValueError for models that keep something else."""
     from mlx_lm.models.cache import KVCache, RotatingKVCache, make_prompt_cache
 
@@ -54,21 +55,23 @@ def make_cache(model, size):
             raise ValueError(
                 f"The model's layers keep a {type(layer).__name__}, not keys and values"
             )
-    return [FixedCache(size) for _ in model.layers]
+    return [FixedCache(size, position) for _ in model.layers]
 
 
 def decode(model, prompt, count, sampler=None):
     """Yields `count` tokens that follow the prompt's: the likeliest, or what the sampler draws from
     their log probabilities."""
     sampler = sampler or (lambda logprobs: mx.argmax(logprobs, axis=-1))
-    cache = make_cache(model, len(prompt) + count)
+    position = [mx.array(0)]
+    cache = make_cache(model, len(prompt) + count, position)
 
     def step(tokens):
         logits = model(tokens, cache=cache)[:, -1]
+        position[0] = position[0] + tokens.shape[1]
         return sampler(logits - mx.logsumexp(logits, axis=-1, keepdims=True))[:, None]
 
     token = step(mx.array([prompt]))
-    state = [[layer.state for layer in cache], mx.random.state]
+    state = [[layer.state for layer in cache], position, mx.random.state]
     compiled = partial(mx.compile, inputs=state, outputs=state)(step)
     mx.async_eval(token, state)
     for i in range(count):

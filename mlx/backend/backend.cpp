@@ -158,7 +158,7 @@ void BuiltinPrimitive::eval_cpu(const std::vector<array>& inputs, std::vector<ar
 
 void BuiltinPrimitive::eval_gpu(const std::vector<array>& inputs, std::vector<array>& outputs) {
   auto* backend = gpu_backend();
-  check(backend != nullptr, name(), "Cannot run on a GPU: ", unavailable_reason(Device::gpu));
+  if (!backend) fail(name(), "Cannot run on a GPU: ", unavailable_reason(Device::gpu));
   backend->eval(*this, inputs, outputs);
 }
 

@@ -10,6 +10,7 @@
 #include "mlx/core/errors.h"
 #include "mlx/core/graph_lock.h"
 #include "mlx/core/layout.h"
+#include "mlx/core/object_pool.h"
 #include "mlx/core/origins.h"
 #include "mlx/core/tracing.h"
 #include "mlx/ops.h"
@@ -87,7 +88,7 @@ namespace {
 /** Releases the buffer if there is no memory for its owner. */
 std::shared_ptr<array::Data> take_over(allocator::Data data) {
   try {
-    return std::make_shared<array::Data>(std::move(data));
+    return make_pooled<array::Data>(std::move(data));
   } catch (const std::bad_alloc&) {
     array::Data released(std::move(data));
     throw;
@@ -144,12 +145,12 @@ array::ArrayDesc::~ArrayDesc() {
 }
 
 array::array(const std::complex<float>& val, Dtype dtype)
-    : desc_(std::make_shared<ArrayDesc>(Shape{}, dtype)) {
+    : desc_(make_pooled<ArrayDesc>(Shape{}, dtype)) {
   set_scalar(complex64_t(val));
 }
 
 array::array(const std::complex<double>& val, Dtype dtype)
-    : desc_(std::make_shared<ArrayDesc>(Shape{}, dtype)) {
+    : desc_(make_pooled<ArrayDesc>(Shape{}, dtype)) {
   set_scalar(complex128_t(val));
 }
 
@@ -166,7 +167,7 @@ array::array(void* data, Shape shape, Dtype dtype, const std::function<void(void
 
 array::array(allocator::Data data, Shape shape, Dtype dtype) {
   auto owner = take_over(std::move(data));  // first: what follows may fail
-  desc_ = std::make_shared<ArrayDesc>(std::move(shape), dtype);
+  desc_ = make_pooled<ArrayDesc>(std::move(shape), dtype);
   desc_->data = std::move(owner);
   desc_->data_size = size();
   desc_->flags = layout_flags(this->shape(), strides(), size());
@@ -177,8 +178,8 @@ array::array(allocator::Buffer data, Shape shape, Dtype dtype, Deleter deleter)
 
 array::array(Shape shape, Dtype dtype, std::shared_ptr<Primitive> primitive,
              std::vector<array> inputs)
-    : desc_(std::make_shared<ArrayDesc>(std::move(shape), dtype, std::move(primitive),
-                                        std::move(inputs))) {}
+    : desc_(make_pooled<ArrayDesc>(std::move(shape), dtype, std::move(primitive),
+                                   std::move(inputs))) {}
 
 std::vector<array> array::make_arrays(std::vector<Shape> shapes, const std::vector<Dtype>& dtypes,
                                       const std::shared_ptr<Primitive>& primitive,
@@ -255,13 +256,22 @@ array array::unsafe_weak_copy(const array& other) {
 }
 
 std::vector<array> array::outputs() const {
-  std::vector<array> all = siblings();
-  all.insert(all.begin() + desc_->position, *this);
+  const auto& others = siblings();
+  auto here = others.begin() + desc_->position;
+  std::vector<array> all;
+  all.reserve(others.size() + 1);
+  all.insert(all.end(), others.begin(), here);
+  all.push_back(*this);
+  all.insert(all.end(), here, others.end());
   return all;
 }
 
 void array::detach() {
   desc_->primitive = nullptr;
+  if (desc_->siblings.empty()) {
+    auto inputs = std::exchange(desc_->inputs, {});
+    return;
+  }
   std::vector<array> inputs = std::exchange(desc_->inputs, {});
   std::vector<array> ring = desc_->take_siblings();
   for (auto& s : ring) {  // handles that go in the next loop have no ring to look after
@@ -299,17 +309,18 @@ void array::wait() {
   }
 }
 
+std::exception_ptr array::known_error() const {
+  return desc_->error ? desc_->error : event().failure();
+}
+
 std::exception_ptr array::error() const {
-  if (desc_->error) {
-    return desc_->error;
-  }
-  if (auto failure = event().failure()) {
+  if (auto failure = known_error()) {
     return failure;
   }
-  if (desc_->doubts.empty() || !is_available()) {
+  if (!desc_->doubts || !is_available()) {
     return nullptr;
   }
-  for (auto& doubt : desc_->doubts) {
+  for (auto& doubt : *desc_->doubts) {
     if (auto failure = doubt->verdict()) {
       return failure;
     }
@@ -317,11 +328,37 @@ std::exception_ptr array::error() const {
   return nullptr;
 }
 
+void array::add_doubt(std::shared_ptr<Doubt> doubt) const {
+  doubt->follow(event());
+  std::vector<std::shared_ptr<Doubt>> one{std::move(doubt)};
+  add_doubts(std::make_shared<const std::vector<std::shared_ptr<Doubt>>>(std::move(one)));
+}
+
 void array::add_doubts(const Doubts& doubts) const {
-  for (auto& doubt : doubts) {
-    if (std::find(desc_->doubts.begin(), desc_->doubts.end(), doubt) == desc_->doubts.end()) {
-      desc_->doubts.push_back(doubt);
-    }
+  auto& own = desc_->doubts;
+  if (!doubts || doubts == own) {
+    return;
+  }
+  auto is_new = [&](size_t i) {
+    auto& doubt = (*doubts)[i];
+    // Lists that come from one another mostly have the same in the same place.
+    bool known = own && ((i < own->size() && (*own)[i] == doubt) ||
+                         std::find(own->begin(), own->end(), doubt) != own->end());
+    return !known && !doubt->is_over();
+  };
+  size_t first = 0, count = doubts->size();
+  while (first < count && is_new(first)) first++;
+  if (!own && first == count) {
+    own = doubts;
+    return;
+  }
+  std::vector<std::shared_ptr<Doubt>> news;
+  for (size_t i = 0; i < count; i++) {
+    if (i < first || is_new(i)) news.push_back((*doubts)[i]);
+  }
+  if (!news.empty()) {
+    if (own) news.insert(news.begin(), own->begin(), own->end());
+    own = std::make_shared<const std::vector<std::shared_ptr<Doubt>>>(std::move(news));
   }
 }
 

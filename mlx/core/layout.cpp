@@ -15,11 +15,13 @@ bool is_empty(const Shape& shape) {
   return std::find(shape.begin(), shape.end(), 0) != shape.end();
 }
 
-// Whether the axes, from the fastest to the slowest, walk memory one element after the other.
-template <typename Axes>
-bool is_dense(const Shape& shape, const Strides& strides, const Axes& fastest_first) {
+// Whether the axes axis_at(0), axis_at(1), ..., the fastest first, walk memory one element after
+// the other.
+template <typename F>
+bool is_dense(const Shape& shape, const Strides& strides, size_t axes, const F& axis_at) {
   int64_t expected = 1;
-  for (int axis : fastest_first) {
+  for (size_t i = 0; i < axes; i++) {
+    size_t axis = axis_at(i);
     if (shape[axis] == 1) {
       continue;
     }
@@ -29,6 +31,24 @@ bool is_dense(const Shape& shape, const Strides& strides, const Axes& fastest_fi
     expected *= shape[axis];
   }
   return true;
+}
+
+// Whether the elements fill memory without gaps in some order of the axes.
+bool fills_memory(const Shape& shape, const Strides& strides, size_t data_size) {
+  SmallVector<size_t> moving;
+  size_t distinct = 1;
+  for (size_t i = 0; i < shape.size(); i++) {
+    if (shape[i] != 1 && strides[i] != 0) {
+      moving.push_back(i);
+      distinct *= shape[i];
+    }
+  }
+  if (distinct != data_size) {
+    return false;
+  }
+  std::sort(moving.begin(), moving.end(),
+            [&](size_t a, size_t b) { return strides[a] < strides[b]; });
+  return is_dense(shape, strides, moving.size(), [&](size_t i) { return moving[i]; });
 }
 
 }  // namespace
@@ -50,22 +70,13 @@ array::Flags layout_flags(const Shape& shape, const Strides& strides, size_t dat
   if (is_empty(shape)) {
     return {true, true, true};
   }
-  int ndim = static_cast<int>(shape.size());
-  SmallVector<int> forward, backward, moving;
-  size_t distinct = 1;
-  for (int i = 0; i < ndim; i++) {
-    forward.push_back(i);
-    backward.push_back(ndim - 1 - i);
-    if (shape[i] != 1 && strides[i] != 0) {
-      moving.push_back(i);
-      distinct *= shape[i];
-    }
-  }
-  std::sort(moving.begin(), moving.end(), [&](int a, int b) { return strides[a] < strides[b]; });
+  size_t ndim = shape.size();
   array::Flags flags;
-  flags.row_contiguous = is_dense(shape, strides, backward);
-  flags.col_contiguous = is_dense(shape, strides, forward);
-  flags.contiguous = distinct == data_size && is_dense(shape, strides, moving);
+  flags.row_contiguous = is_dense(shape, strides, ndim, [&](size_t i) { return ndim - 1 - i; });
+  flags.col_contiguous = is_dense(shape, strides, ndim, [](size_t i) { return i; });
+  flags.contiguous = flags.row_contiguous || flags.col_contiguous
+                         ? num_elements(shape) == data_size
+                         : fills_memory(shape, strides, data_size);
   return flags;
 }
 
@@ -183,6 +194,18 @@ std::optional<Strides> view_strides(const array& in, size_t itemsize) {
 void share_view(const array& in, array& out, const Strides& strides, int64_t offset) {
   size_t span = layout_span(out.shape(), strides);
   out.copy_shared_buffer(in, strides, layout_flags(out.shape(), strides, span), span, offset);
+}
+
+bool is_at_hand(const array& a) {
+  return a.status() == array::Status::available && a.data_shared_ptr() && !a.is_tracer() &&
+         !a.doubts() && !a.known_error();
+}
+
+array view_at_hand(const array& a, Shape shape, const Strides& strides, int64_t offset) {
+  array view(std::move(shape), a.dtype(), nullptr, {});
+  share_view(a, view, strides, offset);
+  view.set_status(array::Status::available);
+  return view;
 }
 
 bool can_donate(const array& in, const array& out) {

@@ -64,6 +64,13 @@ std::optional<Strides> view_strides(const array& in, size_t itemsize);
  *  first one of `in`, with these strides. */
 void share_view(const array& in, array& out, const Strides& strides, int64_t offset = 0);
 
+/** Whether the values are there, nothing can turn out to have failed and no trace looks on: a view
+ * of such an array needs no node. */
+bool is_at_hand(const array& a);
+
+/** A view of an array at hand, as share_view makes it. */
+array view_at_hand(const array& a, Shape shape, const Strides& strides, int64_t offset = 0);
+
 /** Whether the buffer of `in` may become that of `out`: nobody else holds it, elements of one size
  *  fill it, and they are in row-major order unless the shapes are equal. */
 bool can_donate(const array& in, const array& out);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "mlx/array.h"
+#include "mlx/core/object_pool.h"
 #include "mlx/primitives.h"
 
 namespace mlx::core {
@@ -39,8 +40,7 @@ void check_shape(const char* op, const Shape& shape, Dtype dtype);
 /** A node with one output of the dtype of its input. */
 template <typename Node, typename... Args>
 array rearranged(const array& a, Shape shape, Stream s, Args&&... args) {
-  return array(std::move(shape), a.dtype(), std::make_shared<Node>(s, std::forward<Args>(args)...),
-               {a});
+  return array(std::move(shape), a.dtype(), make_pooled<Node>(s, std::forward<Args>(args)...), {a});
 }
 
 }  // namespace mlx::core

@@ -16,15 +16,21 @@ namespace mlx::core::detail {
 
 namespace {
 
-// What is made from a failed array fails, and what is made from a doubtful one is as doubtful.
-void pass_on_failure(const array& in, const std::vector<array>& outputs) {
-  if (auto failure = in.error()) {
+// With more doubts than these it pays to ask a device whether they are over.
+constexpr size_t few_doubts = 256;
+
+// What is made from a failed array fails, and what is made from a doubtful one is as doubtful. A
+// host that reads the values asks for the verdict first.
+void pass_on_failure(const array& in, const Step& step) {
+  bool asks =
+      in.doubts() && (step.primitive->device() == Device::cpu || in.doubts()->size() > few_doubts);
+  if (auto failure = asks ? in.error() : in.known_error()) {
     std::rethrow_exception(failure);
   }
-  if (in.doubts().empty() || in.is_available()) {
+  if (!in.doubts() || (asks && in.is_available())) {
     return;
   }
-  for (auto& out : outputs) {
+  for (auto& out : step.outputs) {
     out.add_doubts(in.doubts());
   }
 }
@@ -35,7 +41,7 @@ void run_step(Step& step) {
     event.wait_on(step.primitive->stream());
   }
   for (auto& in : step.inputs) {
-    pass_on_failure(in, step.outputs);
+    pass_on_failure(in, step);
   }
   core::run_step(*step.primitive, step.inputs, step.outputs);
   for (auto& out : step.outputs) {

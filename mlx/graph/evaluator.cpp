@@ -128,6 +128,7 @@ void schedule(const std::vector<array>& outputs, bool caller_waits) {
     lock.unlock();
     plan.batches[0].run();
     scheduler::release(plan.batches[0].stream);
+    detail::recycle(std::move(plan.batches[0]));
   }
 }
 

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <iostream>
 
+#include "mlx/core/object_pool.h"
 #include "mlx/graph/passes/epilogue.h"
 #include "mlx/graph/passes/fuse.h"
 #include "mlx/graph/passes/generator.h"
@@ -148,9 +149,15 @@ class Planner {
 
 // Earlier work of another stream is waited for by the event that its array carries.
 void wait_for_outside(const array& in, const Stream& stream, Step& step) {
-  if (!in.is_available() && in.event().valid() && in.event().stream() != stream) {
+  if (in.event().valid() && in.event().stream() != stream && !in.is_available()) {
     step.waits.push_back(in.event());
   }
+}
+
+/** Room for the steps of one batch. */
+std::vector<Step>& spare_steps() {
+  thread_local std::vector<Step> spare;
+  return spare;
 }
 
 class Binder {
@@ -168,10 +175,13 @@ class Binder {
 
   // All that may fail, for want of memory too, comes before the graph is touched.
   BoundPlan run() {
-    if (bound_.batches.size() == 1) bound_.batches[0].steps.reserve(plan_.steps.size());
+    if (bound_.batches.size() == 1) {
+      bound_.batches[0].steps.swap(spare_steps());
+      bound_.batches[0].steps.reserve(plan_.steps.size());
+    }
     for (auto& planned : plan_.steps) {
       if (planned.recipe) {
-        add(planned, fused(planned), nullptr);
+        add_fused(planned);
       } else {
         add_single(planned);
       }
@@ -187,22 +197,28 @@ class Binder {
   void add_single(const PlannedStep& planned) {
     const Node& node = walk_.nodes[planned.root];
     auto& made = const_cast<array&>(*node.handle);
+    Step& step = begin(planned);
     if (node.plain) {
-      auto identity = std::make_shared<Identity>(made.primitive().stream());
-      add(planned, {std::move(identity), {*node.plain}, {made}, {}, {}}, nullptr);
-    } else if (made.is_tracer()) {
-      add(planned, {made.primitive_ptr(), made.inputs(), made.outputs(), {}, {}}, nullptr);
-    } else {
-      add(planned, {made.primitive_ptr(), {}, made.outputs(), {}, {}}, &made);
+      step.primitive = make_pooled<Identity>(made.primitive().stream());
+      step.inputs.push_back(*node.plain);
+      step.outputs.push_back(made);
+      finish(planned, step, nullptr);
+      return;
     }
+    step.primitive = made.primitive_ptr();
+    step.outputs = made.outputs();
+    bool keeps_graph = made.is_tracer();
+    if (keeps_graph) step.inputs = made.inputs();
+    finish(planned, step, keeps_graph ? nullptr : &made);
   }
 
-  Step fused(const PlannedStep& planned) {
-    Step step;
+  void add_fused(const PlannedStep& planned) {
+    Step& step = begin(planned);
     step.inputs.reserve(planned.inputs.size());
     for (auto [node, position] : planned.inputs) {
       step.inputs.push_back(walk_.input(node, position));
     }
+    step.outputs.reserve(planned.outputs.size());
     for (uint32_t i : planned.outputs) {
       if (i == planned.root) {
         auto outputs = handle(i).outputs();
@@ -215,28 +231,33 @@ class Binder {
     const array& computed = has_root && planned.recipe->has_prologue()
                                 ? walk_.input(planned.root, 0)
                                 : step.outputs.front();
-    step.primitive = std::make_shared<Fused>(
-        walk_.streams[planned.stream], planned.recipe,
-        has_root ? handle(planned.root).primitive_ptr() : nullptr, computed.shape());
-    return step;
+    step.primitive = make_pooled<Fused>(walk_.streams[planned.stream], planned.recipe,
+                                        has_root ? handle(planned.root).primitive_ptr() : nullptr,
+                                        computed.shape());
+    finish(planned, step, nullptr);
+  }
+
+  Step& begin(const PlannedStep& planned) {
+    return bound_.batches[planned.stream].steps.emplace_back();
   }
 
   // The step gets the inputs of `taken` later, if that is not null.
-  void add(const PlannedStep& planned, Step step, array* taken) {
+  void finish(const PlannedStep& planned, Step& step, array* taken) {
     Batch& batch = bound_.batches[planned.stream];
     for (uint32_t earlier : planned.waits) {
       step.waits.push_back(at(earlier).done);
     }
     for (auto& in : taken ? taken->inputs() : step.inputs) {
-      if (walk_.index_of(in) == Walk::none) wait_for_outside(in, batch.stream, step);
+      if (in.event().valid() && walk_.index_of(in) == Walk::none) {
+        wait_for_outside(in, batch.stream, step);
+      }
       bound_.bytes += in.nbytes();
     }
     for (auto& out : step.outputs) {
       bound_.bytes += out.nbytes();
     }
     if (planned.signals) step.done = signals_[signalled_++];
-    positions_.push_back({planned.stream, batch.steps.size(), taken});
-    batch.steps.push_back(std::move(step));
+    positions_.push_back({planned.stream, batch.steps.size() - 1, taken});
   }
 
   Step& at(uint32_t step) {
@@ -326,6 +347,12 @@ BoundPlan plan_evaluation(const std::vector<array>& outputs) {
     return bind(make_plan(walk), walk);
   }
   return bind(*plan_cache().find(walk.structure, [&] { return make_plan(walk); }), walk);
+}
+
+void recycle(Batch batch) {
+  constexpr size_t most_steps = 4096;
+  batch.steps.clear();
+  if (batch.steps.capacity() <= most_steps) spare_steps() = std::move(batch.steps);
 }
 
 void set_fusion_enabled(bool enabled) { fusion = enabled; }

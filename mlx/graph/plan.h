@@ -53,6 +53,9 @@ BoundPlan bind(const Plan& plan, const Walk& walk);
  *  the graph lock held. */
 BoundPlan plan_evaluation(const std::vector<array>& outputs);
 
+/** Takes what is left of a batch that has run, whose room the next plan of this thread is bound in. */
+void recycle(Batch batch);
+
 /** Whether nodes are fused; compile modes and tests turn it off. */
 void set_fusion_enabled(bool enabled);
 /** Whether nodes are kept apart whatever the mode, so that each can be looked at. */

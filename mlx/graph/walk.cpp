@@ -25,6 +25,19 @@ bool is_supported(const array& a) {
   return !whole || step_rules(a.primitive().device()).supports(*whole, a.inputs());
 }
 
+/** What walks fill, kept from one to the next: one grows into the same places that the last one
+ * did. For whoever holds the graph lock. */
+struct Room {
+  static constexpr size_t most_nodes = 4096;
+  std::vector<Node> nodes;
+  std::vector<uint64_t> words;
+};
+
+Room& room() {
+  static auto* kept = new Room;
+  return *kept;
+}
+
 bool is_generator(const array& a) {
   return typeid(a.primitive()) == typeid(RandomBits) && a.itemsize() == 4 &&
          a.inputs()[0].size() == 2;
@@ -39,8 +52,8 @@ struct Walk::Frame {
 };
 
 Walk::Walk(const std::vector<array>& outputs) : id_(++next_walk_id) {
-  nodes.reserve(16);
-  structure.words.reserve(128);
+  nodes.swap(room().nodes);
+  structure.words.swap(room().words);
   for (auto& out : outputs) {
     if (to_be_run(out)) {
       visit(out);
@@ -48,6 +61,14 @@ Walk::Walk(const std::vector<array>& outputs) : id_(++next_walk_id) {
     }
   }
   find_held();
+}
+
+Walk::~Walk() {
+  if (nodes.capacity() > Room::most_nodes) return;
+  nodes.clear();
+  structure.words.clear();
+  room().nodes.swap(nodes);
+  room().words.swap(structure.words);
 }
 
 bool Walk::enter(const array& a) {
@@ -199,6 +220,7 @@ void Walk::find_held() {
       bits = 0;
     }
   }
+  structure.finish();
 }
 
 bool Walk::is_zero(const array& a) {

@@ -43,10 +43,13 @@ struct Structure {
   std::vector<uint64_t> words;
   uint64_t hash = 0;
 
-  void add(uint64_t word) {
-    words.push_back(word);
-    hash = (hash ^ word) * 0x9e3779b97f4a7c15ull;
-    hash ^= hash >> 29;
+  void add(uint64_t word) { words.push_back(word); }
+  /** To be called when all words are there. */
+  void finish() {
+    for (uint64_t word : words) {
+      hash = (hash ^ word) * 0x9e3779b97f4a7c15ull;
+      hash ^= hash >> 29;
+    }
   }
   bool operator==(const Structure& other) const {
     return hash == other.hash && words == other.words;
@@ -60,6 +63,9 @@ class Walk {
    * function that is being traced without values. One walk at a time, since nodes carry marks.
    */
   explicit Walk(const std::vector<array>& outputs);
+  ~Walk();
+  Walk(const Walk&) = delete;
+  Walk& operator=(const Walk&) = delete;
 
   static constexpr uint32_t none = UINT32_MAX;
 

@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "mlx/core/errors.h"
+#include "mlx/core/object_pool.h"
 #include "mlx/core/shape_checks.h"
 #include "mlx/ops.h"
 #include "mlx/primitives/indices.h"
@@ -29,7 +30,7 @@ array gather(const array& a, const std::vector<array>& indices, const std::vecto
   }
   std::vector<array> inputs{a};
   inputs.insert(inputs.end(), indices.begin(), indices.end());
-  auto node = std::make_shared<Gather>(to_stream(s), std::move(gather_axes), std::move(sizes));
+  auto node = make_pooled<Gather>(to_stream(s), std::move(gather_axes), std::move(sizes));
   Shape shape = node->output_shapes(inputs)[0];
   check_shape("gather", shape, a.dtype());
   return array(std::move(shape), a.dtype(), std::move(node), std::move(inputs));
@@ -91,7 +92,7 @@ array take_along_axis(const array& a, const array& indices, int axis, StreamOrDe
   Shape source = shape;
   source[axis] = a.shape(axis);
   check_shape("take_along_axis", shape, a.dtype());
-  return array(shape, a.dtype(), std::make_shared<GatherAxis>(to_stream(s), axis),
+  return array(shape, a.dtype(), make_pooled<GatherAxis>(to_stream(s), axis),
                {broadcast_to(a, source, s), indices});
 }
 

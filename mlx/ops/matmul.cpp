@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "mlx/core/errors.h"
+#include "mlx/core/object_pool.h"
 #include "mlx/ops.h"
 #include "mlx/primitives/matmul.h"
 
@@ -50,7 +51,7 @@ array matmul(const array& in_a, const array& in_b, StreamOrDevice s) {
   array a = astype(operands.a, dtype, s), b = astype(operands.b, dtype, s);
   Shape shape = matmul_shape(a.shape(), b.shape());
   std::vector<array> inputs{std::move(a), std::move(b)};
-  array out(std::move(shape), dtype, std::make_shared<Matmul>(to_stream(s)), std::move(inputs));
+  array out(std::move(shape), dtype, make_pooled<Matmul>(to_stream(s)), std::move(inputs));
   return drop_added_axes(std::move(out), operands, s);
 }
 
@@ -77,7 +78,7 @@ array addmm(array c, array in_a, array in_b, const float& alpha, const float& be
   if (operands.column_added && c.ndim() > 0) {
     c = expand_dims(c, -1, s);
   }
-  auto primitive = std::make_shared<AddMM>(to_stream(s), alpha, beta);
+  auto primitive = make_pooled<AddMM>(to_stream(s), alpha, beta);
   std::vector<array> inputs{std::move(a), std::move(b), std::move(c)};
   array out(std::move(shape), dtype, std::move(primitive), std::move(inputs));
   return drop_added_axes(std::move(out), operands, s);

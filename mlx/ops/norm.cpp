@@ -2,6 +2,7 @@
 #include "mlx/primitives/norm.h"
 
 #include "mlx/core/errors.h"
+#include "mlx/core/object_pool.h"
 #include "mlx/fast.h"
 #include "mlx/ops.h"
 
@@ -31,7 +32,7 @@ array norm(const char* op, NormSpec::Kind kind, const array& x, const std::optio
   if (weight) inputs.push_back(astype(*weight, dtype, s));
   if (bias) inputs.push_back(astype(*bias, dtype, s));
   NormSpec spec{kind, eps, weight.has_value(), bias.has_value()};
-  return array(x.shape(), dtype, std::make_shared<Norm>(to_stream(s), spec), std::move(inputs));
+  return array(x.shape(), dtype, make_pooled<Norm>(to_stream(s), spec), std::move(inputs));
 }
 
 }  // namespace

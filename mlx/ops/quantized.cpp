@@ -2,6 +2,7 @@
 #include "mlx/primitives/quantized.h"
 
 #include "mlx/core/errors.h"
+#include "mlx/core/object_pool.h"
 #include "mlx/ops.h"
 #include "mlx/ops/gather_mm.h"
 #include "mlx/ops/quantized_checks.h"
@@ -139,7 +140,7 @@ array quantized_matmul(const array& x, const array& w, const array& scales,
   const char* op = "quantized_matmul";
   QuantizedFormat format = quantized_format(op, group_size, bits, mode);
   Dtype dtype = check_product(op, format, x, w, scales, biases, transpose);
-  auto node = std::make_shared<QuantizedMatmul>(to_stream(s), format, transpose);
+  auto node = make_pooled<QuantizedMatmul>(to_stream(s), format, transpose);
   array product = make_node(
       node, dtype,
       joined({astype(as_row(x, s), dtype, s)}, weight_inputs(w, scales, biases, dtype, s)));
@@ -157,8 +158,7 @@ array gather_qmm(const array& x, const array& w, const array& scales, const Mayb
   auto indices = both_indices(op, lhs_indices, rhs_indices, rows, w, s);
   auto weight = weight_inputs(w, scales, biases, dtype, s);
   if (global_scale) weight.push_back(checked_global_scale(op, format, *global_scale, w, s));
-  auto node =
-      std::make_shared<GatherQuantizedMatmul>(to_stream(s), format, transpose, sorted_indices);
+  auto node = make_pooled<GatherQuantizedMatmul>(to_stream(s), format, transpose, sorted_indices);
   return as_given(make_node(node, dtype, joined(joined({rows}, indices), weight)), x, s);
 }
 
@@ -167,7 +167,7 @@ array qqmm(const array& x, const array& w, const MaybeArray& w_scales,
            const MaybeArray& global_scale_x, const MaybeArray& global_scale_w, StreamOrDevice s) {
   QuantizedFormat format = quantized_format("qqmm", group_size, bits, mode);
   auto weight = qq_weight("qqmm", format, x, w, w_scales, global_scale_x, global_scale_w, s);
-  auto node = std::make_shared<QQMatmul>(to_stream(s), format, w_scales.has_value());
+  auto node = make_pooled<QQMatmul>(to_stream(s), format, w_scales.has_value());
   return as_given(make_node(node, x.dtype(), joined({as_row(x, s)}, weight)), x, s);
 }
 
@@ -182,7 +182,7 @@ array gather_qqmm(const array& x, const array& w, const MaybeArray& scales_w,
   array rows = as_row(x, s);
   auto indices = both_indices(op, lhs_indices, rhs_indices, rows, w, s);
   auto node =
-      std::make_shared<GatherQQMatmul>(to_stream(s), format, scales_w.has_value(), sorted_indices);
+      make_pooled<GatherQQMatmul>(to_stream(s), format, scales_w.has_value(), sorted_indices);
   return as_given(make_node(node, x.dtype(), joined(joined({rows}, indices), weight)), x, s);
 }
 

@@ -3,6 +3,7 @@
 
 #include "mlx/core/axes.h"
 #include "mlx/core/errors.h"
+#include "mlx/core/object_pool.h"
 #include "mlx/ops.h"
 
 namespace mlx::core {
@@ -16,7 +17,7 @@ using detail::checked_axes;
 array reduce(const array& a, ReduceOp op, const std::vector<int>& axes, bool keepdims, Stream s,
              int ddof = 0) {
   return array(reduced_shape(a.shape(), axes, keepdims), reduce_result_type(op, a.dtype()),
-               std::make_shared<Reduce>(s, op, axes, keepdims, ddof), {a});
+               make_pooled<Reduce>(s, op, axes, keepdims, ddof), {a});
 }
 
 /** Integers and booleans as float32. */
@@ -40,7 +41,7 @@ array arg_reduce(const char* name, ArgReduce::Kind kind, const array& a, int axi
   check(a.shape(axis) != 0, name, "axis ", axis, " of shape ", a.shape(),
         " is empty and has no position.");
   return array(reduced_shape(a.shape(), {axis}, keepdims), uint32,
-               std::make_shared<ArgReduce>(to_stream(s), kind, axis, keepdims), {a});
+               make_pooled<ArgReduce>(to_stream(s), kind, axis, keepdims), {a});
 }
 
 array arg_reduce_all(const char* name, ArgReduce::Kind kind, const array& a, bool keepdims,

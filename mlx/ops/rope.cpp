@@ -2,6 +2,7 @@
 #include "mlx/primitives/rope.h"
 
 #include "mlx/core/errors.h"
+#include "mlx/core/object_pool.h"
 #include "mlx/fast.h"
 #include "mlx/ops.h"
 
@@ -46,7 +47,7 @@ array rope(const array& x, int dims, bool traditional, std::optional<float> base
     inputs.push_back(astype(*freqs, x.dtype() == float64 ? float64 : float32, s));
   }
   RopeSpec spec{dims, traditional, false, freqs.has_value(), base.value_or(0.0f), scale};
-  return array(x.shape(), x.dtype(), std::make_shared<Rope>(to_stream(s), spec), std::move(inputs));
+  return array(x.shape(), x.dtype(), make_pooled<Rope>(to_stream(s), spec), std::move(inputs));
 }
 
 array rope(const array& x, int dims, bool traditional, std::optional<float> base, float scale,

@@ -3,18 +3,34 @@
 #include <algorithm>
 
 #include "mlx/core/errors.h"
+#include "mlx/core/layout.h"
 #include "mlx/core/shape_checks.h"
 #include "mlx/ops.h"
 #include "mlx/primitives/shape.h"
 
 namespace mlx::core {
 
+namespace {
+
+/** A node with the elements in another shape, or the view itself where it is at hand. */
+template <typename Node, typename... Args>
+array in_order(const array& a, Shape shape, Stream s, Args&&... args) {
+  if (is_at_hand(a)) {
+    if (auto strides = reshape_strides(a, shape)) {
+      return view_at_hand(a, std::move(shape), *strides);
+    }
+  }
+  return rearranged<Node>(a, std::move(shape), s, std::forward<Args>(args)...);
+}
+
+}  // namespace
+
 array reshape(const array& a, Shape shape, StreamOrDevice s) {
   Shape resolved = Reshape::resolve(a, shape);
   if (resolved == a.shape()) {
     return a;
   }
-  return rearranged<Reshape>(a, std::move(resolved), to_stream(s), std::move(shape));
+  return in_order<Reshape>(a, std::move(resolved), to_stream(s), std::move(shape));
 }
 
 array unflatten(const array& a, int axis, Shape shape, StreamOrDevice s) {
@@ -24,7 +40,7 @@ array unflatten(const array& a, int axis, Shape shape, StreamOrDevice s) {
   if (out == a.shape()) {
     return a;
   }
-  return rearranged<Unflatten>(a, std::move(out), to_stream(s), axis, std::move(shape));
+  return in_order<Unflatten>(a, std::move(out), to_stream(s), axis, std::move(shape));
 }
 
 array flatten(const array& a, int start_axis, int end_axis, StreamOrDevice s) {
@@ -40,7 +56,7 @@ array flatten(const array& a, int start_axis, int end_axis, StreamOrDevice s) {
   if (start == end) {
     return a;
   }
-  return rearranged<Flatten>(a, Flatten::merged(a.shape(), start, end), to_stream(s), start, end);
+  return in_order<Flatten>(a, Flatten::merged(a.shape(), start, end), to_stream(s), start, end);
 }
 
 array flatten(const array& a, StreamOrDevice s) { return flatten(a, 0, -1, s); }
@@ -51,7 +67,7 @@ array squeeze(const array& a, const std::vector<int>& axes, StreamOrDevice s) {
   if (dropped.empty()) {
     return a;
   }
-  return rearranged<Squeeze>(a, std::move(shape), to_stream(s), std::move(dropped));
+  return in_order<Squeeze>(a, std::move(shape), to_stream(s), std::move(dropped));
 }
 
 array squeeze(const array& a, int axis, StreamOrDevice s) {
@@ -73,8 +89,8 @@ array expand_dims(const array& a, const std::vector<int>& axes, StreamOrDevice s
   if (added.empty()) {
     return a;
   }
-  return rearranged<ExpandDims>(a, ExpandDims::with(a.shape(), added), to_stream(s),
-                                std::move(added));
+  return in_order<ExpandDims>(a, ExpandDims::with(a.shape(), added), to_stream(s),
+                              std::move(added));
 }
 
 array expand_dims(const array& a, int axis, StreamOrDevice s) {

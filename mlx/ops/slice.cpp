@@ -2,6 +2,8 @@
 #include <algorithm>
 
 #include "mlx/core/errors.h"
+#include "mlx/core/layout.h"
+#include "mlx/core/object_pool.h"
 #include "mlx/core/shape_checks.h"
 #include "mlx/ops.h"
 #include "mlx/primitives/slice.h"
@@ -48,8 +50,14 @@ array slice(const array& a, Shape start, Shape stop, Shape strides, StreamOrDevi
   if (all(spec.start, 0) && all(spec.stop, INT32_MAX) && all(spec.step, 1)) {
     return a;
   }
+  Stream stream = to_stream(s);
   Shape shape = spec.resolve(a.shape()).second;
-  return rearranged<Slice>(a, std::move(shape), to_stream(s), std::move(spec));
+  bool is_empty = std::find(shape.begin(), shape.end(), 0) != shape.end();
+  if (is_at_hand(a) && !is_empty) {
+    auto [offset, strides] = spec.locate(a);
+    return view_at_hand(a, std::move(shape), strides, offset);
+  }
+  return rearranged<Slice>(a, std::move(shape), stream, std::move(spec));
 }
 
 array slice(const array& a, std::initializer_list<int> start, Shape stop, Shape strides,
@@ -76,7 +84,7 @@ array slice(const array& a, const array& start, std::vector<int> axes, Shape sli
   }
   Shape shape = slice_size;
   return array(std::move(shape), a.dtype(),
-               std::make_shared<DynamicSlice>(to_stream(s), std::move(axes), std::move(slice_size)),
+               make_pooled<DynamicSlice>(to_stream(s), std::move(axes), std::move(slice_size)),
                {a, from});
 }
 
@@ -106,7 +114,7 @@ array slice_update(const array& src, const array& update, const array& start, st
         " does not fit an array of shape ", src.shape(), ".");
   array fitting = reshape(astype(update, src.dtype(), s), size, s);
   return array(src.shape(), src.dtype(),
-               std::make_shared<DynamicSliceUpdate>(to_stream(s), std::move(axes)),
+               make_pooled<DynamicSliceUpdate>(to_stream(s), std::move(axes)),
                {src, fitting, from});
 }
 

@@ -3,6 +3,7 @@
 
 #include "mlx/core/axes.h"
 #include "mlx/core/errors.h"
+#include "mlx/core/object_pool.h"
 #include "mlx/ops.h"
 
 namespace mlx::core {
@@ -22,13 +23,13 @@ array softmax(const array& a, const std::vector<int>& axes, bool /* precise */, 
   }
   int count = static_cast<int>(sorted.size());
   if (sorted.back() - sorted.front() + 1 == count) {
-    auto node = std::make_shared<Softmax>(to_stream(s), sorted.front(), sorted.back());
+    auto node = make_pooled<Softmax>(to_stream(s), sorted.front(), sorted.back());
     return array(x.shape(), x.dtype(), node, {x});
   }
   int ndim = static_cast<int>(x.ndim());
   detail::AxisOrder order(ndim, sorted);
   array moved = transpose(x, order.forward, s);
-  auto node = std::make_shared<Softmax>(to_stream(s), ndim - count, ndim - 1);
+  auto node = make_pooled<Softmax>(to_stream(s), ndim - count, ndim - 1);
   return transpose(array(moved.shape(), moved.dtype(), node, {moved}), order.backward, s);
 }
 

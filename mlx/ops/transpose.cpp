@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "mlx/core/errors.h"
+#include "mlx/core/layout.h"
 #include "mlx/core/shape_checks.h"
 #include "mlx/ops.h"
 #include "mlx/primitives/transpose.h"
@@ -15,8 +16,12 @@ array transpose(const array& a, std::vector<int> axes, StreamOrDevice s) {
   if (std::is_sorted(axes.begin(), axes.end())) {
     return a;
   }
+  Stream stream = to_stream(s);
   Shape shape = Transpose::permuted(a.shape(), axes);
-  return rearranged<Transpose>(a, std::move(shape), to_stream(s), std::move(axes));
+  if (is_at_hand(a)) {
+    return view_at_hand(a, std::move(shape), Transpose::permuted(a.strides(), axes));
+  }
+  return rearranged<Transpose>(a, std::move(shape), stream, std::move(axes));
 }
 
 array transpose(const array& a, std::initializer_list<int> axes, StreamOrDevice s) {

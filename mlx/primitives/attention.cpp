@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "mlx/core/object_pool.h"
 #include "mlx/ops.h"
 #include "mlx/primitives/broadcast.h"
 #include "mlx/transforms.h"
@@ -161,7 +162,7 @@ AttentionInputs::AttentionInputs(const AttentionSpec& spec, const std::vector<ar
 
 std::vector<array> Attention::outputs_of(const std::vector<array>& inputs, AttentionSpec spec,
                                          Stream s) {
-  auto node = std::make_shared<Attention>(s, spec);
+  auto node = make_pooled<Attention>(s, spec);
   return array::make_arrays(node->output_shapes(inputs),
                             {inputs[0].dtype(), statistics_dtype(inputs[0])}, node, inputs);
 }

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "mlx/core/errors.h"
+#include "mlx/core/object_pool.h"
 #include "mlx/ops.h"
 #include "mlx/primitives/elementwise_rules.h"
 #include "mlx/utils.h"
@@ -43,12 +44,12 @@ Shape common_shape(ElementwiseOp op, const std::vector<array>& inputs) {
 array elementwise(ElementwiseOp op, std::vector<array> inputs, Stream s) {
   Dtype result = elementwise_result_type(op, inputs.back().dtype());
   Shape shape = common_shape(op, inputs);
-  return array(std::move(shape), result, std::make_shared<Elementwise>(s, op, result),
+  return array(std::move(shape), result, make_pooled<Elementwise>(s, op, result),
                std::move(inputs));
 }
 
 array cast(const array& a, Dtype to, Stream s) {
-  return array(a.shape(), to, std::make_shared<Elementwise>(s, ElementwiseOp::Cast, to), {a});
+  return array(a.shape(), to, make_pooled<Elementwise>(s, ElementwiseOp::Cast, to), {a});
 }
 
 array sum_to_shape(const array& a, const Shape& shape, Stream s) {
@@ -73,7 +74,7 @@ std::vector<array> Elementwise::jvp(const std::vector<array>& primals,
                                     const std::vector<int>& argnums) {
   StreamContext context(stream());
   array out(detail::common_shape(op_, primals), result_,
-            std::make_shared<Elementwise>(stream(), op_, result_), primals);
+            make_pooled<Elementwise>(stream(), op_, result_), primals);
   std::optional<array> total;
   for (size_t k = 0; k < argnums.size(); ++k) {
     auto part = elementwise_rule(op_, Direction::forward, argnums[k], tangents[k], primals, out);
@@ -118,7 +119,7 @@ std::pair<std::vector<array>, std::vector<int>> Elementwise::vmap(const std::vec
     moved.push_back(std::move(x));
   }
   Shape shape = detail::common_shape(op_, moved);
-  array out(std::move(shape), result_, std::make_shared<Elementwise>(stream(), op_, result_),
+  array out(std::move(shape), result_, make_pooled<Elementwise>(stream(), op_, result_),
             std::move(moved));
   return {{out}, {0}};
 }

@@ -5,6 +5,7 @@
 #include <limits>
 #include <numeric>
 
+#include "mlx/core/object_pool.h"
 #include "mlx/core/errors.h"
 #include "mlx/core/shape_checks.h"
 #include "mlx/ops.h"
@@ -87,7 +88,7 @@ array SliceUpdate::make(const char* op, UpdateMode mode, const array& source, co
     return fitting;
   }
   return array(source.shape(), source.dtype(),
-               std::make_shared<SliceUpdate>(s, mode, std::move(spec)), {source, fitting});
+               make_pooled<SliceUpdate>(s, mode, std::move(spec)), {source, fitting});
 }
 
 array SliceUpdate::part(const array& a) const {

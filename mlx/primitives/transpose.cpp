@@ -5,14 +5,6 @@
 
 namespace mlx::core {
 
-Shape Transpose::permuted(const Shape& shape, const std::vector<int>& axes) {
-  Shape out;
-  for (int axis : axes) {
-    out.push_back(shape[axis]);
-  }
-  return out;
-}
-
 array Transpose::apply(const array& a) { return transpose(a, axes_, stream()); }
 
 array Transpose::apply_to_batch(const array& a) {

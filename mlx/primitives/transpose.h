@@ -22,7 +22,15 @@ class Transpose : public Described<Transpose, Rearrangement> {
   Shape output_shape(const array& in) const override { return permuted(in.shape(), axes_); }
   const std::vector<int>& axes() const { return axes_; }
 
-  static Shape permuted(const Shape& shape, const std::vector<int>& axes);
+  /** The extents or strides of the axes in that order. */
+  template <typename Extents>
+  static Extents permuted(const Extents& extents, const std::vector<int>& axes) {
+    Extents out;
+    for (int axis : axes) {
+      out.push_back(extents[axis]);
+    }
+    return out;
+  }
 
  private:
   std::vector<int> axes_;

@@ -57,7 +57,7 @@ class Doubtful : public Probe {
       std::exception_ptr known;
     };
     Probe::eval_cpu(inputs, outputs);
-    outputs[0].add_doubts({std::make_shared<Fixed>(verdict_)});
+    outputs[0].add_doubt(std::make_shared<Fixed>(verdict_));
   }
 
  private:

@@ -20,6 +20,12 @@ ProductBatch::ProductBatch(const array& a, const array& b, const array& out,
                            const std::optional<Strides>& c_strides)
     : rows(out.shape(-2)), a_row(a.strides(-2)), out_row(out.shape(-1)), adds_(c_strides) {
   size_t count = out.ndim() - 2;
+  bool is_one =
+      std::all_of(out.shape().begin(), out.shape().end() - 2, [](int n) { return n == 1; });
+  if (is_one) {
+    if (adds_) c_row = (*c_strides)[count];
+    return;
+  }
   Strides c(count, 0);
   if (adds_) {
     c_row = (*c_strides)[count];

@@ -10,11 +10,7 @@ namespace {
 
 void eval_transpose(Transpose& primitive, const std::vector<array>& inputs,
                     std::vector<array>& outputs) {
-  Strides strides;
-  for (int axis : primitive.axes()) {
-    strides.push_back(inputs[0].strides()[axis]);
-  }
-  share_view(inputs[0], outputs[0], strides);
+  share_view(inputs[0], outputs[0], Transpose::permuted(inputs[0].strides(), primitive.axes()));
 }
 
 const Register<Transpose> transpose(eval_transpose);

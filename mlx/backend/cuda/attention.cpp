@@ -2,7 +2,7 @@
 // their rows can be read in pieces of 16 bytes.
 #include "mlx/primitives/attention.h"
 
-#include <memory>
+#include <optional>
 
 #include "mlx/backend/cuda/attention_library.h"
 #include "mlx/backend/cuda/attention_operands.h"
@@ -58,15 +58,40 @@ void add_mask(AttentionCall& call, const array& mask, const Stream& s) {
   call.wide_mask = wide;
 }
 
-void start(const AttentionPlan& plan, AttentionCall& call, const Stream& s) {
-  Kernel kernel = kernel_of(plan.function, "attention", s, [&] { return plan.source(); });
-  ask_for_shared(kernel, plan.shared_bytes);
+/** A plan with its kernels. */
+struct Prepared {
+  AttentionShape shape;
+  AttentionPlan plan;
+  Kernel kernel, merge;  // merge: if the keys are split
+};
+
+Prepared prepare(const AttentionShape& shape, const Stream& s) {
+  Prepared made{shape, plan_attention(shape, attention_device(s)), nullptr, nullptr};
+  const AttentionPlan& plan = made.plan;
+  made.kernel = kernel_of(plan.function, "attention", s, [&] { return plan.source(); });
+  ask_for_shared(made.kernel, plan.shared_bytes);
+  if (plan.splits > 1) {
+    made.merge = kernel_of(plan.merge, "attention", s, [&] { return plan.merge_source(); });
+  }
+  return made;
+}
+
+/** The layers of a model ask for one shape after another: the last one is kept. */
+const Prepared& prepared_for(const AttentionShape& shape, const Stream& s) {
+  thread_local std::optional<Prepared> last;
+  if (!last || !(last->shape == shape)) {
+    last = prepare(shape, s);
+  }
+  return *last;
+}
+
+void start(const Prepared& prepared, AttentionCall& call, const Stream& s) {
+  const AttentionPlan& plan = prepared.plan;
   dim3 grid(blocks_for(plan.blocks, 1), static_cast<unsigned>(plan.splits));
-  launch(kernel, grid, static_cast<unsigned>(plan.threads), s, call, plan.shared_bytes);
+  launch(prepared.kernel, grid, static_cast<unsigned>(plan.threads), s, call, plan.shared_bytes);
   if (plan.splits > 1) {
     int64_t rows = call.batches * call.heads * call.pack * call.length;
-    Kernel merge = kernel_of(plan.merge, "attention", s, [&] { return plan.merge_source(); });
-    launch(merge, blocks_for(rows, 1), merge_threads, s, call);
+    launch(prepared.merge, blocks_for(rows, 1), merge_threads, s, call);
   }
 }
 
@@ -89,16 +114,17 @@ bool run_by_library(const AttentionShape& shape, const AttentionSpec& spec,
 }
 
 void run_kernels(const AttentionShape& shape, AttentionCall& call, const Stream& s) {
-  AttentionPlan plan = plan_attention(shape, attention_device(s));
+  const Prepared& prepared = prepared_for(shape, s);
+  const AttentionPlan& plan = prepared.plan;
   add_shape(call, shape, plan);
-  std::unique_ptr<Scratch> parts;
+  std::optional<Scratch> parts;
   if (plan.splits > 1) {
     auto rows = static_cast<size_t>(shape.batches * shape.query_heads * shape.length);
     auto splits = static_cast<size_t>(plan.splits), e = static_cast<size_t>(shape.e);
-    parts = std::make_unique<Scratch>((splits * (e + 2) + 1) * rows * sizeof(float), s);
+    parts.emplace((splits * (e + 2) + 1) * rows * sizeof(float), s);
     call.parts = parts->get();
   }
-  start(plan, call, s);
+  start(prepared, call, s);
 }
 
 void eval_attention(Attention& primitive, const std::vector<array>& inputs,

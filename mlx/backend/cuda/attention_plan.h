@@ -12,6 +12,8 @@ struct AttentionShape {
   int64_t batches, query_heads, key_heads;
   int64_t length, keys, d, e;
   bool causal, general;  // general: a mask, or a scale that is not positive
+
+  bool operator==(const AttentionShape&) const = default;
 };
 
 /** The most columns of queries and values that there are kernels for. */

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "mlx/backend/cuda/kernels/copy_call.h"
+#include "mlx/backend/cuda/kernels/slice_call.h"
 #include "mlx/backend/cuda/parameters.h"
 #include "mlx/backend/cuda/program.h"
 #include "mlx/backend/cuda/runtime/operand.h"
@@ -48,8 +49,8 @@ Job make_job(const void* in, const Strides& in_strides, void* out, const Strides
   return {layout.shape, layout.strides[0], layout.strides[1], in, out, itemsize};
 }
 
-/** Moves rows in words of up to 16 bytes where everything is aligned to them. */
-void widen(Job& job) {
+/** Moves rows in words of up to 16 bytes where everything is aligned to them, `steps` too. */
+void widen(Job& job, SmallVector<int64_t>& steps) {
   int last = job.rank() - 1;
   if (job.in_strides[last] != 1 || job.out_strides[last] != 1) {
     return;
@@ -61,7 +62,10 @@ void widen(Job& job) {
     for (int i = 0; i < last; i++) {
       fits = fits && job.in_strides[i] % each == 0 && job.out_strides[i] % each == 0;
     }
+    fits = fits && std::all_of(steps.begin(), steps.end(),
+                               [each](int64_t step) { return step % each == 0; });
     if (fits) {
+      for (int64_t& step : steps) step /= each;
       job.shape[last] /= each;
       for (int i = 0; i < last; i++) {
         job.in_strides[i] /= each;
@@ -79,13 +83,13 @@ KernelCall strided_call(const std::string& function, bool wide, int rank) {
           function + (wide ? ", int64_t, " : ", int32_t, ") + ranks, threads};
 }
 
-/** `rank` is what the call was made for. */
-void run_strided(const Job& job, const KernelCall& call, int rank, const Stream& s) {
+/** `rank` is what the kernel was made for. */
+void run_strided(const Job& job, Kernel kernel, int rank, const Stream& s) {
   Parameters parameters(kernels::StridedCopyCall{job.count(), job.in, job.out});
   parameters.add_padded(job.shape, rank, 1);
   parameters.add_padded(job.in_strides, rank, 0);
   parameters.add_padded(job.out_strides, rank, 0);
-  parameters.launch(kernel_of(call, s), blocks_for(job.count(), threads), threads, s);
+  parameters.launch(kernel, blocks_for(job.count(), threads), threads, s);
 }
 
 /** The axis along which the input's elements are neighbours, if tiles pay; else -1. */
@@ -154,9 +158,33 @@ void copy_strided(const void* in, const Strides& in_strides, void* out, const St
     run_tiled(job, axis, s);
     return;
   }
-  widen(job);
+  SmallVector<int64_t> no_steps;
+  widen(job, no_steps);
   int rank = rank_class(job.shape.size());
-  run_strided(job, strided_copy_call(job.itemsize, job.is_wide(), rank), rank, s);
+  bool wide = job.is_wide();
+  static auto* kernels = new KernelTable;
+  Kernel kernel = kernels->find({static_cast<int64_t>(job.itemsize), wide, rank}, s,
+                                [&] { return strided_copy_call(job.itemsize, wide, rank); });
+  run_strided(job, kernel, rank, s);
+}
+
+void copy_to_start(const void* in, const Strides& in_strides, void* out, const Strides& out_strides,
+                   const Shape& shape, size_t itemsize, DeviceStart start, const Stream& s) {
+  Job job = make_job(in, in_strides, out, out_strides, shape, itemsize);
+  widen(job, start.strides);
+  int rank = rank_class(job.shape.size()), axes = static_cast<int>(start.axes.size());
+  Parameters parameters(kernels::PlacedCopyCall{job.count(), job.in, job.out, start.starts,
+                                                start.kind, start.step, start.fault});
+  parameters.add_padded(job.shape, rank, 1);
+  parameters.add_padded(job.in_strides, rank, 0);
+  parameters.add_padded(job.out_strides, rank, 0);
+  for (auto* list : {&start.axes, &start.rooms, &start.strides}) {
+    parameters.add_padded(*list, axes, 0);
+  }
+  static auto* kernels = new KernelTable;
+  Kernel kernel = kernels->find({static_cast<int64_t>(job.itemsize), rank, axes}, s,
+                                [&] { return placed_copy_call(job.itemsize, rank, axes); });
+  parameters.launch(kernel, blocks_for(job.count(), threads), threads, s);
 }
 
 void combine_strided(UpdateMode mode, Dtype dtype, const void* in, const Strides& in_strides,
@@ -168,7 +196,7 @@ void combine_strided(UpdateMode mode, Dtype dtype, const void* in, const Strides
   Job job = make_job(in, in_strides, out, out_strides, shape, dtype.size());
   if (job.count() > 0) {
     int rank = rank_class(job.shape.size());
-    run_strided(job, strided_combine_call(mode, dtype, job.is_wide(), rank), rank, s);
+    run_strided(job, kernel_of(strided_combine_call(mode, dtype, job.is_wide(), rank), s), rank, s);
   }
 }
 
@@ -186,6 +214,12 @@ KernelCall tiled_copy_call(size_t word, int rank) {
   std::string ranks = std::to_string(rank) + ">";
   return {"copy.h", "TiledCopy<" + ranks,
           std::string("tiled_copy<") + word_name(word) + ", " + ranks, tile * tile_threads};
+}
+
+KernelCall placed_copy_call(size_t word, int rank, int axes) {
+  std::string numbers = std::to_string(rank) + ", " + std::to_string(axes) + ">";
+  return {"slice.h", "PlacedCopy<" + numbers,
+          std::string("placed_copy<") + word_name(word) + ", " + numbers, threads};
 }
 
 const char* update_op_name(UpdateMode mode) {

@@ -3,6 +3,7 @@
 
 #include "mlx/array.h"
 #include "mlx/backend/cuda/kernel_call.h"
+#include "mlx/backend/cuda/kernels/fault.h"
 #include "mlx/primitives/slice.h"
 
 namespace mlx::core::cuda {
@@ -24,6 +25,18 @@ void clear(void* data, size_t bytes, const Stream& s);
 void copy_strided(const void* in, const Strides& in_strides, void* out, const Strides& out_strides,
                   const Shape& shape, size_t itemsize, const Stream& s);
 
+/** Where a slice of `out` begins that is known on the device only. */
+struct DeviceStart {
+  const void* starts;  // one number for each of `axes`
+  int64_t kind, step;  // their type (see index_kind), and from one to the next
+  SmallVector<int64_t> axes, rooms, strides;  // rooms: the last start that fits
+  kernels::Fault* fault;                      // where a start is reported that does not
+};
+
+/** As copy_strided, for a slice of the array at `out` that begins there. */
+void copy_to_start(const void* in, const Strides& in_strides, void* out, const Strides& out_strides,
+                   const Shape& shape, size_t itemsize, DeviceStart start, const Stream& s);
+
 /** out = mode(out, in), as copy_strided. */
 void combine_strided(UpdateMode mode, Dtype dtype, const void* in, const Strides& in_strides,
                      void* out, const Strides& out_strides, const Shape& shape, const Stream& s);
@@ -32,6 +45,7 @@ void combine_strided(UpdateMode mode, Dtype dtype, const void* in, const Strides
 KernelCall strided_copy_call(size_t word, bool wide, int rank);
 KernelCall strided_combine_call(UpdateMode mode, Dtype dtype, bool wide, int rank);
 KernelCall tiled_copy_call(size_t word, int rank);
+KernelCall placed_copy_call(size_t word, int rank, int axes);
 
 /** The table's name of the operation of an update: "Add" and so on. */
 const char* update_op_name(UpdateMode mode);

@@ -62,7 +62,7 @@ std::optional<int64_t> row_step(const IndexWork& work) {
 void start_rows(const IndexWork& work, int64_t step, size_t word, const Stream& s) {
   const IndexSource& source = work.sources[0];
   FaultReport report = open_report(s);
-  work.result->add_doubts({report.doubt});
+  work.result->add_doubt(report.doubt);
   kernels::GatherRows call{};
   call.rows = work.positions();
   call.words = work.slice_elements();
@@ -78,8 +78,11 @@ void start_rows(const IndexWork& work, int64_t step, size_t word, const Stream& 
   call.fault = report.slot;
   auto wanted = static_cast<uint64_t>(call.words <= 32 ? call.words : (call.words + 3) / 4);
   int lanes = static_cast<int>(std::bit_ceil(std::min<uint64_t>(wanted, threads)));
-  launch(kernel_of(gather_rows_call(work.fault_op, word, lanes), s),
-         blocks_for(call.rows, threads / lanes), threads, s, call);
+  static auto* kernels = new KernelTable;
+  Kernel kernel =
+      kernels->find({static_cast<int64_t>(work.fault_op), static_cast<int64_t>(word), lanes}, s,
+                    [&] { return gather_rows_call(work.fault_op, word, lanes); });
+  launch(kernel, blocks_for(call.rows, threads / lanes), threads, s, call);
 }
 
 void start_gather(IndexWork& work, size_t word, const Stream& s) {

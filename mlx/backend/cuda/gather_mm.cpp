@@ -34,7 +34,7 @@ MatrixOperand operand_of(const array& a, const Stream& s) {
 void multiply(const array& a, const array& b, array& out, int64_t count, Selection selection,
               const Stream& s) {
   FaultReport report = open_report(s);
-  out.add_doubts({report.doubt});
+  out.add_doubt(report.doubt);
   selection.fault = report.slot;
   int64_t m = out.shape(-2), n = out.shape(-1);
   Product product{

@@ -85,7 +85,7 @@ void start_indexed(const IndexWork& work, const Stream& s,
   KernelCall call =
       call_for(IndexVariant{work.fault_op, sources, walks.index_rank, walks.slice_rank});
   FaultReport report = open_report(s);
-  work.result->add_doubts({report.doubt});
+  work.result->add_doubt(report.doubt);
   Parameters parameters(kernels::IndexedCall{work.positions(), work.slice_elements(), work.unit,
                                              work.in, work.out, work.marks, report.slot});
   parameters.add_padded(walks.index.shape, walks.index_rank, 1);

@@ -1,6 +1,11 @@
 // The text around one call.
 #include "mlx/backend/cuda/kernel_call.h"
 
+#include <algorithm>
+
+#include "mlx/core/errors.h"
+#include "mlx/core/hash.h"
+
 namespace mlx::core::cuda {
 
 namespace {
@@ -23,6 +28,21 @@ std::string source_of(const KernelCall& call) {
 
 Kernel kernel_of(const KernelCall& call, const Stream& s) {
   return kernel_of(call.function, name_of(call).c_str(), s, [&] { return source_of(call); });
+}
+
+size_t KernelTable::Hash::operator()(const Key& key) const {
+  size_t hash = 0;
+  for (int64_t number : key) {
+    hash = hash_combine(hash, static_cast<size_t>(number));
+  }
+  return hash;
+}
+
+KernelTable::Key KernelTable::key_of(std::initializer_list<int64_t> numbers) {
+  Key key{};
+  internal_check(numbers.size() <= key.size(), "a kernel is chosen by too many numbers");
+  std::copy(numbers.begin(), numbers.end(), key.begin());
+  return key;
 }
 
 }  // namespace mlx::core::cuda

@@ -2,7 +2,11 @@
 // found. Apart from what starts it, so that its text compiles without a GPU.
 #pragma once
 
+#include <array>
+#include <initializer_list>
+#include <mutex>
 #include <string>
+#include <unordered_map>
 
 #include "mlx/backend/cuda/jit.h"
 
@@ -19,5 +23,37 @@ struct KernelCall {
 std::string source_of(const KernelCall& call);
 
 Kernel kernel_of(const KernelCall& call, const Stream& s);
+
+/** The kernels of one family by the few numbers that choose among them: making a kernel's name, by
+ *  which it is known, takes longer than starting it. */
+class KernelTable {
+ public:
+  /** The kernel that `call` describes, a function of `numbers` and nothing else. */
+  template <typename F>
+  Kernel find(std::initializer_list<int64_t> numbers, const Stream& s, const F& call) {
+    Key key = key_of(numbers);
+    {
+      std::lock_guard lock(mutex_);
+      auto known = kernels_.find(key);
+      if (known != kernels_.end()) {
+        return known->second;
+      }
+    }
+    Kernel made = kernel_of(call(), s);
+    std::lock_guard lock(mutex_);
+    return kernels_.emplace(key, made).first->second;
+  }
+
+ private:
+  using Key = std::array<int64_t, 6>;
+  struct Hash {
+    size_t operator()(const Key& key) const;
+  };
+
+  static Key key_of(std::initializer_list<int64_t> numbers);
+
+  std::mutex mutex_;
+  std::unordered_map<Key, Kernel, Hash> kernels_;
+};
 
 }  // namespace mlx::core::cuda

@@ -93,7 +93,7 @@ void Infos::report(kernels::FaultOp op, const std::vector<array>& outputs,
                    const Infos* others) const {
   FaultReport fault = open_report(stream_);
   for (const array& out : outputs) {
-    out.add_doubts({fault.doubt});
+    out.add_doubt(fault.doubt);
   }
   kernels::MatrixInfos call{count_, op, 0, get(), others ? others->get() : nullptr, fault.slot};
   launch(kernel_of(report_infos_call(), stream_), 1, threads, stream_, call);

@@ -63,6 +63,9 @@ bool run_batch(Product p, const array& a, const array& b, const array& out, cons
  *  each matrix. A broadcast operand stays as it is. */
 array with_plain_batch(const array& a, const array& out, const Stream& s) {
   size_t axes = out.ndim() - 2;
+  if (axes <= 1) {
+    return a;
+  }
   Shape batch(out.shape().begin(), out.shape().end() - 2);
   Strides strides = batch_strides(a, a.strides(), axes);
   for (size_t i = 0; i < axes; i++) {

@@ -114,8 +114,11 @@ void run_norm(const NormSpec& spec, const NormOperands& operands, const Stream& 
   call.sum = operands.sum ? output_address(*operands.sum) : nullptr;
   Dtype dtype = operands.x.dtype();
   RowVariant variant = variant_of(call, dtype);
-  launch(kernel_of(norm_call(spec.kind, dtype, variant), s),
-         blocks_for(call.rows, threads / variant.lanes), threads, s, call);
+  static auto* kernels = new KernelTable;
+  Kernel kernel = kernels->find(
+      {spec.kind, static_cast<int64_t>(dtype.val()), variant.lanes, variant.width, variant.packs},
+      s, [&] { return norm_call(spec.kind, dtype, variant); });
+  launch(kernel, blocks_for(call.rows, threads / variant.lanes), threads, s, call);
 }
 
 void run_residual_norm(Fused& fused, const std::vector<array>& inputs,

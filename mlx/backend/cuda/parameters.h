@@ -3,18 +3,18 @@
 
 #include <cstring>
 #include <type_traits>
-#include <vector>
 
 #include "mlx/backend/cuda/jit.h"
+#include "mlx/small_vector.h"
 
 namespace mlx::core::cuda {
 
 class Parameters {
  public:
-  Parameters() { words_.reserve(64); }
+  Parameters() = default;
   /** Begins with what kernels for any number of dimensions take; lists of dimensions follow it. */
   template <typename Call>
-  explicit Parameters(const Call& call) : Parameters() {
+  explicit Parameters(const Call& call) {
     add_struct(call);
   }
 
@@ -49,7 +49,7 @@ class Parameters {
   }
 
  private:
-  std::vector<uint64_t> words_;
+  SmallVector<uint64_t, 64> words_;
 };
 
 /** The number of dimensions that a kernel for `rank` of them is made for: few sorts serve all.

@@ -29,38 +29,57 @@ constexpr int64_t narrow_limit = int64_t{1} << 30;
 /** Inputs at least this large are put in order first when their rows jump through memory. */
 constexpr size_t reorder_size = size_t{1} << 14;
 
-/** A number for each distinct program of the process, to name its kernels by. */
-std::string program_key(const Program& program) {
+/** The kernels of each distinct program of the process, which has a number to name them by. */
+class ProgramKernels {
+ public:
+  Kernel find(const Program& program, const ProgramVariant& variant, const Stream& s) {
+    std::string name;
+    {
+      std::lock_guard lock(mutex_);
+      Known& known = entry_of(program);
+      for (auto& [made_for, kernel] : known.kernels) {
+        if (made_for == variant) return kernel;
+      }
+      name = "program " + std::to_string(known.number) + variant.key();
+    }
+    Kernel made = kernel_of(name, "program", s, [&] { return program_source(program, variant); });
+    std::lock_guard lock(mutex_);
+    entry_of(program).kernels.emplace_back(variant, made);
+    return made;
+  }
+
+ private:
   struct Known {
     Program program;
     size_t number;
+    std::vector<std::pair<ProgramVariant, Kernel>> kernels;
   };
-  static auto* mutex = new std::mutex;
-  static auto* known = new std::unordered_map<size_t, std::vector<Known>>;
-  static size_t next = 0;
-  size_t hash = program.hash();
-  std::lock_guard lock(*mutex);
-  auto& bucket = (*known)[hash];
-  for (auto& k : bucket) {
-    if (k.program == program) {
-      return std::to_string(k.number);
+
+  Known& entry_of(const Program& program) {
+    auto& bucket = known_[program.hash()];
+    for (auto& known : bucket) {
+      if (known.program == program) return known;
     }
+    program.validate();
+    return bucket.emplace_back(Known{program, next_++, {}});
   }
-  program.validate();
-  bucket.push_back({program, next++});
-  return std::to_string(bucket.back().number);
-}
+
+  std::mutex mutex_;
+  std::unordered_map<size_t, std::vector<Known>> known_;
+  size_t next_ = 0;
+};
 
 class Run {
  public:
   Run(const Program& program, const std::vector<array>& inputs, std::vector<array>& outputs,
       const Stream& s, const std::vector<bool>& generated)
-      : program_(program), outputs_(outputs), stream_(s), n_(outputs[0].size()) {
-    generated_ = generated;
-    generated_.resize(inputs.size(), false);
-    replaced_.reserve(2 * inputs.size());
+      : program_(program),
+        outputs_(outputs),
+        stream_(s),
+        n_(outputs[0].size()),
+        generated_(generated) {
     for (size_t i = 0; i < inputs.size(); i++) {
-      inputs_.push_back(generated_[i] ? replace(readable_keys(inputs[i], s)) : &inputs[i]);
+      inputs_.push_back(makes(i) ? replace(readable_keys(inputs[i], s)) : &inputs[i]);
     }
   }
 
@@ -79,7 +98,11 @@ class Run {
   }
 
  private:
+  /** Whether input `i` is the keys of words that the program makes. */
+  bool makes(size_t i) const { return i < generated_.size() && generated_[i]; }
+
   const array* replace(array by) {
+    if (replaced_.empty()) replaced_.reserve(2 * program_.inputs.size());  // addresses are kept
     replaced_.push_back(std::move(by));
     return &replaced_.back();
   }
@@ -89,7 +112,7 @@ class Run {
     model_ = nullptr;
     for (size_t i = 0; i < inputs_.size(); i++) {
       const array* in = inputs_[i];
-      if (in->size() == 1 || generated_[i]) continue;
+      if (in->size() == 1 || makes(i)) continue;
       if (in->shape() != outputs_[0].shape() || !in->flags().contiguous ||
           in->data_size() != in->size()) {
         return false;
@@ -117,7 +140,7 @@ class Run {
     for (size_t i = 0; i < inputs_.size(); i++) {
       const array* in = inputs_[i];
       bool in_order = in->flags().row_contiguous && in->shape() == shape;
-      if (generated_[i]) {
+      if (makes(i)) {
         bool along = !in->buffer().device_memory();
         variant_.inputs.push_back(along ? ProgramVariant::made_given : ProgramVariant::made);
       } else if (in->size() == 1) {
@@ -154,7 +177,7 @@ class Run {
 
   void read_addresses() {
     for (size_t i = 0; i < inputs_.size(); i++) {
-      bool from_memory = !generated_[i] && !is_host_scalar(*inputs_[i]);
+      bool from_memory = !makes(i) && !is_host_scalar(*inputs_[i]);
       addresses_.push_back(from_memory ? input_address(*inputs_[i], stream_) : nullptr);
     }
   }
@@ -214,7 +237,7 @@ class Run {
       parameters.add_padded(layout_.shape, variant_.rank, 1);
     }
     for (size_t i = 0; i < inputs_.size(); i++) {
-      if (generated_[i]) {
+      if (makes(i)) {
         parameters.add_struct(key_operand(*inputs_[i], stream_));
         continue;
       }
@@ -231,8 +254,8 @@ class Run {
     for (auto& strides : layout_.strides) {
       parameters.add_padded(strides, variant_.rank, 0);
     }
-    Kernel kernel = kernel_of("program " + program_key(program_) + variant_.key(), "program",
-                              stream_, [this] { return program_source(program_, variant_); });
+    static auto* kernels = new ProgramKernels;
+    Kernel kernel = kernels->find(program_, variant_, stream_);
     auto walked = static_cast<int64_t>(is_paired() ? (n_ + 1) / 2 : n_);
     unsigned blocks = blocks_for(walked, int64_t{variant_.width} * program_threads);
     parameters.launch(kernel, blocks, program_threads, stream_);
@@ -240,15 +263,15 @@ class Run {
 
  private:
   const Program& program_;
-  std::vector<const array*> inputs_;
+  SmallVector<const array*, 16> inputs_;
   std::vector<array>& outputs_;
-  Stream stream_;
+  const Stream& stream_;
   size_t n_;
   const array* model_ = nullptr;
   ProgramVariant variant_;
   CollapsedLayout layout_;
-  std::vector<const void*> addresses_;
-  std::vector<bool> generated_;
+  SmallVector<const void*, 16> addresses_;
+  const std::vector<bool>& generated_;
   std::vector<array> replaced_;
 };
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "mlx/core/program.h"
+#include "mlx/small_vector.h"
 
 namespace mlx::core::cuda {
 
@@ -19,7 +20,7 @@ struct ProgramVariant {
     made_given = 'k',  // random words of a key that comes along
   };
 
-  std::vector<Access> inputs;
+  SmallVector<Access, 16> inputs;
   int width;  // neighbouring elements per thread
   int rank;   // dimensions of the strided inputs; 0 without any
   bool wide;  // 64-bit positions
@@ -27,6 +28,7 @@ struct ProgramVariant {
   /** Random words come in pairs, half of the array apart: a thread then runs both packs, and all
    *  packs are whole. */
   bool paired() const;
+  bool operator==(const ProgramVariant&) const = default;
   static bool is_made(Access access) { return access == made || access == made_given; }
   std::string key() const;
 };

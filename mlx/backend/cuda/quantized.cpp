@@ -278,7 +278,7 @@ void eval_gather_quantized_matmul(GatherQuantizedMatmul& primitive,
   array x = in_pieces(inputs[0], s), x_picks = contiguous(inputs[1], s);
   array w_picks = contiguous(inputs[2], s);
   FaultReport report = open_report(s);
-  out.add_doubts({report.doubt});
+  out.add_doubt(report.doubt);
   QuantizedProducts call = products_of(format, x, w, out, s);
   call.products = static_cast<int64_t>(w_picks.size());
   call.rows = out.shape(-2);

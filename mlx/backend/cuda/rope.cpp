@@ -23,24 +23,38 @@ constexpr int threads = 256;
 constexpr int64_t most_lists = 8;           // that a thread turns
 constexpr int64_t least_threads = 1 << 17;  // below this, each turns fewer lists
 
-/** The leading axes from `begin` up to `end`; false where they are too many. */
-bool set_axes(RopeAxes& axes, const Shape& shape, const std::vector<Strides>& strides, size_t begin,
+/** How x, the result and the offset walk over the axes of x. */
+struct RopeStrides {
+  const Strides &in, &out, offset;
+};
+
+/** The leading axes from `begin` up to `end`, merged where all walk on; false where they are too
+ *  many. */
+bool set_axes(RopeAxes& axes, const Shape& shape, const RopeStrides& strides, size_t begin,
               size_t end) {
-  std::vector<Strides> cut;
-  for (const auto& all : strides) {
-    cut.emplace_back(all.begin() + begin, all.begin() + end);
+  axes.rank = 0;
+  auto append = [&axes](int64_t extent) {
+    axes.extents[axes.rank] = extent;
+    return axes.rank++;
+  };
+  for (size_t i = begin; i < end; i++) {
+    int64_t extent = shape[i], last = axes.rank - 1;
+    if (extent == 1) continue;
+    bool merges = last >= 0 && axes.in[last] == strides.in[i] * extent &&
+                  axes.out[last] == strides.out[i] * extent &&
+                  axes.offset[last] == strides.offset[i] * extent;
+    if (merges) {
+      axes.extents[last] *= extent;
+    } else if (axes.rank == kernels::rope_rank) {
+      return false;
+    } else {
+      last = append(extent);
+    }
+    axes.in[last] = strides.in[i];
+    axes.out[last] = strides.out[i];
+    axes.offset[last] = strides.offset[i];
   }
-  auto [extents, collapsed] = collapse_dims(Shape(shape.begin() + begin, shape.begin() + end), cut);
-  axes.rank = static_cast<int64_t>(extents.size());
-  if (axes.rank > kernels::rope_rank) {
-    return false;
-  }
-  for (int i = 0; i < axes.rank; i++) {
-    axes.extents[i] = extents[i];
-    axes.in[i] = collapsed[0][i];
-    axes.out[i] = collapsed[1][i];
-    axes.offset[i] = collapsed[2][i];
-  }
+  if (axes.rank == 0) append(1);
   return true;
 }
 
@@ -62,7 +76,7 @@ array spread_offset(const array& offset, const Shape& groups, const Stream& s) {
 
 bool set_layout(RopeCall& call, const array& x, const array& offset, const array& out,
                 const RopeExtents& e) {
-  std::vector<Strides> strides{x.strides(), out.strides(), offset_strides(offset, x.ndim())};
+  RopeStrides strides{x.strides(), out.strides(), offset_strides(offset, x.ndim())};
   return set_axes(call.group, x.shape(), strides, 0, e.offset_axes) &&
          set_axes(call.list, x.shape(), strides, e.offset_axes, x.ndim() - 2);
 }
@@ -101,7 +115,9 @@ void start(RopeCall& call, const RopeSpec& spec, const array& out, const RopeExt
   int64_t all = e.groups * e.length * call.packs * e.shared;
   call.each = std::clamp<int64_t>(all / least_threads, 1, std::min(most_lists, e.shared));
   call.total = e.groups * e.length * call.packs * ((e.shared + call.each - 1) / call.each);
-  Kernel kernel = kernel_of(rope_call(out.dtype(), spec.traditional, pack), s);
+  static auto* kernels = new KernelTable;
+  Kernel kernel = kernels->find({static_cast<int64_t>(out.dtype().val()), spec.traditional, pack},
+                                s, [&] { return rope_call(out.dtype(), spec.traditional, pack); });
   launch(kernel, blocks_for(call.total, threads), threads, s, call);
 }
 

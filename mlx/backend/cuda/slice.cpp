@@ -3,8 +3,10 @@
 
 #include "mlx/backend/common/slice.h"
 #include "mlx/backend/cuda/copy.h"
+#include "mlx/backend/cuda/index.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/operand.h"
+#include "mlx/backend/cuda/runtime/reports.h"
 #include "mlx/backend/cuda/runtime/streams.h"
 
 namespace mlx::core::cuda {
@@ -40,11 +42,33 @@ void eval_dynamic_slice(DynamicSlice& primitive, const std::vector<array>& input
   primitive.eval_cpu(inputs, outputs);  // a view from there on
 }
 
+/** The host need not know the start: a kernel reads it. */
+void update_at(const array& start, const std::vector<int>& axes, const array& update, array& out,
+               const Stream& s) {
+  DeviceStart place{
+      input_address(start, s), index_kind(start.dtype()), start.strides()[0], {}, {}, {}, nullptr};
+  for (int axis : axes) {
+    place.axes.push_back(axis);
+    place.rooms.push_back(out.shape()[axis] - update.shape()[axis]);
+    place.strides.push_back(out.strides()[axis]);
+  }
+  FaultReport report = open_report(s);
+  out.add_doubt(report.doubt);
+  place.fault = report.slot;
+  copy_to_start(input_address(update, s), update.strides(), output_address(out), out.strides(),
+                update.shape(), out.itemsize(), std::move(place), s);
+}
+
 void eval_dynamic_slice_update(DynamicSliceUpdate& primitive, const std::vector<array>& inputs,
                                std::vector<array>& outputs) {
   const array& update = inputs[1];
   array& out = outputs[0];
   const Stream& s = primitive.stream();
+  if (inputs[2].buffer().device_memory() && update.size() > 0 && !primitive.axes().empty()) {
+    take_over(inputs[0], out, s);
+    update_at(inputs[2], primitive.axes(), update, out, s);
+    return;
+  }
   wait_for_start(inputs[2], s);
   start_of_slice("slice_update", inputs[0], inputs[2], primitive.axes(), update.shape());
   take_over(inputs[0], out, s);

@@ -38,8 +38,11 @@ bool run_vector_product(const Product& p, const Stream& s) {
   VectorProductCall call{p.a.data, p.b.data,   p.bias,     p.out,   p.n,
                          p.k,      p.a.stride, p.b.stride, p.alpha, p.rectified};
   int rows = p.n >= many_rows ? 2 : 1;
-  launch(kernel_of(vector_product_call(p.dtype, static_cast<int>(p.m), rows), s),
-         blocks_for(p.n, int64_t{threads} / 32 * rows), threads, s, call);
+  static auto* kernels = new KernelTable;
+  Kernel kernel = kernels->find({static_cast<int64_t>(p.dtype.val()), p.m, rows}, s, [&] {
+    return vector_product_call(p.dtype, static_cast<int>(p.m), rows);
+  });
+  launch(kernel, blocks_for(p.n, int64_t{threads} / 32 * rows), threads, s, call);
   return true;
 }
 

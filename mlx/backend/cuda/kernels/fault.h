@@ -15,6 +15,7 @@ enum class FaultOp : int32_t {
   gather_qmm,
   segmented_mm,    // a bound of a part of the depth
   masked_scatter,  // how many rows of values the mask asks for
+  slice_update,    // where a slice starts; the extent is the last place where it can
   // The index is that of a matrix, the axis its info code, the extent the size of the batch:
   cholesky,
   solve_triangular,
@@ -43,13 +44,21 @@ MLX_FN void report(Fault* slot, FaultOp op, int64_t index, int64_t axis, int64_t
 }
 #else
 inline const char* fault_op_name(FaultOp op) {
-  constexpr const char* names[] = {"gather",           "take_along_axis",
-                                   "scatter",          "scatter_axis",
-                                   "gather_mm",        "gather_qmm",
-                                   "segmented_mm",     "masked_scatter",
-                                   "linalg::cholesky", "linalg::solve_triangular",
-                                   "linalg::solve",    "linalg::inv",
-                                   "linalg::svd",      "linalg::eigh",
+  constexpr const char* names[] = {"gather",
+                                   "take_along_axis",
+                                   "scatter",
+                                   "scatter_axis",
+                                   "gather_mm",
+                                   "gather_qmm",
+                                   "segmented_mm",
+                                   "masked_scatter",
+                                   "slice_update",
+                                   "linalg::cholesky",
+                                   "linalg::solve_triangular",
+                                   "linalg::solve",
+                                   "linalg::inv",
+                                   "linalg::svd",
+                                   "linalg::eigh",
                                    "linalg::eig"};
   return names[static_cast<int>(op)];
 }

@@ -19,15 +19,72 @@ namespace {
 constexpr size_t small_limit = size_t{1} << 20;
 constexpr size_t large_granule = size_t{2} << 20;
 
+constexpr size_t granule = 512, fine_limit = 4096;
+
 /** To 512 bytes, then to an eighth of the next lower power of two; large ones to 2 MiB. */
 size_t rounded(size_t size) {
-  if (size <= 4096) {
-    return size == 0 ? 512 : (size + 511) & ~size_t{511};
+  if (size <= fine_limit) {
+    return size == 0 ? granule : (size + granule - 1) & ~(granule - 1);
   }
   size_t step = size_t{1} << (63 - __builtin_clzl(size) - 3);
   step = size > small_limit ? std::max(step, large_granule) : step;
   return (size + step - 1) & ~(step - 1);
 }
+
+/** The number of a rounded size up to the small limit among all of them, in ascending order. */
+constexpr size_t class_of(size_t size) {
+  if (size <= fine_limit) return size / granule - 1;
+  auto power = static_cast<size_t>(63 - __builtin_clzl(size - 1));
+  return fine_limit / granule + 8 * (power - 12) + ((size - 1) >> (power - 3)) - 8;
+}
+
+/** Freed blocks of one stream by their size: small ones in a list for each, which is found at once,
+ *  large ones in a map. */
+class FreeBlocks {
+ public:
+  void give(void* address, size_t bytes) {
+    (bytes <= small_limit ? small_[class_of(bytes)] : large_[bytes]).push_back(address);
+  }
+
+  /** A block that wastes at most an eighth and 2 MiB, if there is one; `bytes` becomes its size. */
+  void* take(size_t& bytes, size_t most) {
+    if (bytes <= small_limit) {
+      auto& blocks = small_[class_of(bytes)];
+      return blocks.empty() || bytes > most ? nullptr : pop(blocks);
+    }
+    most = std::min(most, bytes + bytes / 8 + large_granule);
+    for (auto it = large_.lower_bound(bytes); it != large_.end() && it->first <= most; ++it) {
+      if (it->second.empty()) continue;
+      bytes = it->first;
+      return pop(it->second);
+    }
+    return nullptr;
+  }
+
+  /** Calls drop(blocks, bytes) for the lists from the largest size to the smallest. */
+  template <typename F>
+  void for_each(const F& drop) {
+    for (auto it = large_.rbegin(); it != large_.rend(); ++it) drop(it->second, it->first);
+    for (size_t size = small_limit; size > 0; size = size_below(size))
+      drop(small_[class_of(size)], size);
+  }
+
+ private:
+  static void* pop(std::vector<void*>& blocks) {
+    void* address = blocks.back();
+    blocks.pop_back();
+    return address;
+  }
+
+  /** The next smaller rounded size, or 0. */
+  static size_t size_below(size_t size) {
+    if (size <= fine_limit) return size - granule;
+    return size - (size_t{1} << (63 - __builtin_clzl(size - 1) - 3));
+  }
+
+  std::vector<void*> small_[class_of(small_limit) + 1];
+  std::map<size_t, std::vector<void*>> large_;
+};
 
 cudaError_t system_block(void** address, size_t bytes) {
   bool fault = faults::strikes(faults::Point::device_memory);
@@ -59,9 +116,10 @@ class Pool : public MemoryPool {
     std::lock_guard lock(mutex_);
     active_ -= bytes;
     watch_.update(active_ > limit_);
-    cache_[owner][bytes].push_back(address);
+    blocks_of(owner).give(address, bytes);
     cached_ += bytes;
-    trim_to(std::min(cache_limit_, room_for_cache()));
+    size_t limit = std::min(cache_limit_, room_for_cache());
+    if (cached_ > limit) trim_to(limit);
   }
 
   size_t active() override { return locked(active_); }
@@ -110,22 +168,18 @@ class Pool : public MemoryPool {
 
   /** A cached block of the stream that wastes at most an eighth; `bytes` becomes its size. */
   void* take_cached(size_t& bytes, const Stream& s) {
-    auto& blocks = cache_[s];
-    size_t most = bytes > small_limit ? bytes + bytes / 8 + large_granule : bytes;
-    for (auto it = blocks.lower_bound(bytes); it != blocks.end() && it->first <= most; ++it) {
-      if (it->second.empty()) {
-        continue;
-      }
-      if (active_ + it->first > hard_limit()) {
-        return nullptr;
-      }
-      void* address = it->second.back();
-      it->second.pop_back();
-      bytes = it->first;
-      cached_ -= bytes;
-      return address;
+    size_t room = hard_limit() > active_ ? hard_limit() - active_ : 0;
+    void* address = blocks_of(s).take(bytes, room);
+    cached_ -= address ? bytes : 0;
+    return address;
+  }
+
+  FreeBlocks& blocks_of(const Stream& s) {
+    if (!last_blocks_ || last_stream_ != s) {
+      last_blocks_ = &cache_[s];
+      last_stream_ = s;
     }
-    return nullptr;
+    return *last_blocks_;
   }
 
   void make_room(size_t bytes, size_t size) {
@@ -162,24 +216,27 @@ class Pool : public MemoryPool {
   // Returning memory waits for the device, so work still queued on a block is safe; what is only
   // recorded has to be queued first.
   void trim_to(size_t limit) {
-    if (cached_ > limit) {
-      submit_all();
+    if (cached_ <= limit) {
+      return;
     }
+    submit_all();
     for (auto& [stream, blocks] : cache_) {
-      for (auto it = blocks.rbegin(); it != blocks.rend() && cached_ > limit; ++it) {
-        while (!it->second.empty() && cached_ > limit) {
-          cudaFree(it->second.back());
-          it->second.pop_back();
-          cached_ -= it->first;
+      blocks.for_each([&](std::vector<void*>& addresses, size_t bytes) {
+        while (!addresses.empty() && cached_ > limit) {
+          cudaFree(addresses.back());
+          addresses.pop_back();
+          cached_ -= bytes;
         }
-      }
+      });
     }
   }
 
   std::mutex mutex_;
   LimitWatch watch_;
   bool strict_ = false;
-  std::map<Stream, std::map<size_t, std::vector<void*>>> cache_;
+  std::map<Stream, FreeBlocks> cache_;
+  FreeBlocks* last_blocks_ = nullptr;  // of the last stream that was asked for
+  Stream last_stream_{-1, Device::gpu};
   size_t active_ = 0, peak_ = 0, cached_ = 0, limit_ = 0, cache_limit_ = 0;
 };
 

@@ -8,6 +8,7 @@
 #include "mlx/array.h"
 #include "mlx/backend/cuda/runtime/device.h"
 #include "mlx/core/memory_pool.h"
+#include "mlx/core/object_pool.h"
 #include "mlx/stream.h"
 
 namespace mlx::core::cuda {
@@ -17,6 +18,8 @@ class Block final : public allocator::DeviceMemory {
   Block(void* address, size_t bytes, Stream owner)
       : address_(address), bytes_(bytes), owner_(owner) {}
   ~Block() override;
+  static void* operator new(size_t bytes) { return object_pool::take(bytes); }
+  static void operator delete(void* memory, size_t bytes) { object_pool::give(memory, bytes); }
 
   void* device_address() override { return address_; }
   size_t bytes() override { return bytes_; }

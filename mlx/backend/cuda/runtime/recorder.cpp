@@ -41,7 +41,7 @@ std::string sort_of(cudaGraphNode_t node) {
 
 }  // namespace
 
-Recorder::Recorder() {
+Recorder::Recorder(int device) : device_(device) {
   check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
 }
 
@@ -54,6 +54,7 @@ void Recorder::expect(size_t primitives) {
 }
 
 void Recorder::record_before_next(std::shared_ptr<CUevent_st> event) {
+  last_mark_ = nullptr;
   submit();
   awaited_ = std::move(event);
   worthwhile_ = false;
@@ -67,9 +68,20 @@ void Recorder::record_awaited() {
 }
 
 cudaStream_t Recorder::plain() {
+  last_mark_ = nullptr;
   submit();
   record_awaited();
   return stream_;
+}
+
+std::shared_ptr<Passing> Recorder::mark() {
+  if (!last_mark_) {
+    cudaStream_t stream = plain();
+    auto made = std::make_shared<Passing>(device_);
+    check_cuda(cudaEventRecord(made->event(), stream), "recording an event");
+    last_mark_ = std::move(made);
+  }
+  return last_mark_;
 }
 
 void Recorder::flush() noexcept {
@@ -81,6 +93,7 @@ void Recorder::flush() noexcept {
 }
 
 cudaStream_t Recorder::begin() {
+  last_mark_ = nullptr;
   if (failure_) {
     std::rethrow_exception(failure_);
   }
@@ -94,6 +107,7 @@ cudaStream_t Recorder::begin() {
 void Recorder::end() { count_recorded(); }
 
 void Recorder::launch(const KernelLaunch& launch) {
+  last_mark_ = nullptr;
   if (failure_) {
     std::rethrow_exception(failure_);
   }

@@ -12,14 +12,15 @@
 #include <mutex>
 #include <string>
 
+#include "mlx/backend/cuda/runtime/passing.h"
 #include "mlx/backend/cuda/runtime/replay.h"
 
 namespace mlx::core::cuda {
 
 class Recorder {
  public:
-  /** Makes the stream on the calling thread's device. */
-  Recorder();
+  /** Makes the stream on `device`, which is the calling thread's. */
+  explicit Recorder(int device);
 
   /** Tells how many primitives come next; few are not worth a graph. Earlier failures are theirs no
    *  more. */
@@ -32,6 +33,10 @@ class Recorder {
   /** Starts what was recorded, and returns the stream for calls that cannot be. Throws if that, or
    *  anything since `expect`, could not be started: no result since then is to be trusted. */
   cudaStream_t plain();
+
+  /** The place behind all work so far, that of the call before if nothing has come since. Starts
+   *  what was recorded; throws as `plain` does. */
+  std::shared_ptr<Passing> mark();
 
   /** Records `event` right before whatever is queued next. What comes is then started piece by
    * piece, to the end of the batch. */
@@ -66,9 +71,11 @@ class Recorder {
   void drop(std::list<Executable>::iterator executable);
 
   std::mutex mutex_;
+  int device_;
   cudaStream_t stream_;
   bool worthwhile_ = false, capturing_ = false;
   std::exception_ptr failure_;
+  std::shared_ptr<Passing> last_mark_;  // null if work has come since
   std::shared_ptr<CUevent_st> awaited_;
   size_t recorded_ = 0, most_ = 0, graphs_ = 0;
   LaunchList listed_;

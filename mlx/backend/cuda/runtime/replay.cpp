@@ -21,16 +21,6 @@ cudaLaunchAttributeValue cluster_value(unsigned cluster) {
   return value;
 }
 
-bool equal(const dim3& a, const dim3& b) { return a.x == b.x && a.y == b.y && a.z == b.z; }
-
-size_t count_changes(const LaunchList& a, const LaunchList& b) {
-  size_t changes = 0;
-  for (size_t i = 0; i < a.size(); i++) {
-    changes += !a.is_same_call(i, b);
-  }
-  return changes;
-}
-
 /** Parameters of a node; the launch has to outlive them. */
 class NodeParameters {
  public:
@@ -83,54 +73,62 @@ void start(const KernelLaunch& launch, cudaStream_t stream) {
 // ------------------------------------------------------------------ lists
 
 void LaunchList::add(const KernelLaunch& launch) {
-  constexpr size_t alignment = 16;
-  launches_.push_back(launch);
-  offsets_.push_back(bytes_.size());
-  auto* argument = static_cast<const std::byte*>(launch.argument);
-  bytes_.insert(bytes_.end(), argument, argument + launch.bytes);
-  bytes_.resize((bytes_.size() + alignment - 1) / alignment * alignment);
+  constexpr size_t alignment = alignof(Head);
+  auto [gx, gy, gz] = launch.grid;
+  auto [bx, by, bz] = launch.block;
+  Head head{{gx, gy, gz}, {bx, by, bz}, launch.shared_bytes, launch.bytes};
+  size_t begin = bytes_.size(), argument = begin + sizeof(Head);
+  bytes_.resize((argument + launch.bytes + alignment - 1) / alignment * alignment);
+  std::memcpy(bytes_.data() + begin, &head, sizeof(Head));
+  std::memcpy(bytes_.data() + argument, launch.argument, launch.bytes);
+  offsets_.push_back(begin);
+  kernels_.push_back({launch.kernel, launch.cluster});
   hash_ = hash_combine(hash_, reinterpret_cast<uintptr_t>(launch.kernel));
   hash_ = hash_combine(hash_, launch.cluster);
 }
 
 void LaunchList::clear() {
-  launches_.clear();
+  kernels_.clear();
   offsets_.clear();
   bytes_.clear();
   hash_ = 0;
 }
 
 KernelLaunch LaunchList::operator[](size_t i) const {
-  KernelLaunch launch = launches_[i];
-  launch.argument = bytes_.data() + offsets_[i];
-  return launch;
+  Head head;
+  const std::byte* place = bytes_.data() + offsets_[i];
+  std::memcpy(&head, place, sizeof(Head));
+  return {kernels_[i].kernel,
+          dim3(head.grid[0], head.grid[1], head.grid[2]),
+          dim3(head.block[0], head.block[1], head.block[2]),
+          place + sizeof(Head),
+          head.bytes,
+          head.shared_bytes,
+          static_cast<unsigned>(kernels_[i].cluster)};
 }
 
-bool LaunchList::has_kernels_of(const LaunchList& other) const {
-  if (size() != other.size() || hash_ != other.hash_) {
-    return false;
+std::vector<uint32_t> LaunchList::changes_from(const LaunchList& other, size_t most) const {
+  std::vector<uint32_t> changes;
+  bool same_places = offsets_ == other.offsets_ && bytes_.size() == other.bytes_.size();
+  if (same_places && std::memcmp(bytes_.data(), other.bytes_.data(), bytes_.size()) == 0) {
+    return changes;
   }
-  for (size_t i = 0; i < size(); i++) {
-    const KernelLaunch &a = launches_[i], &b = other.launches_[i];
-    if (a.kernel != b.kernel || a.cluster != b.cluster) {
-      return false;
-    }
+  for (size_t i = 0; i < size() && changes.size() < most; i++) {
+    size_t length = end_of(i) - offsets_[i];
+    bool same = length == other.end_of(i) - other.offsets_[i] &&
+                std::memcmp(bytes_.data() + offsets_[i], other.bytes_.data() + other.offsets_[i],
+                            length) == 0;
+    if (!same) changes.push_back(static_cast<uint32_t>(i));
   }
-  return true;
-}
-
-bool LaunchList::is_same_call(size_t i, const LaunchList& other) const {
-  KernelLaunch a = (*this)[i], b = other[i];
-  return equal(a.grid, b.grid) && equal(a.block, b.block) && a.shared_bytes == b.shared_bytes &&
-         a.bytes == b.bytes && std::memcmp(a.argument, b.argument, a.bytes) == 0;
+  return changes;
 }
 
 // ------------------------------------------------------------------ graphs
 
 void Replays::start(LaunchList& list, size_t place, cudaStream_t stream) {
   uint64_t key = hash_combine(list.hash(), place);
-  auto chosen = closest(list, key);
-  if (chosen != executables_.end() && !update(*chosen, list)) {
+  auto [chosen, changes] = closest(list, key);
+  if (chosen != executables_.end() && !update(*chosen, list, changes)) {
     drop(chosen, stream);
     chosen = executables_.end();
   }
@@ -146,22 +144,22 @@ void Replays::start(LaunchList& list, size_t place, cudaStream_t stream) {
 
 /** Of those with the same kernels, the one that least has to be changed in; none if it pays to make
  *  another. */
-Replays::Executables::iterator Replays::closest(const LaunchList& list, uint64_t key) {
-  auto best = executables_.end();
+Replays::Choice Replays::closest(const LaunchList& list, uint64_t key) {
+  Choice best{executables_.end(), {}};
   size_t fewest = list.size() + 1, alike = 0;
-  for (auto [it, end] = by_key_.equal_range(key); it != end; ++it) {
+  for (auto [it, end] = by_key_.equal_range(key); it != end && fewest > 0; ++it) {
     if (!it->second->list.has_kernels_of(list)) continue;
     alike++;
-    size_t changes = count_changes(it->second->list, list);
-    if (changes < fewest) {
-      fewest = changes;
-      best = it->second;
+    auto changes = list.changes_from(it->second->list, fewest);
+    if (changes.size() < fewest) {
+      fewest = changes.size();
+      best = {it->second, std::move(changes)};
     }
   }
   if (alike < most_alike && fewest > list.size() / 2) {
-    return executables_.end();
+    return {executables_.end(), {}};
   }
-  executables_.splice(executables_.begin(), executables_, best);
+  executables_.splice(executables_.begin(), executables_, best.executable);
   return best;
 }
 
@@ -182,9 +180,9 @@ Replays::Executables::iterator Replays::make(LaunchList& list, uint64_t key) {
 }
 
 /** False if it cannot take over a change: then it is of no use any more. */
-bool Replays::update(Executable& executable, LaunchList& list) {
-  for (size_t i = 0; i < list.size(); i++) {
-    if (executable.list.is_same_call(i, list)) continue;
+bool Replays::update(Executable& executable, LaunchList& list,
+                     const std::vector<uint32_t>& changes) {
+  for (uint32_t i : changes) {
     KernelLaunch launch = list[i];
     if (cudaGraphExecKernelNodeSetParams(executable.executable, executable.nodes[i],
                                          NodeParameters(launch).get()) != cudaSuccess) {

@@ -31,19 +31,33 @@ class LaunchList {
   void add(const KernelLaunch& launch);
   void clear();
 
-  size_t size() const { return launches_.size(); }
-  bool empty() const { return launches_.empty(); }
+  size_t size() const { return offsets_.size(); }
+  bool empty() const { return offsets_.empty(); }
   KernelLaunch operator[](size_t i) const;
 
   /** Of the kernels and their clusters: what a graph keeps when it is updated. */
   uint64_t hash() const { return hash_; }
-  bool has_kernels_of(const LaunchList& other) const;
-  /** Whether grid, block and argument of number `i` are equal in both. */
-  bool is_same_call(size_t i, const LaunchList& other) const;
+  bool has_kernels_of(const LaunchList& other) const { return kernels_ == other.kernels_; }
+  /** Of two lists with the same kernels: which launches differ in grid, block or argument. Stops
+   *  when they are `most`. */
+  std::vector<uint32_t> changes_from(const LaunchList& other, size_t most) const;
 
  private:
-  std::vector<KernelLaunch> launches_;  // whose arguments are elsewhere, since bytes_ moves
-  std::vector<size_t> offsets_;
+  /** What stands in front of an argument; as bytes, without gaps. */
+  struct Head {
+    uint32_t grid[3], block[3];
+    uint64_t shared_bytes, bytes;
+  };
+  struct Kind {
+    const void* kernel;
+    uint64_t cluster;
+    bool operator==(const Kind&) const = default;
+  };
+
+  size_t end_of(size_t i) const { return i + 1 < size() ? offsets_[i + 1] : bytes_.size(); }
+
+  std::vector<Kind> kernels_;
+  std::vector<size_t> offsets_;  // of the heads in bytes_
   std::vector<std::byte> bytes_;
   uint64_t hash_ = 0;
 };
@@ -65,9 +79,15 @@ class Replays {
   };
   using Executables = std::list<Executable>;
 
-  Executables::iterator closest(const LaunchList& list, uint64_t key);
+  /** One with the same kernels, and which of its launches have to be changed. */
+  struct Choice {
+    Executables::iterator executable;
+    std::vector<uint32_t> changes;
+  };
+
+  Choice closest(const LaunchList& list, uint64_t key);
   Executables::iterator make(LaunchList& list, uint64_t key);
-  bool update(Executable& executable, LaunchList& list);
+  bool update(Executable& executable, LaunchList& list, const std::vector<uint32_t>& changes);
   void drop(Executables::iterator executable, cudaStream_t stream);
 
   Executables executables_;  // the one used last in front

@@ -34,6 +34,9 @@ std::string text_of(const Fault& fault) {
     case kernels::FaultOp::masked_scatter:
       return error_message(op, "The mask has ", fault.index, " true elements, but there are ",
                            "values for ", fault.extent, " only.");
+    case kernels::FaultOp::slice_update:
+      return error_message(op, "A slice that starts at ", fault.index, " leaves axis ", fault.axis,
+                           ": its start is not in [0, ", fault.extent, "].");
     default:
       return error_message(op, "Index ", fault.index, " is out of range for axis ", fault.axis,
                            " with size ", fault.extent, ".");

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "mlx/core/errors.h"
+#include "mlx/core/object_pool.h"
 
 namespace mlx::core::cuda {
 
@@ -19,35 +20,11 @@ namespace {
 struct Handles {
   std::mutex mutex;
   std::map<Stream, std::unique_ptr<Recorder>> streams;
-  std::map<int, std::vector<cudaEvent_t>> free_events;  // by device
 };
 
 Handles& handles() {
   static auto* all = new Handles;  // streams outlive main's statics
   return *all;
-}
-
-cudaEvent_t take_event(int device) {
-  auto& all = handles();
-  {
-    std::lock_guard lock(all.mutex);
-    auto& free = all.free_events[device];
-    if (!free.empty()) {
-      cudaEvent_t event = free.back();
-      free.pop_back();
-      return event;
-    }
-  }
-  use_device(device);
-  cudaEvent_t event;
-  check_cuda(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "making an event");
-  return event;
-}
-
-void give_event(int device, cudaEvent_t event) {
-  auto& all = handles();
-  std::lock_guard lock(all.mutex);
-  all.free_events[device].push_back(event);
 }
 
 using Clock = std::chrono::steady_clock;
@@ -71,15 +48,6 @@ bool poll(Clock::time_point until, F done) {
   return true;
 }
 
-bool has_passed(cudaEvent_t event) {
-  cudaError_t code = cudaEventQuery(event);
-  if (code == cudaErrorNotReady) {
-    return false;
-  }
-  check_cuda(code, "running queued work");
-  return true;
-}
-
 void wait_in_order(const Stream& s, cudaEvent_t event) {
   call_directly(s, [&](cudaStream_t stream) {
     check_cuda(cudaStreamWaitEvent(stream, event, 0), "ordering streams");
@@ -88,25 +56,27 @@ void wait_in_order(const Stream& s, cudaEvent_t event) {
 
 class GpuEvent : public EventState {
  public:
-  explicit GpuEvent(Stream s) : EventState(s), event_(take_event(s.device.index)) {}
-  ~GpuEvent() override { give_event(stream.device.index, event_); }
+  explicit GpuEvent(Stream s) : EventState(s) {}
 
   void signal() override {
-    std::exception_ptr failure;
     try {
-      record_event(event_, stream);
+      Recorder& recorder = recorder_of(stream);
+      std::lock_guard lock(recorder.mutex());
+      place_ = recorder.mark();
     } catch (...) {
-      failure = std::current_exception();  // raised by whoever waits
+      failure_ = std::current_exception();  // raised by whoever waits
     }
     std::lock_guard lock(mutex_);
-    failure_ = failure;
     recorded_.store(true, std::memory_order_release);
     changed_.notify_all();
   }
 
   bool is_signaled() override {
-    return recorded_.load(std::memory_order_acquire) && !failure_ &&
-           cudaEventQuery(event_) == cudaSuccess;
+    return is_recorded() && !failure_ && (place_->was_seen_over() || is_over());
+  }
+
+  bool is_known_signaled() override {
+    return is_recorded() && !failure_ && place_->was_seen_over();
   }
 
   bool wait_for(std::chrono::milliseconds time) override {
@@ -115,32 +85,44 @@ class GpuEvent : public EventState {
       return false;
     }
     use_device(stream.device.index);
-    return poll(until, [this] { return has_passed(event_); });
+    return poll(until, [this] { return place_->is_over(); });
   }
 
   void wait_on(const Stream& s) override {
     wait_recorded(Clock::time_point::max());
+    if (place_->was_seen_over()) {
+      return;
+    }
     if (s.device.type == Device::cpu) {
       use_device(stream.device.index);
-      wait_event(event_);
+      poll(Clock::time_point::max(), [this] { return place_->is_over(); });
     } else {
-      wait_in_order(s, event_);
+      wait_in_order(s, place_->event());
     }
   }
 
   bool is_ready_for(const Stream& s) override {
-    return s.device.type == Device::cpu ? is_signaled() : recorded_.load(std::memory_order_acquire);
+    return s.device.type == Device::cpu ? is_signaled() : is_recorded();
   }
 
-  std::exception_ptr failure() override {
-    return recorded_.load(std::memory_order_acquire) ? failure_ : nullptr;
-  }
+  std::exception_ptr failure() override { return is_recorded() ? failure_ : nullptr; }
 
  private:
+  bool is_recorded() const { return recorded_.load(std::memory_order_acquire); }
+
+  /** Whoever asks without waiting learns of no failure. */
+  bool is_over() {
+    try {
+      return place_->is_over();
+    } catch (const std::exception&) {
+      return false;
+    }
+  }
+
   bool wait_recorded(Clock::time_point until) {
-    if (!recorded_.load(std::memory_order_acquire)) {
+    if (!is_recorded()) {
       std::unique_lock lock(mutex_);
-      auto recorded = [this] { return recorded_.load(); };
+      auto recorded = [this] { return is_recorded(); };
       if (until == Clock::time_point::max()) {
         changed_.wait(lock, recorded);
       } else if (!changed_.wait_until(lock, until, recorded)) {
@@ -153,9 +135,9 @@ class GpuEvent : public EventState {
     return true;
   }
 
-  cudaEvent_t event_;
+  std::shared_ptr<Passing> place_;  // written before recorded_, as the failure is
+  std::exception_ptr failure_;
   std::atomic<bool> recorded_{false};
-  std::exception_ptr failure_;  // written before recorded_
   std::mutex mutex_;
   std::condition_variable changed_;
 };
@@ -173,7 +155,7 @@ Recorder& recorder_of(const Stream& s) {
   std::lock_guard lock(all.mutex);
   auto found = all.streams.find(s);
   if (found == all.streams.end()) {  // no entry stays behind if there can be no recorder
-    found = all.streams.emplace(s, std::make_unique<Recorder>()).first;
+    found = all.streams.emplace(s, std::make_unique<Recorder>(s.device.index)).first;
   }
   last = s;
   recorder = found->second.get();
@@ -206,7 +188,7 @@ void wait_event(cudaEvent_t event) {
   poll(Clock::time_point::max(), [event] { return has_passed(event); });
 }
 
-std::shared_ptr<EventState> make_event(const Stream& s) { return std::make_shared<GpuEvent>(s); }
+std::shared_ptr<EventState> make_event(const Stream& s) { return make_pooled<GpuEvent>(s); }
 
 void synchronize_stream(const Stream& s) {
   GpuEvent event(s);

@@ -1,0 +1,36 @@
+// Slices that are written where numbers on the device say. A start that would leave the array is
+// reported, and nothing is written.
+#pragma once
+
+#include "mlx/backend/cuda/kernels/index.h"
+#include "mlx/backend/cuda/kernels/slice_call.h"
+
+namespace mlx::core::kernels {
+
+template <int rank, int axes>
+struct PlacedCopy : PlacedCopyCall {
+  int64_t shape[rank];
+  int64_t strides[2][rank];                      // of in, of out
+  int64_t axis[axes], room[axes], stride[axes];  // of each start: the last place that it can have
+};
+
+template <typename Word, int rank, int axes>
+MLX_FN void placed_copy(const PlacedCopy<rank, axes>& p) {
+  int64_t i = thread_number<int64_t>();
+  if (i >= p.count) return;
+  int64_t offset = 0;
+#pragma unroll
+  for (int k = 0; k < axes; k++) {
+    int64_t start = load_index({p.starts, p.kind}, k * p.step);
+    if (start < 0 || start > p.room[k]) {
+      report(p.fault, FaultOp::slice_update, start, p.axis[k], p.room[k]);
+      return;
+    }
+    offset += start * p.stride[k];
+  }
+  int64_t at[2];
+  find_places<int64_t>(i, p.shape, p.strides, at);
+  static_cast<Word*>(p.out)[at[1] + offset] = static_cast<const Word*>(p.in)[at[0]];
+}
+
+}  // namespace mlx::core::kernels
