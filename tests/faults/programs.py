@@ -99,15 +99,15 @@ def sorting() -> Pairs:
 def linalg() -> Pairs:
     a = mx.array(SQUARE)
     s = SQUARE @ SQUARE.transpose(0, 2, 1)
-    q, r = mx.linalg.qr(a, stream=mx.cpu)
+    q, r = mx.linalg.qr(a)
     spd = mx.array(s)
     return [
-        (mx.linalg.inv(a, stream=mx.cpu), np.linalg.inv(SQUARE)),
-        (mx.linalg.solve(a, a, stream=mx.cpu), np.broadcast_to(np.eye(5), (3, 5, 5))),
-        (mx.linalg.cholesky(spd, stream=mx.cpu), np.linalg.cholesky(s)),
+        (mx.linalg.inv(a), np.linalg.inv(SQUARE)),
+        (mx.linalg.solve(a, a), np.broadcast_to(np.eye(5), (3, 5, 5))),
+        (mx.linalg.cholesky(spd), np.linalg.cholesky(s)),
         (q @ r, SQUARE),
-        (mx.linalg.svd(a, stream=mx.cpu)[1], np.linalg.svd(SQUARE)[1]),
-        (mx.linalg.eigvalsh(spd, stream=mx.cpu), np.linalg.eigvalsh(s)),
+        (mx.linalg.svd(a)[1], np.linalg.svd(SQUARE)[1]),
+        (mx.linalg.eigvalsh(spd), np.linalg.eigvalsh(s)),
     ]
 
 

@@ -40,7 +40,8 @@ cudaEvent_t take_event(int device) {
   }
   use_device(device);
   cudaEvent_t event;
-  check_cuda(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "making an event");
+  check_cuda([&] { return cudaEventCreateWithFlags(&event, cudaEventDisableTiming); },
+             "making an event");
   return event;
 }
 
@@ -76,13 +77,13 @@ bool has_passed(cudaEvent_t event) {
   if (code == cudaErrorNotReady) {
     return false;
   }
-  check_cuda(code, "running queued work");
+  check_cuda([&] { return code; }, "running queued work");
   return true;
 }
 
 void wait_in_order(const Stream& s, cudaEvent_t event) {
   call_directly(s, [&](cudaStream_t stream) {
-    check_cuda(cudaStreamWaitEvent(stream, event, 0), "ordering streams");
+    check_cuda([&] { return cudaStreamWaitEvent(stream, event, 0); }, "ordering streams");
   });
 }
 
@@ -190,15 +191,14 @@ void submit_all() noexcept {
 }
 
 void order_after(const Stream& waiter, const Stream& other) {
-  cudaEvent_t event = take_event(other.device.index);
-  record_event(event, other);
-  wait_in_order(waiter, event);
-  give_event(other.device.index, event);
+  GpuEvent event(other);
+  event.signal();
+  event.wait_on(waiter);
 }
 
 void record_event(cudaEvent_t event, const Stream& s) {
   call_directly(s, [&](cudaStream_t stream) {
-    check_cuda(cudaEventRecord(event, stream), "recording an event");
+    check_cuda([&] { return cudaEventRecord(event, stream); }, "recording an event");
   });
 }
 
