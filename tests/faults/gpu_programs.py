@@ -145,25 +145,3 @@ def user_kernels() -> Pairs:
         threadgroup=(48, 1, 1),
     )
     return [(y + 1, 2 * SMALL.reshape(-1) + 3)]
-
-
-@program
-def profiled() -> Pairs:
-    with mx.profiler.trace() as steps:
-        y = mx.sort(mx.array(SMALL) + 1, axis=1) * 2
-        mx.eval(y)
-    assert all(step["duration"] >= 0 for step in steps)
-    return [(y, 2 * np.sort(SMALL + 1, axis=1))]
-
-
-@program
-def checked() -> Pairs:
-    """Each step is looked at for the first NaN."""
-    mx.set_debug(nan_checks=True)
-    try:
-        y = mx.softmax(mx.array(SMALL) * 2, axis=1)
-        mx.eval(y)
-    finally:
-        mx.set_debug(nan_checks=False)
-    e = np.exp(2 * SMALL)
-    return [(y, e / e.sum(1, keepdims=True))]

@@ -226,3 +226,25 @@ def randomness() -> Pairs:
         (a, np.array(mx.random.normal((4, 5), key=key))),
         (keys, np.array(mx.random.split(key))),
     ]
+
+
+@program
+def profiled() -> Pairs:
+    with mx.profiler.trace() as steps:
+        y = mx.sort(mx.array(SMALL) + 1, axis=1) * 2
+        mx.eval(y)
+    assert all(step["duration"] >= 0 for step in steps)
+    return [(y, 2 * np.sort(SMALL + 1, axis=1))]
+
+
+@program
+def checked() -> Pairs:
+    """Each step is looked at for the first NaN."""
+    mx.set_debug(nan_checks=True)
+    try:
+        y = mx.softmax(mx.array(SMALL) * 2, axis=1)
+        mx.eval(y)
+    finally:
+        mx.set_debug(nan_checks=False)
+    e = np.exp(2 * SMALL)
+    return [(y, e / e.sum(1, keepdims=True))]
