@@ -71,10 +71,10 @@ class Recording : public StepObserver {
   void begin() {
     std::lock_guard lock(mutex_);
     check_state(!running_, "Steps are being recorded already.");
-    running_ = true;
     seen_.clear();
     start_ = cpu_backend().mark_begin(default_stream(Device::cpu))->microseconds();
     add_step_observer(this);
+    running_ = true;
   }
 
   std::vector<Step> end() {
@@ -83,8 +83,13 @@ class Recording : public StepObserver {
       check_state(running_, "No steps are being recorded.");
       running_ = false;
     }
-    for (auto& stream : get_streams()) {
-      synchronize(stream);
+    try {
+      for (auto& stream : get_streams()) {
+        synchronize(stream);
+      }
+    } catch (...) {
+      remove_step_observer(this);
+      throw;
     }
     remove_step_observer(this);
     std::vector<Seen> seen;

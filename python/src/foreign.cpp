@@ -376,8 +376,7 @@ void fill_view(array a, Py_buffer* view, int flags) {
     eval_unlocked(a);
     read_only = is_copy;
   }
-  auto* exported = new Export(std::move(a));
-  view->internal = exported;
+  auto exported = std::make_unique<Export>(std::move(a));
   view->buf = exported->held.data<char>();
   view->len = static_cast<Py_ssize_t>(exported->held.nbytes());
   view->itemsize = static_cast<Py_ssize_t>(exported->held.itemsize());
@@ -388,6 +387,7 @@ void fill_view(array a, Py_buffer* view, int flags) {
   view->shape = (flags & PyBUF_ND) == PyBUF_ND ? exported->shape.data() : nullptr;
   view->strides = takes_strides ? exported->strides.data() : nullptr;
   view->suboffsets = nullptr;
+  view->internal = exported.release();
 }
 
 }  // namespace

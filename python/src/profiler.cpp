@@ -46,9 +46,12 @@ void bind_profiler(nb::module_& m) {
       "_stop_recording",
       [](bool lines) {
         std::vector<profiler::Step> steps;
-        {
+        try {
           nb::gil_scoped_release release;
           steps = profiler::stop();
+        } catch (...) {
+          if (lines) end_origins();
+          throw;
         }
         if (lines) end_origins();
         nb::list list;

@@ -21,9 +21,17 @@ def pytest_terminal_summary(terminalreporter):
 @pytest.fixture(autouse=True)
 def ends():
     """Ends the process with the stacks of all threads if a test takes too long."""
-    faulthandler.dump_traceback_later(120, exit=True)
+    faulthandler.dump_traceback_later(240, exit=True)
     yield
     faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.fixture(autouse=True)
+def device(request):
+    """The CPU, but for tests of modules that name another DEVICE."""
+    import mlx.core as mx
+
+    mx.set_default_device(getattr(request.module, "DEVICE", mx.cpu))
 
 
 @pytest.fixture(autouse=True, scope="session")

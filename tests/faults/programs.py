@@ -99,15 +99,15 @@ def sorting() -> Pairs:
 def linalg() -> Pairs:
     a = mx.array(SQUARE)
     s = SQUARE @ SQUARE.transpose(0, 2, 1)
-    q, r = mx.linalg.qr(a, stream=mx.cpu)
+    q, r = mx.linalg.qr(a)
     spd = mx.array(s)
     return [
-        (mx.linalg.inv(a, stream=mx.cpu), np.linalg.inv(SQUARE)),
-        (mx.linalg.solve(a, a, stream=mx.cpu), np.broadcast_to(np.eye(5), (3, 5, 5))),
-        (mx.linalg.cholesky(spd, stream=mx.cpu), np.linalg.cholesky(s)),
+        (mx.linalg.inv(a), np.linalg.inv(SQUARE)),
+        (mx.linalg.solve(a, a), np.broadcast_to(np.eye(5), (3, 5, 5))),
+        (mx.linalg.cholesky(spd), np.linalg.cholesky(s)),
         (q @ r, SQUARE),
-        (mx.linalg.svd(a, stream=mx.cpu)[1], np.linalg.svd(SQUARE)[1]),
-        (mx.linalg.eigvalsh(spd, stream=mx.cpu), np.linalg.eigvalsh(s)),
+        (mx.linalg.svd(a)[1], np.linalg.svd(SQUARE)[1]),
+        (mx.linalg.eigvalsh(spd), np.linalg.eigvalsh(s)),
     ]
 
 
@@ -226,3 +226,25 @@ def randomness() -> Pairs:
         (a, np.array(mx.random.normal((4, 5), key=key))),
         (keys, np.array(mx.random.split(key))),
     ]
+
+
+@program
+def profiled() -> Pairs:
+    with mx.profiler.trace() as steps:
+        y = mx.sort(mx.array(SMALL) + 1, axis=1) * 2
+        mx.eval(y)
+    assert all(step["duration"] >= 0 for step in steps)
+    return [(y, 2 * np.sort(SMALL + 1, axis=1))]
+
+
+@program
+def checked() -> Pairs:
+    """Each step is looked at for the first NaN."""
+    mx.set_debug(nan_checks=True)
+    try:
+        y = mx.softmax(mx.array(SMALL) * 2, axis=1)
+        mx.eval(y)
+    finally:
+        mx.set_debug(nan_checks=False)
+    e = np.exp(2 * SMALL)
+    return [(y, e / e.sum(1, keepdims=True))]

@@ -99,18 +99,19 @@ def waited(pid: int, alive: Callable[[], bool]) -> int | None:
 
 
 class Watch:
-    """Whether a child has moved within PATIENCE."""
+    """Whether a child has moved within PATIENCE, not counting times in which all of us were stopped."""
 
     def __init__(self, progress: Progress):
         self.progress = progress
         self.last: tuple[int, ...] | None = None
-        self.since = time.monotonic()
+        self.looked = time.monotonic()
+        self.still = 0.0
 
     def __call__(self) -> bool:
-        now = self.progress.read()
-        if now != self.last:
-            self.last, self.since = now, time.monotonic()
-        return time.monotonic() - self.since < PATIENCE
+        now, time_now = self.progress.read(), time.monotonic()
+        self.still = 0.0 if now != self.last else self.still + min(time_now - self.looked, 1.0)
+        self.last, self.looked = now, time_now
+        return self.still < PATIENCE
 
 
 def load() -> type:

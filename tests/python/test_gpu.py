@@ -1,5 +1,6 @@
 """What only a GPU has: device memory, transfers, recorded launches, faults found by kernels."""
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -178,6 +179,16 @@ def test_parts_of_an_array_are_read_alone():
     np.testing.assert_array_equal(np.array(x[5, ::-7]), np.arange(5 * 2048, 6 * 2048)[::-7])
     np.testing.assert_array_equal(np.array(x[:4, 100]), 2048 * np.arange(4) + 100)
     assert mx.get_active_memory() - before < 1 << 20
+
+
+def test_what_the_host_sees_of_device_memory_cannot_be_written_to():
+    x = mx.arange(6.0) * 2
+    assert memoryview(x).readonly and not np.asarray(x).flags.writeable
+    with pytest.raises(BufferError, match="memory of a GPU"):
+        (ctypes.c_float * 6).from_buffer(x)
+    copy = np.array(x)
+    copy[:] = 7
+    assert x.tolist() == [0, 2, 4, 6, 8, 10]
 
 
 def test_results_of_the_cpu_go_to_the_gpu_and_back():

@@ -1,5 +1,5 @@
 """Processes that share the work: pools that fork, fork from a server or start afresh, and loaders that
-prepare batches while the parent trains.
+prepare batches while the parent trains, PyTorch's among them where it is installed.
 
 For each way to start workers, the parent has work pending on streams and threads of its own. Results
 are compared with NumPy's; a wrong one, a crash or a hang is a failure.
@@ -10,6 +10,7 @@ workers.py [METHOD ...]
 from __future__ import annotations
 
 import faulthandler
+import importlib.util
 import multiprocessing
 import sys
 import threading
@@ -100,6 +101,24 @@ class Loader:
             worker.join()  # type: ignore[attr-defined]
 
 
+class Samples:
+    """A data set as PyTorch's loader takes it."""
+
+    def __len__(self) -> int:
+        return BATCHES * LENGTH
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, mx.array]:
+        return sample(index)
+
+
+def joined(rows: list[tuple[np.ndarray, mx.array]]) -> tuple[np.ndarray, mx.array]:
+    return np.stack([x for x, _ in rows]), mx.concatenate([y for _, y in rows])
+
+
+def start_torch_worker(_: int) -> None:
+    on_cpu()
+
+
 class Busy:
     """Work that goes on in the parent: a stream with a long queue, and threads that evaluate."""
 
@@ -160,6 +179,28 @@ def train_from_loaders(context: BaseContext) -> None:
     stopped.stop()
 
 
+def load_by_torch(method: str) -> None:
+    """Workers made anew for each pass, or kept, and dropped in the middle."""
+    data = importlib.import_module("torch.utils.data")
+    for kept in (False, True):
+        loader = data.DataLoader(
+            Samples(),
+            LENGTH,
+            num_workers=2,
+            collate_fn=joined,
+            worker_init_fn=start_torch_worker,
+            multiprocessing_context=method,
+            persistent_workers=kept,
+        )
+        for _ in range(2):
+            count = 0
+            for x, y in loader:
+                np.testing.assert_allclose(np.array(y), 2 * x.sum(axis=1), rtol=1e-4, atol=1e-5)
+                count += len(x)
+            assert count == BATCHES * LENGTH
+        next(iter(loader))
+
+
 def main() -> None:
     faulthandler.dump_traceback_later(500, exit=True)
     for method in sys.argv[1:] or METHODS:
@@ -167,6 +208,8 @@ def main() -> None:
         with Busy():
             use_pools(context)
             train_from_loaders(context)
+            if importlib.util.find_spec("torch"):
+                load_by_torch(method)
         print(f"workers: {method}: results are right", flush=True)
     if leftover := multiprocessing.active_children():
         sys.exit(f"workers: still running: {leftover}")

@@ -147,7 +147,10 @@ AttentionDevice attention_device(const Stream& s) {
   static const int shared_bytes = [&] {
     int bytes = 0;
     check_cuda(
-        cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, s.device.index),
+        [&] {
+          return cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin,
+                                        s.device.index);
+        },
         "reading the device's properties");
     return bytes;
   }();

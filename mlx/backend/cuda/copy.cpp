@@ -148,9 +148,12 @@ void copy_strided(const void* in, const Strides& in_strides, void* out, const St
   }
   if (job.rank() == 1 && job.in_strides[0] == 1 && job.out_strides[0] == 1) {
     enqueue(s, [&](cudaStream_t stream) {
-      check_cuda(cudaMemcpyAsync(out, in, static_cast<size_t>(job.count()) * itemsize,
-                                 cudaMemcpyDeviceToDevice, stream),
-                 "copying");
+      check_cuda(
+          [&] {
+            return cudaMemcpyAsync(out, in, static_cast<size_t>(job.count()) * itemsize,
+                                   cudaMemcpyDeviceToDevice, stream);
+          },
+          "copying");
     });
     return;
   }
@@ -242,7 +245,7 @@ void clear(void* data, size_t bytes, const Stream& s) {
     return;
   }
   enqueue(s, [&](cudaStream_t stream) {
-    check_cuda(cudaMemsetAsync(data, 0, bytes, stream), "clearing memory");
+    check_cuda([&] { return cudaMemsetAsync(data, 0, bytes, stream); }, "clearing memory");
   });
 }
 

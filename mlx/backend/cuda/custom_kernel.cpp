@@ -160,8 +160,9 @@ void eval_precompiled(PrecompiledKernel& primitive, const std::vector<array>& in
     return;
   }
   enqueue(s, [&, grid = grid, block = block](cudaStream_t stream) {
-    check_cuda(cudaLaunchKernel(kernel, grid, block, arguments.data(), shared, stream),
-               "starting a kernel");
+    check_cuda(
+        [&] { return cudaLaunchKernel(kernel, grid, block, arguments.data(), shared, stream); },
+        "starting a kernel");
   });
 }
 

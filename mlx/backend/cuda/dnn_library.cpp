@@ -4,7 +4,6 @@
 #if __has_include(<cudnn_graph.h>)
 #include <memory>
 
-#include "mlx/backend/cuda/runtime/shared_library.h"
 #include "mlx/core/errors.h"
 
 namespace mlx::core::cuda {

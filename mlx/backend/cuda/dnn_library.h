@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "mlx/backend/cuda/runtime/shared_library.h"
 #include "mlx/dtype.h"
 
 namespace mlx::core::cuda {
@@ -37,7 +38,8 @@ struct DnnRefusal {
   cudnnStatus_t code;
 };
 
-inline void expect(cudnnStatus_t code) {
+inline void expect(cudnnStatus_t said) {
+  cudnnStatus_t code = or_fault(said, CUDNN_STATUS_INTERNAL_ERROR);
   if (code != CUDNN_STATUS_SUCCESS) {
     throw DnnRefusal{code};
   }

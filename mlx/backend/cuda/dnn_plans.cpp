@@ -14,7 +14,7 @@ const DnnPlan* DnnPlans::find(const Key& key, const std::function<DnnPlan()>& ma
   auto it = plans_.find(key);
   if (it == plans_.end()) {
     if (plans_.size() >= most_) {
-      check_cuda(cudaDeviceSynchronize(), "waiting for cuDNN");
+      check_cuda([&] { return cudaDeviceSynchronize(); }, "waiting for cuDNN");
       plans_.clear();
     }
     std::unique_ptr<DnnPlan> plan;

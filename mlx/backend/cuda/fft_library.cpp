@@ -70,7 +70,8 @@ struct Library {
   }
 };
 
-void check_cufft(cufftResult code, const char* what) {
+void check_cufft(cufftResult said, const char* what) {
+  cufftResult code = or_fault(said, CUFFT_INTERNAL_ERROR);
   if (code != CUFFT_SUCCESS) {
     throw std::runtime_error(error_message(OpScope::current(), "cuFFT failed while ", what,
                                            " with status ", static_cast<int>(code), "."));
@@ -125,7 +126,7 @@ const Plan& kept_plan(RowTransform kind, int64_t n, int64_t rows, const Stream& 
   }
   if (plans->size() >= most_plans) {
     submit_all();
-    check_cuda(cudaDeviceSynchronize(), "waiting for transforms");
+    check_cuda([&] { return cudaDeviceSynchronize(); }, "waiting for transforms");
     plans->clear();
   }
   // Planning does work of its own on the device, which must not happen while a stream is recorded.

@@ -8,6 +8,7 @@
 #include "mlx/backend/cuda/embedded.h"
 #include "mlx/backend/cuda/jit_cache.h"
 #include "mlx/backend/cuda/jit_library.h"
+#include "mlx/backend/cuda/runtime/shared_library.h"
 #include "mlx/core/errors.h"
 #include "mlx/version.h"
 
@@ -29,7 +30,8 @@ const std::vector<std::string>& options_for(TextOf whose) {
   return whose == TextOf::library ? *library : *user;
 }
 
-void check_compiler(nvrtcResult code, const char* what) {
+void check_compiler(nvrtcResult said, const char* what) {
+  nvrtcResult code = or_fault(said, NVRTC_ERROR_INTERNAL_ERROR);
   if (code != NVRTC_SUCCESS) {
     throw std::runtime_error(error_message(OpScope::current(),
                                            "The run-time compiler failed while ", what, ": ",
@@ -63,10 +65,14 @@ std::string common_text(TextOf whose) {
 
 Kernel load(const std::string& code, const char* name) {
   cudaLibrary_t library;
-  check_cuda(cudaLibraryLoadData(&library, code.data(), nullptr, nullptr, 0, nullptr, nullptr, 0),
-             "loading a compiled kernel");
+  check_cuda(
+      [&] {
+        return cudaLibraryLoadData(&library, code.data(), nullptr, nullptr, 0, nullptr, nullptr, 0);
+      },
+      "loading a compiled kernel");
   cudaKernel_t kernel;
-  check_cuda(cudaLibraryGetKernel(&kernel, library, name), "finding a compiled kernel");
+  check_cuda([&] { return cudaLibraryGetKernel(&kernel, library, name); },
+             "finding a compiled kernel");
   return reinterpret_cast<Kernel>(kernel);
 }
 
@@ -176,9 +182,12 @@ Kernel precompiled_kernel(const std::string& code, const std::string& name, cons
 
 void ask_for_shared(Kernel kernel, size_t bytes) {
   if (bytes > (48 << 10)) {
-    check_cuda(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                    static_cast<int>(bytes)),
-               "asking for shared memory");
+    check_cuda(
+        [&] {
+          return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                      static_cast<int>(bytes));
+        },
+        "asking for shared memory");
   }
 }
 

@@ -133,14 +133,16 @@ const MatrixLibrary& MatrixLibrary::of(const Stream& s) {
   return known->second;
 }
 
-void check_matrices(cusolverStatus_t status) {
+void check_matrices(cusolverStatus_t said) {
+  cusolverStatus_t status = or_fault(said, CUSOLVER_STATUS_INTERNAL_ERROR);
   if (status != CUSOLVER_STATUS_SUCCESS) {
     throw std::runtime_error(error_message(OpScope::current(), "cuSOLVER failed with status ",
                                            static_cast<int>(status), "."));
   }
 }
 
-void check_matrices(cublasStatus_t status) {
+void check_matrices(cublasStatus_t said) {
+  cublasStatus_t status = or_fault(said, CUBLAS_STATUS_INTERNAL_ERROR);
   if (status != CUBLAS_STATUS_SUCCESS) {
     throw std::runtime_error(error_message(OpScope::current(), "cuBLAS failed with status ",
                                            static_cast<int>(status), "."));

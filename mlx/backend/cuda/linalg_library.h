@@ -78,8 +78,8 @@ struct MatrixLibrary {
 };
 
 /** Throws std::runtime_error unless it is success. */
-void check_matrices(cusolverStatus_t status);
-void check_matrices(cublasStatus_t status);
+void check_matrices(cusolverStatus_t said);
+void check_matrices(cublasStatus_t said);
 
 }  // namespace mlx::core::cuda
 #endif

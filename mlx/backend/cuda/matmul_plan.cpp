@@ -11,6 +11,7 @@
 #include "mlx/backend/cuda/matmul_library.h"
 #include "mlx/backend/cuda/product.h"
 #include "mlx/backend/cuda/runtime/allocator.h"
+#include "mlx/backend/cuda/runtime/shared_library.h"
 #include "mlx/backend/cuda/runtime/streams.h"
 #include "mlx/backend/cuda/vector_product.h"
 #include "mlx/core/errors.h"
@@ -24,7 +25,8 @@ constexpr size_t most_plans = 4096;
 
 const MatmulLibrary& library() { return MatmulLibrary::instance(); }
 
-void check_cublas(cublasStatus_t code, const char* what) {
+void check_cublas(cublasStatus_t said, const char* what) {
+  cublasStatus_t code = or_fault(said, CUBLAS_STATUS_INTERNAL_ERROR);
   if (code != CUBLAS_STATUS_SUCCESS) {
     throw std::runtime_error(error_message(OpScope::current(), "cuBLASLt failed while ", what, ": ",
                                            library().status_string(code), "."));

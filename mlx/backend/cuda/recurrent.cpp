@@ -22,7 +22,10 @@ RecurrentDevice device_of(const Stream& s) {
   const DeviceFacts& facts = device_facts(s.device.index);
   int bytes = 0;
   check_cuda(
-      cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, s.device.index),
+      [&] {
+        return cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin,
+                                      s.device.index);
+      },
       "asking for shared memory");
   return {facts.multiprocessors, bytes, facts.major >= 9};
 }
@@ -38,9 +41,12 @@ class Runner {
     kernel_ =
         kernel_of(recurrent_call(function, kind, sizes.dtype, plan_.rows, plan_.clustered), s);
     if (plan_.shared_bytes > (48 << 10)) {
-      check_cuda(cudaFuncSetAttribute(kernel_, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                      static_cast<int>(plan_.shared_bytes)),
-                 "asking for shared memory");
+      check_cuda(
+          [&] {
+            return cudaFuncSetAttribute(kernel_, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                        static_cast<int>(plan_.shared_bytes));
+          },
+          "asking for shared memory");
     }
   }
 

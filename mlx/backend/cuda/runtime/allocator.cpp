@@ -112,6 +112,15 @@ class Pool : public MemoryPool {
     return address;
   }
 
+  /** Back to the driver, which waits for whatever uses the block. */
+  void release(void* address, size_t bytes) {
+    std::lock_guard lock(mutex_);
+    active_ -= bytes;
+    watch_.update(active_ > limit_);
+    submit_all();
+    cudaFree(address);
+  }
+
   void give(void* address, size_t bytes, const Stream& owner) {
     std::lock_guard lock(mutex_);
     active_ -= bytes;
@@ -203,7 +212,7 @@ class Pool : public MemoryPool {
       cudaGetLastError();
       raise(size);
     }
-    check_cuda(code, "allocating memory");
+    check_cuda([&] { return code; }, "allocating memory");
     return address;
   }
 
@@ -244,12 +253,13 @@ class Pool : public MemoryPool {
 
 Block::~Block() {
   drop_host_copies();
-  for (const auto& user : users_) {
-    try {
+  try {
+    for (const auto& user : users_) {
       order_after(owner_, user);
-    } catch (const std::exception&) {
-      // A device that fails here fails in the next call that can report it.
     }
+  } catch (const std::exception&) {  // the owner cannot have it while others may still use it
+    Pool::instance().release(address_, bytes_);
+    return;
   }
   Pool::instance().give(address_, bytes_, owner_);
 }

@@ -22,7 +22,7 @@ std::vector<DeviceFacts> read_facts() {
   int count = count_devices(nullptr);
   for (int i = 0; i < count; i++) {
     cudaDeviceProp p{};
-    check_cuda(cudaGetDeviceProperties(&p, i), "reading the device's properties");
+    check_cuda([&] { return cudaGetDeviceProperties(&p, i); }, "reading the device's properties");
     all.push_back({p.name, p.major, p.minor, p.multiProcessorCount, p.totalGlobalMem});
   }
   return all;
@@ -73,7 +73,7 @@ void use_device(int index) {
   }
   thread_local int current = -1;
   if (current != index) {
-    check_cuda(cudaSetDevice(index), "choosing the device");
+    check_cuda([&] { return cudaSetDevice(index); }, "choosing the device");
     current = index;
   }
 }

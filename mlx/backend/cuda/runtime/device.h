@@ -40,10 +40,14 @@ class OpScope {
 
 [[noreturn]] void raise_cuda_error(cudaError_t code, const char* what);
 
-/** Throws std::runtime_error `[op] ...` unless the call `what` succeeded. */
-inline void check_cuda(cudaError_t code, const char* what) {
-  if (code != cudaSuccess || faults::strikes(faults::Point::device)) [[unlikely]] {
-    raise_cuda_error(code != cudaSuccess ? code : cudaErrorUnknown, what);
+/** Makes a call of the runtime: throws std::runtime_error `[op] ...` unless it succeeds. A fault
+ * comes in its place, since one that was made has begun something. */
+template <typename Call>
+void check_cuda(Call&& call, const char* what) {
+  bool fault = faults::strikes(faults::Point::device);
+  cudaError_t code = fault ? cudaErrorUnknown : call();
+  if (code != cudaSuccess) [[unlikely]] {
+    raise_cuda_error(code, what);
   }
 }
 

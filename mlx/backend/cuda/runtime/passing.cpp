@@ -36,7 +36,8 @@ cudaEvent_t take_event(int device) {
   }
   use_device(device);
   cudaEvent_t event;
-  check_cuda(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "making an event");
+  check_cuda([&] { return cudaEventCreateWithFlags(&event, cudaEventDisableTiming); },
+             "making an event");
   return event;
 }
 
@@ -51,7 +52,7 @@ bool has_passed(cudaEvent_t event) {
   if (code == cudaErrorNotReady) {
     return false;
   }
-  check_cuda(code, "running queued work");
+  check_cuda([&] { return code; }, "running queued work");
   return true;
 }
 

@@ -25,12 +25,15 @@ constexpr size_t most_executables = 128;
  *  no error tells. */
 std::string sort_of(cudaGraphNode_t node) {
   cudaGraphNodeType type;
-  check_cuda(cudaGraphNodeGetType(node, &type), "reading a graph");
+  check_cuda([&] { return cudaGraphNodeGetType(node, &type); }, "reading a graph");
   std::string sort(1, static_cast<char>('a' + static_cast<int>(type)));
   if (type == cudaGraphNodeTypeKernel) {
     cudaLaunchAttributeValue value{};
-    check_cuda(cudaGraphKernelNodeGetAttribute(node, cudaLaunchAttributeClusterDimension, &value),
-               "reading a graph");
+    check_cuda(
+        [&] {
+          return cudaGraphKernelNodeGetAttribute(node, cudaLaunchAttributeClusterDimension, &value);
+        },
+        "reading a graph");
     auto [x, y, z] = value.clusterDim;
     if (x > 0) {
       sort += std::to_string(x) + ',' + std::to_string(y) + ',' + std::to_string(z);
@@ -42,7 +45,8 @@ std::string sort_of(cudaGraphNode_t node) {
 }  // namespace
 
 Recorder::Recorder(int device) : device_(device) {
-  check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
+  check_cuda([&] { return cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking); },
+             "making a stream");
 }
 
 void Recorder::expect(size_t primitives) {
@@ -62,7 +66,7 @@ void Recorder::record_before_next(std::shared_ptr<CUevent_st> event) {
 
 void Recorder::record_awaited() {
   if (awaited_) {
-    check_cuda(cudaEventRecord(awaited_.get(), stream_), "recording an event");
+    check_cuda([&] { return cudaEventRecord(awaited_.get(), stream_); }, "recording an event");
     awaited_ = nullptr;
   }
 }
@@ -78,7 +82,7 @@ std::shared_ptr<Passing> Recorder::mark() {
   if (!last_mark_) {
     cudaStream_t stream = plain();
     auto made = std::make_shared<Passing>(device_);
-    check_cuda(cudaEventRecord(made->event(), stream), "recording an event");
+    check_cuda([&] { return cudaEventRecord(made->event(), stream); }, "recording an event");
     last_mark_ = std::move(made);
   }
   return last_mark_;
@@ -123,7 +127,8 @@ void Recorder::launch(const KernelLaunch& launch) {
 /** What was listed comes first in the capture. */
 void Recorder::begin_capture() {
   // Relaxed: allocations and library loading may happen meanwhile.
-  check_cuda(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeRelaxed), "recording work");
+  check_cuda([&] { return cudaStreamBeginCapture(stream_, cudaStreamCaptureModeRelaxed); },
+             "recording work");
   try {
     for (size_t i = 0; i < listed_.size(); i++) {
       cuda::start(listed_[i], stream_);
@@ -180,29 +185,25 @@ void Recorder::start_listed() {
 
 void Recorder::start_captured() {
   capturing_ = false;
-  cudaGraph_t graph = nullptr;
-  check_cuda(cudaStreamEndCapture(stream_, &graph), "recording work");
-  try {
-    start(graph);
-  } catch (...) {
-    cudaGraphDestroy(graph);
-    throw;
-  }
-  cudaGraphDestroy(graph);
+  cudaGraph_t made = nullptr;
+  cudaError_t code = cudaStreamEndCapture(stream_, &made);  // ends it in any case
+  std::unique_ptr<CUgraph_st, cudaError_t (*)(cudaGraph_t)> graph(made, cudaGraphDestroy);
+  check_cuda([&] { return code; }, "recording work");
+  start(graph.get());
 }
 
 void Recorder::start(cudaGraph_t graph) {
   cudaGraphExec_t executable = executable_for(graph);
   if (executable) {
-    check_cuda(cudaGraphLaunch(executable, stream_), "starting work");
+    check_cuda([&] { return cudaGraphLaunch(executable, stream_); }, "starting work");
   }
 }
 
 std::string Recorder::key_of(cudaGraph_t graph) {
   size_t count = 0;
-  check_cuda(cudaGraphGetNodes(graph, nullptr, &count), "reading a graph");
+  check_cuda([&] { return cudaGraphGetNodes(graph, nullptr, &count); }, "reading a graph");
   std::vector<cudaGraphNode_t> nodes(count);
-  check_cuda(cudaGraphGetNodes(graph, nodes.data(), &count), "reading a graph");
+  check_cuda([&] { return cudaGraphGetNodes(graph, nodes.data(), &count); }, "reading a graph");
   std::string key;
   for (cudaGraphNode_t node : nodes) {
     key += sort_of(node);
@@ -220,14 +221,15 @@ cudaGraphExec_t Recorder::executable_for(cudaGraph_t graph) {
   if (known != by_key_.end()) {
     executables_.splice(executables_.begin(), executables_, known->second);
     cudaGraphExecUpdateResultInfo info;
-    if (cudaGraphExecUpdate(known->second->graph, graph, &info) == cudaSuccess) {
+    bool fault = faults::strikes(faults::Point::device);
+    if (!fault && cudaGraphExecUpdate(known->second->graph, graph, &info) == cudaSuccess) {
       return known->second->graph;
     }
     cudaGetLastError();  // no failure: the edges differ
     drop(known->second);
   }
   cudaGraphExec_t made = nullptr;
-  check_cuda(cudaGraphInstantiate(&made, graph, 0), "preparing work");
+  check_cuda([&] { return cudaGraphInstantiate(&made, graph, 0); }, "preparing work");
   executables_.push_front({key, made});
   by_key_[key] = executables_.begin();
   if (executables_.size() > most_executables) {

@@ -46,13 +46,20 @@ void add_chain(const LaunchList& list, cudaGraph_t graph, std::vector<cudaGraphN
     KernelLaunch launch = list[i];
     const cudaGraphNode_t* before = nodes.empty() ? nullptr : &nodes.back();
     cudaGraphNode_t node = nullptr;
-    check_cuda(cudaGraphAddKernelNode(&node, graph, before, nodes.size() ? 1 : 0,
-                                      NodeParameters(launch).get()),
-               "recording a kernel");
+    check_cuda(
+        [&] {
+          return cudaGraphAddKernelNode(&node, graph, before, nodes.size() ? 1 : 0,
+                                        NodeParameters(launch).get());
+        },
+        "recording a kernel");
     if (launch.cluster) {
       auto value = cluster_value(launch.cluster);
-      check_cuda(cudaGraphKernelNodeSetAttribute(node, cudaLaunchAttributeClusterDimension, &value),
-                 "recording a kernel");
+      check_cuda(
+          [&] {
+            return cudaGraphKernelNodeSetAttribute(node, cudaLaunchAttributeClusterDimension,
+                                                   &value);
+          },
+          "recording a kernel");
     }
     nodes.push_back(node);
   }
@@ -67,7 +74,8 @@ void start(const KernelLaunch& launch, cudaStream_t stream) {
   cudaLaunchConfig_t config{launch.grid, launch.block, launch.shared_bytes,
                             stream,      &attribute,   launch.cluster > 0};
   void* arguments[] = {const_cast<void*>(launch.argument)};
-  check_cuda(cudaLaunchKernelExC(&config, launch.kernel, arguments), "starting a kernel");
+  check_cuda([&] { return cudaLaunchKernelExC(&config, launch.kernel, arguments); },
+             "starting a kernel");
 }
 
 // ------------------------------------------------------------------ lists
@@ -139,7 +147,7 @@ void Replays::start(LaunchList& list, size_t place, cudaStream_t stream) {
     }
   }
   list.clear();
-  check_cuda(cudaGraphLaunch(chosen->executable, stream), "starting work");
+  check_cuda([&] { return cudaGraphLaunch(chosen->executable, stream); }, "starting work");
 }
 
 /** Of those with the same kernels, the one that least has to be changed in; none if it pays to make
@@ -165,10 +173,11 @@ Replays::Choice Replays::closest(const LaunchList& list, uint64_t key) {
 
 Replays::Executables::iterator Replays::make(LaunchList& list, uint64_t key) {
   Executable made{key, {}, nullptr, {}, nullptr};
-  check_cuda(cudaGraphCreate(&made.graph, 0), "recording work");
+  check_cuda([&] { return cudaGraphCreate(&made.graph, 0); }, "recording work");
   try {
     add_chain(list, made.graph, made.nodes);
-    check_cuda(cudaGraphInstantiate(&made.executable, made.graph, 0), "preparing work");
+    check_cuda([&] { return cudaGraphInstantiate(&made.executable, made.graph, 0); },
+               "preparing work");
   } catch (...) {
     cudaGraphDestroy(made.graph);
     throw;
@@ -184,8 +193,9 @@ bool Replays::update(Executable& executable, LaunchList& list,
                      const std::vector<uint32_t>& changes) {
   for (uint32_t i : changes) {
     KernelLaunch launch = list[i];
-    if (cudaGraphExecKernelNodeSetParams(executable.executable, executable.nodes[i],
-                                         NodeParameters(launch).get()) != cudaSuccess) {
+    bool fault = faults::strikes(faults::Point::device);
+    if (fault || cudaGraphExecKernelNodeSetParams(executable.executable, executable.nodes[i],
+                                                  NodeParameters(launch).get()) != cudaSuccess) {
       cudaGetLastError();
       return false;
     }

@@ -10,6 +10,7 @@
 #include <unordered_map>
 
 #include "mlx/backend/common/linalg.h"
+#include "mlx/backend/cuda/runtime/owned.h"
 #include "mlx/backend/cuda/runtime/streams.h"
 #include "mlx/core/errors.h"
 
@@ -75,15 +76,10 @@ std::exception_ptr exception_of(const Fault& fault) {
 class FaultRing {
  public:
   FaultRing() {
-    void* memory = nullptr;
-    check_cuda(
-        cudaHostAlloc(&memory, slots * sizeof(Fault), cudaHostAllocPortable | cudaHostAllocMapped),
-        "allocating pinned memory");
-    std::memset(memory, 0, slots * sizeof(Fault));
-    ring_ = static_cast<Fault*>(memory);
     for (auto& event : part_done_) {
-      check_cuda(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "making an event");
+      event = make_owned_event(cudaEventDisableTiming);
     }
+    std::memset(memory_.get(), 0, slots * sizeof(Fault));
   }
 
   /** The number of the next kernel, whose slot is free and empty. */
@@ -116,10 +112,10 @@ class FaultRing {
   void enter_part(const Stream& s) {
     uint64_t part = next_ / part_slots;
     if (part > 0) {
-      record_event(part_done_[(part - 1) % parts], s);
+      record_event(part_done_[(part - 1) % parts].get(), s);
     }
     if (part >= parts) {
-      wait_event(part_done_[part % parts]);
+      wait_event(part_done_[part % parts].get());
     }
   }
 
@@ -138,8 +134,10 @@ class FaultRing {
   }
 
   std::mutex mutex_;
-  Fault* ring_;
-  cudaEvent_t part_done_[parts];
+  PinnedMemory memory_ =
+      make_pinned_memory(slots * sizeof(Fault), cudaHostAllocPortable | cudaHostAllocMapped);
+  Fault* ring_ = static_cast<Fault*>(memory_.get());
+  OwnedEvent part_done_[parts];
   uint64_t next_ = 0;
   std::unordered_map<uint64_t, std::exception_ptr> failures_;
 };

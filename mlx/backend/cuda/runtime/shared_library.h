@@ -9,6 +9,12 @@
 
 namespace mlx::core::cuda {
 
+/** What a call of a library has said, or `failed` where it is to fail. */
+template <typename Status>
+Status or_fault(Status said, Status failed) {
+  return faults::strikes(faults::Point::device_library) ? failed : said;
+}
+
 /** Stays open for the life of the process. */
 class SharedLibrary {
  public:

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 
+#include "mlx/backend/cuda/runtime/owned.h"
 #include "mlx/backend/cuda/runtime/streams.h"
 
 namespace mlx::core::cuda {
@@ -18,18 +19,14 @@ constexpr size_t chunk_bytes = size_t{512} << 10;
 constexpr size_t granule = 64;
 
 struct Chunk {
-  char* memory;
-  cudaEvent_t passed;  // the last copy from or to it is done
+  PinnedMemory memory = make_pinned_memory(chunk_bytes, cudaHostAllocPortable);
+  OwnedEvent passed =
+      make_owned_event(cudaEventDisableTiming);  // the last copy from or to it is done
 
-  Chunk() {
-    void* made = nullptr;
-    check_cuda(cudaHostAlloc(&made, chunk_bytes, cudaHostAllocPortable),
-               "allocating pinned memory");
-    memory = static_cast<char*>(made);
-    check_cuda(cudaEventCreateWithFlags(&passed, cudaEventDisableTiming), "making an event");
+  char* at(size_t offset) const { return static_cast<char*>(memory.get()) + offset; }
+  void record(cudaStream_t stream) {
+    check_cuda([&] { return cudaEventRecord(passed.get(), stream); }, "copying");
   }
-
-  void record(cudaStream_t stream) { check_cuda(cudaEventRecord(passed, stream), "copying"); }
 };
 
 /** Chunks that one stream fills in turn; small transfers share one. */
@@ -40,14 +37,15 @@ class Uploads {
       if (used_ == chunk_bytes) {
         chunks_[current_].record(stream);
         current_ = (current_ + 1) % std::size(chunks_);
-        wait_event(chunks_[current_].passed);
+        wait_event(chunks_[current_].passed.get());
         used_ = 0;
       }
       size_t part = std::min(bytes, chunk_bytes - used_);
-      char* staged = chunks_[current_].memory + used_;
+      char* staged = chunks_[current_].at(used_);
       std::memcpy(staged, host, part);
-      check_cuda(cudaMemcpyAsync(device, staged, part, cudaMemcpyHostToDevice, stream),
-                 "copying to the device");
+      check_cuda(
+          [&] { return cudaMemcpyAsync(device, staged, part, cudaMemcpyHostToDevice, stream); },
+          "copying to the device");
       used_ += std::min((part + granule - 1) / granule * granule, chunk_bytes - used_);
       device += part, host += part, bytes -= part;
     }
@@ -62,7 +60,8 @@ class Uploads {
 class Downloads {
  public:
   Downloads() {
-    check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
+    check_cuda([&] { return cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking); },
+               "making a stream");
   }
 
   void copy(char* host, const char* device, size_t bytes) {
@@ -70,8 +69,8 @@ class Downloads {
     for (size_t k = 0, done = 0; done < bytes; k++) {
       size_t part = std::min(bytes - done, chunk_bytes), next = done + part;
       start(k + 1, device + next, std::min(bytes - next, chunk_bytes));
-      wait_event(chunks_[k % 2].passed);
-      std::memcpy(host + done, chunks_[k % 2].memory, part);
+      wait_event(chunks_[k % 2].passed.get());
+      std::memcpy(host + done, chunks_[k % 2].at(0), part);
       done = next;
     }
   }
@@ -80,7 +79,10 @@ class Downloads {
   void start(size_t k, const char* from, size_t bytes) {
     if (bytes > 0) {
       check_cuda(
-          cudaMemcpyAsync(chunks_[k % 2].memory, from, bytes, cudaMemcpyDeviceToHost, stream_),
+          [&] {
+            return cudaMemcpyAsync(chunks_[k % 2].at(0), from, bytes, cudaMemcpyDeviceToHost,
+                                   stream_);
+          },
           "copying to the host");
       chunks_[k % 2].record(stream_);
     }

@@ -50,7 +50,7 @@ bool poll(Clock::time_point until, F done) {
 
 void wait_in_order(const Stream& s, cudaEvent_t event) {
   call_directly(s, [&](cudaStream_t stream) {
-    check_cuda(cudaStreamWaitEvent(stream, event, 0), "ordering streams");
+    check_cuda([&] { return cudaStreamWaitEvent(stream, event, 0); }, "ordering streams");
   });
 }
 
@@ -172,15 +172,14 @@ void submit_all() noexcept {
 }
 
 void order_after(const Stream& waiter, const Stream& other) {
-  cudaEvent_t event = take_event(other.device.index);
-  record_event(event, other);
-  wait_in_order(waiter, event);
-  give_event(other.device.index, event);
+  GpuEvent event(other);
+  event.signal();
+  event.wait_on(waiter);
 }
 
 void record_event(cudaEvent_t event, const Stream& s) {
   call_directly(s, [&](cudaStream_t stream) {
-    check_cuda(cudaEventRecord(event, stream), "recording an event");
+    check_cuda([&] { return cudaEventRecord(event, stream); }, "recording an event");
   });
 }
 

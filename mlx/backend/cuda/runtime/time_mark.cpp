@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "mlx/backend/cuda/runtime/device.h"
+#include "mlx/backend/cuda/runtime/owned.h"
 #include "mlx/backend/cuda/runtime/streams.h"
 
 namespace mlx::core::cuda {
@@ -16,15 +17,13 @@ using TimedEvent = std::shared_ptr<CUevent_st>;
 
 TimedEvent make_event_with_time(const Stream& s) {
   use_device(s.device.index);
-  cudaEvent_t event;
-  check_cuda(cudaEventCreate(&event), "making an event");
-  return {event, [](cudaEvent_t e) { cudaEventDestroy(e); }};
+  return make_owned_event(cudaEventDefault);
 }
 
 struct Anchor {
   explicit Anchor(const Stream& s) : event(make_event_with_time(s)) {
     record_event(event.get(), s);
-    check_cuda(cudaEventSynchronize(event.get()), "running queued work");
+    check_cuda([&] { return cudaEventSynchronize(event.get()); }, "running queued work");
     microseconds = std::chrono::duration<double, std::micro>(
                        std::chrono::steady_clock::now().time_since_epoch())
                        .count();
@@ -43,10 +42,11 @@ class CudaTimeMark : public TimeMark {
   CudaTimeMark(const Stream& s, TimedEvent event) : anchor_(anchor(s)), event_(std::move(event)) {}
 
   double microseconds() override {
-    check_cuda(cudaEventSynchronize(event_.get()), "running queued work");
+    check_cuda([&] { return cudaEventSynchronize(event_.get()); }, "running queued work");
     float milliseconds = 0;
-    check_cuda(cudaEventElapsedTime(&milliseconds, anchor_.event.get(), event_.get()),
-               "timing queued work");
+    check_cuda(
+        [&] { return cudaEventElapsedTime(&milliseconds, anchor_.event.get(), event_.get()); },
+        "timing queued work");
     return anchor_.microseconds + 1000.0 * milliseconds;
   }
 
