@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <new>
+#include <span>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -11,13 +12,14 @@
 #include "mlx/core/errors.h"
 #include "mlx/core/interrupt.h"
 #include "mlx/core/scheduler.h"
+#include "mlx/primitives/joined.h"
 
 namespace mlx::core::detail {
 
 namespace {
 
 // What is made from a failed array fails, and what is made from a doubtful one is as doubtful.
-void pass_on_failure(const array& in, const std::vector<array>& outputs) {
+void pass_on_failure(const array& in, std::span<array> outputs) {
   if (auto failure = in.error()) {
     std::rethrow_exception(failure);
   }
@@ -29,17 +31,29 @@ void pass_on_failure(const array& in, const std::vector<array>& outputs) {
   }
 }
 
+bool has_failed(const array& in) { return in.error() != nullptr; }
+
+/** What is made from each input, as far as the step says. */
+void pass_on_failures(Step& step) {
+  auto* joined = as_joined(*step.primitive);
+  if (!joined) {
+    for (auto& in : step.inputs) pass_on_failure(in, step.outputs);
+    return;
+  }
+  for (auto& part : joined->parts(step.inputs, step.outputs)) {
+    for (auto& in : part.inputs) pass_on_failure(in, part.outputs);
+  }
+}
+
 void run_step(Step& step) {
   scheduler::check_cancelled();
   for (auto& event : step.waits) {
     event.wait_on(step.primitive->stream());
   }
-  for (auto& in : step.inputs) {
-    pass_on_failure(in, step.outputs);
-  }
+  pass_on_failures(step);
   core::run_step(*step.primitive, step.inputs, step.outputs);
   for (auto& out : step.outputs) {
-    check(out.data_shared_ptr() != nullptr, step.primitive->name(),
+    check(out.data_shared_ptr() != nullptr || out.error(), step.primitive->name(),
           "An output was left without data.");
   }
 }
@@ -98,9 +112,30 @@ void Batch::run() {
   done.signal();
 }
 
+/** If an input of a joined step has failed, its parts run apart: the failure is that of one. */
+bool Batch::run_parts(Step& step) {
+  auto* joined = as_joined(*step.primitive);
+  if (!joined || std::none_of(step.inputs.begin(), step.inputs.end(), has_failed)) {
+    return false;
+  }
+  size_t input = 0, output = 0;
+  for (auto& member : joined->members()) {
+    Step part;
+    part.primitive = member.primitive;
+    part.inputs.assign(step.inputs.begin() + input, step.inputs.begin() + input + member.inputs);
+    part.outputs.assign(step.outputs.begin() + output,
+                        step.outputs.begin() + output + member.outputs);
+    part.waits = step.waits;
+    input += member.inputs;
+    output += member.outputs;
+    run(part);
+  }
+  return true;
+}
+
 void Batch::run(Step& step) {
   try {
-    if (step.primitive) {
+    if (step.primitive && !run_parts(step)) {
       run_step(step);
     }
   } catch (...) {

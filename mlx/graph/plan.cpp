@@ -9,7 +9,9 @@
 #include "mlx/graph/passes/fuse.h"
 #include "mlx/graph/passes/generator.h"
 #include "mlx/graph/passes/prologue.h"
+#include "mlx/graph/passes/siblings.h"
 #include "mlx/graph/plan_cache.h"
+#include "mlx/primitives/joined.h"
 #include "mlx/primitives/transforms.h"
 #include "mlx/utils.h"
 
@@ -31,6 +33,7 @@ constexpr Pass passes[] = {
     {"prologues", absorb_prologues},
     {"epilogues", absorb_epilogues},
     {"generators", absorb_generators},
+    {"siblings", join_siblings},
 };
 
 /** With MLX_PRINT_PLANS=1 each pass shows what it made. */
@@ -65,6 +68,7 @@ class Planner {
       PlannedStep planned;
       planned.stream = step.stream(walk_);
       planned.root = step.root;
+      planned.joined = step.joined;
       bool alone = step.generators.empty() && step.epilogue.empty() &&
                    step.prologue.size() == (step.has_root() ? 0 : 1);
       if (!alone) {
@@ -172,6 +176,8 @@ class Binder {
     for (auto& planned : plan_.steps) {
       if (planned.recipe) {
         add(planned, fused(planned), nullptr);
+      } else if (!planned.joined.empty()) {
+        add(planned, joined(planned), nullptr);
       } else {
         add_single(planned);
       }
@@ -218,6 +224,23 @@ class Binder {
     step.primitive = std::make_shared<Fused>(
         walk_.streams[planned.stream], planned.recipe,
         has_root ? handle(planned.root).primitive_ptr() : nullptr, computed.shape());
+    return step;
+  }
+
+  Step joined(const PlannedStep& planned) {
+    Step step;
+    std::vector<Joined::Member> members;
+    members.reserve(1 + planned.joined.size());
+    auto take = [&](uint32_t i) {
+      const array& made = handle(i);
+      auto outputs = made.outputs();
+      members.push_back({made.primitive_ptr(), made.inputs().size(), outputs.size()});
+      step.inputs.insert(step.inputs.end(), made.inputs().begin(), made.inputs().end());
+      step.outputs.insert(step.outputs.end(), outputs.begin(), outputs.end());
+    };
+    take(planned.root);
+    for (uint32_t i : planned.joined) take(i);
+    step.primitive = std::make_shared<Joined>(walk_.streams[planned.stream], std::move(members));
     return step;
   }
 
