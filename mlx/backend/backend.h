@@ -20,6 +20,13 @@ namespace mlx::core {
 
 using DeviceInfo = std::unordered_map<std::string, std::variant<std::string, size_t>>;
 
+/** How steps of a primitive's type are joined with others of that type. */
+struct Joining {
+  size_t most = 1;          // steps that become one
+  bool same_input = false;  // only if they read the same first input
+  bool any_size = false;    // also if their results are large, since those are in memory already
+};
+
 /**
  * What planning asks a backend before it puts steps together. Answers may depend on types, dtypes
  * and programs, but not on shapes or parameters of primitives: a plan serves all graphs of one
@@ -44,6 +51,9 @@ class StepRules {
 
   /** Whether programs can make the random words that they read. */
   virtual bool makes_words_in_programs() const = 0;
+
+  /** Whether steps that need nothing of each other run as one. */
+  virtual Joining joins(const Primitive&) const { return {}; }
 };
 
 /** A moment in the work of a stream. */

@@ -12,6 +12,7 @@
 #include "mlx/primitives/distributed.h"
 #include "mlx/primitives/elementwise.h"
 #include "mlx/primitives/fused.h"
+#include "mlx/primitives/joined.h"
 #include "mlx/primitives/layout.h"
 #include "mlx/primitives/quantized.h"
 #include "mlx/primitives/reduce.h"
@@ -79,7 +80,7 @@ bool computes(const Primitive& primitive, const std::vector<array>& inputs) {
   bool builtin = primitive.type_number() != 0;
   bool is_view = builtin && static_cast<const BuiltinPrimitive&>(primitive).is_view();
   return !is_view && !inputs.empty() && !reads_data(primitive) &&
-         !dynamic_cast<const Fused*>(&primitive);
+         !dynamic_cast<const Fused*>(&primitive) && !as_joined(primitive);
 }
 
 /** Whether `out` has a NaN that no input had. */

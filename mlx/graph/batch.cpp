@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <new>
+#include <span>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -11,6 +12,7 @@
 #include "mlx/core/errors.h"
 #include "mlx/core/interrupt.h"
 #include "mlx/core/scheduler.h"
+#include "mlx/primitives/joined.h"
 
 namespace mlx::core::detail {
 
@@ -21,17 +23,30 @@ constexpr size_t few_doubts = 256;
 
 // What is made from a failed array fails, and what is made from a doubtful one is as doubtful. A
 // host that reads the values asks for the verdict first.
-void pass_on_failure(const array& in, const Step& step) {
-  bool asks =
-      in.doubts() && (step.primitive->device() == Device::cpu || in.doubts()->size() > few_doubts);
+void pass_on_failure(const array& in, const Primitive& reader, std::span<array> outputs) {
+  bool asks = in.doubts() && (reader.device() == Device::cpu || in.doubts()->size() > few_doubts);
   if (auto failure = asks ? in.error() : in.known_error()) {
     std::rethrow_exception(failure);
   }
   if (!in.doubts() || (asks && in.is_available())) {
     return;
   }
-  for (auto& out : step.outputs) {
+  for (auto& out : outputs) {
     out.add_doubts(in.doubts());
+  }
+}
+
+bool has_failed(const array& in) { return in.error() != nullptr; }
+
+/** What is made from each input, as far as the step says. */
+void pass_on_failures(Step& step) {
+  auto* joined = as_joined(*step.primitive);
+  if (!joined) {
+    for (auto& in : step.inputs) pass_on_failure(in, *step.primitive, step.outputs);
+    return;
+  }
+  for (auto& part : joined->parts(step.inputs, step.outputs)) {
+    for (auto& in : part.inputs) pass_on_failure(in, *step.primitive, part.outputs);
   }
 }
 
@@ -40,12 +55,10 @@ void run_step(Step& step) {
   for (auto& event : step.waits) {
     event.wait_on(step.primitive->stream());
   }
-  for (auto& in : step.inputs) {
-    pass_on_failure(in, step);
-  }
+  pass_on_failures(step);
   core::run_step(*step.primitive, step.inputs, step.outputs);
   for (auto& out : step.outputs) {
-    check(out.data_shared_ptr() != nullptr, step.primitive->name(),
+    check(out.data_shared_ptr() != nullptr || out.error(), step.primitive->name(),
           "An output was left without data.");
   }
 }
@@ -104,9 +117,30 @@ void Batch::run() {
   done.signal();
 }
 
+/** If an input of a joined step has failed, its parts run apart: the failure is that of one. */
+bool Batch::run_parts(Step& step) {
+  auto* joined = as_joined(*step.primitive);
+  if (!joined || std::none_of(step.inputs.begin(), step.inputs.end(), has_failed)) {
+    return false;
+  }
+  size_t input = 0, output = 0;
+  for (auto& member : joined->members()) {
+    Step part;
+    part.primitive = member.primitive;
+    part.inputs.assign(step.inputs.begin() + input, step.inputs.begin() + input + member.inputs);
+    part.outputs.assign(step.outputs.begin() + output,
+                        step.outputs.begin() + output + member.outputs);
+    part.waits = step.waits;
+    input += member.inputs;
+    output += member.outputs;
+    run(part);
+  }
+  return true;
+}
+
 void Batch::run(Step& step) {
   try {
-    if (step.primitive) {
+    if (step.primitive && !run_parts(step)) {
       run_step(step);
     }
   } catch (...) {

@@ -35,6 +35,7 @@ struct Batch {
 
  private:
   void run(Step& step);
+  bool run_parts(Step& step);
   void drop_unwanted(size_t next);
 };
 

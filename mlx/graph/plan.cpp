@@ -10,7 +10,9 @@
 #include "mlx/graph/passes/fuse.h"
 #include "mlx/graph/passes/generator.h"
 #include "mlx/graph/passes/prologue.h"
+#include "mlx/graph/passes/siblings.h"
 #include "mlx/graph/plan_cache.h"
+#include "mlx/primitives/joined.h"
 #include "mlx/primitives/transforms.h"
 #include "mlx/utils.h"
 
@@ -32,6 +34,7 @@ constexpr Pass passes[] = {
     {"prologues", absorb_prologues},
     {"epilogues", absorb_epilogues},
     {"generators", absorb_generators},
+    {"siblings", join_siblings},
 };
 
 /** With MLX_PRINT_PLANS=1 each pass shows what it made. */
@@ -66,6 +69,7 @@ class Planner {
       PlannedStep planned;
       planned.stream = step.stream(walk_);
       planned.root = step.root;
+      planned.joined = step.joined;
       bool alone = step.generators.empty() && step.epilogue.empty() &&
                    step.prologue.size() == (step.has_root() ? 0 : 1);
       if (!alone) {
@@ -182,6 +186,8 @@ class Binder {
     for (auto& planned : plan_.steps) {
       if (planned.recipe) {
         add_fused(planned);
+      } else if (!planned.joined.empty()) {
+        add_joined(planned);
       } else {
         add_single(planned);
       }
@@ -239,6 +245,23 @@ class Binder {
 
   Step& begin(const PlannedStep& planned) {
     return bound_.batches[planned.stream].steps.emplace_back();
+  }
+
+  void add_joined(const PlannedStep& planned) {
+    Step& step = begin(planned);
+    std::vector<Joined::Member> members;
+    members.reserve(1 + planned.joined.size());
+    auto take = [&](uint32_t i) {
+      const array& made = handle(i);
+      auto outputs = made.outputs();
+      members.push_back({made.primitive_ptr(), made.inputs().size(), outputs.size()});
+      step.inputs.insert(step.inputs.end(), made.inputs().begin(), made.inputs().end());
+      step.outputs.insert(step.outputs.end(), outputs.begin(), outputs.end());
+    };
+    take(planned.root);
+    for (uint32_t i : planned.joined) take(i);
+    step.primitive = make_pooled<Joined>(walk_.streams[planned.stream], std::move(members));
+    finish(planned, step, nullptr);
   }
 
   // The step gets the inputs of `taken` later, if that is not null.

@@ -37,6 +37,7 @@ std::string to_string(const Walk& walk, const StepGraph& graph) {
     if (step.has_root()) {
       os << " |";
       name(step.root);
+      for (uint32_t i : step.joined) name(i);
       os << (step.epilogue.empty() ? "" : " |");
     }
     for (uint32_t i : step.epilogue) name(i);

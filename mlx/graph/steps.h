@@ -18,6 +18,8 @@ struct GraphStep {
   /** Whether the values of `prologue` in front of `root` are needed elsewhere as well. */
   bool keeps_prologue = false;
   uint32_t root = Walk::none;
+  /** Further nodes of the sort of `root` that run with it, where nothing is in front or behind. */
+  std::vector<uint32_t> joined;
   /** Element-wise nodes that read the result of `root`. */
   std::vector<uint32_t> epilogue;
   /** Random words that `prologue` makes for itself. */
@@ -32,6 +34,7 @@ struct GraphStep {
     for (uint32_t i : generators) f(i);
     for (uint32_t i : prologue) f(i);
     if (has_root()) f(root);
+    for (uint32_t i : joined) f(i);
     for (uint32_t i : epilogue) f(i);
   }
 };

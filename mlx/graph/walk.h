@@ -29,6 +29,8 @@ struct Node {
   uint32_t uses = 0;
   /** Random words that a program may make itself: 32 bits each, of one key. */
   bool generator = false;
+  /** Whether it makes so little that it does not matter when it is made. */
+  bool modest = false;
   /** Number of its stream in `Walk::streams`. */
   uint32_t stream = 0;
   /** Asked for by the caller of the evaluation, or held by somebody outside of the walk: its value
@@ -71,6 +73,8 @@ class Walk {
 
   /** Up to so many elements programs grow as long as they like. */
   static constexpr size_t small_array = 4096;
+  /** Up to so many elements a result may be made earlier than it is used. */
+  static constexpr size_t modest_array = size_t{1} << 18;
 
   /** Index of the node that makes `a`, or `none` if `a` is no part of the walk. */
   uint32_t index_of(const array& a) const {

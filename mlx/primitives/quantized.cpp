@@ -14,7 +14,7 @@ namespace mlx::core {
 
 namespace {
 
-const array* at_or_null(const std::vector<array>& inputs, size_t i) {
+const array* at_or_null(std::span<const array> inputs, size_t i) {
   return i < inputs.size() ? &inputs[i] : nullptr;
 }
 
@@ -42,7 +42,7 @@ std::vector<array> mapped_operand(std::vector<array> parts, const std::vector<in
   return parts;
 }
 
-QuantizedWeight quantized_weight(const QuantizedFormat& format, const std::vector<array>& inputs,
+QuantizedWeight quantized_weight(const QuantizedFormat& format, std::span<const array> inputs,
                                  size_t first) {
   bool biased = format.has_biases();
   return {inputs[first], inputs[first + 1], biased ? &inputs[first + 2] : nullptr,

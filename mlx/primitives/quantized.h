@@ -3,6 +3,7 @@
 // neighbours shares a scale and, in affine mode, a bias.
 #pragma once
 
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -39,7 +40,7 @@ struct QuantizedWeight {
 };
 
 /** The matrix whose arrays are `inputs` from `first` on, in the order of QuantizedWeight. */
-QuantizedWeight quantized_weight(const QuantizedFormat& format, const std::vector<array>& inputs,
+QuantizedWeight quantized_weight(const QuantizedFormat& format, std::span<const array> inputs,
                                  size_t first);
 
 /** Inputs w (..., k) of a real floating dtype of up to 32 bits, and a global scale or none. Outputs

@@ -11,6 +11,7 @@
 #include "mlx/primitives/fft.h"
 #include "mlx/primitives/fused.h"
 #include "mlx/primitives/gather_mm.h"
+#include "mlx/primitives/joined.h"
 #include "mlx/primitives/matmul.h"
 #include "mlx/primitives/quantized.h"
 
@@ -82,14 +83,31 @@ double fused_operations(const Fused& fused, const Tensors& in, const Tensors& ou
   return sum + operations_of(fused.root(), root_in, root_out);
 }
 
+double joined_operations(const Joined& joined, const Tensors& in, const Tensors& out) {
+  double sum = 0;
+  auto input = in.begin();
+  auto output = out.begin();
+  for (auto& member : joined.members()) {
+    Tensors own_in(input, input + member.inputs), own_out(output, output + member.outputs);
+    sum += operations_of(*member.primitive, own_in, own_out);
+    input += member.inputs;
+    output += member.outputs;
+  }
+  return sum;
+}
+
 }  // namespace
 
 std::vector<std::string> ops_of(const Primitive& primitive) {
+  std::vector<std::string> ops;
+  if (auto* joined = as_joined(primitive)) {
+    for (auto& member : joined->members()) ops.emplace_back(member.primitive->name());
+    return ops;
+  }
   auto* fused = dynamic_cast<const Fused*>(&primitive);
   if (!fused) {
     return {primitive.name()};
   }
-  std::vector<std::string> ops;
   append_ops(fused->recipe().prologue, ops);
   if (fused->has_root()) {
     ops.emplace_back(fused->root().name());
@@ -112,6 +130,9 @@ size_t bytes_of(const std::vector<array>& arrays) {
 double operations_of(const Primitive& primitive, const Tensors& in, const Tensors& out) {
   if (auto* fused = dynamic_cast<const Fused*>(&primitive)) {
     return fused_operations(*fused, in, out);
+  }
+  if (auto* joined = as_joined(primitive)) {
+    return joined_operations(*joined, in, out);
   }
   if (dynamic_cast<const Elementwise*>(&primitive)) {
     return elements(out[0].shape);

@@ -2,6 +2,8 @@
 // their rows can be read in pieces of 16 bytes.
 #include "mlx/primitives/attention.h"
 
+#include <map>
+#include <mutex>
 #include <optional>
 
 #include "mlx/backend/cuda/attention_library.h"
@@ -62,7 +64,7 @@ void add_mask(AttentionCall& call, const array& mask, const Stream& s) {
 struct Prepared {
   AttentionShape shape;
   AttentionPlan plan;
-  Kernel kernel, merge;  // merge: if the keys are split
+  Kernel kernel, merge;  // merge: if another kernel brings the parts of split keys together
 };
 
 Prepared prepare(const AttentionShape& shape, const Stream& s) {
@@ -70,10 +72,27 @@ Prepared prepare(const AttentionShape& shape, const Stream& s) {
   const AttentionPlan& plan = made.plan;
   made.kernel = kernel_of(plan.function, "attention", s, [&] { return plan.source(); });
   ask_for_shared(made.kernel, plan.shared_bytes);
-  if (plan.splits > 1) {
+  if (!plan.merge.empty()) {
     made.merge = kernel_of(plan.merge, "attention", s, [&] { return plan.merge_source(); });
   }
   return made;
+}
+
+/** Zeros for the blocks of an attention on the stream; each kernel leaves them so. */
+uint32_t* finished_counters(const Stream& s) {
+  static auto* mutex = new std::mutex;
+  static auto* all = new std::map<Stream, void*>;
+  std::lock_guard lock(*mutex);
+  void*& counters = (*all)[s];
+  if (!counters) {
+    constexpr size_t bytes = most_merging_blocks * sizeof(uint32_t);
+    use_device(s.device.index);
+    void* made = nullptr;
+    check_cuda(cudaMalloc(&made, bytes), "allocating counters");
+    clear(made, bytes, s);
+    counters = made;
+  }
+  return static_cast<uint32_t*>(counters);
 }
 
 /** The layers of a model ask for one shape after another: the last one is kept. */
@@ -89,7 +108,7 @@ void start(const Prepared& prepared, AttentionCall& call, const Stream& s) {
   const AttentionPlan& plan = prepared.plan;
   dim3 grid(blocks_for(plan.blocks, 1), static_cast<unsigned>(plan.splits));
   launch(prepared.kernel, grid, static_cast<unsigned>(plan.threads), s, call, plan.shared_bytes);
-  if (plan.splits > 1) {
+  if (prepared.merge) {
     int64_t rows = call.batches * call.heads * call.pack * call.length;
     launch(prepared.merge, blocks_for(rows, 1), merge_threads, s, call);
   }
@@ -123,6 +142,7 @@ void run_kernels(const AttentionShape& shape, AttentionCall& call, const Stream&
     auto splits = static_cast<size_t>(plan.splits), e = static_cast<size_t>(shape.e);
     parts.emplace((splits * (e + 2) + 1) * rows * sizeof(float), s);
     call.parts = parts->get();
+    if (plan.merges) call.finished = finished_counters(s);
   }
   start(prepared, call, s);
 }

@@ -195,6 +195,16 @@ Choice choose(const AttentionShape& shape, const AttentionDevice& device) {
   return device.warp_groups && rows > 32 && widest <= 192 ? half_panels(shape) : half_tiles(shape);
 }
 
+/** Whether the parts of a block's rows are so few that one block brings them together in the time
+ *  that a kernel takes to start. It has the memory of its warps' sums for that. */
+bool merges_itself(const AttentionPlan& plan, const AttentionShape& shape) {
+  constexpr int64_t most_numbers = 1 << 16, warps = 4;
+  bool few = plan.header == "attention_few.h" || plan.header == "attention_few_mma.h";
+  return few && plan.splits > 1 && plan.blocks <= most_merging_blocks &&
+         plan.splits * plan.rows * shape.e <= most_numbers &&
+         2 * plan.splits + 1 <= warps * std::max<int64_t>(shape.e, 32);
+}
+
 std::string kernel_text(const std::string& header, const std::string& function, int threads,
                         int least_blocks) {
   return "#include \"mlx/backend/cuda/kernels/" + header +
@@ -215,7 +225,8 @@ std::string AttentionPlan::merge_source() const {
 
 AttentionPlan plan_attention(const AttentionShape& shape, const AttentionDevice& device) {
   AttentionPlan plan = make_plan(choose(shape, device), shape, device.multiprocessors);
-  if (plan.splits > 1) {
+  plan.merges = merges_itself(plan, shape);
+  if (plan.splits > 1 && !plan.merges) {
     std::string end = ending(shape, plan);
     plan.merge = "merge_attention<" + type_argument(shape) + end.substr(0, end.find(',')) + ">";
   }

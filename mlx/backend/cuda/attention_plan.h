@@ -19,11 +19,14 @@ struct AttentionShape {
 /** The most columns of queries and values that there are kernels for. */
 constexpr int64_t widest_attention = 256;
 constexpr int merge_threads = 128;
+/** The most blocks of rows, of attentions whose blocks merge their parts themselves. */
+constexpr int64_t most_merging_blocks = 1 << 12;
 
 struct AttentionPlan {
   std::string header, function, merge;  // merge: brings the parts of split keys together
   int rows, threads, least_blocks;      // rows of a block; blocks that shall share a multiprocessor
   size_t shared_bytes;
+  bool merges;  // the last block of some rows brings their parts together
   bool packed;  // the query heads that share keys are one list of rows
   int64_t splits, split_keys;
   int64_t blocks, section, fold;

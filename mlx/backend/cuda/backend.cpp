@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "mlx/backend/common/residual_norm.h"
+#include "mlx/backend/cuda/joined.h"
 #include "mlx/backend/cuda/matmul.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/allocator.h"
@@ -54,6 +55,8 @@ class CudaBackend : public Backend {
   }
 
   bool makes_words_in_programs() const override { return true; }
+
+  Joining joins(const Primitive& primitive) const override { return joining_of(primitive); }
 
   void begin_batch(const Stream& stream, size_t primitives) override {
     try {

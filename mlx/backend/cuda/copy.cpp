@@ -77,19 +77,70 @@ void widen(Job& job, SmallVector<int64_t>& steps) {
   }
 }
 
-KernelCall strided_call(const std::string& function, bool wide, int rank) {
+KernelCall strided_call(const std::string& function, bool wide, int rank,
+                        const char* parameters = "StridedCopy<") {
   std::string ranks = std::to_string(rank) + ">";
-  return {"copy.h", "StridedCopy<" + ranks,
-          function + (wide ? ", int64_t, " : ", int32_t, ") + ranks, threads};
+  return {"copy.h", parameters + ranks, function + (wide ? ", int64_t, " : ", int32_t, ") + ranks,
+          threads};
 }
 
 /** `rank` is what the kernel was made for. */
-void run_strided(const Job& job, Kernel kernel, int rank, const Stream& s) {
+Parameters strided_parameters(const Job& job, int rank) {
   Parameters parameters(kernels::StridedCopyCall{job.count(), job.in, job.out});
   parameters.add_padded(job.shape, rank, 1);
   parameters.add_padded(job.in_strides, rank, 0);
   parameters.add_padded(job.out_strides, rank, 0);
-  parameters.launch(kernel, blocks_for(job.count(), threads), threads, s);
+  return parameters;
+}
+
+void run_strided(const Job& job, Kernel kernel, int rank, const Stream& s) {
+  strided_parameters(job, rank).launch(kernel, blocks_for(job.count(), threads), threads, s);
+}
+
+/** A copy to where the device says, ready to start. */
+struct PlacedJob {
+  Job job;
+  DeviceStart start;
+  int rank, axes;
+
+  PlacedJob(const StridedJob& given, DeviceStart place)
+      : job(make_job(given.in, given.in_strides, given.out, given.out_strides, given.shape,
+                     given.itemsize)),
+        start(std::move(place)),
+        axes(static_cast<int>(start.axes.size())) {
+    widen(job, start.strides);
+    rank = rank_class(job.shape.size());
+  }
+
+  Parameters parameters() const {
+    Parameters all(kernels::PlacedCopyCall{job.count(), job.in, job.out, start.starts, start.kind,
+                                           start.step, start.fault});
+    all.add_padded(job.shape, rank, 1);
+    all.add_padded(job.in_strides, rank, 0);
+    all.add_padded(job.out_strides, rank, 0);
+    for (auto* list : {&start.axes, &start.rooms, &start.strides}) {
+      all.add_padded(*list, axes, 0);
+    }
+    return all;
+  }
+
+  void run(const Stream& s) const {
+    static auto* kernels = new KernelTable;
+    Kernel kernel = kernels->find({static_cast<int64_t>(job.itemsize), rank, axes}, s,
+                                  [&] { return placed_copy_call(job.itemsize, rank, axes); });
+    parameters().launch(kernel, blocks_for(job.count(), threads), threads, s);
+  }
+};
+
+/** Starts two calls of one sort as one. */
+void run_pair(Kernel kernel, const Job& a, const Parameters& of_a, const Job& b,
+              const Parameters& of_b, const Stream& s) {
+  int64_t first = blocks_for(a.count(), threads);
+  Parameters both;
+  both.add(first);
+  both.add_all(of_a);
+  both.add_all(of_b);
+  both.launch(kernel, blocks_for(first + blocks_for(b.count(), threads), 1), threads, s);
 }
 
 /** The axis along which the input's elements are neighbours, if tiles pay; else -1. */
@@ -171,23 +222,54 @@ void copy_strided(const void* in, const Strides& in_strides, void* out, const St
   run_strided(job, kernel, rank, s);
 }
 
-void copy_to_start(const void* in, const Strides& in_strides, void* out, const Strides& out_strides,
-                   const Shape& shape, size_t itemsize, DeviceStart start, const Stream& s) {
-  Job job = make_job(in, in_strides, out, out_strides, shape, itemsize);
-  widen(job, start.strides);
-  int rank = rank_class(job.shape.size()), axes = static_cast<int>(start.axes.size());
-  Parameters parameters(kernels::PlacedCopyCall{job.count(), job.in, job.out, start.starts,
-                                                start.kind, start.step, start.fault});
-  parameters.add_padded(job.shape, rank, 1);
-  parameters.add_padded(job.in_strides, rank, 0);
-  parameters.add_padded(job.out_strides, rank, 0);
-  for (auto* list : {&start.axes, &start.rooms, &start.strides}) {
-    parameters.add_padded(*list, axes, 0);
+void copy_to_start(const StridedJob& job, DeviceStart start, const Stream& s) {
+  PlacedJob(job, std::move(start)).run(s);
+}
+
+void copy_pair_to_start(const StridedJob& a, DeviceStart start_a, const StridedJob& b,
+                        DeviceStart start_b, const Stream& s) {
+  PlacedJob first(a, std::move(start_a)), second(b, std::move(start_b));
+  size_t word = first.job.itemsize;
+  int rank = std::max(first.rank, second.rank), axes = first.axes;
+  if (word != second.job.itemsize || axes != second.axes) {
+    first.run(s);
+    second.run(s);
+    return;
   }
+  first.rank = second.rank = rank;
   static auto* kernels = new KernelTable;
-  Kernel kernel = kernels->find({static_cast<int64_t>(job.itemsize), rank, axes}, s,
-                                [&] { return placed_copy_call(job.itemsize, rank, axes); });
-  parameters.launch(kernel, blocks_for(job.count(), threads), threads, s);
+  Kernel kernel = kernels->find({static_cast<int64_t>(word), rank, axes}, s,
+                                [&] { return placed_copy_pair_call(word, rank, axes); });
+  run_pair(kernel, first.job, first.parameters(), second.job, second.parameters(), s);
+}
+
+void copy_pair(const StridedJob& a, const StridedJob& b, const Stream& s) {
+  Job jobs[2];
+  bool tiled = false;
+  for (int i = 0; i < 2; i++) {
+    const StridedJob& given = i ? b : a;
+    jobs[i] = make_job(given.in, given.in_strides, given.out, given.out_strides, given.shape,
+                       given.itemsize);
+    tiled = tiled || tile_axis(jobs[i]) >= 0;
+    SmallVector<int64_t> no_steps;
+    widen(jobs[i], no_steps);
+  }
+  size_t word = jobs[0].itemsize;
+  if (tiled || word != jobs[1].itemsize) {
+    for (const StridedJob* job : {&a, &b}) {
+      copy_strided(job->in, job->in_strides, job->out, job->out_strides, job->shape, job->itemsize,
+                   s);
+    }
+    return;
+  }
+  int rank = std::max(rank_class(jobs[0].shape.size()), rank_class(jobs[1].shape.size()));
+  bool wide =
+      jobs[0].is_wide() || jobs[1].is_wide() || jobs[0].count() + jobs[1].count() >= narrow_limit;
+  static auto* kernels = new KernelTable;
+  Kernel kernel = kernels->find({static_cast<int64_t>(word), wide, rank}, s,
+                                [&] { return strided_copy_pair_call(word, wide, rank); });
+  run_pair(kernel, jobs[0], strided_parameters(jobs[0], rank), jobs[1],
+           strided_parameters(jobs[1], rank), s);
 }
 
 void combine_strided(UpdateMode mode, Dtype dtype, const void* in, const Strides& in_strides,
@@ -223,6 +305,18 @@ KernelCall placed_copy_call(size_t word, int rank, int axes) {
   std::string numbers = std::to_string(rank) + ", " + std::to_string(axes) + ">";
   return {"slice.h", "PlacedCopy<" + numbers,
           std::string("placed_copy<") + word_name(word) + ", " + numbers, threads};
+}
+
+KernelCall strided_copy_pair_call(size_t word, bool wide, int rank) {
+  return strided_call(std::string("strided_copy_pair<") + word_name(word), wide, rank,
+                      "StridedCopyPair<");
+}
+
+KernelCall placed_copy_pair_call(size_t word, int rank, int axes) {
+  KernelCall call = placed_copy_call(word, rank, axes);
+  call.parameters.replace(0, std::string("PlacedCopy").size(), "PlacedCopyPair");
+  call.function.replace(0, std::string("placed_copy").size(), "placed_copy_pair");
+  return call;
 }
 
 const char* update_op_name(UpdateMode mode) {

@@ -25,6 +25,16 @@ void clear(void* data, size_t bytes, const Stream& s);
 void copy_strided(const void* in, const Strides& in_strides, void* out, const Strides& out_strides,
                   const Shape& shape, size_t itemsize, const Stream& s);
 
+/** A copy on raw device memory, as copy_strided. */
+struct StridedJob {
+  const void* in;
+  Strides in_strides;
+  void* out;
+  Strides out_strides;
+  Shape shape;
+  size_t itemsize;
+};
+
 /** Where a slice of `out` begins that is known on the device only. */
 struct DeviceStart {
   const void* starts;  // one number for each of `axes`
@@ -34,8 +44,12 @@ struct DeviceStart {
 };
 
 /** As copy_strided, for a slice of the array at `out` that begins there. */
-void copy_to_start(const void* in, const Strides& in_strides, void* out, const Strides& out_strides,
-                   const Shape& shape, size_t itemsize, DeviceStart start, const Stream& s);
+void copy_to_start(const StridedJob& job, DeviceStart start, const Stream& s);
+
+/** Copies that do not touch each other's memory, by one kernel where that does both. */
+void copy_pair(const StridedJob& a, const StridedJob& b, const Stream& s);
+void copy_pair_to_start(const StridedJob& a, DeviceStart start_a, const StridedJob& b,
+                        DeviceStart start_b, const Stream& s);
 
 /** out = mode(out, in), as copy_strided. */
 void combine_strided(UpdateMode mode, Dtype dtype, const void* in, const Strides& in_strides,
@@ -46,6 +60,8 @@ KernelCall strided_copy_call(size_t word, bool wide, int rank);
 KernelCall strided_combine_call(UpdateMode mode, Dtype dtype, bool wide, int rank);
 KernelCall tiled_copy_call(size_t word, int rank);
 KernelCall placed_copy_call(size_t word, int rank, int axes);
+KernelCall strided_copy_pair_call(size_t word, bool wide, int rank);
+KernelCall placed_copy_pair_call(size_t word, int rank, int axes);
 
 /** The table's name of the operation of an update: "Add" and so on. */
 const char* update_op_name(UpdateMode mode);

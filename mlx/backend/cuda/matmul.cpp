@@ -1,6 +1,7 @@
 // Matrix products on the GPU: from shapes and strides to batched products.
 #include "mlx/backend/cuda/matmul.h"
 
+#include <span>
 #include <typeinfo>
 
 #include "mlx/backend/common/product_batch.h"
@@ -9,6 +10,7 @@
 #include "mlx/backend/cuda/program.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/operand.h"
+#include "mlx/backend/cuda/vector_product.h"
 #include "mlx/core/layout.h"
 #include "mlx/primitives/matmul.h"
 
@@ -83,28 +85,33 @@ struct Ending {
   bool rectified = false;
 };
 
+/** Without its batch. */
+Product product_of(const array& a, const array& b, const Ending& ending, array& out,
+                   const Stream& s) {
+  return {out.dtype(),
+          out.shape(-2),
+          out.shape(-1),
+          a.shape(-1),
+          1,
+          operand(a, s),
+          operand(b, s),
+          ending.alpha,
+          ending.beta,
+          ending.bias,
+          output_address(out),
+          0,
+          ending.rectified};
+}
+
 bool multiply(const array& a_in, const array& b_in, const Ending& ending, array& out,
               const Stream& s) {
   array a = with_plain_batch(as_matrix(a_in, s), out, s);
   array b = with_plain_batch(as_matrix(b_in, s), out, s);
-  Product p{out.dtype(),
-            out.shape(-2),
-            out.shape(-1),
-            a.shape(-1),
-            1,
-            operand(a, s),
-            operand(b, s),
-            ending.alpha,
-            ending.beta,
-            ending.bias,
-            output_address(out),
-            0,
-            ending.rectified};
-  return run_batch(p, a, b, out, s);
+  return run_batch(product_of(a, b, ending, out, s), a, b, out, s);
 }
 
 /** Evaluates, with results below zero made zero if asked for; false if that is still to be done. */
-bool run_matmul(const std::vector<array>& inputs, array& out, bool rectified, const Stream& s) {
+bool run_matmul(std::span<const array> inputs, array& out, bool rectified, const Stream& s) {
   allocate_output(out, s);
   if (out.size() == 0) {
     return true;
@@ -130,8 +137,19 @@ void place(const array& c, float factor, array& out, const Stream& s) {
   run_program(program, inputs, outputs, s);
 }
 
+/** Whether what is added is one row of floats for all rows. */
+bool adds_row(const AddMM& primitive, const array& c, const array& out) {
+  Strides c_strides = broadcast_strides(c, out.shape());
+  bool is_row = primitive.beta() == 1.0f && c_strides[out.ndim() - 1] == 1 &&
+                issubdtype(out.dtype(), floating) && out.dtype() != float64;
+  for (size_t i = 0; i + 1 < out.ndim(); i++) {
+    is_row = is_row && (c_strides[i] == 0 || out.shape()[i] == 1);
+  }
+  return is_row;
+}
+
 /** As run_matmul. */
-bool run_addmm(const AddMM& primitive, const std::vector<array>& inputs, array& out, bool rectified,
+bool run_addmm(const AddMM& primitive, std::span<const array> inputs, array& out, bool rectified,
                const Stream& s) {
   const array& c = inputs[2];
   auto [alpha, beta] = primitive.fields();
@@ -139,13 +157,7 @@ bool run_addmm(const AddMM& primitive, const std::vector<array>& inputs, array& 
     place(c, beta, out, s);
     return !rectified;
   }
-  Strides c_strides = broadcast_strides(c, out.shape());
-  bool is_row = beta == 1.0f && c_strides[out.ndim() - 1] == 1 &&
-                issubdtype(out.dtype(), floating) && out.dtype() != float64;
-  for (size_t i = 0; i + 1 < out.ndim(); i++) {
-    is_row = is_row && (c_strides[i] == 0 || out.shape()[i] == 1);
-  }
-  if (is_row) {
+  if (adds_row(primitive, c, out)) {
     allocate_output(out, s);
     return multiply(inputs[0], inputs[1], {alpha, 0.0f, input_address(c, s), rectified}, out, s);
   }
@@ -153,6 +165,30 @@ bool run_addmm(const AddMM& primitive, const std::vector<array>& inputs, array& 
     place(c.flags().row_contiguous ? c : contiguous(c, s), 1.0f, out, s);
   }
   return multiply(inputs[0], inputs[1], {alpha, beta, nullptr, rectified}, out, s);
+}
+
+/** Whether the product has few rows and its operands are matrices where they lie. */
+bool few_rows_in_place(const JoinedPart& part) {
+  const array &a = part.inputs[0], &b = part.inputs[1], &out = part.outputs[0];
+  auto* addmm = dynamic_cast<AddMM*>(&part.primitive);
+  bool plain = !addmm || adds_row(*addmm, part.inputs[2], out);
+  return plain && out.size() > 0 && a.shape(-1) > 0 && b.ndim() == 2 && is_matrix(a) &&
+         b.strides(-2) == 1 && is_matrix(b) && a.flags().row_contiguous &&
+         static_cast<int64_t>(out.size()) <= most_vector_rows * int64_t{out.shape(-1)};
+}
+
+/** The product of a part of which that is true. */
+Product product_of_part(const JoinedPart& part, const Stream& s) {
+  Ending ending;
+  array& out = part.outputs[0];
+  if (auto* addmm = dynamic_cast<AddMM*>(&part.primitive)) {
+    ending.alpha = addmm->alpha();
+    ending.bias = input_address(part.inputs[2], s);
+  }
+  Product p = product_of(part.inputs[0], part.inputs[1], ending, out, s);
+  p.m = static_cast<int64_t>(out.size()) / p.n;
+  p.a = {p.a.data, false, p.k, 0};
+  return p;
 }
 
 void eval_matmul(Matmul& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
@@ -177,6 +213,23 @@ bool rectifies_product(const Primitive& root, const Program& program,
   }
   Dtype dtype = program.code[0].type;
   return dtype == float32 || dtype == float16 || dtype == bfloat16;
+}
+
+void run_joined_products(const std::vector<JoinedPart>& parts, const Stream& s) {
+  std::vector<Product> products;
+  for (auto& part : parts) {
+    if (!few_rows_in_place(part)) break;
+    allocate_output(part.outputs[0], s);
+    products.push_back(product_of_part(part, s));
+  }
+  if (products.size() == parts.size() && run_vector_products(products, s)) {
+    return;
+  }
+  run_apart(parts, [&](const JoinedPart& part) {
+    auto* addmm = dynamic_cast<AddMM*>(&part.primitive);
+    array& out = part.outputs[0];
+    addmm ? run_addmm(*addmm, part.inputs, out, false, s) : run_matmul(part.inputs, out, false, s);
+  });
 }
 
 void run_rectified_product(Fused& step, const std::vector<array>& inputs,

@@ -6,6 +6,7 @@
 #include "mlx/core/program.h"
 #include "mlx/primitives.h"
 #include "mlx/primitives/fused.h"
+#include "mlx/primitives/joined.h"
 
 namespace mlx::core::cuda {
 
@@ -17,5 +18,8 @@ bool rectifies_product(const Primitive& root, const Program& program,
 /** Runs such a step. */
 void run_rectified_product(Fused& step, const std::vector<array>& inputs,
                            std::vector<array>& outputs);
+
+/** Runs products of one sort that read the same rows: together if these are few. */
+void run_joined_products(const std::vector<JoinedPart>& parts, const Stream& s);
 
 }  // namespace mlx::core::cuda

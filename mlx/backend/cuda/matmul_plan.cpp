@@ -227,7 +227,7 @@ bool run_product(const Product& p, const Stream& s) {
     multiply_in_tiles(p, {}, s);
     return !p.rectified;
   }
-  if (run_vector_product(p, s)) {
+  if (run_vector_products({&p, 1}, s)) {
     return true;
   }
   static auto* mutex = new std::mutex;

@@ -26,6 +26,10 @@ class Parameters {
     words_.resize(words + sizeof(Struct) / sizeof(uint64_t));
     std::memcpy(words_.data() + words, &s, sizeof(Struct));
   }
+  /** What another call takes, behind what is there. */
+  void add_all(const Parameters& other) {
+    words_.insert(words_.end(), other.words_.begin(), other.words_.end());
+  }
   void add(int64_t x) { words_.push_back(static_cast<uint64_t>(x)); }
   void add(const void* address) { words_.push_back(reinterpret_cast<uint64_t>(address)); }
   void add_value(const void* value, size_t bytes) {

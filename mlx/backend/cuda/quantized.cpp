@@ -1,6 +1,6 @@
 // Quantised matrices on the GPU: products that read the codes, and the matrix as numbers where a
 // library multiplies.
-#include "mlx/primitives/quantized.h"
+#include "mlx/backend/cuda/quantized.h"
 
 #include <algorithm>
 #include <array>
@@ -16,6 +16,7 @@
 #include "mlx/backend/cuda/runtime/operand.h"
 #include "mlx/backend/cuda/runtime/reports.h"
 #include "mlx/core/layout.h"
+#include "mlx/primitives/quantized.h"
 
 namespace mlx::core::cuda {
 
@@ -24,6 +25,7 @@ namespace {
 using kernels::QuantizedMatrix;
 using kernels::QuantizedPacking;
 using kernels::QuantizedProducts;
+using kernels::QuantizedRowsCall;
 using kernels::RowSort;
 using kernels::RowTile;
 
@@ -187,17 +189,34 @@ Kernel kernel_of(const QuantizedPlan& plan, const QuantizedFormat& format, Dtype
   return known->second;
 }
 
+template <typename Call>
+void start_blocks(const QuantizedPlan& plan, Kernel kernel, int64_t blocks, const Call& call,
+                  const Stream& s) {
+  launch(kernel, blocks_for(blocks, 1), static_cast<unsigned>(plan.threads), s, call,
+         plan.shared_bytes);
+}
+
+int64_t blocks_across(const QuantizedPlan& plan, const QuantizedProducts& call) {
+  return (call.n + plan.columns - 1) / plan.columns;
+}
+
 void start(const QuantizedPlan& plan, Kernel kernel, const QuantizedProducts& call, int64_t tiles,
            const Stream& s) {
-  int64_t across = (call.n + plan.columns - 1) / plan.columns;
-  launch(kernel, blocks_for(tiles * across, 1), static_cast<unsigned>(plan.threads), s, call,
-         plan.shared_bytes);
+  int64_t blocks = tiles * blocks_across(plan, call);
+  if (plan.kind == QuantizedPlan::rows) {
+    start_blocks(plan, kernel, blocks, QuantizedRowsCall{1, {0}, {call}}, s);
+  } else {
+    start_blocks(plan, kernel, blocks, call, s);
+  }
+}
+
+int64_t tiles_of(const QuantizedPlan& plan, const QuantizedProducts& call) {
+  return call.products * ((call.rows + plan.most_rows - 1) / plan.most_rows);
 }
 
 void start_direct(const QuantizedPlan& plan, Kernel kernel, const QuantizedProducts& call,
                   const Stream& s) {
-  int64_t down = (call.rows + plan.most_rows - 1) / plan.most_rows;
-  start(plan, kernel, call, call.products * down, s);
+  start(plan, kernel, call, tiles_of(plan, call), s);
 }
 
 /** Sorts the rows by their matrices before. */
@@ -238,31 +257,83 @@ bool is_done_empty(array& out, const array& x, const Stream& s) {
   return out.size() == 0;
 }
 
-void eval_quantized_matmul(QuantizedMatmul& primitive, const std::vector<array>& inputs,
-                           std::vector<array>& outputs) {
+QuantizedShape shape_of(const QuantizedFormat& format, const array& x, const array& out,
+                        int64_t matrices) {
+  int64_t n = out.shape(-1), rows = static_cast<int64_t>(out.size()) / n / matrices;
+  return {out.dtype(), format, matrices, rows, n, x.shape(-1), matrices, false};
+}
+
+QuantizedProducts direct_products(const QuantizedFormat& format, const array& x, const Weight& w,
+                                  array& out, const Stream& s) {
+  QuantizedProducts call = products_of(format, x, w, out, s);
+  call.products = w.matrices;
+  call.rows = static_cast<int64_t>(out.size()) / call.n / w.matrices;
+  call.x_batch = call.rows * call.k;
+  return call;
+}
+
+void run_quantized_matmul(const QuantizedMatmul& primitive, std::span<const array> inputs,
+                          array& out) {
   const Stream& s = primitive.stream();
   const QuantizedFormat& format = primitive.format();
-  array& out = outputs[0];
   if (is_done_empty(out, inputs[0], s)) {
     return;
   }
   QuantizedWeight given = quantized_weight(format, inputs, 1);
   Weight w(given, batch_for(given, batch_of(out)), s);
   array x = with_batch(inputs[0], batch_of(out), 2, s);
-  int64_t n = out.shape(-1), all = static_cast<int64_t>(out.size()) / n;
-  QuantizedShape shape{out.dtype(), format,      w.matrices, all / w.matrices,
-                       n,           x.shape(-1), w.matrices, false};
   QuantizedPlan plan{};
-  if (primitive.transpose()) plan = plan_quantized(shape, device_of(s));
+  if (primitive.transpose()) {
+    plan = plan_quantized(shape_of(format, x, out, w.matrices), device_of(s));
+  }
   if (plan.way == QuantizedPlan::dense) {
     multiply_numbers(format, primitive.transpose(), x, w, out, s);
     return;
   }
-  QuantizedProducts call = products_of(format, x, w, out, s);
-  call.products = shape.products;
-  call.rows = shape.rows;
-  call.x_batch = call.rows * call.k;
-  start_direct(plan, kernel_of(plan, format, out.dtype(), s), call, s);
+  start_direct(plan, kernel_of(plan, format, out.dtype(), s), direct_products(format, x, w, out, s),
+               s);
+}
+
+void eval_quantized_matmul(QuantizedMatmul& primitive, const std::vector<array>& inputs,
+                           std::vector<array>& outputs) {
+  run_quantized_matmul(primitive, inputs, outputs[0]);
+}
+
+/** Whether the parts are products of one sort with single matrices, of which there is something. */
+bool are_alike(const std::vector<JoinedPart>& parts) {
+  auto& first = static_cast<const QuantizedMatmul&>(parts[0].primitive);
+  Shape batch = batch_of(parts[0].outputs[0]);
+  return first.transpose() && parts.size() <= kernels::most_quantized_parts &&
+         std::all_of(parts.begin(), parts.end(), [&](const JoinedPart& part) {
+           return first.is_equivalent(part.primitive) && batch_of(part.inputs[1]).empty() &&
+                  batch_of(part.outputs[0]) == batch && part.outputs[0].size() > 0 &&
+                  part.inputs[0].shape(-1) > 0;
+         });
+}
+
+bool run_together(const std::vector<JoinedPart>& parts, const Stream& s) {
+  if (!are_alike(parts)) {
+    return false;
+  }
+  auto& format = static_cast<const QuantizedMatmul&>(parts[0].primitive).format();
+  const array& model = parts[0].outputs[0];
+  QuantizedPlan plan = plan_quantized(shape_of(format, parts[0].inputs[0], model, 1), device_of(s));
+  if (plan.way != QuantizedPlan::direct || plan.kind != QuantizedPlan::rows) {
+    return false;
+  }
+  array x = with_batch(parts[0].inputs[0], batch_of(model), 2, s);
+  std::vector<Weight> weights;  // to the end, since they may be copies
+  QuantizedRowsCall call{};
+  int64_t blocks = 0;
+  for (auto& part : parts) {
+    allocate_output(part.outputs[0], s);
+    const Weight& w = weights.emplace_back(quantized_weight(format, part.inputs, 1), Shape{}, s);
+    auto& products = call.part[call.parts] = direct_products(format, x, w, part.outputs[0], s);
+    call.first_block[call.parts++] = blocks;
+    blocks += tiles_of(plan, products) * blocks_across(plan, products);
+  }
+  start_blocks(plan, kernel_of(plan, format, model.dtype(), s), blocks, call, s);
+  return true;
 }
 
 void eval_gather_quantized_matmul(GatherQuantizedMatmul& primitive,
@@ -355,5 +426,14 @@ const Register<Quantize> quantize(eval_quantize, supports_quantize);
 const Register<Dequantize> dequantize(eval_dequantize, supports_dequantize);
 
 }  // namespace
+
+void run_joined_quantized_products(const std::vector<JoinedPart>& parts, const Stream& s) {
+  if (!run_together(parts, s)) {
+    run_apart(parts, [](const JoinedPart& part) {
+      run_quantized_matmul(static_cast<const QuantizedMatmul&>(part.primitive), part.inputs,
+                           part.outputs[0]);
+    });
+  }
+}
 
 }  // namespace mlx::core::cuda

@@ -94,7 +94,7 @@ KernelCall quantized_call(const QuantizedPlan& plan, const QuantizedFormat& form
 
 KernelCall quantized_rows_call(const QuantizedFormat& format, Dtype dtype, int size) {
   std::string sizes = std::to_string(size) + ", " + std::to_string(size);
-  return {"quantized_rows.h", "QuantizedProducts",
+  return {"quantized_rows.h", "QuantizedRowsCall",
           std::string("quantized_rows<") + type_name(dtype) + ", " + format_text(format) + ", " +
               sizes + ">",
           32 * warps, size == 1 ? 2 : 1};

@@ -2,6 +2,8 @@
 #include "mlx/backend/cuda/rope.h"
 
 #include <algorithm>
+#include <optional>
+#include <span>
 
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/kernels/rope_call.h"
@@ -18,6 +20,7 @@ namespace {
 
 using kernels::RopeAxes;
 using kernels::RopeCall;
+using kernels::RopeCalls;
 
 constexpr int threads = 256;
 constexpr int64_t most_lists = 8;           // that a thread turns
@@ -104,39 +107,61 @@ bool moves_in_packs(const RopeCall& call, int pack, size_t itemsize) {
   return fits;
 }
 
-void start(RopeCall& call, const RopeSpec& spec, const array& out, const RopeExtents& e,
-           const Stream& s) {
-  int pack = rope_pack(out.dtype());
-  if (!moves_in_packs(call, pack, out.itemsize())) {
-    pack = 1;
+/** A rotation that is ready to start, with what it reads. */
+struct Prepared {
+  RopeCall call{};
+  Dtype dtype;
+  bool neighbours;
+  int pack;
+  std::vector<array> kept;
+
+  bool has_kernel_of(const Prepared& other) const {
+    return dtype == other.dtype && neighbours == other.neighbours && pack == other.pack;
   }
+  int64_t blocks() const { return blocks_for(call.total, threads); }
+};
+
+void deal_out(RopeCall& call, const RopeSpec& spec, const RopeExtents& e, int pack) {
   bool in_place = call.x == call.out;
   call.packs = ((in_place ? spec.dims : e.width) + 2 * pack - 1) / (2 * pack);
   int64_t all = e.groups * e.length * call.packs * e.shared;
   call.each = std::clamp<int64_t>(all / least_threads, 1, std::min(most_lists, e.shared));
   call.total = e.groups * e.length * call.packs * ((e.shared + call.each - 1) / call.each);
-  static auto* kernels = new KernelTable;
-  Kernel kernel = kernels->find({static_cast<int64_t>(out.dtype().val()), spec.traditional, pack},
-                                s, [&] { return rope_call(out.dtype(), spec.traditional, pack); });
-  launch(kernel, blocks_for(call.total, threads), threads, s, call);
 }
 
-void eval_rope(Rope& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
-  array& out = outputs[0];
+void start(std::span<const Prepared> all, const Stream& s) {
+  const Prepared& first = all[0];
+  RopeCalls calls{};
+  int64_t blocks = 0;
+  for (const Prepared& each : all) {
+    calls.first_block[calls.parts] = blocks;
+    calls.part[calls.parts++] = each.call;
+    blocks += each.blocks();
+  }
+  static auto* kernels = new KernelTable;
+  Kernel kernel =
+      kernels->find({static_cast<int64_t>(first.dtype.val()), first.neighbours, first.pack}, s,
+                    [&] { return rope_call(first.dtype, first.neighbours, first.pack); });
+  launch(kernel, blocks_for(blocks, 1), threads, s, calls);
+}
+
+/** Gives the result its memory; nothing if it is empty. */
+std::optional<Prepared> prepare(const Rope& primitive, std::span<const array> inputs, array& out) {
   const RopeSpec& spec = primitive.spec();
-  const Stream& s = primitive.stream();
+  const Stream s = primitive.stream();
   bool in_rows = inputs[0].strides(-1) == 1;
   bool few_axes = inputs[0].flags().row_contiguous || out.ndim() <= 2 + kernels::rope_rank;
   if (!in_rows || !few_axes || !write_over(inputs[0], out, s)) {
     allocate_output(out, s);
   }
   if (out.size() == 0) {
-    return;
+    return {};
   }
   array x = in_rows ? inputs[0] : contiguous(inputs[0], s);
   array offset = inputs[1];
   RopeExtents e(x, offset);
-  RopeCall call{};
+  Prepared made{.dtype = out.dtype(), .neighbours = spec.traditional, .pack = 1, .kept = {}};
+  RopeCall& call = made.call;
   if (!set_layout(call, x, offset, out, e)) {
     x = contiguous(x, s);
     Shape groups(x.shape().begin(), x.shape().begin() + e.offset_axes);
@@ -156,17 +181,43 @@ void eval_rope(Rope& primitive, const std::vector<array>& inputs, std::vector<ar
   call.shared = e.shared;
   call.in_stride = x.strides(-2);
   call.out_stride = out.strides(-2);
-  start(call, spec, out, e, s);
+  int pack = rope_pack(out.dtype());
+  if (moves_in_packs(call, pack, out.itemsize())) made.pack = pack;
+  deal_out(call, spec, e, made.pack);
+  made.kept = {std::move(x), std::move(offset), std::move(freqs)};
+  return made;
+}
+
+void eval_rope(Rope& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
+  if (auto made = prepare(primitive, inputs, outputs[0])) start({&*made, 1}, primitive.stream());
 }
 
 const Register<Rope> rope(eval_rope);
 
 }  // namespace
 
+void run_joined_ropes(const std::vector<JoinedPart>& parts, const Stream& s) {
+  std::vector<Prepared> waiting;
+  auto start_waiting = [&] {
+    if (!waiting.empty()) start(waiting, s);
+    waiting.clear();
+  };
+  for (auto& part : parts) {
+    auto made = prepare(static_cast<const Rope&>(part.primitive), part.inputs, part.outputs[0]);
+    if (!made) continue;
+    if (waiting.size() == kernels::most_rope_parts ||
+        (!waiting.empty() && !made->has_kernel_of(waiting[0]))) {
+      start_waiting();
+    }
+    waiting.push_back(std::move(*made));
+  }
+  start_waiting();
+}
+
 int rope_pack(Dtype dtype) { return dtype.size() == 8 ? 1 : 8 / static_cast<int>(dtype.size()); }
 
 KernelCall rope_call(Dtype dtype, bool neighbours, int pack) {
-  return {"rope.h", "RopeCall",
+  return {"rope.h", "RopeCalls",
           std::string("rope<") + type_name(dtype) + (neighbours ? ", true, " : ", false, ") +
               std::to_string(pack) + ">",
           threads};

@@ -29,20 +29,37 @@ bool is_vector_product(const Product& p) {
          in_pieces(p.b.data, p.b.stride, p.dtype);
 }
 
+bool reads_same_rows(const Product& p, const Product& q) {
+  return p.dtype == q.dtype && p.m == q.m && p.k == q.k && p.a.data == q.a.data &&
+         p.a.stride == q.a.stride && p.alpha == q.alpha && p.rectified == q.rectified;
+}
+
 }  // namespace
 
-bool run_vector_product(const Product& p, const Stream& s) {
-  if (!is_vector_product(p)) {
+bool run_vector_products(std::span<const Product> products, const Stream& s) {
+  const Product& p = products[0];
+  if (products.size() > kernels::most_vector_parts) {
     return false;
   }
-  VectorProductCall call{p.a.data, p.b.data,   p.bias,     p.out,   p.n,
-                         p.k,      p.a.stride, p.b.stride, p.alpha, p.rectified};
-  int rows = p.n >= many_rows ? 2 : 1;
+  int64_t all = 0;
+  for (const Product& q : products) {
+    if (!is_vector_product(q) || !reads_same_rows(p, q)) return false;
+    all += q.n;
+  }
+  int rows = all >= many_rows ? 2 : 1;
+  VectorProductCall call{p.a.data, p.k,         p.a.stride, static_cast<int32_t>(products.size()),
+                         p.alpha,  p.rectified, {}};
+  int64_t blocks = 0;
+  for (size_t i = 0; i < products.size(); i++) {
+    const Product& q = products[i];
+    call.part[i] = {q.b.data, q.bias, q.out, q.n, q.b.stride, blocks};
+    blocks += blocks_for(q.n, int64_t{threads} / 32 * rows);
+  }
   static auto* kernels = new KernelTable;
   Kernel kernel = kernels->find({static_cast<int64_t>(p.dtype.val()), p.m, rows}, s, [&] {
     return vector_product_call(p.dtype, static_cast<int>(p.m), rows);
   });
-  launch(kernel, blocks_for(p.n, int64_t{threads} / 32 * rows), threads, s, call);
+  launch(kernel, blocks_for(blocks, 1), threads, s, call);
   return true;
 }
 

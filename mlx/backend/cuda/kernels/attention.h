@@ -242,6 +242,94 @@ MLX_FN void put_sums_of_warps(const AttentionCall& p, const AttentionTask& task,
 
 constexpr int most_splits = 128;
 
+/** Whether all other blocks of these rows have written their parts, which are then to be seen. */
+MLX_FN bool comes_last(const AttentionCall& p) {
+  __shared__ bool last;
+  __threadfence();
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    last = atomicAdd(p.finished + blockIdx.x, 1u) + 1 == p.splits;
+    if (last) p.finished[blockIdx.x] = 0;  // for the next kernel
+  }
+  __syncthreads();
+  __threadfence();
+  return last;
+}
+
+/** Weights of the parts of a row, by one warp; how the row ends. */
+template <typename T, Hiding hiding>
+MLX_FN float weigh_parts(const AttentionCall& p, int64_t row, float factor, float* weights,
+                         float* totals) {
+  int splits = static_cast<int>(p.splits), lane = threadIdx.x % 32;
+  float highest = -inf_f;
+  for (int i = lane; i < splits; i += 32) {
+    float2 facts = __ldcg(reinterpret_cast<const float2*>(part_facts(p, i, row)));
+    weights[i] = facts.x;
+    totals[i] = facts.y;
+    highest = fmaxf(highest, facts.x);
+  }
+#pragma unroll
+  for (int s = 1; s < 32; s *= 2) {
+    highest = fmaxf(highest, __shfl_xor_sync(0xffffffffu, highest, s));
+  }
+  float shift = shift_of<hiding>(highest, factor), total = 0;
+  for (int i = lane; i < splits; i += 32) weights[i] = weight_of<hiding>(weights[i], shift, factor);
+  __syncwarp();
+  for (int i = 0; i < splits; i++) total = madd(weights[i], totals[i], total);
+  RowEnd end = end_row<T, hiding>(p, row, highest, total);
+  if (lane == 0) p.logsumexp[row] = end.logsumexp;
+  return end.scale;
+}
+
+/** As merge_attention for `present` rows of a list from row `first` on, by a block whose last part
+ *  of them is written. `memory` is shared, room for two numbers per row and split and one more. */
+template <typename T, Hiding hiding, int width>
+MLX_FN void merge_rows(const AttentionCall& p, int64_t first, int present, float* memory) {
+  int splits = static_cast<int>(p.splits), warps = blockDim.x / 32;
+  float *weights = memory, *scales = memory + 2 * present * splits;
+  for (int row = threadIdx.x / 32; row < present; row += warps) {
+    float* own = weights + 2 * row * splits;
+    float scale =
+        weigh_parts<T, hiding>(p, first + row, score_factor<hiding>(p), own, own + splits);
+    if (threadIdx.x % 32 == 0) scales[row] = scale;
+  }
+  __syncthreads();
+  int across = static_cast<int>(p.e) / width;
+  for (int item = threadIdx.x; item < present * across; item += blockDim.x) {
+    int row = item / across, column = item % across * width;
+    const float* weight = weights + 2 * row * splits;
+    float sums[width] = {};
+#pragma unroll 8
+    for (int i = 0; i < splits; i++) {
+      const float* from = part_sums(p, i, first + row) + column;
+      if constexpr (width == 4) {
+        float4 part = __ldcg(reinterpret_cast<const float4*>(from));
+        sums[0] = madd(weight[i], part.x, sums[0]);
+        sums[1] = madd(weight[i], part.y, sums[1]);
+        sums[2] = madd(weight[i], part.z, sums[2]);
+        sums[3] = madd(weight[i], part.w, sums[3]);
+      } else {
+        sums[0] = madd(weight[i], __ldcg(from), sums[0]);
+      }
+    }
+#pragma unroll
+    for (int c = 0; c < width; c++) {
+      static_cast<T*>(p.out)[(first + row) * p.e + column + c] = rounded<T>(sums[c] * scales[row]);
+    }
+  }
+}
+
+/** Brings the parts of these rows together in the block that ends last. `memory` is shared. */
+template <typename T, Hiding hiding>
+MLX_FN void merge_if_last(const AttentionCall& p, int64_t first, int present, float* memory) {
+  if (!p.finished || !comes_last(p)) return;
+  if (p.e % 4 == 0) {
+    merge_rows<T, hiding, 4>(p, first, present, memory);
+  } else {
+    merge_rows<T, hiding, 1>(p, first, present, memory);
+  }
+}
+
 /** out = the parts' sums over their totals, each part in the measure of the highest score. */
 template <typename T, Hiding hiding>
 MLX_FN void merge_attention(const AttentionCall& p) {

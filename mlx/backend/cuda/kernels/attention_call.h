@@ -10,6 +10,9 @@ struct AttentionCall {
   void* out;
   float* logsumexp;
   void* parts;  // of split keys: [split][row][e] sums, then [split][row] highest scores and totals
+  // Zeros, one for each block of rows, by which the last of its parts knows that it is the last and
+  // brings them together; null where another kernel does that.
+  uint32_t* finished;
   int64_t q_strides[3], k_strides[3], v_strides[3];  // batch, head, position
   int64_t out_strides[3];
   int64_t mask_strides[4];

@@ -209,6 +209,9 @@ struct FewMmaAttention {
     __syncthreads();
     int present = task.rows - task.first < rows ? task.rows - task.first : rows;
     put_sums_of_warps<T, hiding, split>(p, task, present, factor, all_sums, all_facts);
+    if constexpr (split) {
+      merge_if_last<T, hiding>(p, row_number(task, task.first), present, &all_sums[0][0][0]);
+    }
   }
 
   MLX_FN void run() {

@@ -13,12 +13,30 @@ struct StridedCopy : StridedCopyCall {
 };
 
 template <typename Word, typename Index, int rank>
-MLX_FN void strided_copy(const StridedCopy<rank>& p) {
-  Index i = thread_number<Index>();
+MLX_FN void copy_element(const StridedCopy<rank>& p, Index i) {
   if (i >= static_cast<Index>(p.count)) return;
   Index at[2];
   find_places<Index>(i, p.shape, p.strides, at);
   static_cast<Word*>(p.out)[at[1]] = static_cast<const Word*>(p.in)[at[0]];
+}
+
+template <typename Word, typename Index, int rank>
+MLX_FN void strided_copy(const StridedCopy<rank>& p) {
+  copy_element<Word, Index>(p, thread_number<Index>());
+}
+
+/** Two copies: blocks from `first_block` on do the second. */
+template <int rank>
+struct StridedCopyPair {
+  int64_t first_block;
+  StridedCopy<rank> part[2];
+};
+
+template <typename Word, typename Index, int rank>
+MLX_FN void strided_copy_pair(const StridedCopyPair<rank>& p) {
+  bool second = blockIdx.x >= p.first_block;
+  Index before = second ? static_cast<Index>(p.first_block) * static_cast<Index>(blockDim.x) : 0;
+  copy_element<Word, Index>(p.part[second], thread_number<Index>() - before);
 }
 
 /** out = Op(out, in); no element of out comes twice. */

@@ -34,6 +34,14 @@ struct QuantizedProducts {
   const int32_t* order;
 };
 
+/** The kernels for few rows do up to so many products at a time. */
+constexpr int most_quantized_parts = 4;
+
+struct QuantizedRowsCall {
+  int64_t parts, first_block[most_quantized_parts];
+  QuantizedProducts part[most_quantized_parts];
+};
+
 /** Eights of codes that a thread unpacks. */
 constexpr int quantized_unpack_each = 4;
 

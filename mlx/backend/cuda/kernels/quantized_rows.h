@@ -314,8 +314,8 @@ struct QuantizedRows {
     }
   }
 
-  MLX_FN void run() {
-    if (!find_task<most_rows, rows>(p, task)) return;
+  MLX_FN void run(uint32_t block) {
+    if (!find_task<most_rows, rows>(p, block, task)) return;
     copy = {static_cast<const char*>(p.w) + task.matrix * p.w_batch,
             static_cast<int>(p.k * F::bits / 8), task.column, p.n};
 #pragma unroll
@@ -341,9 +341,16 @@ struct QuantizedRows {
 };
 
 template <typename T, typename F, int tiles, int column_tiles>
-MLX_FN void quantized_rows(const QuantizedProducts& p) {
+MLX_FN void quantized_rows(const QuantizedRowsCall& p) {
   extern __shared__ uint4 memory[];
-  QuantizedRows<T, F, tiles, column_tiles>(p, reinterpret_cast<char*>(memory)).run();
+  int part = 0;
+#pragma unroll
+  for (int i = 1; i < most_quantized_parts; i++) {
+    part += i < p.parts && blockIdx.x >= p.first_block[i];
+  }
+  auto block = static_cast<uint32_t>(blockIdx.x - p.first_block[part]);
+  QuantizedRows<T, F, tiles, column_tiles>(p.part[part], reinterpret_cast<char*>(memory))
+      .run(block);
 }
 
 }  // namespace mlx::core::kernels

@@ -25,12 +25,12 @@ MLX_FN int64_t picked(const int64_t* picks, int64_t i, int64_t count, Fault* fau
   return -1;
 }
 
-/** False if the block has nothing to do. */
+/** Of block number `block`; false if it has nothing to do. */
 template <int most_rows, int columns>
-MLX_FN bool find_task(const QuantizedProducts& p, QuantizedTask& task) {
+MLX_FN bool find_task(const QuantizedProducts& p, uint32_t block, QuantizedTask& task) {
   uint32_t across = static_cast<uint32_t>((p.n + columns - 1) / columns);
-  uint32_t tile = blockIdx.x / across;
-  task.column = int64_t{blockIdx.x % across} * columns;
+  uint32_t tile = block / across;
+  task.column = int64_t{block % across} * columns;
   if (p.tiles) {
     RowTile found = p.tiles[tile];
     task.matrix = found.matrix;

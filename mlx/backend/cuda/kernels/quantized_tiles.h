@@ -197,7 +197,7 @@ struct QuantizedTiles {
   }
 
   MLX_FN void run(char* shared) {
-    if (!find_task<rows, columns>(p, task)) return;
+    if (!find_task<rows, columns>(p, blockIdx.x, task)) return;
     code_copy = {static_cast<const char*>(p.w) + task.matrix * p.w_batch,
                  static_cast<int>(p.k * F::bits / 8), task.column, p.n};
     find_rows();

@@ -90,9 +90,15 @@ MLX_FN void turn_pairs(const T* in, T* out, int64_t first, int64_t pairs, const 
 }
 
 template <typename T, bool neighbours, int N>
-MLX_FN void rope(const RopeCall& p) {
+MLX_FN void rope(const RopeCalls& calls) {
   using C = decltype(computed(T{}));
-  int64_t thread = thread_number<int64_t>();
+  int part = 0;
+#pragma unroll
+  for (int i = 1; i < most_rope_parts; i++) {
+    part += i < calls.parts && blockIdx.x >= calls.first_block[i];
+  }
+  const RopeCall& p = calls.part[part];
+  int64_t thread = (blockIdx.x - calls.first_block[part]) * blockDim.x + threadIdx.x;
   if (thread >= p.total) return;
   int64_t turning = p.pairs / N, pack = thread % p.packs, rest = thread / p.packs;
   int64_t position = rest % p.length;

@@ -28,4 +28,12 @@ struct RopeCall {
   RopeAxes group, list;           // rows with an offset of their own; lists that share angles
 };
 
+/** Rotations that run together. */
+constexpr int most_rope_parts = 2;
+
+struct RopeCalls {
+  int64_t parts, first_block[most_rope_parts];
+  RopeCall part[most_rope_parts];
+};
+
 }  // namespace mlx::core::kernels

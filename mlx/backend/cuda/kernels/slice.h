@@ -15,8 +15,7 @@ struct PlacedCopy : PlacedCopyCall {
 };
 
 template <typename Word, int rank, int axes>
-MLX_FN void placed_copy(const PlacedCopy<rank, axes>& p) {
-  int64_t i = thread_number<int64_t>();
+MLX_FN void place_element(const PlacedCopy<rank, axes>& p, int64_t i) {
   if (i >= p.count) return;
   int64_t offset = 0;
 #pragma unroll
@@ -31,6 +30,25 @@ MLX_FN void placed_copy(const PlacedCopy<rank, axes>& p) {
   int64_t at[2];
   find_places<int64_t>(i, p.shape, p.strides, at);
   static_cast<Word*>(p.out)[at[1] + offset] = static_cast<const Word*>(p.in)[at[0]];
+}
+
+template <typename Word, int rank, int axes>
+MLX_FN void placed_copy(const PlacedCopy<rank, axes>& p) {
+  place_element<Word>(p, thread_number<int64_t>());
+}
+
+/** Two of them: blocks from `first_block` on do the second. */
+template <int rank, int axes>
+struct PlacedCopyPair {
+  int64_t first_block;
+  PlacedCopy<rank, axes> part[2];
+};
+
+template <typename Word, int rank, int axes>
+MLX_FN void placed_copy_pair(const PlacedCopyPair<rank, axes>& p) {
+  bool second = blockIdx.x >= p.first_block;
+  int64_t before = second ? p.first_block * blockDim.x : 0;
+  place_element<Word>(p.part[second], thread_number<int64_t>() - before);
 }
 
 }  // namespace mlx::core::kernels

@@ -5,13 +5,24 @@
 
 namespace mlx::core::kernels {
 
-/** out (m, n) = alpha x (m, k) w (n, k)^T + bias (n). */
-struct VectorProductCall {
-  const void *x, *w, *bias;  // bias may be null
+/** One matrix: out (m, n) = alpha x (m, k) w (n, k)^T + bias (n). */
+struct VectorProductPart {
+  const void *w, *bias;  // bias may be null
   void* out;
-  int64_t n, k, x_stride, w_stride;
+  int64_t n, w_stride;
+  int64_t first_block;
+};
+
+/** Products of the same rows with up to so many matrices. */
+constexpr int most_vector_parts = 4;
+
+struct VectorProductCall {
+  const void* x;
+  int64_t k, x_stride;
+  int32_t parts;
   float alpha;
-  bool rectified;  // negative results become 0
+  int64_t rectified;  // negative results become 0
+  VectorProductPart part[most_vector_parts];
 };
 
 }  // namespace mlx::core::kernels

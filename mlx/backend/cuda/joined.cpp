@@ -1,0 +1,60 @@
+// Which steps run as one on the GPU: products of the same few rows, which read one matrix after the
+// other; rotations; and updates of arrays in place. Each family decides by shapes whether one
+// launch does them all.
+#include "mlx/backend/cuda/joined.h"
+
+#include <typeinfo>
+
+#include "mlx/backend/cuda/matmul.h"
+#include "mlx/backend/cuda/quantized.h"
+#include "mlx/backend/cuda/registry.h"
+#include "mlx/backend/cuda/rope.h"
+#include "mlx/backend/cuda/slice.h"
+#include "mlx/primitives/matmul.h"
+#include "mlx/primitives/quantized.h"
+#include "mlx/primitives/rope.h"
+#include "mlx/primitives/slice.h"
+
+namespace mlx::core::cuda {
+
+namespace {
+
+struct Family {
+  const std::type_info& type;
+  Joining joining;
+  void (*run)(const std::vector<JoinedPart>& parts, const Stream& s);
+};
+
+constexpr Joining same_input{4, true, false}, small{2, false, false}, in_place{2, false, true};
+
+const Family families[] = {
+    {typeid(Matmul), same_input, run_joined_products},
+    {typeid(AddMM), same_input, run_joined_products},
+    {typeid(QuantizedMatmul), same_input, run_joined_quantized_products},
+    {typeid(Rope), small, run_joined_ropes},
+    {typeid(SliceUpdate), in_place, run_joined_updates},
+    {typeid(DynamicSliceUpdate), in_place, run_joined_updates},
+};
+
+const Family* family_of(const Primitive& primitive) {
+  for (auto& family : families) {
+    if (family.type == typeid(primitive)) return &family;
+  }
+  return nullptr;
+}
+
+void eval_joined(Joined& step, const std::vector<array>& inputs, std::vector<array>& outputs) {
+  auto parts = step.parts(inputs, outputs);
+  family_of(parts[0].primitive)->run(parts, step.stream());
+}
+
+const Register<Joined> joined(eval_joined);
+
+}  // namespace
+
+Joining joining_of(const Primitive& primitive) {
+  const Family* family = family_of(primitive);
+  return family ? family->joining : Joining{};
+}
+
+}  // namespace mlx::core::cuda
