@@ -23,7 +23,7 @@ constexpr size_t few_doubts = 256;
 
 // What is made from a failed array fails, and what is made from a doubtful one is as doubtful. A
 // host that reads the values asks for the verdict first.
-void pass_on_failure(const array& in, const Primitive& reader, std::span<array> outputs) {
+void pass_on_failure(const array& in, Primitive& reader, std::span<array> outputs) {
   bool asks = in.doubts() && (reader.device() == Device::cpu || in.doubts()->size() > few_doubts);
   if (auto failure = asks ? in.error() : in.known_error()) {
     std::rethrow_exception(failure);

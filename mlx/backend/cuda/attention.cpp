@@ -88,7 +88,7 @@ uint32_t* finished_counters(const Stream& s) {
     constexpr size_t bytes = most_merging_blocks * sizeof(uint32_t);
     use_device(s.device.index);
     void* made = nullptr;
-    check_cuda(cudaMalloc(&made, bytes), "allocating counters");
+    check_cuda([&] { return cudaMalloc(&made, bytes); }, "allocating counters");
     clear(made, bytes, s);
     counters = made;
   }
