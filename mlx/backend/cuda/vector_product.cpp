@@ -67,7 +67,7 @@ KernelCall vector_product_call(Dtype dtype, int m, int rows) {
   return {"vector_product.h", "VectorProductCall",
           std::string("vector_product<") + type_name(dtype) + ", " + std::to_string(m) + ", " +
               std::to_string(rows) + ">",
-          threads};
+          threads, 2};
 }
 
 }  // namespace mlx::core::cuda

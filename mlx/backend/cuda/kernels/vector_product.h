@@ -29,52 +29,83 @@ MLX_FN const VectorProductPart& part_of_block(const VectorProductCall& p) {
   return p.part[part];
 }
 
-/** `m` rows of x; each warp takes `rows` of w. Addresses and strides are multiples of 16 bytes. */
+/** Sums of a warp: of `m` rows of x with `rows` of w, of which a lane takes every 32nd piece of 16
+ *  bytes. */
 template <typename T, int m, int rows>
-MLX_FN void vector_product(const VectorProductCall& p) {
-  // What is on its way at a time keeps memory busy although few blocks run.
-  constexpr int width = 16 / sizeof(T), depth = 8 / rows, step = 32 * width;
-  using Words = decltype(load_pack<T, width>(static_cast<const T*>(nullptr), 0));
-  const VectorProductPart& own = part_of_block(p);
-  const int lane = threadIdx.x % 32;
-  const int64_t block = blockIdx.x - own.first_block;
-  const int64_t warp = block * (vector_product_threads / 32) + threadIdx.x / 32;
+struct VectorSums {
+  // Of each row of w; what is on its way at a time keeps memory busy although few blocks run.
+  static constexpr int width = 16 / sizeof(T), depth = 8 / rows, step = 32 * width;
+  using Piece = Pack<T, width>;
+
   const T *x[m], *w[rows];
-#pragma unroll
-  for (int i = 0; i < m; i++) x[i] = static_cast<const T*>(p.x) + i * p.x_stride;
-#pragma unroll
-  for (int r = 0; r < rows; r++) {
-    int64_t row = warp * rows + r;
-    w[r] = static_cast<const T*>(own.w) + (row < own.n ? row : own.n - 1) * own.w_stride;
-  }
   float sums[m][rows] = {};
-  for (int64_t first = lane * width; first < p.k; first += depth * step) {
-    Words from_w[depth][rows];
+
+  /** The pieces at `first` and behind it. `whole`: all of them lie in front of `k`; those that do
+   *  not are zeros. */
+  template <bool whole>
+  MLX_FN void add(int64_t first, int64_t k) {
+    Piece from_w[depth][rows], from_x[depth];
 #pragma unroll
     for (int d = 0; d < depth; d++) {
-      // Past the end the last piece comes again, and is left out below.
-      int64_t at = first + d * step < p.k ? first + d * step : first;
 #pragma unroll
-      for (int r = 0; r < rows; r++) from_w[d][r] = load_pack<T, width>(w[r], at);
+      for (int r = 0; r < rows; r++) from_w[d][r] = load<whole>(w[r], first, d, k);
     }
 #pragma unroll
-    for (int d = 0; d < depth; d++) {
-      if (first + d * step >= p.k) break;
+    for (int i = 0; i < m; i++) {
 #pragma unroll
-      for (int i = 0; i < m; i++) {
-        auto from_x = load_pack<T, width>(x[i], first + d * step);
+      for (int d = 0; d < depth; d++) from_x[d] = load<whole>(x[i], first, d, k);
+#pragma unroll
+      for (int d = 0; d < depth; d++) {
 #pragma unroll
         for (int r = 0; r < rows; r++) {
-          sums[i][r] = add_pack<T, width>(sums[i][r], from_x, from_w[d][r]);
+          sums[i][r] = add_pack<T, width>(sums[i][r], from_x[d], from_w[d][r]);
         }
       }
     }
   }
+
+ private:
+  template <bool whole>
+  MLX_FN static Piece load(const T* from, int64_t first, int d, int64_t k) {
+    int64_t at = first + d * step;
+    if constexpr (whole) {
+      return load_pack<T, width>(from, at);
+    } else {
+      uint4 words = *reinterpret_cast<const uint4*>(from + (at < k ? at : first));
+      uint32_t mask = at < k ? ~0u : 0u;
+      words = {words.x & mask, words.y & mask, words.z & mask, words.w & mask};
+      return __builtin_bit_cast(Piece, words);
+    }
+  }
+};
+
+/** `m` rows of x; each warp takes `rows` of w. Addresses and strides are multiples of 16 bytes. */
+template <typename T, int m, int rows>
+MLX_FN void vector_product(const VectorProductCall& p) {
+  using Sums = VectorSums<T, m, rows>;
+  const VectorProductPart& own = part_of_block(p);
+  const int lane = threadIdx.x % 32;
+  const int64_t block = blockIdx.x - own.first_block;
+  const int64_t warp = block * (vector_product_threads / 32) + threadIdx.x / 32;
+  Sums all;
+#pragma unroll
+  for (int i = 0; i < m; i++) all.x[i] = static_cast<const T*>(p.x) + i * p.x_stride;
+#pragma unroll
+  for (int r = 0; r < rows; r++) {
+    int64_t row = warp * rows + r;
+    all.w[r] = static_cast<const T*>(own.w) + (row < own.n ? row : own.n - 1) * own.w_stride;
+  }
+  int64_t first = lane * Sums::width;
+#pragma unroll 1
+  for (; first + (Sums::depth - 1) * Sums::step < p.k; first += Sums::depth * Sums::step) {
+    all.template add<true>(first, p.k);
+  }
+  if (first < p.k) all.template add<false>(first, p.k);
 #pragma unroll
   for (int i = 0; i < m; i++) {
 #pragma unroll
     for (int r = 0; r < rows; r++) {
-      float sum = sums[i][r];
+      float sum = all.sums[i][r];
 #pragma unroll
       for (int step = 16; step > 0; step /= 2) sum += __shfl_xor_sync(~0u, sum, step);
       int64_t row = warp * rows + r;
