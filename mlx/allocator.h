@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <functional>
 
+#include "mlx/stream.h"
+
 namespace mlx::core::allocator {
 
 /** A block of a device's memory, made by that device's backend. */
@@ -20,6 +22,10 @@ class DeviceMemory {
    * itself stays where it is.
    */
   virtual void* host_address(size_t begin, size_t end) = 0;
+
+  /** Has a few bytes on their way to the host by the time that `host_address` is asked for them: the
+   *  copy is queued behind the work of `after`, which has been queued. Only ever saves time. */
+  virtual void fetch_ahead(size_t /* begin */, size_t /* end */, const Stream& /* after */) {}
 };
 
 /** A block of memory, of the host or of a device; does not own it. */

@@ -6,7 +6,9 @@
 
 #include "mlx/core/errors.h"
 #include "mlx/core/graph_lock.h"
+#include "mlx/core/layout.h"
 #include "mlx/core/memory_pool.h"
+#include "mlx/core/read.h"
 #include "mlx/core/scheduler.h"
 #include "mlx/graph/nested.h"
 #include "mlx/graph/plan.h"
@@ -133,6 +135,20 @@ void schedule(const std::vector<array>& outputs, bool caller_waits) {
 }
 
 }  // namespace
+
+void detail::eval_to_read(const array& a) {
+  if (a.status() == array::Status::unscheduled) {
+    schedule({a}, true);
+  }
+  const Event& event = a.event();
+  bool is_queued = !a.is_available() && event.valid() && event.is_ready_for(event.stream());
+  if (is_queued && !a.known_error() && a.buffer().device_memory()) {
+    auto [begin, end] = byte_range(a);
+    a.buffer().device_memory()->fetch_ahead(static_cast<size_t>(begin), static_cast<size_t>(end),
+                                            event.stream());
+  }
+  array(a).wait();
+}
 
 PlanCacheInfo plan_cache_info() {
   std::lock_guard lock(graph_lock());

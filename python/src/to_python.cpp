@@ -1,4 +1,5 @@
 // Values of arrays as Python numbers, lists and NumPy arrays, and evaluation without the GIL.
+#include "mlx/core/read.h"
 #include "mlx/transforms.h"
 #include "python/src/convert.h"
 #include "python/src/gil.h"
@@ -49,7 +50,10 @@ nb::object to_scalar(array a) {
     throw std::invalid_argument(
         "[convert] Only length-1 arrays can be converted to Python scalars.");
   }
-  eval_unlocked(a);
+  if (!a.is_available() || a.error()) {
+    Unlocked unlocked;
+    mlx::core::detail::eval_to_read(a);
+  }
   return dispatch_dtype(a.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     return to_number(*a.data<T>());

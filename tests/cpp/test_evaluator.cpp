@@ -256,6 +256,52 @@ TEST(Evaluator, LateFailuresReachWhatWasMadeFromThem) {
   EXPECT_EQ(runs, 3);  // what is made from a failed array does not run
 }
 
+TEST(Evaluator, DoubtsAreSharedAndForgottenWhenTheyAreOver) {
+  std::atomic<int> runs{0};
+  array waiting(1.0f), heir(2.0f), other(3.0f);
+  waiting.add_doubts(doubtful(runs, nullptr).doubts());
+  EXPECT_FALSE(waiting.doubts());  // there is none before the work
+  array good = doubtful(runs, nullptr), bad = doubtful(runs, std::make_exception_ptr(1));
+  eval({good});
+  async_eval({bad});
+  synchronize();
+  EXPECT_TRUE(good.doubts());
+  heir.add_doubts(good.doubts());
+  EXPECT_FALSE(heir.doubts());  // it has turned out well
+  heir.add_doubts(bad.doubts());
+  EXPECT_EQ(heir.doubts(), bad.doubts());  // one list for both
+  heir.add_doubts(bad.doubts());
+  other.add_doubts(heir.doubts());
+  EXPECT_EQ(other.doubts()->size(), 1u);
+  EXPECT_THROW(other.wait(), int);
+}
+
+TEST(Evaluator, ViewsOfWhatIsAtHandNeedNoNode) {
+  array a = array({1.0f, 2.0f, 3.0f, 4.0f, 5.0f, 6.0f}, {2, 3});
+  std::vector<array> views = {transpose(a), reshape(a, {3, 2}), slice(a, {0, 1}, {2, 3}),
+                              expand_dims(a, 1), slice(a, {1, 2}, {-3, -4}, {-1, -1})};
+  for (auto& view : views) {
+    EXPECT_FALSE(view.has_primitive());
+    EXPECT_TRUE(view.is_available());
+    EXPECT_EQ(view.data_shared_ptr(), a.data_shared_ptr());
+  }
+  EXPECT_TRUE(
+      array_equal(views[0], array({1.0f, 4.0f, 2.0f, 5.0f, 3.0f, 6.0f}, {3, 2})).item<bool>());
+  EXPECT_TRUE(array_equal(views[2], array({2.0f, 3.0f, 5.0f, 6.0f}, {2, 2})).item<bool>());
+  EXPECT_TRUE(
+      array_equal(views[4], array({6.0f, 5.0f, 4.0f, 3.0f, 2.0f, 1.0f}, {2, 3})).item<bool>());
+  EXPECT_TRUE(transpose(a + a).has_primitive());          // not computed yet
+  EXPECT_TRUE(reshape(views[0], {6}).has_primitive());    // no view
+  EXPECT_TRUE(slice(a, {0, 0}, {0, 3}).has_primitive());  // nothing to look at
+  bool traced = false;
+  auto f = [&](const array& x) {
+    traced = transpose(x).has_primitive();
+    return sum(transpose(x));
+  };
+  EXPECT_EQ(grad(f)(a).shape(), a.shape());
+  EXPECT_TRUE(traced);
+}
+
 TEST(Evaluator, DoubtsWithoutAFailureChangeNothing) {
   std::atomic<int> runs{0};
   array good = doubtful(runs, nullptr);

@@ -251,6 +251,15 @@ class Pool : public MemoryPool {
 
 }  // namespace
 
+namespace {
+
+std::mutex& host_copies_mutex() {
+  static auto* mutex = new std::mutex;
+  return *mutex;
+}
+
+}  // namespace
+
 Block::~Block() {
   drop_host_copies();
   try {
@@ -264,9 +273,18 @@ Block::~Block() {
   Pool::instance().give(address_, bytes_, owner_);
 }
 
+void Block::fetch_ahead(size_t begin, size_t end, const Stream& after) {
+  if (end - begin > FewBytes::most) {
+    return;
+  }
+  std::lock_guard lock(host_copies_mutex());
+  if (host_copies_.empty()) {
+    fetch_ = {begin, end, fetch(static_cast<char*>(address_) + begin, end - begin, after)};
+  }
+}
+
 void* Block::host_address(size_t begin, size_t end) {
-  static std::mutex mutex;
-  std::lock_guard lock(mutex);
+  std::lock_guard lock(host_copies_mutex());
   for (auto& copy : host_copies_) {
     if (copy.begin <= begin && end <= copy.end) {
       return static_cast<char*>(copy.buffer.ptr()) - copy.begin;
@@ -274,8 +292,12 @@ void* Block::host_address(size_t begin, size_t end) {
   }
   auto buffer = allocator::malloc(end - begin);
   try {
-    copy_to_host(buffer.ptr(), static_cast<char*>(address_) + begin, end - begin,
-                 owner_.device.index);
+    bool fetched = fetch_ && fetch_->begin == begin && fetch_->end == end &&
+                   take_fetched(fetch_->bytes, buffer.ptr(), end - begin);
+    if (!fetched) {
+      copy_to_host(buffer.ptr(), static_cast<char*>(address_) + begin, end - begin,
+                   owner_.device.index);
+    }
   } catch (...) {
     allocator::free(buffer);
     throw;
@@ -300,6 +322,7 @@ void Block::drop_host_copies() {
     allocator::free(copy.buffer);
   }
   host_copies_.clear();
+  fetch_.reset();
 }
 
 Block* allocate(size_t bytes, const Stream& s) {

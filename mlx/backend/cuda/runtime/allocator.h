@@ -2,11 +2,13 @@
 // later work of the same stream without waiting for anything.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "mlx/allocator.h"
 #include "mlx/array.h"
 #include "mlx/backend/cuda/runtime/device.h"
+#include "mlx/backend/cuda/runtime/staging.h"
 #include "mlx/core/memory_pool.h"
 #include "mlx/core/object_pool.h"
 #include "mlx/stream.h"
@@ -24,6 +26,7 @@ class Block final : public allocator::DeviceMemory {
   void* device_address() override { return address_; }
   size_t bytes() override { return bytes_; }
   void* host_address(size_t begin, size_t end) override;
+  void fetch_ahead(size_t begin, size_t end, const Stream& after) override;
 
   const Stream& owner() const { return owner_; }
   /** Notes that work of another stream reads or writes the block. */
@@ -36,12 +39,17 @@ class Block final : public allocator::DeviceMemory {
     size_t begin, end;
     allocator::Buffer buffer;
   };
+  struct Fetch {
+    size_t begin, end;
+    FewBytes bytes;
+  };
 
   void* address_;
   size_t bytes_;
   Stream owner_;
   std::vector<Stream> users_;
   std::vector<HostCopy> host_copies_;  // addresses that were given out stay good
+  std::optional<Fetch> fetch_;         // one that is under way
 };
 
 /** A block for work of `s`. Throws OutOfMemory; the process stays usable. */

@@ -92,6 +92,55 @@ class Downloads {
   cudaStream_t stream_;
 };
 
+/** Places for few bytes, which transfers of all streams take in turn. */
+class Arrivals {
+ public:
+  static Arrivals& instance() {
+    static auto* arrivals = new Arrivals;
+    return *arrivals;
+  }
+
+  FewBytes fetch(const void* device, size_t bytes, const Stream& s) {
+    Recorder& recorder = recorder_of(s);
+    std::lock_guard lock(mutex_);
+    std::lock_guard work(recorder.mutex());
+    auto& last = places_[next_ % places];
+    if (last) wait_event(last->event());  // the place is written no more
+    check_cuda(
+        cudaMemcpyAsync(place(next_), device, bytes, cudaMemcpyDeviceToHost, recorder.plain()),
+        "copying to the host");
+    last = recorder.mark();
+    return {last, next_++};
+  }
+
+  bool take(const FewBytes& fetched, void* host, size_t bytes) {
+    wait_event(fetched.arrival->event());
+    std::lock_guard lock(mutex_);
+    if (fetched.number + places < next_) {
+      return false;
+    }
+    std::memcpy(host, place(fetched.number), bytes);
+    return true;
+  }
+
+ private:
+  static constexpr size_t places = 256;
+
+  Arrivals() {
+    void* made = nullptr;
+    check_cuda(cudaHostAlloc(&made, places * granule, cudaHostAllocPortable),
+               "allocating pinned memory");
+    memory_ = static_cast<char*>(made);
+  }
+
+  char* place(uint64_t number) { return memory_ + number % places * granule; }
+
+  std::mutex mutex_;
+  char* memory_;
+  uint64_t next_ = 0;
+  std::shared_ptr<Passing> places_[places];
+};
+
 /** The entry of `key` in a map that outlives main's statics, made at its first use. */
 template <typename Transfers, typename Key>
 Transfers& transfers_of(const Key& key) {
@@ -113,6 +162,14 @@ void copy_to_device(void* device, const void* host, size_t bytes, const Stream& 
   call_directly(s, [&](cudaStream_t stream) {
     uploads.copy(static_cast<char*>(device), static_cast<const char*>(host), bytes, stream);
   });
+}
+
+FewBytes fetch(const void* device, size_t bytes, const Stream& s) {
+  return Arrivals::instance().fetch(device, bytes, s);
+}
+
+bool take_fetched(const FewBytes& fetched, void* host, size_t bytes) {
+  return Arrivals::instance().take(fetched, host, bytes);
 }
 
 void copy_to_host(void* host, const void* device, size_t bytes, int device_index) {
