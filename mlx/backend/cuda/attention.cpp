@@ -127,7 +127,7 @@ bool run_by_library(const AttentionShape& shape, const AttentionSpec& spec,
                              library_rows(in.queries, rows[0]),
                              library_rows(in.keys, rows[1]),
                              library_rows(in.values, rows[2]),
-                             dense_rows(outputs[0], output_address(outputs[0])),
+                             library_rows(outputs[0], output_address(outputs[0])),
                              dense_rows(outputs[1], output_address(outputs[1]))};
   return library_takes(attention, s) && run_by_library(attention, s);
 }
@@ -152,7 +152,8 @@ void eval_attention(Attention& primitive, const std::vector<array>& inputs,
   const Stream& s = primitive.stream();
   const AttentionSpec& spec = primitive.spec();
   AttentionInputs in(spec, inputs);
-  for (array& each : outputs) allocate_output(each, s);
+  allocate_in_order_of(in.queries, outputs[0], s);
+  allocate_output(outputs[1], s);
   if (outputs[1].size() == 0) {
     return;
   }
@@ -167,6 +168,8 @@ void eval_attention(Attention& primitive, const std::vector<array>& inputs,
   add_rows(call, rows[0], rows[1], rows[2]);
   call.scale = spec.scale;
   call.out = output_address(outputs[0]);
+  call.dense_out = outputs[0].flags().row_contiguous;
+  for (int i = 0; i < 3; i++) call.out_strides[i] = outputs[0].strides(i);
   call.logsumexp = static_cast<float*>(output_address(outputs[1]));
   if (in.mask) add_mask(call, *in.mask, s);
   array sinks = in.sinks ? contiguous(*in.sinks, s) : in.queries;

@@ -31,6 +31,11 @@ void set_rows(const AttentionRows& rows, const void*& data, int64_t (&strides)[3
   width = rows.width;
 }
 
+void set_gradient(array& out, void*& data, int64_t (&strides)[3]) {
+  data = output_address(out);
+  for (int i = 0; i < 3; i++) strides[i] = out.strides(i);
+}
+
 AttentionBackwardCall call_of(const AttentionShape& shape, const AttentionSpec& spec,
                               const BackwardRows& rows) {
   AttentionBackwardCall call{};
@@ -63,9 +68,9 @@ bool run_by_library(const AttentionShape& shape, const AttentionSpec& spec,
        library_rows(in.keys, rows.k), library_rows(in.values, rows.v),
        library_rows(*in.result, rows.result), dense_rows(*in.logsumexp, logsumexp)},
       library_rows(*in.cotangent, rows.cotangent),
-      dense_rows(outputs[0], output_address(outputs[0])),
-      dense_rows(outputs[1], output_address(outputs[1])),
-      dense_rows(outputs[2], output_address(outputs[2]))};
+      library_rows(outputs[0], output_address(outputs[0])),
+      library_rows(outputs[1], output_address(outputs[1])),
+      library_rows(outputs[2], output_address(outputs[2]))};
   return library_takes(backward, s) && run_by_library(backward, s);
 }
 
@@ -97,13 +102,14 @@ void eval_backward(AttentionBackward& primitive, const std::vector<array>& input
   const Stream& s = primitive.stream();
   const AttentionSpec& spec = primitive.spec();
   AttentionInputs in(spec, inputs);
-  for (array& each : outputs) allocate_output(each, s);
   if (in.logsumexp->size() == 0) {
     for (array& each : outputs) {
+      allocate_output(each, s);
       if (each.size() > 0) clear(output_address(each), each.nbytes(), s);
     }
     return;
   }
+  allocate_gradients(in, outputs, s);
   array logsumexp = contiguous(*in.logsumexp, s);
   const void* statistics = input_address(logsumexp, s);
   BackwardRows rows(in, statistics, s);
@@ -114,9 +120,9 @@ void eval_backward(AttentionBackward& primitive, const std::vector<array>& input
   }
   AttentionBackwardCall call = call_of(shape, spec, rows);
   call.logsumexp = static_cast<const float*>(statistics);
-  call.dq = output_address(outputs[0]);
-  call.dk = output_address(outputs[1]);
-  call.dv = output_address(outputs[2]);
+  set_gradient(outputs[0], call.dq, call.dq_strides);
+  set_gradient(outputs[1], call.dk, call.dk_strides);
+  set_gradient(outputs[2], call.dv, call.dv_strides);
   array sinks = in.sinks ? contiguous(*in.sinks, s) : in.queries;
   if (in.sinks) {
     call.sinks = input_address(sinks, s);

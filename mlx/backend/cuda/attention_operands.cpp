@@ -2,9 +2,11 @@
 #include "mlx/backend/cuda/attention_operands.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/runtime/streams.h"
+#include "mlx/core/layout.h"
 
 namespace mlx::core::cuda {
 
@@ -20,6 +22,26 @@ bool is_readable(const array& a, const void* address) {
     readable = readable && (a.shape(i) == 1 || a.strides(i) % each == 0);
   }
   return readable;
+}
+
+/** Whether the operands are bands of columns, side by side, of one dense matrix with a row for each
+ *  position: then where the first of them begins in the buffer. */
+std::optional<int64_t> find_bands(const array* const (&operands)[3]) {
+  const array& q = *operands[0];
+  int64_t pitch = q.strides(2), length = q.shape(2);
+  const array* sorted[] = {operands[0], operands[1], operands[2]};
+  std::sort(sorted, sorted + 3,
+            [](const array* a, const array* b) { return a->offset() < b->offset(); });
+  int64_t first = sorted[0]->offset(), next = first;
+  for (const array* a : sorted) {
+    int64_t columns = a->shape(3);
+    bool band = a->data_shared_ptr() == q.data_shared_ptr() && a->offset() == next &&
+                a->shape(2) == length && a->strides(3) == 1 && a->strides(1) == columns &&
+                a->strides(2) == pitch && a->strides(0) == length * pitch;
+    if (!band) return {};
+    next += a->shape(1) * columns;
+  }
+  return next - first == pitch ? std::optional(first) : std::nullopt;
 }
 
 }  // namespace
@@ -71,6 +93,47 @@ LibraryTensor library_rows(const array& a, const AttentionRows& rows) {
     t.strides[i] = t.shape[i] == 1 ? t.shape[i + 1] * t.strides[i + 1] : rows.strides[i];
   }
   return t;
+}
+
+LibraryTensor library_rows(const array& a, const void* data) {
+  AttentionRows rows;
+  for (int i = 0; i < 3; i++) rows.strides[i] = a.strides(i);
+  rows.data = data;
+  return library_rows(a, rows);
+}
+
+void allocate_in_order_of(const array& like, array& out, const Stream& s) {
+  int axes[] = {0, 1, 2};
+  std::stable_sort(axes, axes + 3, [&](int a, int b) { return like.strides(a) > like.strides(b); });
+  bool single = like.shape(1) == 1 || like.shape(2) == 1;
+  if (single || like.strides(3) != 1 || out.size() == 0) {
+    allocate_output(out, s);
+    return;
+  }
+  Strides strides(4, 1);
+  int64_t stride = out.shape(3);
+  for (int k = 2; k >= 0; k--) {
+    strides[static_cast<size_t>(axes[k])] = stride;
+    stride *= out.shape(axes[k]);
+  }
+  array memory(out.shape(), out.dtype(), nullptr, {});
+  allocate_output(memory, s);
+  share_view(memory, out, strides);
+}
+
+void allocate_gradients(const AttentionInputs& in, std::vector<array>& outputs, const Stream& s) {
+  const array* operands[] = {&in.queries, &in.keys, &in.values};
+  for (size_t i = 3; i < outputs.size(); i++) allocate_output(outputs[i], s);
+  if (auto first = find_bands(operands)) {
+    const array& q = in.queries;
+    array matrix({q.shape(0), q.shape(2), static_cast<int>(q.strides(2))}, q.dtype(), nullptr, {});
+    allocate_output(matrix, s);
+    for (size_t i = 0; i < 3; i++) {
+      share_view(matrix, outputs[i], operands[i]->strides(), operands[i]->offset() - *first);
+    }
+    return;
+  }
+  for (size_t i = 0; i < 3; i++) allocate_in_order_of(*operands[i], outputs[i], s);
 }
 
 AttentionShape attention_shape(const AttentionSpec& spec, const std::vector<array>& inputs) {

@@ -27,6 +27,17 @@ void add_mask_strides(int64_t (&strides)[4], const array& mask);
 /** What these rows are for a library. */
 LibraryTensor library_rows(const array& a, const AttentionRows& rows);
 
+/** The array itself, for a library. */
+LibraryTensor library_rows(const array& a, const void* data);
+
+/** Memory for a result with the shape of `like` up to the last axis, which has its axes in the
+ * order in which those of `like` lie: what was transposed to get here then goes back as a view. */
+void allocate_in_order_of(const array& like, array& out, const Stream& s);
+
+/** Memory for the gradients of queries, keys and values. If these are bands of one matrix, so are
+ *  their gradients. */
+void allocate_gradients(const AttentionInputs& in, std::vector<array>& outputs, const Stream& s);
+
 /** A dense array of that shape. */
 LibraryTensor dense_rows(const array& a, const void* data);
 

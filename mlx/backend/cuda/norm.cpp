@@ -17,13 +17,18 @@ namespace {
 
 using kernels::NormCall;
 
-constexpr int threads = row_threads, columns = 32;
-constexpr int64_t most_strips = 256;  // about what a GPU runs at a time; the same on all of them
+constexpr int threads = row_threads, columns = 32, parameter_threads = 1024;
 
-KernelCall call_of(const char* name, NormSpec::Kind kind, Dtype dtype, RowVariant v) {
+/** Threads of a block of the backward kernel. */
+int backward_threads(RowVariant v) { return v.lanes > 32 ? v.lanes : 128; }
+
+/** Blocks that there are for the rows backward: about what a GPU runs at a time, and the same on
+ * all of them. */
+int64_t most_strips(RowVariant v) { return v.lanes > 32 ? 256 : 512; }
+
+std::string function_of(const char* name, NormSpec::Kind kind, Dtype dtype, RowVariant v) {
   const char* is_layer = kind == NormSpec::Layer ? ", true, " : ", false, ";
-  return {"norm.h", "NormCall",
-          std::string(name) + "<" + type_name(dtype) + is_layer + to_string(v) + ">", threads};
+  return std::string(name) + "<" + type_name(dtype) + is_layer + to_string(v) + ">";
 }
 
 NormCall rows_of(const array& x, const NormSpec& spec, const Stream& s) {
@@ -60,9 +65,10 @@ void eval_norm(Norm& primitive, const std::vector<array>& inputs, std::vector<ar
 /** The kernel for x, and that for the parameters behind it. */
 void run_backward(NormCall& call, const NormSpec& spec, Dtype dtype, const Stream& s) {
   RowVariant variant = variant_of(call, dtype);
-  int64_t groups = threads / variant.lanes;
+  int block = backward_threads(variant);
+  int64_t groups = block / variant.lanes, most = most_strips(variant);
   bool has_parameters = call.weight_out || call.bias_out;
-  int64_t least = (call.rows + most_strips - 1) / most_strips;
+  int64_t least = (call.rows + most - 1) / most;
   call.strip_rows = has_parameters ? (least + groups - 1) / groups * groups : groups;
   call.strip_rows = std::max<int64_t>(call.strip_rows, groups);
   call.strips = (call.rows + call.strip_rows - 1) / call.strip_rows;
@@ -72,10 +78,10 @@ void run_backward(NormCall& call, const NormSpec& spec, Dtype dtype, const Strea
   Scratch parts(std::max<size_t>(bytes, 1), s);
   call.parts = has_parameters ? parts.get() : nullptr;
   launch(kernel_of(norm_backward_call(spec.kind, dtype, variant), s), blocks_for(call.strips, 1),
-         threads, s, call);
+         static_cast<unsigned>(block), s, call);
   if (has_parameters) {
     launch(kernel_of(norm_parameters_call(dtype), s), blocks_for(call.length, columns),
-           dim3(columns, threads / columns), s, call);
+           dim3(columns, parameter_threads / columns), s, call);
   }
 }
 
@@ -147,15 +153,20 @@ void run_residual_norm(Fused& fused, const std::vector<array>& inputs,
 }
 
 KernelCall norm_call(NormSpec::Kind kind, Dtype dtype, RowVariant variant) {
-  return call_of("norm_forward", kind, dtype, variant);
+  return {"norm.h", "NormCall", function_of("norm_forward", kind, dtype, variant), threads};
 }
 
 KernelCall norm_backward_call(NormSpec::Kind kind, Dtype dtype, RowVariant variant) {
-  return call_of("norm_backward", kind, dtype, variant);
+  // Registers for two rows and two sums of each column: four blocks of warps, or what that leaves.
+  int blocks = variant.lanes > 32 ? 2 : 4;
+  bool large = variant.packs * variant.width * (dtype == float64 ? 2 : 1) > 24;
+  return {"norm.h", "NormCall", function_of("norm_backward", kind, dtype, variant),
+          backward_threads(variant), large ? blocks - 1 : blocks};
 }
 
 KernelCall norm_parameters_call(Dtype dtype) {
-  return {"norm.h", "NormCall", std::string("norm_parameters<") + type_name(dtype) + ">", threads};
+  return {"norm.h", "NormCall", std::string("norm_parameters<") + type_name(dtype) + ">",
+          parameter_threads};
 }
 
 }  // namespace mlx::core::cuda

@@ -159,6 +159,13 @@ MLX_FN void apply_mask(float& score, M mask) {
 MLX_FN int64_t row_number(const AttentionTask& task, int row) {
   return task.list * task.rows + row;
 }
+/** Where the result of a row goes, in elements. */
+MLX_FN int64_t place_of_result(const AttentionCall& p, int64_t row) {
+  if (p.dense_out) return row * p.e;
+  int64_t heads = p.heads * p.pack, list = row / p.length, batch = list / heads;
+  return batch * p.out_strides[0] + (list - batch * heads) * p.out_strides[1] +
+         (row - list * p.length) * p.out_strides[2];
+}
 MLX_FN int64_t all_rows(const AttentionCall& p) { return p.batches * p.heads * p.pack * p.length; }
 struct PartFacts {
   float highest, total;
@@ -206,7 +213,7 @@ MLX_FN void put_sum(const AttentionCall& p, int64_t row, int column, float sum,
   } else {
     RowEnd end = end_row<T, hiding>(p, row, facts.highest, facts.total);
     if (column == 0) p.logsumexp[row] = end.logsumexp;
-    static_cast<T*>(p.out)[row * p.e + column] = rounded<T>(sum * end.scale);
+    static_cast<T*>(p.out)[place_of_result(p, row) + column] = rounded<T>(sum * end.scale);
   }
 }
 
@@ -346,7 +353,7 @@ MLX_FN void merge_attention(const AttentionCall& p) {
       float weight = weight_of<hiding>(facts[i].highest, shift, factor);
       sum = madd(weight, part_sums(p, i, row)[column], sum);
     }
-    static_cast<T*>(p.out)[row * p.e + column] = rounded<T>(sum * end.scale);
+    static_cast<T*>(p.out)[place_of_result(p, row) + column] = rounded<T>(sum * end.scale);
   }
 }
 

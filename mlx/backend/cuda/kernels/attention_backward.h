@@ -47,6 +47,14 @@ MLX_FN const T* rows_of_head(const void* data, const int64_t (&strides)[3], int 
   return static_cast<const T*>(data) + batch * strides[0] + head * strides[1];
 }
 
+/** Where the gradient of a row of the task's own head begins. */
+template <typename T, bool keys_are_rows>
+MLX_FN T* row_of_gradient(void* data, const int64_t (&strides)[3], const BackwardTask& task,
+                          int row) {
+  return static_cast<T*>(data) + task.batch * strides[0] +
+         (keys_are_rows ? task.keys_head : task.head) * strides[1] + row * strides[2];
+}
+
 MLX_FN int64_t query_number(const AttentionBackwardCall& p, int batch, int head, int query) {
   return (batch * p.heads + head) * p.length + query;
 }

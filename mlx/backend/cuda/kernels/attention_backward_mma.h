@@ -133,11 +133,10 @@ struct MmaBackward {
   }
 
   template <int part>
-  MLX_FN void put(void* data, const float (&sums)[part / 8][4], int64_t width, int half,
-                  float scale) const {
-    int64_t limit = keys_are_rows ? p.keys : p.length;
-    if (row_of(half) >= limit) return;
-    T* to = static_cast<T*>(data) + (operands.task.list * limit + row_of(half)) * width;
+  MLX_FN void put(void* data, const int64_t (&strides)[3], const float (&sums)[part / 8][4],
+                  int64_t width, int half, float scale) const {
+    if (row_of(half) >= (keys_are_rows ? p.keys : p.length)) return;
+    T* to = row_of_gradient<T, keys_are_rows>(data, strides, operands.task, row_of(half));
 #pragma unroll
     for (int j = 0; j < part / 8; j++) {
       int column = slice * part + j * 8 + lane % 4 * 2;
@@ -172,11 +171,11 @@ struct MmaBackward {
 #pragma unroll
     for (int half = 0; half < 2; half++) {
       if constexpr (keys_are_rows) {
-        put<d_part>(p.dk, d_sums, p.d, half, scale);
-        put<e_part>(p.dv, e_sums, p.e, half, 1.0f);
+        put<d_part>(p.dk, p.dk_strides, d_sums, p.d, half, scale);
+        put<e_part>(p.dv, p.dv_strides, e_sums, p.e, half, 1.0f);
       } else {
         float factor = hiding == hide_general ? find_factor(half) : 1.0f;
-        put<d_part>(p.dq, d_sums, p.d, half, scale * factor);
+        put<d_part>(p.dq, p.dq_strides, d_sums, p.d, half, scale * factor);
       }
     }
   }

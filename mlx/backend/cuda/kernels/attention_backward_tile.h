@@ -155,11 +155,11 @@ struct TileBackward {
   }
 
   template <int part>
-  MLX_FN void put(void* data, const float (&sums)[height][part / 32][4], int64_t width, int i,
+  MLX_FN void put(void* data, const int64_t (&strides)[3],
+                  const float (&sums)[height][part / 32][4], int64_t width, int i,
                   float scale) const {
-    int64_t limit = keys_are_rows ? p.keys : p.length;
-    if (row_of(i) >= limit) return;
-    float* to = static_cast<float*>(data) + (operands.task.list * limit + row_of(i)) * width;
+    if (row_of(i) >= (keys_are_rows ? p.keys : p.length)) return;
+    float* to = row_of_gradient<float, keys_are_rows>(data, strides, operands.task, row_of(i));
 #pragma unroll
     for (int j = 0; j < part / 32; j++) {
       int column = slice * part + j * 32 + lane * 4;
@@ -192,11 +192,11 @@ struct TileBackward {
 #pragma unroll
     for (int i = 0; i < height; i++) {
       if constexpr (keys_are_rows) {
-        put<d_part>(p.dk, d_sums, p.d, i, scale);
-        put<e_part>(p.dv, e_sums, p.e, i, 1.0f);
+        put<d_part>(p.dk, p.dk_strides, d_sums, p.d, i, scale);
+        put<e_part>(p.dv, p.dv_strides, e_sums, p.e, i, 1.0f);
       } else {
         float factor = hiding == hide_general ? find_factor(i) : 1.0f;
-        put<d_part>(p.dq, d_sums, p.d, i, scale * factor);
+        put<d_part>(p.dq, p.dq_strides, d_sums, p.d, i, scale * factor);
       }
     }
   }

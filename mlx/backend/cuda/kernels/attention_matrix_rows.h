@@ -196,7 +196,7 @@ struct MatrixRows {
         int64_t number = row_number(task, row);
         if (split && lane % 4 == 0) *part_facts(p, blockIdx.y, number) = {highest[t][half], total};
         float* part = split ? part_sums(p, blockIdx.y, number) : nullptr;
-        T* out = static_cast<T*>(p.out) + number * p.e;
+        T* out = split ? nullptr : static_cast<T*>(p.out) + place_of_result(p, number);
         RowEnd end{1, 0};
         if constexpr (!split) {
           end = end_row<T, hiding>(p, number, highest[t][half], total);

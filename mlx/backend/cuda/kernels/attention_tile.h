@@ -162,8 +162,8 @@ struct TileAttention {
       if (row >= task.rows) continue;
       int64_t number = row_number(task, row);
       if (split && lane == 0) *part_facts(p, blockIdx.y, number) = {highest[i], total};
-      float* out =
-          split ? part_sums(p, blockIdx.y, number) : static_cast<float*>(p.out) + number * p.e;
+      float* out = split ? part_sums(p, blockIdx.y, number)
+                         : static_cast<float*>(p.out) + place_of_result(p, number);
       RowEnd end{1, 0};
       if constexpr (!split) {
         end = end_row<float, hiding>(p, number, highest[i], total);

@@ -104,128 +104,201 @@ MLX_FN void norm_forward(const NormCall& p) {
   });
 }
 
-/** The sums of a strip for the parameters' gradients, by columns as a row is spread. */
+/** Threads of a block of the backward kernel: few where a warp has a row, so that many blocks fit
+ *  beside each other however many registers a thread takes. */
+template <int lanes>
+inline constexpr int backward_threads = lanes > 32 ? lanes : 128;
+
+/** The sums of a strip for a parameter's gradient, by columns as a row is spread. */
 template <typename C, int lanes, int width, int packs>
 struct StripSums {
-  C weight[packs][width], bias[packs][width];
+  C values[packs][width];
 
-  MLX_FN void start(C*, int64_t) {
+  MLX_FN void start() {
 #pragma unroll
     for (int k = 0; k < packs; k++) {
 #pragma unroll
-      for (int j = 0; j < width; j++) weight[k][j] = bias[k][j] = 0;
+      for (int j = 0; j < width; j++) values[k][j] = 0;
     }
   }
-  MLX_FN void add(int k, int j, int64_t, C to_weight, C to_bias) {
-    weight[k][j] += to_weight;
-    bias[k][j] += to_bias;
-  }
-  /** The rows' warps of a block add theirs one after the other. */
+  /** Writes the sums of all warps of the block, in the order of the columns. */
   MLX_FN void finish(C* part, int64_t n) {
-    constexpr int groups = norm_threads / lanes, columns = lanes * width * packs;
-    __shared__ C shared[groups > 1 ? 2 * columns : 1];
-    int group = threadIdx.x / lanes;
-    for (int turn = 0; turn < groups; turn++) {
-      if (group == turn) {
+    constexpr int groups = backward_threads<lanes> / lanes;
+    if constexpr (groups == 1) {
 #pragma unroll
-        for (int k = 0; k < packs; k++) {
+      for (int k = 0; k < packs; k++) {
+        int64_t at = (k * lanes + threadIdx.x) * width;
+        if (at < n) write_values<C>(part, at, values[k]);
+      }
+    } else {
+      // Neighbours are `pitch` apart, so that both sides reach all banks.
+      constexpr int pitch = lanes + 32 / width, columns = lanes * width * packs;
+      __shared__ C shared[groups][packs * width * pitch];
+      __syncthreads();
 #pragma unroll
-          for (int j = 0; j < width; j++) {
-            int at = (k * lanes + threadIdx.x % lanes) * width + j;
-            if (groups > 1 && turn > 0) {
-              weight[k][j] += shared[at];
-              bias[k][j] += shared[columns + at];
-            }
-            if (groups > 1 && turn + 1 < groups) {
-              shared[at] = weight[k][j];
-              shared[columns + at] = bias[k][j];
-            } else if (at < n) {
-              part[at] = weight[k][j];
-              part[n + at] = bias[k][j];
-            }
-          }
+      for (int k = 0; k < packs; k++) {
+#pragma unroll
+        for (int j = 0; j < width; j++) {
+          shared[threadIdx.x / lanes][(k * width + j) * pitch + threadIdx.x % lanes] = values[k][j];
         }
       }
-      if (groups > 1) __syncthreads();
-    }
-  }
-};
-
-/** Of long rows in memory; each column has one thread of the block. */
-template <typename C, int lanes, int width>
-struct StripSums<C, lanes, width, 0> {
-  C* part;
-  int64_t n;
-
-  MLX_FN void start(C* where, int64_t length) {
-    part = where;
-    n = length;
-    for (int64_t at = threadIdx.x * width; at < n; at += lanes * width) {
-      for (int j = 0; j < width; j++) part[at + j] = part[n + at + j] = 0;
-    }
-  }
-  MLX_FN void add(int, int j, int64_t at, C to_weight, C to_bias) {
-    part[at + j] += to_weight;
-    part[n + at + j] += to_bias;
-  }
-  MLX_FN void finish(C*, int64_t) {}
-};
-
-template <typename T, bool layer, int lanes, int width, int packs>
-MLX_FN void norm_backward(const NormCall& p) {
-  using C = decltype(computed(T{}));
-  constexpr int groups = norm_threads / lanes;
-  C n = static_cast<C>(p.length);
-  C* part = static_cast<C*>(p.parts) + static_cast<int64_t>(blockIdx.x) * 2 * p.length;
-  StripSums<C, lanes, width, packs> sums;
-  if (p.parts) sums.start(part, p.length);
-  int64_t row = blockIdx.x * p.strip_rows, end = row + p.strip_rows;
-  if (end > p.rows) end = p.rows;
-  for (row += threadIdx.x / lanes; row < end; row += groups) {
-    HeldRow<T, lanes, width, packs> x, cotangent;
-    x.read(static_cast<const T*>(p.x) + row * p.length, p.length);
-    const T* from = static_cast<const T*>(p.cotangent) + row * p.length;
-    cotangent.read(from, p.length);
-    auto facts = row_facts<T, layer>(p, x);
-    C sum = 0, product = 0;
-    // Both rows are spread alike: x is looked up by pack where it is held, read again where not.
-    auto value_of = [&](int k, int64_t at, int j) {
-      if constexpr (packs > 0) {
-        return x.values[k][j];
-      } else {
-        return static_cast<C>(computed(x.row[at + j]));
+      __syncthreads();
+      for (int at = threadIdx.x; at < columns && at < n; at += groups * lanes) {
+        int lane = at / width % lanes, row = at / (width * lanes) * width + at % width;
+        C sum = shared[0][row * pitch + lane];
+#pragma unroll
+        for (int group = 1; group < groups; group++) sum += shared[group][row * pitch + lane];
+        part[at] = sum;
       }
-    };
-    cotangent.each(p.length, [&](int k, int64_t at, C(&v)[width]) {
+    }
+  }
+};
+
+/** Rows in registers: what is read becomes the normalised row and the weighted cotangent there. */
+template <typename T, bool layer, int lanes, int width, int packs>
+struct HeldBackward {
+  using C = decltype(computed(T{}));
+  using Row = HeldRow<T, lanes, width, packs>;
+  const NormCall& p;
+  C inverse;  // of the row's length
+  StripSums<C, lanes, width, packs> weights, biases;
+
+  MLX_FN HeldBackward(const NormCall& call, C*)
+      : p(call), inverse(C(1) / static_cast<C>(p.length)) {
+    weights.start();
+    biases.start();
+  }
+
+  MLX_FN C normalise(Row& x) const {
+    C squares = 0;
+    if constexpr (layer) {
+      C sum = 0;
+      x.each(p.length, [&](int, int64_t, C(&v)[width]) {
+#pragma unroll
+        for (int j = 0; j < width; j++) sum += v[j];
+      });
+      C mean = row_sum<lanes>(sum) * inverse;
+      x.each(p.length, [&](int, int64_t, C(&v)[width]) {
+#pragma unroll
+        for (int j = 0; j < width; j++) v[j] -= mean;
+      });
+    }
+    x.each(p.length, [&](int, int64_t, C(&v)[width]) {
+#pragma unroll
+      for (int j = 0; j < width; j++) squares = madd(v[j], v[j], squares);
+    });
+    C scale = C(1) / sqrt(row_sum<lanes>(squares) * inverse + static_cast<C>(p.eps));
+    x.each(p.length, [&](int, int64_t, C(&v)[width]) {
+#pragma unroll
+      for (int j = 0; j < width; j++) v[j] *= scale;
+    });
+    return scale;
+  }
+
+  MLX_FN void row(int64_t number) {
+    Row y, g;
+    y.read(static_cast<const T*>(p.x) + number * p.length, p.length);
+    g.read(static_cast<const T*>(p.cotangent) + number * p.length, p.length);
+    C scale = normalise(y), sum = 0, product = 0;
+    g.each(p.length, [&](int k, int64_t at, C(&v)[width]) {
       C weight[width];
       read_parameter<T>(p.weight, at, C(1), weight);
 #pragma unroll
       for (int j = 0; j < width; j++) {
-        C y = (value_of(k, at, j) - facts.mean) * facts.scale;
-        if (p.parts) sums.add(k, j, at, v[j] * y, v[j]);
-        C g = v[j] * weight[j];
+        weights.values[k][j] = madd(v[j], y.values[k][j], weights.values[k][j]);
+        biases.values[k][j] += v[j];
+        v[j] *= weight[j];
+        sum += v[j];
+        product = madd(v[j], y.values[k][j], product);
+      }
+    });
+    C mean = layer ? row_sum<lanes>(sum) * inverse : C(0);
+    product = row_sum<lanes>(product) * inverse;
+    T* out = static_cast<T*>(p.out) + number * p.length;
+    g.each(p.length, [&](int k, int64_t at, C(&v)[width]) {
+      C result[width];
+#pragma unroll
+      for (int j = 0; j < width; j++) {
+        result[j] = madd(madd(-product, y.values[k][j], v[j]), scale, -mean * scale);
+      }
+      write_values<T>(out, at, result);
+    });
+  }
+
+  MLX_FN void finish(C* part) {
+    weights.finish(part, p.length);
+    biases.finish(part + p.length, p.length);
+  }
+};
+
+/** Rows too long for registers: read again for each turn, with their sums in memory, where each
+ *  column has one thread of the block. */
+template <typename T, bool layer, int lanes, int width>
+struct HeldBackward<T, layer, lanes, width, 0> {
+  using C = decltype(computed(T{}));
+  const NormCall& p;
+  C* part;
+
+  MLX_FN HeldBackward(const NormCall& call, C* sums) : p(call), part(sums) {
+    for (int64_t at = threadIdx.x * width; part && at < p.length; at += lanes * width) {
+      for (int j = 0; j < width; j++) part[at + j] = part[p.length + at + j] = 0;
+    }
+  }
+
+  MLX_FN void row(int64_t number) {
+    HeldRow<T, lanes, width, 0> x, cotangent;
+    x.read(static_cast<const T*>(p.x) + number * p.length, p.length);
+    cotangent.read(static_cast<const T*>(p.cotangent) + number * p.length, p.length);
+    auto facts = row_facts<T, layer>(p, x);
+    C n = static_cast<C>(p.length), sum = 0, product = 0;
+    auto normalised = [&](int64_t at) {
+      return (static_cast<C>(computed(x.row[at])) - facts.mean) * facts.scale;
+    };
+    cotangent.each(p.length, [&](int, int64_t at, C(&v)[width]) {
+      C weight[width];
+      read_parameter<T>(p.weight, at, C(1), weight);
+#pragma unroll
+      for (int j = 0; j < width; j++) {
+        C y = normalised(at + j), g = v[j] * weight[j];
+        if (part) {
+          part[at + j] += v[j] * y;
+          part[p.length + at + j] += v[j];
+        }
         sum += g;
         product += g * y;
       }
     });
     C mean = layer ? row_sum<lanes>(sum) / n : C(0);
     product = row_sum<lanes>(product) / n;
-    T* out = static_cast<T*>(p.out) + row * p.length;
-    cotangent.each(p.length, [&](int k, int64_t at, C(&v)[width]) {
+    T* out = static_cast<T*>(p.out) + number * p.length;
+    cotangent.each(p.length, [&](int, int64_t at, C(&v)[width]) {
       C weight[width], result[width];
       read_parameter<T>(p.weight, at, C(1), weight);
 #pragma unroll
       for (int j = 0; j < width; j++) {
-        C y = (value_of(k, at, j) - facts.mean) * facts.scale;
-        result[j] = facts.scale * (v[j] * weight[j] - mean - y * product);
+        result[j] = facts.scale * (v[j] * weight[j] - mean - normalised(at + j) * product);
       }
       write_values<T>(out, at, result);
     });
   }
-  if (p.parts) sums.finish(part, p.length);
+
+  MLX_FN void finish(C*) {}
+};
+
+template <typename T, bool layer, int lanes, int width, int packs>
+MLX_FN void norm_backward(const NormCall& p) {
+  using C = decltype(computed(T{}));
+  constexpr int groups = backward_threads<lanes> / lanes;
+  C* part = p.parts ? static_cast<C*>(p.parts) + static_cast<int64_t>(blockIdx.x) * 2 * p.length
+                    : nullptr;
+  HeldBackward<T, layer, lanes, width, packs> work(p, part);
+  int64_t row = blockIdx.x * p.strip_rows, end = row + p.strip_rows;
+  if (end > p.rows) end = p.rows;
+  for (row += threadIdx.x / lanes; row < end; row += groups) work.row(row);
+  if (part) work.finish(part);
 }
 
-constexpr int parameter_columns = 32, parameter_strips = norm_threads / parameter_columns;
+constexpr int parameter_columns = 32, parameter_strips = 32;
 
 /** The gradients of weight and bias: the sums of all strips in their order. */
 template <typename T>
@@ -235,11 +308,13 @@ MLX_FN void norm_parameters(const NormCall& p) {
   __shared__ double biases[parameter_strips][parameter_columns];
   int64_t column = static_cast<int64_t>(blockIdx.x) * parameter_columns + threadIdx.x;
   double weight = 0, bias = 0;
-  for (int64_t strip = threadIdx.y; column < p.length && strip < p.strips;
-       strip += parameter_strips) {
-    const C* part = static_cast<const C*>(p.parts) + strip * 2 * p.length;
-    weight += part[column];
-    bias += part[p.length + column];
+  if (column < p.length) {
+    const C* part = static_cast<const C*>(p.parts) + column;
+#pragma unroll 8
+    for (int64_t strip = threadIdx.y; strip < p.strips; strip += parameter_strips) {
+      weight += part[strip * 2 * p.length];
+      bias += part[strip * 2 * p.length + p.length];
+    }
   }
   weights[threadIdx.y][threadIdx.x] = weight;
   biases[threadIdx.y][threadIdx.x] = bias;
