@@ -54,6 +54,9 @@ class StepRules {
 
   /** Whether steps that need nothing of each other run as one. */
   virtual Joining joins(const Primitive&) const { return {}; }
+
+  /** Whether reading a value takes programs longer than making it again. */
+  virtual bool recomputes_values() const = 0;
 };
 
 /** A moment in the work of a stream. */

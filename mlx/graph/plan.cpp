@@ -10,6 +10,7 @@
 #include "mlx/graph/passes/fuse.h"
 #include "mlx/graph/passes/generator.h"
 #include "mlx/graph/passes/prologue.h"
+#include "mlx/graph/passes/recompute.h"
 #include "mlx/graph/passes/siblings.h"
 #include "mlx/graph/plan_cache.h"
 #include "mlx/primitives/joined.h"
@@ -35,6 +36,7 @@ constexpr Pass passes[] = {
     {"epilogues", absorb_epilogues},
     {"generators", absorb_generators},
     {"siblings", join_siblings},
+    {"recompute", recompute_values},
 };
 
 /** With MLX_PRINT_PLANS=1 each pass shows what it made. */
@@ -70,7 +72,7 @@ class Planner {
       planned.stream = step.stream(walk_);
       planned.root = step.root;
       planned.joined = step.joined;
-      bool alone = step.generators.empty() && step.epilogue.empty() &&
+      bool alone = step.generators.empty() && step.recomputed.empty() && step.epilogue.empty() &&
                    step.prologue.size() == (step.has_root() ? 0 : 1);
       if (!alone) {
         add_recipe(step, planned);
@@ -87,7 +89,7 @@ class Planner {
   void add_recipe(const GraphStep& step, PlannedStep& planned) {
     auto recipe = std::make_shared<Recipe>();
     if (!step.prologue.empty()) {
-      auto built = build_program(walk_, step.prologue);
+      auto built = build_prologue(walk_, step);
       recipe->prologue = std::move(built.program);
       planned.inputs = std::move(built.inputs);
       planned.outputs = std::move(built.outputs);

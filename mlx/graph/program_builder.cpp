@@ -17,7 +17,7 @@ class Builder {
     id_ = ++next_id;
   }
 
-  BuiltProgram run(uint32_t first_input) {
+  BuiltProgram run(uint32_t first_input, const GraphStep* step) {
     if (first_input != Walk::none) {
       add_input(out(first_input));
     }
@@ -35,7 +35,7 @@ class Builder {
     }
     for (size_t k = 0; k < nodes_.size(); k++) {
       const Node& node = walk_.nodes[nodes_[k]];
-      if (node.needed() || node.uses > uses_[k]) {
+      if (!is_hidden(step, nodes_[k]) && (node.needed() || node.uses > uses_[k])) {
         built_.outputs.push_back(nodes_[k]);
         built_.program.outputs.push_back(node.handle->walk_mark().value);
       }
@@ -47,6 +47,12 @@ class Builder {
   const array& out(uint32_t i) const { return *walk_.nodes[i].handle; }
 
   bool has_value(const array& a) const { return a.walk_mark().program == id_; }
+
+  /** Whether a value stays inside of a step whatever the other readers of its node. */
+  static bool is_hidden(const GraphStep* step, uint32_t i) {
+    return step && (std::binary_search(step->recomputed.begin(), step->recomputed.end(), i) ||
+                    std::binary_search(step->unstored.begin(), step->unstored.end(), i));
+  }
 
   void set_value(const array& a, uint32_t value) {
     a.walk_mark().program = id_;
@@ -85,7 +91,14 @@ class Builder {
 
 BuiltProgram build_program(const Walk& walk, const std::vector<uint32_t>& nodes,
                            uint32_t first_input) {
-  return Builder(walk, nodes).run(first_input);
+  return Builder(walk, nodes).run(first_input, nullptr);
+}
+
+BuiltProgram build_prologue(const Walk& walk, const GraphStep& step) {
+  std::vector<uint32_t> nodes;
+  std::merge(step.recomputed.begin(), step.recomputed.end(), step.prologue.begin(),
+             step.prologue.end(), std::back_inserter(nodes));
+  return Builder(walk, nodes).run(Walk::none, &step);
 }
 
 }  // namespace mlx::core::detail

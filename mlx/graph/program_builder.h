@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "mlx/core/program.h"
-#include "mlx/graph/walk.h"
+#include "mlx/graph/steps.h"
 
 namespace mlx::core::detail {
 
@@ -28,5 +28,8 @@ struct BuiltProgram {
  */
 BuiltProgram build_program(const Walk& walk, const std::vector<uint32_t>& nodes,
                            uint32_t first_input = Walk::none);
+
+/** The program of the prologue of a step, with what it makes again of other steps. */
+BuiltProgram build_prologue(const Walk& walk, const GraphStep& step);
 
 }  // namespace mlx::core::detail

@@ -33,6 +33,11 @@ std::string to_string(const Walk& walk, const StepGraph& graph) {
     const GraphStep& step = graph[s];
     os << s << ":";
     for (uint32_t i : step.generators) name(i);
+    if (!step.recomputed.empty()) {
+      os << " (";
+      for (uint32_t i : step.recomputed) name(i);
+      os << " )";
+    }
     for (uint32_t i : step.prologue) name(i);
     if (step.has_root()) {
       os << " |";

@@ -24,11 +24,16 @@ struct GraphStep {
   std::vector<uint32_t> epilogue;
   /** Random words that `prologue` makes for itself. */
   std::vector<uint32_t> generators;
+  /** Nodes of other steps whose values `prologue` makes again, in order. */
+  std::vector<uint32_t> recomputed;
+  /** Nodes of `prologue` that other steps read, but make again. */
+  std::vector<uint32_t> unstored;
 
   bool has_root() const { return root != Walk::none; }
   uint32_t stream(const Walk& walk) const {
     return walk.nodes[has_root() ? root : prologue.front()].stream;
   }
+  /** The nodes that are this step's own. */
   template <typename F>
   void for_each_node(F&& f) const {
     for (uint32_t i : generators) f(i);

@@ -184,6 +184,57 @@ def test_gradients_of_views(name):
     check(name, arrays, given, 0.3125)
 
 
+@pytest.mark.parametrize("name", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    "length, width, heads", [(48, 16, (4, 4)), (70, 64, (4, 2)), (1, 8, (2, 1))]
+)
+def test_gradients_of_one_product(name, length, width, heads):
+    """Queries, keys and values that are bands of a matrix, and results that become rows again."""
+    queries, shared = heads
+    columns = (queries + 2 * shared) * width
+    cuts = [queries * width, (queries + shared) * width]
+
+    def f(x, weight):
+        bands = mx.split(x @ weight, cuts, -1)
+        q, k, v = (mx.swapaxes(b.reshape(2, length, -1, width), 1, 2) for b in bands)
+        y = sdpa(q, k, v, scale=0.25, mask="causal")
+        return mx.swapaxes(y, 1, 2).reshape(2, length, queries * width)
+
+    x, weight = values(name, (2, length, 24)), values(name, (24, columns), 1) / 8
+    cotangent = values(name, (2, length, queries * width), 2)
+    primals = [to_mlx(x, name), to_mlx(weight, name)]
+    with mx.stream(mx.cpu):
+        wide = [
+            mx.array(np.asarray(a, "float64"), dtype=mx.float64) for a in (x, weight, cotangent)
+        ]
+        want, want_grads = mx.vjp(f, wide[:2], wide[2:])
+    for transform in (lambda f: f, mx.compile):
+        result, grads = transform(lambda *p: mx.vjp(f, p, [to_mlx(cotangent, name)]))(*primals)
+        for got, exact in zip([*result, *grads], [*want, *want_grads], strict=True):
+            error = np.abs(to_numpy(got) - to_numpy(exact)).max()
+            bound = {"float32": 1e-5, "bfloat16": 4e-2}[name]
+            assert error <= bound * max(1.0, np.abs(to_numpy(exact)).max())
+
+
+def test_gradients_of_equal_operands():
+    """One array in all three places, and bands that overlap."""
+    x = values("float32", (2, 3, 20, 8))
+    c = values("float32", (2, 3, 20, 8), 1)
+
+    def alone(a):
+        return sdpa(a, a, a, scale=0.5)
+
+    def overlapping(a):
+        return sdpa(a[..., :4], a[..., 2:6], a[..., 4:], scale=0.5)
+
+    for f, columns in ((alone, slice(None)), (overlapping, slice(4))):
+        got = mx.vjp(f, [mx.array(x)], [mx.array(c[..., columns])])[1][0]
+        with mx.stream(mx.cpu):
+            wide = [mx.array(a.astype("float64"), dtype=mx.float64) for a in (x, c[..., columns])]
+            want = mx.vjp(f, wide[:1], wide[1:])[1][0]
+        np.testing.assert_allclose(to_numpy(got), to_numpy(want), rtol=1e-4, atol=1e-5)
+
+
 def test_gradients_of_empty_arrays():
     for sizes in (
         (0, 2, 1, 3, 5, 4, 6),

@@ -490,6 +490,36 @@ def test_every_half_value_survives_a_round_trip():
     np.testing.assert_array_equal(values, bits.view(np.float16).astype(np.float32))
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize(
+    "function", ["erf", "sqrt", "rsqrt", "reciprocal", "exp", "tanh", "sigmoid"]
+)
+def test_every_half_value(dtype, function):
+    row = next(r for r in PLAIN if r.function == function)
+    a = mx.array(np.arange(65536, dtype=np.uint16)).view(getattr(mx, dtype))
+    with np.errstate(all="ignore"):
+        compare(row, dtype, getattr(mx, function)(a), expected(row, [to_np(a)]))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_quotients(dtype):
+    """Every dividend and divisors of all sizes, one for all and one for each."""
+    row = next(r for r in PLAIN if r.function == "divide")
+    bits = np.arange(65536, dtype=np.uint16)
+    a = mx.array(bits).view(getattr(mx, dtype))
+    special = [0, 1, 2, 0x7F, 0x80, 0x3F80, 0x3C00, 0x4049, 0x7F7F, 0x7F00, 0x7BFF, 0xC123]
+    infinite = 0x7C00 if dtype == "float16" else 0x7F80
+    for divisor in [*special, infinite, infinite + 1]:
+        b = mx.array([divisor], dtype=mx.uint16).view(getattr(mx, dtype))
+        with np.errstate(all="ignore"):
+            compare(row, dtype, a / b, expected(row, [to_np(a), to_np(b)]))
+    rng = np.random.default_rng(5)
+    for _ in range(4):
+        b = mx.array(rng.permutation(bits)).view(getattr(mx, dtype))
+        with np.errstate(all="ignore"):
+            compare(row, dtype, a / b, expected(row, [to_np(a), to_np(b)]))
+
+
 def test_fp8():
     codes = np.arange(256, dtype=np.uint8)
     for dtype in (mx.float16, mx.bfloat16, mx.float32):

@@ -132,7 +132,23 @@ def test_norm_gradients_in_half_precision():
 
 
 @pytest.mark.parametrize("name", ["float16", "bfloat16", "float32"])
-@pytest.mark.parametrize("shape", [(1, 8), (700, 24), (5, 1, 1537), (300, 768), (3, 9000)])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (1, 1),
+        (1, 8),
+        (700, 24),
+        (33, 129),
+        (5, 1, 1537),
+        (2100, 96),
+        (300, 768),
+        (70, 1000),
+        (17, 1024),
+        (9, 4096),
+        (3, 8192),
+        (3, 9000),
+    ],
+)
 def test_norm_gradients_of_all_sizes(name, shape):
     """Against float64, which goes through other kernels on a GPU."""
     n = shape[-1]

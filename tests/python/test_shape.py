@@ -151,6 +151,30 @@ def test_axes_move():
     check_transforms(lambda x: mx.transpose(x, (2, 0, 1)), (2, 3, 2))
 
 
+def test_parts_of_an_array_concatenate_to_it():
+    """Neighbours in memory, neighbours in another order or of another array, and written to."""
+    n = np.arange(24, dtype=np.float32).reshape(4, 6)
+    a, b = mx.array(n), mx.array(n + 100)
+    for axis in (0, 1):
+        parts = mx.split(a, 2, axis)
+        check_same(mx.concatenate(parts, axis), n)
+        check_same(
+            mx.concatenate(parts[::-1], axis), np.concatenate(np.split(n, 2, axis)[::-1], axis)
+        )
+        check_same(mx.concatenate(parts[:1], axis), np.split(n, 2, axis)[0])
+        check_same(mx.concatenate(parts, 1 - axis), np.concatenate(np.split(n, 2, axis), 1 - axis))
+        mixed = [parts[0], mx.split(b, 2, axis)[1]]
+        check_same(
+            mx.concatenate(mixed, axis),
+            np.concatenate([np.split(n, 2, axis)[0], np.split(n + 100, 2, axis)[1]], axis),
+        )
+    check_same(mx.concatenate([a[:, :2], a[:, 2:4], a[:, 4:]], 1).T, n.T)
+    whole = mx.concatenate(mx.split(a, 2))
+    whole += 1
+    check_same(whole, n + 1)
+    check_same(a, n)
+
+
 def test_split_and_unstack():
     a, n = values((6, 4))
     for ours, theirs in [

@@ -70,6 +70,8 @@ class CpuBackend final : public Backend {
 
   bool makes_words_in_programs() const override { return false; }
 
+  bool recomputes_values() const override { return false; }
+
   void eval(BuiltinPrimitive& primitive, const std::vector<array>& inputs,
             std::vector<array>& outputs) override {
     auto* entry = primitive_table().find(primitive);

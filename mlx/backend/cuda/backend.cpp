@@ -58,6 +58,8 @@ class CudaBackend : public Backend {
 
   Joining joins(const Primitive& primitive) const override { return joining_of(primitive); }
 
+  bool recomputes_values() const override { return true; }
+
   void begin_batch(const Stream& stream, size_t primitives) override {
     try {
       recorder_of(stream).expect(primitives);

@@ -3,9 +3,11 @@
 #include "mlx/graph/passes/simplify.h"
 
 #include <string_view>
+#include <typeinfo>
 #include <unordered_map>
 
 #include "mlx/primitives.h"
+#include "mlx/primitives/transforms.h"
 
 namespace mlx::core::detail {
 
@@ -104,6 +106,10 @@ void simplify(Tape& tape, std::vector<array>& outputs) {
       for (auto& in : out.inputs()) {
         in = scalars.canonical(substituted(first, in));
       }
+    }
+    if (typeid(node.primitive()) == typeid(Identity)) {
+      first.insert_or_assign(node.id(), node.inputs()[0]);
+      continue;
     }
     size_t h = hash_of(node);
     bool merged = false;

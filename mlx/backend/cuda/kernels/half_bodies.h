@@ -57,6 +57,47 @@ struct HalfBody<op::Tanh> {
   }
 };
 
+/** x P(x^2), fitted on [0, 2.6]; from there on the result rounds to 1. */
+template <>
+struct HalfBody<op::Erf> {
+  static constexpr bool exists = true;
+  MLX_FN static float apply(float x) {
+    float a = fabs(x);
+    a = a > 2.6f ? 2.6f : a;
+    float p =
+        polynomial(a * a, 1.12837505f, -0.37603721f, 0.112499259f, -0.0263514481f, 0.00481635984f,
+                   -0.000664227991f, 6.40720318e-05f, -3.78093932e-06f, 1.01172631e-07f);
+    return copysign(a * p, x);
+  }
+};
+
+/** A product with the reciprocal, which a divisor that many elements share has once. Divisors far
+ *  from 1 are scaled, so that both are normal. */
+template <>
+struct HalfBody<op::Divide> {
+  static constexpr bool exists = true;
+  MLX_FN static float apply(float a, float b) {
+    float size = fabs(b);
+    float scale = size < 0x1p-100f ? 0x1p64f : size > 0x1p100f ? 0x1p-64f : 1.0f;
+    return a * scale * quick_reciprocal(b * scale);
+  }
+};
+template <>
+struct HalfBody<op::Reciprocal> {
+  static constexpr bool exists = true;
+  MLX_FN static float apply(float x) { return HalfBody<op::Divide>::apply(1.0f, x); }
+};
+
+template <>
+struct HalfBody<op::Sqrt> {
+  static constexpr bool exists = true;
+  MLX_FN static float apply(float x) {
+    float y;
+    asm("sqrt.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+  }
+};
+
 template <>
 struct HalfBody<op::Rsqrt> {
   static constexpr bool exists = true;
