@@ -106,8 +106,11 @@ class Arrivals {
     std::lock_guard work(recorder.mutex());
     auto& last = places_[next_ % places];
     if (last) wait_event(last->event());  // the place is written no more
+    cudaStream_t stream = recorder.plain();
     check_cuda(
-        cudaMemcpyAsync(place(next_), device, bytes, cudaMemcpyDeviceToHost, recorder.plain()),
+        [&] {
+          return cudaMemcpyAsync(place(next_), device, bytes, cudaMemcpyDeviceToHost, stream);
+        },
         "copying to the host");
     last = recorder.mark();
     return {last, next_++};
@@ -128,7 +131,7 @@ class Arrivals {
 
   Arrivals() {
     void* made = nullptr;
-    check_cuda(cudaHostAlloc(&made, places * granule, cudaHostAllocPortable),
+    check_cuda([&] { return cudaHostAlloc(&made, places * granule, cudaHostAllocPortable); },
                "allocating pinned memory");
     memory_ = static_cast<char*>(made);
   }
