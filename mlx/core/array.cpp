@@ -339,6 +339,10 @@ void array::add_doubts(const Doubts& doubts) const {
   if (!doubts || doubts == own) {
     return;
   }
+  if (!own && !doubts->back()->is_over()) {  // the last of them, mostly
+    own = doubts;
+    return;
+  }
   auto is_new = [&](size_t i) {
     auto& doubt = (*doubts)[i];
     // Lists that come from one another mostly have the same in the same place.
@@ -346,15 +350,9 @@ void array::add_doubts(const Doubts& doubts) const {
                          std::find(own->begin(), own->end(), doubt) != own->end());
     return !known && !doubt->is_over();
   };
-  size_t first = 0, count = doubts->size();
-  while (first < count && is_new(first)) first++;
-  if (!own && first == count) {
-    own = doubts;
-    return;
-  }
   std::vector<std::shared_ptr<Doubt>> news;
-  for (size_t i = 0; i < count; i++) {
-    if (i < first || is_new(i)) news.push_back((*doubts)[i]);
+  for (size_t i = 0; i < doubts->size(); i++) {
+    if (is_new(i)) news.push_back((*doubts)[i]);
   }
   if (!news.empty()) {
     if (own) news.insert(news.begin(), own->begin(), own->end());

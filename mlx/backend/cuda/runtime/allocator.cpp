@@ -278,8 +278,12 @@ void Block::fetch_ahead(size_t begin, size_t end, const Stream& after) {
     return;
   }
   std::lock_guard lock(host_copies_mutex());
-  if (host_copies_.empty()) {
-    fetch_ = {begin, end, fetch(static_cast<char*>(address_) + begin, end - begin, after)};
+  try {
+    if (host_copies_.empty()) {
+      fetch_ = {begin, end, fetch(static_cast<char*>(address_) + begin, end - begin, after)};
+    }
+  } catch (const std::exception&) {
+    // Whoever waits for the work learns of its failure.
   }
 }
 
