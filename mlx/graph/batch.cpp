@@ -21,22 +21,27 @@ namespace {
 // With more doubts than these it pays to ask a device whether they are over.
 constexpr size_t few_doubts = 256;
 
-// What is made from a failed array fails, and what is made from a doubtful one is as doubtful. A
-// host that reads the values asks for the verdict first.
+/** Whether a step asks what has become of an input: a host that reads its values does. */
+bool asks_for_verdict(const array& in, Primitive& reader) {
+  return in.doubts() && (reader.device() == Device::cpu || in.doubts()->size() > few_doubts);
+}
+
+std::exception_ptr failure_of(const array& in, Primitive& reader) {
+  return asks_for_verdict(in, reader) ? in.error() : in.known_error();
+}
+
+// What is made from a failed array fails, and what is made from a doubtful one is as doubtful.
 void pass_on_failure(const array& in, Primitive& reader, std::span<array> outputs) {
-  bool asks = in.doubts() && (reader.device() == Device::cpu || in.doubts()->size() > few_doubts);
-  if (auto failure = asks ? in.error() : in.known_error()) {
+  if (auto failure = failure_of(in, reader)) {
     std::rethrow_exception(failure);
   }
-  if (!in.doubts() || (asks && in.is_available())) {
+  if (!in.doubts() || (asks_for_verdict(in, reader) && in.is_available())) {
     return;
   }
   for (auto& out : outputs) {
     out.add_doubts(in.doubts());
   }
 }
-
-bool has_failed(const array& in) { return in.error() != nullptr; }
 
 /** What is made from each input, as far as the step says. */
 void pass_on_failures(Step& step) {
@@ -120,6 +125,7 @@ void Batch::run() {
 /** If an input of a joined step has failed, its parts run apart: the failure is that of one. */
 bool Batch::run_parts(Step& step) {
   auto* joined = as_joined(*step.primitive);
+  auto has_failed = [&](const array& in) { return failure_of(in, *step.primitive) != nullptr; };
   if (!joined || std::none_of(step.inputs.begin(), step.inputs.end(), has_failed)) {
     return false;
   }

@@ -240,3 +240,47 @@ def test_a_forked_process_says_that_it_cannot_use_the_gpu():
         timeout=60,
     )
     assert out.stdout == "0 [4.0, 4.0, 4.0]\n", out
+
+
+def test_kernels_that_overlap_keep_their_order():
+    code = textwrap.dedent(
+        """
+        import hashlib
+        import mlx.core as mx
+        import numpy as np
+
+        mx.set_default_device(mx.gpu)
+        draw = np.random.default_rng(3)
+        make = lambda *shape: mx.array(draw.standard_normal(shape).astype(np.float32))
+        weights = [make(512, 512).astype(mx.bfloat16) for _ in range(6)]
+        codes = [mx.quantize(w, 64, 4) for w in weights]
+        cache = mx.zeros((1, 4, 64, 128), mx.bfloat16)
+        mx.eval(weights, codes, cache)
+        hashed = hashlib.sha256()
+        for turn in range(12):
+            x = make(1, 512).astype(mx.bfloat16)
+            for k, (w, c) in enumerate(zip(weights, codes)):
+                a = mx.fast.rms_norm(x, None, 1e-5)
+                b, d = a @ w.T, mx.quantized_matmul(a, *c, group_size=64, bits=4)
+                heads = mx.fast.rope(b.reshape(1, 4, 1, 128), 128, traditional=False, base=1e4,
+                                     scale=1.0, offset=turn)
+                cache[:, :, turn + k : turn + k + 1] = heads
+                e = mx.fast.scaled_dot_product_attention(heads, cache, cache, scale=0.1)
+                order = mx.argsort(mx.cumsum(d, axis=-1), axis=-1)
+                x = x + mx.softmax(e.reshape(1, 512), axis=-1) + mx.take_along_axis(d, order, -1)
+                x = mx.sort(x, axis=-1) * mx.rsqrt(mx.sum(x * x))
+            hashed.update(np.array(x.astype(mx.float32)).tobytes())
+        print(hashed.hexdigest())
+        """
+    )
+    results = set()
+    for overlap in ("1", "0"):
+        out = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "MLX_OVERLAP_KERNELS": overlap},
+        )
+        results.add(out.stdout)
+    assert len(results) == 1

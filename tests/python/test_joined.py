@@ -53,10 +53,9 @@ def check_joined(make, ops):
 def test_products_of_one_activation(dtype, rows, widths, depth):
     x = random(rows, 1, rows, depth, dtype=dtype)
     weights = [random(n, n, depth, dtype=dtype) for n in widths]
-    for y, w in zip(
-        check_joined(lambda: [x @ w.T for w in weights], ["Matmul"] * len(widths)), weights
-    ):
-        want = np.array(x.astype(mx.float32)) @ np.array(w.astype(mx.float32)).T
+    products = check_joined(lambda: [x @ w.T for w in weights], ["Matmul"] * len(widths))
+    for y, matrix in zip(products, weights, strict=True):
+        want = np.array(x.astype(mx.float32)) @ np.array(matrix.astype(mx.float32)).T
         error = np.abs(np.array(y.astype(mx.float32)) - want).max() / np.abs(want).max()
         assert error < (1e-5 if dtype == mx.float32 else 2e-2)
 
@@ -81,10 +80,13 @@ def test_products_with_something_added(dtype, rows):
     weights = [random(n, n, 128, dtype=dtype) for n in (40, 300, 8)]
     added = [random(7, 40, dtype=dtype), random(8, rows, 300, dtype=dtype)]
     added.append(random(9, 8, dtype=dtype))
-    check_joined(lambda: [mx.addmm(c, x, w.T) for c, w in zip(added, weights)], ["AddMM"] * 3)
+    check_joined(
+        lambda: [mx.addmm(c, x, w.T) for c, w in zip(added, weights, strict=True)], ["AddMM"] * 3
+    )
     scaled = [mx.addmm, lambda *args: mx.addmm(*args, alpha=2.0, beta=0.5)]
     check_joined(
-        lambda: [f(c, x, w.T) for f, c, w in zip(scaled, added, weights)], ["AddMM"] * 2
+        lambda: [f(c, x, w.T) for f, c, w in zip(scaled, added[:2], weights[:2], strict=True)],
+        ["AddMM"] * 2,
     )
 
 
@@ -93,7 +95,7 @@ def test_more_products_than_one_step_takes():
     weights = [random(i, 16 + i, 256) for i in range(11)]
     together = [x @ w.T for w in weights]
     mx.eval(together)
-    for y, w in zip(together, weights):
+    for y, w in zip(together, weights, strict=True):
         alone = x @ w.T
         np.testing.assert_array_equal(bits(y), bits(alone))
 
@@ -201,20 +203,25 @@ def test_rotations_of_one_array():
 @pytest.mark.parametrize("heads, width", [((4, 4), (64, 64)), ((1, 1), (64, 64)), ((2, 3), (8, 5))])
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_updates_of_a_cache(dtype, heads, width, dynamic):
-    caches = [mx.zeros((1, h, 40, w), dtype) for h, w in zip(heads, width)]
-    want = [np.zeros((1, h, 40, w), np.float32) for h, w in zip(heads, width)]
+    caches = [mx.zeros((1, h, 40, w), dtype) for h, w in zip(heads, width, strict=True)]
+    want = [np.zeros((1, h, 40, w), np.float32) for h, w in zip(heads, width, strict=True)]
     position = mx.array(0) + mx.array([0])[0]
     mx.eval(caches, position)
     at = 0
     for step, length in enumerate([7, 1, 1, 3, 1]):
-        new = [random(9 * step + i, 1, length, h, w, dtype=dtype) for i, (h, w) in
-               enumerate(zip(heads, width))]
+        new = [
+            random(9 * step + i, 1, length, h, w, dtype=dtype)
+            for i, (h, w) in enumerate(zip(heads, width, strict=True))
+        ]
 
         def make(caches=caches, new=new, length=length, at=at, position=position):
             rows = [x.transpose(0, 2, 1, 3) for x in new]
             if dynamic:
-                return [mx.slice_update(c, r, position, axes=(2,)) for c, r in zip(caches, rows)]
-            for c, r in zip(caches, rows):
+                return [
+                    mx.slice_update(c, r, position, axes=(2,))
+                    for c, r in zip(caches, rows, strict=True)
+                ]
+            for c, r in zip(caches, rows, strict=True):
                 c[..., at : at + length, :] = r
             return list(caches)
 
@@ -224,9 +231,9 @@ def test_updates_of_a_cache(dtype, heads, width, dynamic):
         name = "DynamicSliceUpdate" if dynamic else "SliceUpdate"
         assert [name] * 2 in [s["ops"] for s in steps]
         caches = updated
-        for w, x in zip(want, new):
+        for w, x in zip(want, new, strict=True):
             w[:, :, at : at + length] = np.array(x.astype(mx.float32)).transpose(0, 2, 1, 3)
-        for c, w in zip(caches, want):
+        for c, w in zip(caches, want, strict=True):
             np.testing.assert_array_equal(np.array(c.astype(mx.float32)), w)
         at += length
         position = position + length
@@ -241,8 +248,9 @@ def test_updates_that_add_and_updates_of_one_source():
         return [mx.slice_update(source, r, mx.array([i]), axes=(0,)) for i, r in enumerate(rows)]
 
     check_joined(make, ["DynamicSliceUpdate"] * 2)
-    check_joined(lambda: [source.at[1:3].add(rows[0]), source.at[2:4].add(rows[1])],
-                 ["SliceUpdate"] * 2)
+    check_joined(
+        lambda: [source.at[1:3].add(rows[0]), source.at[2:4].add(rows[1])], ["SliceUpdate"] * 2
+    )
 
 
 @pytest.mark.parametrize("on_device", [False, True])

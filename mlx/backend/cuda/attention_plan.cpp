@@ -211,7 +211,8 @@ std::string kernel_text(const std::string& header, const std::string& function, 
          "\"\nusing namespace mlx::core::kernels;\nextern \"C\" __global__ void "
          "__launch_bounds__(" +
          std::to_string(threads) + ", " + std::to_string(least_blocks) +
-         ") attention(const __grid_constant__ AttentionCall p) { " + function + "(p); }\n";
+         ") attention(const __grid_constant__ AttentionCall p) { begin_kernel(); " + function +
+         "(p); }\n";
 }
 
 }  // namespace

@@ -247,8 +247,9 @@ std::string conv_source(const std::string& function, unsigned threads, bool seve
          "using namespace mlx::core::kernels;\n"
          "extern \"C\" __global__ void __launch_bounds__(" +
          std::to_string(threads) + ") convolve(const __grid_constant__ ConvPhases<" + most +
-         "> all) {\n  with_phase(all, [](const ConvPhase& p, BlockNumber block) { " + function +
-         "(p, block); });\n}\n";
+         "> all) {\n  begin_kernel();\n  with_phase(all, [](const ConvPhase& p, BlockNumber block) "
+         "{ " +
+         function + "(p, block); });\n}\n";
 }
 
 void convolve(const array& in, const array& weight, array& out, const ConvParams& params,

@@ -115,6 +115,8 @@ std::string failure_text(const JitLibrary& compiler, nvrtcProgram program,
 /** From the cache, or compiled: also where the driver does not take what the cache has. */
 Kernel load_or_compile(const std::string& source, const std::string& architecture, const char* name,
                        TextOf whose) {
+  internal_check(whose == TextOf::user || source.find("begin_kernel();") != std::string::npos,
+                 "a kernel does not wait for the one before it");
   std::string digest = text_digest(common_text(whose) + architecture + source);
   if (auto code = read_cached(digest)) {
     try {

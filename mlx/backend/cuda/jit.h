@@ -43,7 +43,7 @@ template <typename Call>
 void launch(Kernel kernel, dim3 grid, dim3 block, const Stream& s, const Call& call,
             size_t shared_bytes = 0, unsigned cluster = 0) {
   static_assert(std::is_trivially_copyable_v<Call>, "arguments are copied as bytes");
-  launch({kernel, grid, block, &call, sizeof(Call), shared_bytes, cluster}, s);
+  launch({kernel, grid, block, &call, sizeof(Call), shared_bytes, cluster, /*waits=*/true}, s);
 }
 
 /** Blocks that cover `count` items, `each` per block. Throws past what a grid holds. */

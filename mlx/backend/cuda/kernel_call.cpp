@@ -22,8 +22,9 @@ std::string source_of(const KernelCall& call) {
          "\"\nusing namespace mlx::core::kernels;\nextern \"C\" __global__ void "
          "__launch_bounds__(" +
          std::to_string(call.threads) + ", " + std::to_string(call.blocks) + ") " + name_of(call) +
-         "(const __grid_constant__ " + call.parameters +
-         " p) { mlx::core::kernels::" + call.function + "(p); }\n";
+         "(const __grid_constant__ " + call.parameters + " p) { " +
+         (call.ahead.empty() ? "" : "mlx::core::kernels::" + call.ahead + "(p); ") +
+         "begin_kernel(); mlx::core::kernels::" + call.function + "(p); }\n";
 }
 
 Kernel kernel_of(const KernelCall& call, const Stream& s) {

@@ -16,8 +16,9 @@ struct KernelCall {
   const char* header;      // in mlx/backend/cuda/kernels
   std::string parameters;  // the struct that the function takes
   std::string function;
-  int threads = 256;  // of a block, at most
-  int blocks = 1;     // that a multiprocessor must be able to hold
+  int threads = 256;       // of a block, at most
+  int blocks = 1;          // that a multiprocessor must be able to hold
+  std::string ahead = {};  // a function that asks for memory before the kernel begins
 };
 
 std::string source_of(const KernelCall& call);

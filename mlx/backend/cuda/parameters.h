@@ -49,7 +49,8 @@ class Parameters {
   }
 
   void launch(Kernel kernel, dim3 grid, dim3 block, const Stream& s) {
-    cuda::launch({kernel, grid, block, words_.data(), words_.size() * sizeof(uint64_t)}, s);
+    size_t bytes = words_.size() * sizeof(uint64_t);
+    cuda::launch({kernel, grid, block, words_.data(), bytes, 0, 0, /*waits=*/true}, s);
   }
 
  private:

@@ -100,7 +100,7 @@ class Writer {
   void write_kernel() {
     const char* start = variant_.paired() ? "start" : "first";
     os_ << "extern \"C\" __global__ void __launch_bounds__(" << program_threads
-        << ") program(const __grid_constant__ Parameters p) {\n"
+        << ") program(const __grid_constant__ Parameters p) {\n  begin_kernel();\n"
         << "  Index " << start << " = (static_cast<Index>(blockIdx.x) * " << program_threads
         << " + threadIdx.x) * width;\n"
         << "  Index count = static_cast<Index>(p.count);\n";

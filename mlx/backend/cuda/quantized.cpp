@@ -189,6 +189,8 @@ Kernel kernel_of(const QuantizedPlan& plan, const QuantizedFormat& format, Dtype
   return known->second;
 }
 
+int64_t resident_blocks(const Stream& s) { return int64_t{2} * device_of(s).multiprocessors; }
+
 template <typename Call>
 void start_blocks(const QuantizedPlan& plan, Kernel kernel, int64_t blocks, const Call& call,
                   const Stream& s) {
@@ -204,7 +206,7 @@ void start(const QuantizedPlan& plan, Kernel kernel, const QuantizedProducts& ca
            const Stream& s) {
   int64_t blocks = tiles * blocks_across(plan, call);
   if (plan.kind == QuantizedPlan::rows) {
-    start_blocks(plan, kernel, blocks, QuantizedRowsCall{1, {0}, {call}}, s);
+    start_blocks(plan, kernel, blocks, QuantizedRowsCall{resident_blocks(s), 1, {0}, {call}}, s);
   } else {
     start_blocks(plan, kernel, blocks, call, s);
   }
@@ -324,6 +326,7 @@ bool run_together(const std::vector<JoinedPart>& parts, const Stream& s) {
   array x = with_batch(parts[0].inputs[0], batch_of(model), 2, s);
   std::vector<Weight> weights;  // to the end, since they may be copies
   QuantizedRowsCall call{};
+  call.resident = resident_blocks(s);
   int64_t blocks = 0;
   for (auto& part : parts) {
     allocate_output(part.outputs[0], s);

@@ -94,10 +94,14 @@ KernelCall quantized_call(const QuantizedPlan& plan, const QuantizedFormat& form
 
 KernelCall quantized_rows_call(const QuantizedFormat& format, Dtype dtype, int size) {
   std::string sizes = std::to_string(size) + ", " + std::to_string(size);
-  return {"quantized_rows.h", "QuantizedRowsCall",
+  return {"quantized_rows.h",
+          "QuantizedRowsCall",
           std::string("quantized_rows<") + type_name(dtype) + ", " + format_text(format) + ", " +
               sizes + ">",
-          32 * warps, size == 1 ? 2 : 1};
+          32 * warps,
+          size == 1 ? 2 : 1,
+          std::string("fetch_codes<") + type_name(dtype) + ", " + format_text(format) + ", " +
+              std::to_string(size) + ">"};
 }
 
 KernelCall quantized_tiles_call(const QuantizedFormat& format, Dtype dtype, int size) {

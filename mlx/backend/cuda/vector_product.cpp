@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "mlx/backend/cuda/kernels/vector_product_call.h"
+#include "mlx/backend/cuda/runtime/device.h"
 #include "mlx/backend/cuda/types.h"
 
 namespace mlx::core::cuda {
@@ -12,7 +13,7 @@ namespace {
 
 using kernels::VectorProductCall;
 
-constexpr int threads = 256, piece = 16;
+constexpr int threads = 256, piece = 16, resident = 2;  // blocks of a multiprocessor
 /** From so many rows of the matrix on, warps with two each still fill the device. */
 constexpr int64_t many_rows = 4096;
 
@@ -48,7 +49,8 @@ bool run_vector_products(std::span<const Product> products, const Stream& s) {
   }
   int rows = all >= many_rows ? 2 : 1;
   VectorProductCall call{p.a.data, p.k,         p.a.stride, static_cast<int32_t>(products.size()),
-                         p.alpha,  p.rectified, {}};
+                         p.alpha,  p.rectified, 0,          {}};
+  call.resident = int64_t{resident} * device_facts(s.device.index).multiprocessors;
   int64_t blocks = 0;
   for (size_t i = 0; i < products.size(); i++) {
     const Product& q = products[i];
@@ -64,10 +66,13 @@ bool run_vector_products(std::span<const Product> products, const Stream& s) {
 }
 
 KernelCall vector_product_call(Dtype dtype, int m, int rows) {
-  return {"vector_product.h", "VectorProductCall",
+  return {"vector_product.h",
+          "VectorProductCall",
           std::string("vector_product<") + type_name(dtype) + ", " + std::to_string(m) + ", " +
               std::to_string(rows) + ">",
-          threads, 2};
+          threads,
+          resident,
+          std::string("fetch_matrix<") + type_name(dtype) + ", " + std::to_string(rows) + ">"};
 }
 
 }  // namespace mlx::core::cuda

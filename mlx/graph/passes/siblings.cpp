@@ -69,18 +69,31 @@ class Joiner {
     });
   }
 
+  /** Whether the step makes so little that others may pass it. */
+  bool is_light(const GraphStep& step) const {
+    bool light = true;
+    step.for_each_node([&](uint32_t i) {
+      const Node& node = walk_.nodes[i];
+      auto& primitive = node.handle->primitive();
+      bool view =
+          primitive.type_number() != 0 && static_cast<const BuiltinPrimitive&>(primitive).is_view();
+      light = light && (node.modest || view || node.plain ||
+                        step_rules(primitive.device()).joins(primitive).any_size);
+    });
+    return light;
+  }
+
   /** Joins the step at place `at` with an earlier one, if there is one; returns its place then. */
   size_t join_backwards(size_t at, const Joining& how) {
-    GraphStep& later = graph_[order_[at]];
+    const GraphStep& later = graph_[order_[at]];
     size_t first = at - std::min(at, window);
     for (size_t place = at; place-- > first;) {
-      GraphStep& earlier = graph_[order_[place]];
-      if (1 + earlier.joined.size() >= joining_of(earlier).most ||
-          !are_alike(earlier, later, how)) {
-        continue;
+      const GraphStep& earlier = graph_[order_[place]];
+      if (1 + earlier.joined.size() < joining_of(earlier).most && are_alike(earlier, later, how)) {
+        auto users = users_of(place, at);
+        if (users.empty() || users.back() != order_[at]) return merge(place, at, users);
       }
-      std::vector<uint32_t> users = users_of(place, at);
-      if (users.empty() || users.back() != order_[at]) return merge(place, at, users);
+      if (!is_light(earlier)) break;
     }
     return at;
   }

@@ -191,8 +191,10 @@ TEST(CudaMoves, Compile) {
   std::vector<cuda::KernelCall> copies, gathers, scatters;
   for (size_t word : {1, 2, 4, 8, 16}) {
     copies.push_back(cuda::strided_copy_call(word, word == 4, 3));
+    copies.push_back(cuda::strided_copy_pair_call(word, word == 4, 3));
     if (word <= 8) copies.push_back(cuda::tiled_copy_call(word, 2));
     copies.push_back(cuda::placed_copy_call(word, 3, word == 2 ? 2 : 1));
+    copies.push_back(cuda::placed_copy_pair_call(word, 3, word == 2 ? 2 : 1));
     for (auto op : {kernels::FaultOp::gather, kernels::FaultOp::take_along_axis}) {
       gathers.push_back(cuda::gather_call({op, 1, 1, 1}, word));
       gathers.push_back(cuda::gather_rows_call(op, word, 4));

@@ -340,14 +340,48 @@ struct QuantizedRows {
   }
 };
 
-template <typename T, typename F, int tiles, int column_tiles>
-MLX_FN void quantized_rows(const QuantizedRowsCall& p) {
-  extern __shared__ uint4 memory[];
+/** The number of the product that block number `block` works on. */
+MLX_FN int quantized_part(const QuantizedRowsCall& p, int64_t block) {
   int part = 0;
 #pragma unroll
   for (int i = 1; i < most_quantized_parts; i++) {
-    part += i < p.parts && blockIdx.x >= p.first_block[i];
+    part += i < p.parts && block >= p.first_block[i];
   }
+  return part;
+}
+
+/** Asks for the codes of a single matrix that a block reads, and for their scales and biases. */
+template <typename T, typename F, int tiles>
+MLX_FN void fetch_block(const QuantizedRowsCall& calls, int64_t block) {
+  int part = quantized_part(calls, block), thread = threadIdx.x;
+  const QuantizedProducts& p = calls.part[part];
+  if (p.tiles || p.w_batch) return;
+  constexpr int64_t rows = 16 * tiles, size = sizeof(StoredScale<T, F>);
+  int64_t row = (block - calls.first_block[part]) % ((p.n + rows - 1) / rows) * rows;
+  int64_t count = p.n - row < rows ? p.n - row : rows, groups = p.k / F::group;
+  if (thread == 0) {
+    int64_t bytes = p.k * F::bits / 8;
+    fetch_ahead(static_cast<const char*>(p.w) + row * bytes, count * bytes);
+  } else if (thread == 32) {
+    fetch_ahead(static_cast<const char*>(p.scales) + row * groups * size, count * groups * size);
+  } else if (F::affine && thread == 64) {
+    fetch_ahead(static_cast<const T*>(p.biases) + row * groups, count * groups * sizeof(T));
+  }
+}
+
+/** The blocks that run first ask for their own codes; all ask for those of the blocks that follow
+ *  them. */
+template <typename T, typename F, int tiles>
+MLX_FN void fetch_codes(const QuantizedRowsCall& p) {
+  int64_t block = blockIdx.x, next = block + p.resident;
+  if (block < p.resident) fetch_block<T, F, tiles>(p, block);
+  if (next < gridDim.x) fetch_block<T, F, tiles>(p, next);
+}
+
+template <typename T, typename F, int tiles, int column_tiles>
+MLX_FN void quantized_rows(const QuantizedRowsCall& p) {
+  extern __shared__ uint4 memory[];
+  int part = quantized_part(p, blockIdx.x);
   auto block = static_cast<uint32_t>(blockIdx.x - p.first_block[part]);
   QuantizedRows<T, F, tiles, column_tiles>(p.part[part], reinterpret_cast<char*>(memory))
       .run(block);

@@ -2,6 +2,7 @@
 // an operation of the table is applied with one rounding per instruction.
 #pragma once
 
+#include "mlx/backend/cuda/kernels/chain.h"
 #include "mlx/backend/cuda/kernels/half_bodies.h"
 #include "mlx/backend/cuda/kernels/operand.h"
 #include "mlx/kernels/elementwise.h"

@@ -19,14 +19,39 @@ MLX_FN float add_pack(float sum, const Pack& x, const Pack& w) {
   return sum;
 }
 
-/** The matrix that a block works on. */
-MLX_FN const VectorProductPart& part_of_block(const VectorProductCall& p) {
+/** The matrix that block number `block` works on. */
+MLX_FN const VectorProductPart& part_of_block(const VectorProductCall& p, int64_t block) {
   int part = 0;
 #pragma unroll
   for (int i = 1; i < most_vector_parts; i++) {
-    part += i < p.parts && blockIdx.x >= p.part[i].first_block;
+    part += i < p.parts && block >= p.part[i].first_block;
   }
   return p.part[part];
+}
+
+/** The first of the `rows` rows that this warp of the block takes. */
+template <int rows>
+MLX_FN int64_t first_row_of_warp(const VectorProductPart& own, int64_t block) {
+  constexpr int warps = vector_product_threads / 32;
+  return ((block - own.first_block) * warps + threadIdx.x / 32) * rows;
+}
+
+/** Asks for what the warp reads of w. */
+template <typename T, int rows>
+MLX_FN void fetch_block(const VectorProductCall& p, int64_t block) {
+  const VectorProductPart& own = part_of_block(p, block);
+  int64_t row = first_row_of_warp<rows>(own, block) + threadIdx.x % 32;
+  if (threadIdx.x % 32 >= rows || row >= own.n) return;
+  fetch_ahead(static_cast<const T*>(own.w) + row * own.w_stride, p.k * sizeof(T));
+}
+
+/** The blocks that run first ask for their own rows; all ask for those of the blocks that follow
+ *  them, so that memory is busy while they add up. */
+template <typename T, int rows>
+MLX_FN void fetch_matrix(const VectorProductCall& p) {
+  int64_t block = blockIdx.x, next = block + p.resident;
+  if (block < p.resident) fetch_block<T, rows>(p, block);
+  if (next < gridDim.x) fetch_block<T, rows>(p, next);
 }
 
 /** Sums of a warp: of `m` rows of x with `rows` of w, of which a lane takes every 32nd piece of 16
@@ -83,16 +108,15 @@ struct VectorSums {
 template <typename T, int m, int rows>
 MLX_FN void vector_product(const VectorProductCall& p) {
   using Sums = VectorSums<T, m, rows>;
-  const VectorProductPart& own = part_of_block(p);
+  const VectorProductPart& own = part_of_block(p, blockIdx.x);
   const int lane = threadIdx.x % 32;
-  const int64_t block = blockIdx.x - own.first_block;
-  const int64_t warp = block * (vector_product_threads / 32) + threadIdx.x / 32;
+  const int64_t first_row = first_row_of_warp<rows>(own, blockIdx.x);
   Sums all;
 #pragma unroll
   for (int i = 0; i < m; i++) all.x[i] = static_cast<const T*>(p.x) + i * p.x_stride;
 #pragma unroll
   for (int r = 0; r < rows; r++) {
-    int64_t row = warp * rows + r;
+    int64_t row = first_row + r;
     all.w[r] = static_cast<const T*>(own.w) + (row < own.n ? row : own.n - 1) * own.w_stride;
   }
   int64_t first = lane * Sums::width;
@@ -108,7 +132,7 @@ MLX_FN void vector_product(const VectorProductCall& p) {
       float sum = all.sums[i][r];
 #pragma unroll
       for (int step = 16; step > 0; step /= 2) sum += __shfl_xor_sync(~0u, sum, step);
-      int64_t row = warp * rows + r;
+      int64_t row = first_row + r;
       if (lane != 0 || row >= own.n) continue;
       float y = p.alpha * sum;
       if (own.bias) y += computed(static_cast<const T*>(own.bias)[row]);

@@ -22,6 +22,7 @@ struct VectorProductCall {
   int32_t parts;
   float alpha;
   int64_t rectified;  // negative results become 0
+  int64_t resident;   // about as many blocks as run at a time
   VectorProductPart part[most_vector_parts];
 };
 

@@ -6,6 +6,7 @@
 
 #include "mlx/backend/cuda/runtime/device.h"
 #include "mlx/core/hash.h"
+#include "mlx/utils.h"
 
 namespace mlx::core::cuda {
 
@@ -41,17 +42,37 @@ class NodeParameters {
   cudaKernelNodeParams parameters_{};
 };
 
+/** Whether kernels start while the ones before them end. MLX_OVERLAP_KERNELS=0 keeps them apart. */
+bool overlaps() {
+  static const bool wanted =
+      device_facts(0).major >= 9 && env::get_var("MLX_OVERLAP_KERNELS", 1) != 0;
+  return wanted;
+}
+
+/** The edge to a kernel from the one before it. */
+cudaGraphEdgeData edge_to(const KernelLaunch& launch) {
+  cudaGraphEdgeData edge{};
+  if (launch.waits && !launch.cluster && overlaps()) {
+    edge.from_port = cudaGraphKernelNodePortProgrammatic;
+    edge.type = cudaGraphDependencyTypeProgrammatic;
+  }
+  return edge;
+}
+
 void add_chain(const LaunchList& list, cudaGraph_t graph, std::vector<cudaGraphNode_t>& nodes) {
   for (size_t i = 0; i < list.size(); i++) {
     KernelLaunch launch = list[i];
-    const cudaGraphNode_t* before = nodes.empty() ? nullptr : &nodes.back();
     cudaGraphNode_t node = nullptr;
     check_cuda(
         [&] {
-          return cudaGraphAddKernelNode(&node, graph, before, nodes.size() ? 1 : 0,
-                                        NodeParameters(launch).get());
+          return cudaGraphAddKernelNode(&node, graph, nullptr, 0, NodeParameters(launch).get());
         },
         "recording a kernel");
+    if (!nodes.empty()) {
+      cudaGraphEdgeData edge = edge_to(launch);
+      check_cuda([&] { return cudaGraphAddDependencies(graph, &nodes.back(), &node, &edge, 1); },
+                 "recording a kernel");
+    }
     if (launch.cluster) {
       auto value = cluster_value(launch.cluster);
       check_cuda(
@@ -90,7 +111,7 @@ void LaunchList::add(const KernelLaunch& launch) {
   std::memcpy(bytes_.data() + begin, &head, sizeof(Head));
   std::memcpy(bytes_.data() + argument, launch.argument, launch.bytes);
   offsets_.push_back(begin);
-  kernels_.push_back({launch.kernel, launch.cluster});
+  kernels_.push_back({launch.kernel, launch.cluster, launch.waits});
   hash_ = hash_combine(hash_, reinterpret_cast<uintptr_t>(launch.kernel));
   hash_ = hash_combine(hash_, launch.cluster);
 }
@@ -112,7 +133,8 @@ KernelLaunch LaunchList::operator[](size_t i) const {
           place + sizeof(Head),
           head.bytes,
           head.shared_bytes,
-          static_cast<unsigned>(kernels_[i].cluster)};
+          kernels_[i].cluster,
+          kernels_[i].waits != 0};
 }
 
 std::vector<uint32_t> LaunchList::changes_from(const LaunchList& other, size_t most) const {

@@ -21,6 +21,7 @@ struct KernelLaunch {
   size_t bytes;
   size_t shared_bytes = 0;
   unsigned cluster = 0;  // neighbours along x that form a cluster, if not 0
+  bool waits = false;    // for the kernel before it, so that it may start while that one ends
 };
 
 void start(const KernelLaunch& launch, cudaStream_t stream);
@@ -50,7 +51,7 @@ class LaunchList {
   };
   struct Kind {
     const void* kernel;
-    uint64_t cluster;
+    uint32_t cluster, waits;
     bool operator==(const Kind&) const = default;
   };
 
