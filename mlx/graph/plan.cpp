@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "mlx/graph/passes/epilogue.h"
+#include "mlx/graph/passes/equals.h"
 #include "mlx/graph/passes/fuse.h"
 #include "mlx/graph/passes/generator.h"
 #include "mlx/graph/passes/prologue.h"
@@ -36,6 +37,7 @@ constexpr Pass passes[] = {
     {"generators", absorb_generators},
     {"siblings", join_siblings},
     {"recompute", recompute_values},
+    {"equals", join_equals},
 };
 
 /** With MLX_PRINT_PLANS=1 each pass shows what it made. */
@@ -72,7 +74,7 @@ class Planner {
       planned.root = step.root;
       planned.joined = step.joined;
       bool alone = step.generators.empty() && step.recomputed.empty() && step.epilogue.empty() &&
-                   step.prologue.size() == (step.has_root() ? 0 : 1);
+                   step.equals.empty() && step.prologue.size() == (step.has_root() ? 0 : 1);
       if (!alone) {
         add_recipe(step, planned);
       } else if (!step.has_root()) {
@@ -96,6 +98,12 @@ class Planner {
         recipe->generated = read_keys(step.generators, planned.inputs);
       }
     }
+    for (auto& nodes : step.equals) {
+      auto built = build_program(walk_, nodes);
+      planned.inputs.insert(planned.inputs.end(), built.inputs.begin(), built.inputs.end());
+      planned.outputs.insert(planned.outputs.end(), built.outputs.begin(), built.outputs.end());
+    }
+    planned.runs = 1 + step.equals.size();
     if (step.has_root()) add_root(step, *recipe, planned);
     if (!step.epilogue.empty()) {
       auto built = build_program(walk_, step.epilogue, step.root);
@@ -219,6 +227,10 @@ class Binder {
         step.outputs.push_back(handle(i));
       }
     }
+    if (planned.runs > 1) {
+      step.primitive = runs_of(planned, step.outputs);
+      return step;
+    }
     bool has_root = planned.root != Walk::none;
     const array& computed = has_root && planned.recipe->has_prologue()
                                 ? walk_.input(planned.root, 0)
@@ -227,6 +239,20 @@ class Binder {
         walk_.streams[planned.stream], planned.recipe,
         has_root ? handle(planned.root).primitive_ptr() : nullptr, computed.shape());
     return step;
+  }
+
+  /** The program of a step as often as it runs. */
+  std::shared_ptr<Primitive> runs_of(const PlannedStep& planned, const std::vector<array>& made) {
+    Stream stream = walk_.streams[planned.stream];
+    size_t inputs = planned.inputs.size() / planned.runs, outputs = made.size() / planned.runs;
+    std::vector<Joined::Member> members;
+    members.reserve(planned.runs);
+    for (size_t i = 0; i < planned.runs; i++) {
+      auto run =
+          std::make_shared<Fused>(stream, planned.recipe, nullptr, made[i * outputs].shape());
+      members.push_back({std::move(run), inputs, outputs});
+    }
+    return std::make_shared<Joined>(stream, std::move(members));
   }
 
   Step joined(const PlannedStep& planned) {
