@@ -55,6 +55,9 @@ class StepRules {
   /** Whether steps that need nothing of each other run as one. */
   virtual Joining joins(const Primitive&) const { return {}; }
 
+  /** How many runs of a program with arrays of their own become one step. */
+  virtual size_t joins_programs(const Program&) const { return 1; }
+
   /** Whether reading a value takes programs longer than making it again. */
   virtual bool recomputes_values() const = 0;
 };

@@ -7,6 +7,7 @@
 
 #include "mlx/core/object_pool.h"
 #include "mlx/graph/passes/epilogue.h"
+#include "mlx/graph/passes/equals.h"
 #include "mlx/graph/passes/fuse.h"
 #include "mlx/graph/passes/generator.h"
 #include "mlx/graph/passes/prologue.h"
@@ -37,6 +38,7 @@ constexpr Pass passes[] = {
     {"generators", absorb_generators},
     {"siblings", join_siblings},
     {"recompute", recompute_values},
+    {"equals", join_equals},
 };
 
 /** With MLX_PRINT_PLANS=1 each pass shows what it made. */
@@ -73,7 +75,7 @@ class Planner {
       planned.root = step.root;
       planned.joined = step.joined;
       bool alone = step.generators.empty() && step.recomputed.empty() && step.epilogue.empty() &&
-                   step.prologue.size() == (step.has_root() ? 0 : 1);
+                   step.equals.empty() && step.prologue.size() == (step.has_root() ? 0 : 1);
       if (!alone) {
         add_recipe(step, planned);
       } else if (!step.has_root()) {
@@ -97,6 +99,12 @@ class Planner {
         recipe->generated = read_keys(step.generators, planned.inputs);
       }
     }
+    for (auto& nodes : step.equals) {
+      auto built = build_program(walk_, nodes);
+      planned.inputs.insert(planned.inputs.end(), built.inputs.begin(), built.inputs.end());
+      planned.outputs.insert(planned.outputs.end(), built.outputs.begin(), built.outputs.end());
+    }
+    planned.runs = 1 + step.equals.size();
     if (step.has_root()) add_root(step, *recipe, planned);
     if (!step.epilogue.empty()) {
       auto built = build_program(walk_, step.epilogue, step.root);
@@ -235,6 +243,15 @@ class Binder {
         step.outputs.push_back(handle(i));
       }
     }
+    if (planned.runs > 1) {
+      step.primitive = runs_of(planned, step.outputs);
+      return step;
+    }
+    if (planned.runs > 1) {
+      step.primitive = runs_of(planned, step.outputs);
+      finish(planned, step, nullptr);
+      return;
+    }
     bool has_root = planned.root != Walk::none;
     const array& computed = has_root && planned.recipe->has_prologue()
                                 ? walk_.input(planned.root, 0)
@@ -247,6 +264,19 @@ class Binder {
 
   Step& begin(const PlannedStep& planned) {
     return bound_.batches[planned.stream].steps.emplace_back();
+  }
+
+  /** The program of a step as often as it runs. */
+  std::shared_ptr<Primitive> runs_of(const PlannedStep& planned, const std::vector<array>& made) {
+    Stream stream = walk_.streams[planned.stream];
+    size_t inputs = planned.inputs.size() / planned.runs, outputs = made.size() / planned.runs;
+    std::vector<Joined::Member> members;
+    members.reserve(planned.runs);
+    for (size_t i = 0; i < planned.runs; i++) {
+      auto run = make_pooled<Fused>(stream, planned.recipe, nullptr, made[i * outputs].shape());
+      members.push_back({std::move(run), inputs, outputs});
+    }
+    return make_pooled<Joined>(stream, std::move(members));
   }
 
   void add_joined(const PlannedStep& planned) {

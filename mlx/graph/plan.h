@@ -22,6 +22,8 @@ struct PlannedStep {
   std::vector<uint32_t> joined;
   /** Set if more runs than the node `root` itself. Then come: */
   std::shared_ptr<const Recipe> recipe;
+  /** How often the program alone runs, each time with arrays of its own, in their order. */
+  size_t runs = 1;
   std::vector<Reading> inputs;
   std::vector<uint32_t> outputs;
   /** Earlier steps of other streams that have to be done first. */

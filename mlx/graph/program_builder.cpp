@@ -2,6 +2,7 @@
 #include "mlx/graph/program_builder.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "mlx/primitives/elementwise.h"
 

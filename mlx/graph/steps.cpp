@@ -39,6 +39,10 @@ std::string to_string(const Walk& walk, const StepGraph& graph) {
       os << " )";
     }
     for (uint32_t i : step.prologue) name(i);
+    for (auto& nodes : step.equals) {
+      os << " ;";
+      for (uint32_t i : nodes) name(i);
+    }
     if (step.has_root()) {
       os << " |";
       name(step.root);

@@ -20,6 +20,8 @@ struct GraphStep {
   uint32_t root = Walk::none;
   /** Further nodes of the sort of `root` that run with it, where nothing is in front or behind. */
   std::vector<uint32_t> joined;
+  /** Further lists of nodes that are the program of `prologue`, which is the whole step then. */
+  std::vector<std::vector<uint32_t>> equals;
   /** Element-wise nodes that read the result of `root`. */
   std::vector<uint32_t> epilogue;
   /** Random words that `prologue` makes for itself. */
@@ -40,6 +42,9 @@ struct GraphStep {
     for (uint32_t i : prologue) f(i);
     if (has_root()) f(root);
     for (uint32_t i : joined) f(i);
+    for (auto& nodes : equals) {
+      for (uint32_t i : nodes) f(i);
+    }
     for (uint32_t i : epilogue) f(i);
   }
 };

@@ -128,6 +128,7 @@ void Walk::finish(const array& a) {
   }
   node.generator = is_generator(a);
   node.modest = a.size() <= modest_array;
+  node.brief = a.size() <= brief_array;
   node.stream = number_of(primitive.stream());
   describe(node);
   nodes.push_back(node);
@@ -181,7 +182,8 @@ void Walk::describe(const Node& node) {
   uint64_t sort = node.plain ? 0 : reinterpret_cast<uintptr_t>(&typeid(primitive));
   uint64_t op = node.elementwise ? static_cast<uint64_t>(node.elementwise->op()) : 0;
   uint64_t facts = (a.size() <= small_array ? 1 : 0) | (node.generator ? 2 : 0) |
-                   (primitive.device() == Device::cpu ? 4 : 0) | (node.modest ? 8 : 0);
+                   (primitive.device() == Device::cpu ? 4 : 0) | (node.modest ? 8 : 0) |
+                   (node.brief ? 16 : 0);
   size_t inputs = node.plain ? 1 : a.inputs().size();
   structure.add(sort);
   structure.add(op << 56 | facts << 48 | static_cast<uint64_t>(a.dtype().val()) << 40 |

@@ -31,6 +31,8 @@ struct Node {
   bool generator = false;
   /** Whether it makes so little that it does not matter when it is made. */
   bool modest = false;
+  /** Whether a kernel that makes it alone does not take much longer than its launch. */
+  bool brief = false;
   /** Number of its stream in `Walk::streams`. */
   uint32_t stream = 0;
   /** Asked for by the caller of the evaluation, or held by somebody outside of the walk: its value
@@ -75,6 +77,8 @@ class Walk {
   static constexpr size_t small_array = 4096;
   /** Up to so many elements a result may be made earlier than it is used. */
   static constexpr size_t modest_array = size_t{1} << 18;
+  /** Up to so many elements launches matter. */
+  static constexpr size_t brief_array = size_t{1} << 22;
 
   /** Index of the node that makes `a`, or `none` if `a` is no part of the walk. */
   uint32_t index_of(const array& a) const {

@@ -2,6 +2,8 @@
 // place of nodes that a backend does not support.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "mlx/backend/backend.h"
 #include "mlx/graph/plan.h"
 #include "mlx/mlx.h"
@@ -188,6 +190,22 @@ TEST(Plans, TheCacheIsBoundedAndCanBeCleared) {
   clear_plan_cache();
   EXPECT_EQ(plan_cache_info().plans, 0u);
   set_plan_cache_limit(limit);
+}
+
+TEST(Plans, CompiledGradientsHoldNoIdentities) {
+  auto loss = [](const std::vector<array>& a) { return sum(tanh(matmul(a[0], a[1])) * a[1]); };
+  auto step = compile([&](const std::vector<array>& a) {
+    auto [value, grads] = value_and_grad(loss, std::vector<int>{0, 1})({a[0] * a[1], a[1]});
+    return std::vector<array>{value, grads[0], grads[1]};
+  });
+  array x = input(8, 0.01f), w = weights();
+  Steps steps;
+  auto results = step({x, w});
+  eval(results);
+  synchronize();
+  EXPECT_EQ(std::count(steps.names.begin(), steps.names.end(), "Identity"), 0);
+  EXPECT_TRUE(same(results[0], loss({x * w, w})));
+  EXPECT_TRUE(same(compile([](const std::vector<array>& a) { return a; })({x})[0], x));
 }
 
 TEST(Plans, AProgramRunsBehindTheProductThatItAloneReads) {

@@ -6,6 +6,7 @@
 #include "mlx/backend/common/residual_norm.h"
 #include "mlx/backend/cuda/joined.h"
 #include "mlx/backend/cuda/matmul.h"
+#include "mlx/backend/cuda/program.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/allocator.h"
 #include "mlx/backend/cuda/runtime/streams.h"
@@ -57,6 +58,8 @@ class CudaBackend : public Backend {
   bool makes_words_in_programs() const override { return true; }
 
   Joining joins(const Primitive& primitive) const override { return joining_of(primitive); }
+
+  size_t joins_programs(const Program& program) const override { return most_joined(program); }
 
   bool recomputes_values() const override { return true; }
 

@@ -189,6 +189,17 @@ void run_tiled(const Job& job, int axis, const Stream& s) {
                     dim3(tile, tile_threads), s);
 }
 
+/** All of `out` becomes the one element of `in`, which a program writes in packs. */
+void fill(const array& in, array& out, const Stream& s) {
+  array element(Shape{}, in.dtype(), nullptr, {});
+  share_view(in, element, {});
+  Program program;
+  program.inputs = {in.dtype()};
+  program.outputs = {0};
+  std::vector<array> outputs = {out};
+  run_program(program, {element}, outputs, s);
+}
+
 }  // namespace
 
 void copy_strided(const void* in, const Strides& in_strides, void* out, const Strides& out_strides,
@@ -352,6 +363,10 @@ void copy(const array& in, array& out, const Stream& s) {
     std::vector<array> outputs = {out};
     array source = in.flags().row_contiguous ? in : contiguous(in, s);
     run_program(program, {source}, outputs, s);
+    return;
+  }
+  if (out.size() > 1 && layout_span(in.shape(), in.strides()) == 1) {
+    fill(in, out, s);
     return;
   }
   allocate_output(out, s);

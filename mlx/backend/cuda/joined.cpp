@@ -1,15 +1,17 @@
 // Which steps run as one on the GPU: products of the same few rows, which read one matrix after the
-// other; rotations; and updates of arrays in place. Each family decides by shapes whether one
-// launch does them all.
+// other; rotations; updates of arrays in place; and equal programs. Each family decides by shapes
+// whether one launch does them all.
 #include "mlx/backend/cuda/joined.h"
 
 #include <typeinfo>
 
 #include "mlx/backend/cuda/matmul.h"
+#include "mlx/backend/cuda/program.h"
 #include "mlx/backend/cuda/quantized.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/rope.h"
 #include "mlx/backend/cuda/slice.h"
+#include "mlx/primitives/fused.h"
 #include "mlx/primitives/matmul.h"
 #include "mlx/primitives/quantized.h"
 #include "mlx/primitives/rope.h"
@@ -31,6 +33,7 @@ const Family families[] = {
     {typeid(Matmul), same_input, run_joined_products},
     {typeid(AddMM), same_input, run_joined_products},
     {typeid(QuantizedMatmul), same_input, run_joined_quantized_products},
+    {typeid(Fused), {}, run_joined_programs},
     {typeid(Rope), small, run_joined_ropes},
     {typeid(SliceUpdate), in_place, run_joined_updates},
     {typeid(DynamicSliceUpdate), in_place, run_joined_updates},

@@ -30,6 +30,8 @@ class Parameters {
   void add_all(const Parameters& other) {
     words_.insert(words_.end(), other.words_.begin(), other.words_.end());
   }
+  size_t size() const { return words_.size(); }
+  void add_zeros(size_t words) { words_.resize(words_.size() + words); }
   void add(int64_t x) { words_.push_back(static_cast<uint64_t>(x)); }
   void add(const void* address) { words_.push_back(reinterpret_cast<uint64_t>(address)); }
   void add_value(const void* value, size_t bytes) {

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <list>
 #include <mutex>
+#include <span>
 #include <unordered_map>
 
 #include "mlx/backend/cuda/copy.h"
@@ -71,7 +73,7 @@ class ProgramKernels {
 
 class Run {
  public:
-  Run(const Program& program, const std::vector<array>& inputs, std::vector<array>& outputs,
+  Run(const Program& program, std::span<const array> inputs, std::span<array> outputs,
       const Stream& s, const std::vector<bool>& generated)
       : program_(program),
         outputs_(outputs),
@@ -84,6 +86,12 @@ class Run {
   }
 
   void execute() {
+    prepare();
+    if (n_ > 0) start();
+  }
+
+  /** All but the launch. */
+  void prepare() {
     if (n_ == 0) {
       for (auto& out : outputs_) {
         out.set_data(allocator::malloc(0));
@@ -94,7 +102,50 @@ class Run {
     read_addresses();
     make_outputs();
     choose_width();
-    start();
+  }
+
+  /** Makes it a part of a joined launch, if every array is walked in order; such a launch has
+   *  threads enough to take whole packs. */
+  bool prepare_part() {
+    prepare();
+    variant_.joined = n_ > 0 && variant_.rank == 0 && !variant_.wide;
+    if (variant_.joined) variant_.width = fitting_width();
+    return variant_.joined;
+  }
+
+  void start() {
+    Parameters parameters;
+    parameters.add(static_cast<int64_t>(n_));
+    if (variant_.rank) {
+      parameters.add_padded(layout_.shape, variant_.rank, 1);
+    }
+    add_arrays(parameters);
+    for (auto& strides : layout_.strides) {
+      parameters.add_padded(strides, variant_.rank, 0);
+    }
+    auto walked = static_cast<int64_t>(is_paired() ? (n_ + 1) / 2 : n_);
+    parameters.launch(kernel(), blocks_of(walked), program_threads, stream_);
+  }
+
+  bool walks_like(const Run& other) const { return variant_ == other.variant_; }
+
+  /** Starts parts that walk alike. */
+  static void start_joined(std::span<Run* const> parts) {
+    Parameters parameters;
+    parameters.add(static_cast<int64_t>(parts.size()));
+    int64_t blocks = 0;
+    size_t before = parameters.size();
+    for (Run* run : parts) {
+      auto count = static_cast<int64_t>(run->n_);
+      parameters.add(blocks);
+      parameters.add(count);
+      run->add_arrays(parameters);
+      blocks += run->blocks_of(count);
+    }
+    auto room = static_cast<size_t>(most_parts(parts[0]->program_)) - parts.size();
+    parameters.add_zeros(room * (parameters.size() - before) / parts.size());
+    parameters.launch(parts[0]->kernel(), blocks_for(blocks, 1), program_threads,
+                      parts[0]->stream_);
   }
 
  private:
@@ -205,7 +256,7 @@ class Run {
     return false;
   }
 
-  void choose_width() {
+  int fitting_width() {
     size_t widest = 1;
     uint64_t addresses = 0;
     for (size_t i = 0; i < inputs_.size(); i++) {
@@ -225,17 +276,17 @@ class Run {
     }
     bool whole_rows = !variant_.rank || layout_.shape.back() % width == 0;
     bool whole_halves = !is_paired() || n_ % (2 * width) == 0;
-    bool fills = static_cast<int64_t>(n_) >= int64_t{width} * 132 * program_threads;
-    bool fits = addresses % width == 0 && whole_rows && whole_halves && fills;
-    variant_.width = fits ? width : 1;
+    return addresses % width == 0 && whole_rows && whole_halves ? width : 1;
   }
 
-  void start() {
-    Parameters parameters;
-    parameters.add(static_cast<int64_t>(n_));
-    if (variant_.rank) {
-      parameters.add_padded(layout_.shape, variant_.rank, 1);
-    }
+  /** As wide as fits, unless too few threads would be left. */
+  void choose_width() {
+    int width = fitting_width();
+    bool fills = static_cast<int64_t>(n_) >= int64_t{width} * 132 * program_threads;
+    variant_.width = fills ? width : 1;
+  }
+
+  void add_arrays(Parameters& parameters) {
     for (size_t i = 0; i < inputs_.size(); i++) {
       if (makes(i)) {
         parameters.add_struct(key_operand(*inputs_[i], stream_));
@@ -251,20 +302,20 @@ class Run {
     for (auto& out : outputs_) {
       parameters.add(output_address(out));
     }
-    for (auto& strides : layout_.strides) {
-      parameters.add_padded(strides, variant_.rank, 0);
-    }
-    static auto* kernels = new ProgramKernels;
-    Kernel kernel = kernels->find(program_, variant_, stream_);
-    auto walked = static_cast<int64_t>(is_paired() ? (n_ + 1) / 2 : n_);
-    unsigned blocks = blocks_for(walked, int64_t{variant_.width} * program_threads);
-    parameters.launch(kernel, blocks, program_threads, stream_);
   }
 
- private:
+  Kernel kernel() const {
+    static auto* kernels = new ProgramKernels;
+    return kernels->find(program_, variant_, stream_);
+  }
+
+  unsigned blocks_of(int64_t elements) const {
+    return blocks_for(elements, int64_t{variant_.width} * program_threads);
+  }
+
   const Program& program_;
   SmallVector<const array*, 16> inputs_;
-  std::vector<array>& outputs_;
+  std::span<array> outputs_;
   const Stream& stream_;
   size_t n_;
   const array* model_ = nullptr;
@@ -332,6 +383,38 @@ int rank_class(size_t rank) {
 void run_kernel(const Program& program, const std::vector<array>& inputs,
                 std::vector<array>& outputs, const Stream& s, const std::vector<bool>& generated) {
   Run(program, inputs, outputs, s, generated).execute();
+}
+
+size_t most_joined(const Program& program) {
+  bool pays = fits_one_kernel(program) && most_parts(program) > 1;
+  return pays ? 64 : 1;
+}
+
+void run_joined_programs(const std::vector<JoinedPart>& parts, const Stream& s) {
+  static const auto* none = new std::vector<bool>;
+  const Program& program = static_cast<Fused&>(parts[0].primitive).recipe().prologue;
+  auto most = static_cast<size_t>(most_parts(program));
+  std::list<Run> runs;
+  std::vector<Run*> waiting;  // parts that walk alike
+  auto start_waiting = [&] {
+    for (size_t first = 0; first < waiting.size(); first += most) {
+      size_t count = std::min(most, waiting.size() - first);
+      Run::start_joined(std::span(waiting).subspan(first, count));
+    }
+    waiting.clear();
+  };
+  for (auto& part : parts) {
+    Run& run = runs.emplace_back(program, part.inputs, part.outputs, s, *none);
+    bool joins = false;
+    run_apart({part}, [&](const JoinedPart&) {
+      joins = run.prepare_part();
+      if (!joins && part.outputs[0].size() > 0) run.start();
+    });
+    if (!joins) continue;
+    if (!waiting.empty() && !waiting[0]->walks_like(run)) start_waiting();
+    waiting.push_back(&run);
+  }
+  start_waiting();
 }
 
 void run_program(const Program& program, const std::vector<array>& inputs,

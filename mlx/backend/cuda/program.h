@@ -5,6 +5,7 @@
 
 #include "mlx/array.h"
 #include "mlx/core/program.h"
+#include "mlx/primitives/joined.h"
 
 namespace mlx::core::cuda {
 
@@ -16,5 +17,11 @@ namespace mlx::core::cuda {
 void run_program(const Program& program, const std::vector<array>& inputs,
                  std::vector<array>& outputs, const Stream& s,
                  const std::vector<bool>& generated = {});
+
+/** Runs programs that are one, each with arrays of its own, in few launches (see most_joined). */
+void run_joined_programs(const std::vector<JoinedPart>& parts, const Stream& s);
+
+/** How many runs of this program are worth joining. */
+size_t most_joined(const Program& program);
 
 }  // namespace mlx::core::cuda

@@ -32,6 +32,7 @@ class Writer {
  private:
   size_t inputs() const { return program_.inputs.size(); }
   const char* type(uint16_t value) const { return type_name(program_.type_of(value)); }
+  std::string held(uint16_t value) const { return std::string("Held<") + type(value) + ">"; }
 
   bool is_scalar(size_t i) const {
     return variant_.inputs[i] == ProgramVariant::one || variant_.inputs[i] == ProgramVariant::given;
@@ -39,7 +40,8 @@ class Writer {
   bool is_made(size_t i) const { return ProgramVariant::is_made(variant_.inputs[i]); }
 
   void write_parameters() {
-    os_ << "struct Parameters {\n  int64_t count;\n";
+    os_ << (variant_.joined ? "struct Part {\n  int64_t first_block;\n" : "struct Parameters {\n")
+        << "  int64_t count;\n";
     if (variant_.rank) {
       os_ << "  int64_t shape[" << variant_.rank << "];\n";
     }
@@ -52,6 +54,10 @@ class Writer {
       os_ << "  int64_t strides[" << strided << "][" << variant_.rank << "];\n";
     }
     os_ << "};\n";
+    if (variant_.joined) {
+      os_ << "struct Parameters {\n  int64_t parts;\n  Part part[" << most_parts(program_)
+          << "];\n};\n";
+    }
   }
 
   size_t count_strided() const {
@@ -65,10 +71,10 @@ class Writer {
   void write_body() {
     os_ << "MLX_FN void body(";
     for (size_t i = 0; i < inputs(); i++) {
-      os_ << type(i) << " v" << i << ", ";
+      os_ << held(i) << " v" << i << ", ";
     }
     for (size_t o = 0; o < program_.outputs.size(); o++) {
-      os_ << (o ? ", " : "") << type(program_.outputs[o]) << "& o" << o;
+      os_ << (o ? ", " : "") << held(program_.outputs[o]) << "& o" << o;
     }
     os_ << ") {\n";
     for (size_t k = 0; k < program_.code.size(); k++) {
@@ -83,13 +89,13 @@ class Writer {
   void write_instruction(const Instruction& step, size_t value) {
     const auto& info = elementwise_info(step.op);
     const char* result = type_name(step.result);
-    os_ << "  " << result << " v" << value << " = ";
+    os_ << "  Held<" << result << "> v" << value << " = ";
     if (step.op == ElementwiseOp::Cast) {
-      os_ << "cast<" << result << ">(";
+      os_ << "cast_held<" << result << ">(";
     } else if (step.op == ElementwiseOp::Select) {
-      os_ << "select<" << result << ">(";
+      os_ << "select<Held<" << result << ">>(";
     } else {
-      os_ << "run<op::" << info.name << ", " << result << ">(";
+      os_ << "run_held<op::" << info.name << ", " << result << ">(";
     }
     for (int i = 0; i < info.arity; i++) {
       os_ << (i ? ", v" : "v") << step.args[i];
@@ -100,9 +106,10 @@ class Writer {
   void write_kernel() {
     const char* start = variant_.paired() ? "start" : "first";
     os_ << "extern \"C\" __global__ void __launch_bounds__(" << program_threads
-        << ") program(const __grid_constant__ Parameters p) {\n  begin_kernel();\n"
-        << "  Index " << start << " = (static_cast<Index>(blockIdx.x) * " << program_threads
-        << " + threadIdx.x) * width;\n"
+        << ") program(const __grid_constant__ Parameters " << (variant_.joined ? "all" : "p")
+        << ") {\n  begin_kernel();\n  Index block = static_cast<Index>(blockIdx.x);\n";
+    if (variant_.joined) write_search();
+    os_ << "  Index " << start << " = (block * " << program_threads << " + threadIdx.x) * width;\n"
         << "  Index count = static_cast<Index>(p.count);\n";
     if (variant_.paired()) {
       os_ << "  Index half = (count + 1) / 2;\n";
@@ -111,12 +118,23 @@ class Writer {
     for (size_t i = 0; i < inputs(); i++) {
       if (is_scalar(i)) {
         bool given = variant_.inputs[i] == ProgramVariant::given;
-        os_ << "  " << type(i) << " s" << i << " = " << (given ? "given<" : "scalar<") << type(i)
-            << ">(p.in[" << i << "]);\n";
+        os_ << "  auto s" << i << " = hold<" << type(i) << ">(" << (given ? "given<" : "scalar<")
+            << type(i) << ">(p.in[" << i << "]));\n";
       }
     }
     variant_.paired() ? write_pair() : write_elements();
     os_ << "}\n";
+  }
+
+  /** The last part that begins at this block or before. */
+  void write_search() {
+    int64_t step = 1;
+    while (2 * step < most_parts(program_)) step *= 2;
+    os_ << "  int at = 0;\n  for (int step = " << step << "; step > 0; step /= 2) {\n"
+        << "    int next = at + step;\n"
+        << "    if (next < all.parts && all.part[next].first_block <= block) at = next;\n  }\n"
+        << "  const Part& p = all.part[at];\n"
+        << "  block -= static_cast<Index>(p.first_block);\n";
   }
 
   void write_elements() {
@@ -180,17 +198,17 @@ class Writer {
   void write_single(const char* at) {
     for (size_t i = 0, x = 0; i < inputs(); i++) {
       if (variant_.inputs[i] == ProgramVariant::in_order) {
-        os_ << "  auto a" << i << " = load<" << type(i) << ">(p.in[" << i << "].data, " << at
-            << ");\n";
+        os_ << "  auto a" << i << " = hold<" << type(i) << ">(load<" << type(i) << ">(p.in[" << i
+            << "].data, " << at << "));\n";
       } else if (variant_.inputs[i] == ProgramVariant::strided) {
-        os_ << "  auto a" << i << " = load<" << type(i) << ">(p.in[" << i << "].data, at_" << x++
-            << ");\n";
+        os_ << "  auto a" << i << " = hold<" << type(i) << ">(load<" << type(i) << ">(p.in[" << i
+            << "].data, at_" << x++ << "));\n";
       } else if (is_made(i)) {
         os_ << "  auto a" << i << " = w" << i << ".at[side][0];\n";
       }
     }
     for (size_t o = 0; o < program_.outputs.size(); o++) {
-      os_ << "  " << type(program_.outputs[o]) << " r" << o << ";\n";
+      os_ << "  " << held(program_.outputs[o]) << " r" << o << ";\n";
     }
     os_ << "  body(";
     for (size_t i = 0; i < inputs(); i++) {
@@ -201,7 +219,9 @@ class Writer {
     }
     os_ << ");\n";
     for (size_t o = 0; o < program_.outputs.size(); o++) {
-      os_ << "  store(p.out[" << o << "], " << at << ", r" << o << ");\n";
+      const char* t = type(program_.outputs[o]);
+      os_ << "  store<" << t << ">(p.out[" << o << "], " << at << ", release<" << t << ">(r" << o
+          << "));\n";
     }
   }
 
@@ -217,7 +237,7 @@ class Writer {
     }
     os_ << "  #pragma unroll\n  for (int k = 0; k < width; k++) {\n";
     for (size_t o = 0; o < program_.outputs.size(); o++) {
-      os_ << "    " << type(program_.outputs[o]) << " e" << o << ";\n";
+      os_ << "    " << held(program_.outputs[o]) << " e" << o << ";\n";
     }
     os_ << "    body(";
     for (size_t i = 0, x = 0; i < inputs(); i++) {
@@ -230,7 +250,8 @@ class Writer {
     os_ << ");\n";
     for (size_t o = 0; o < program_.outputs.size(); o++) {
       const char* t = type(program_.outputs[o]);
-      os_ << "    r" << o << ".at[k] = static_cast<Stored<" << t << ">>(e" << o << ");\n";
+      os_ << "    r" << o << ".at[k] = static_cast<Stored<" << t << ">>(release<" << t << ">(e" << o
+          << "));\n";
     }
     os_ << "  }\n";
     for (size_t o = 0; o < program_.outputs.size(); o++) {
@@ -246,11 +267,11 @@ class Writer {
         os_ << "s" << i;
         break;
       case ProgramVariant::in_order:
-        os_ << "from_stored<" << type(i) << ">(a" << i << ".at[k])";
+        os_ << "hold(from_stored<" << type(i) << ">(a" << i << ".at[k]))";
         break;
       case ProgramVariant::strided:
-        os_ << "load<" << type(i) << ">(p.in[" << i << "].data, at_" << x
-            << " + k * static_cast<Index>(p.strides[" << x << "][" << variant_.rank - 1 << "]))";
+        os_ << "hold(load<" << type(i) << ">(p.in[" << i << "].data, at_" << x
+            << " + k * static_cast<Index>(p.strides[" << x << "][" << variant_.rank - 1 << "])))";
         x++;
         break;
       case ProgramVariant::made:
@@ -276,7 +297,14 @@ std::string ProgramVariant::key() const {
   }
   key += "|" + std::to_string(width) + "|" + std::to_string(rank);
   key += wide ? "w" : "n";
+  key += joined ? "j" : "";
   return key;
+}
+
+int64_t most_parts(const Program& program) {
+  constexpr size_t room = 4096, word = sizeof(uint64_t);
+  size_t part = 2 + 2 * program.inputs.size() + program.outputs.size();
+  return static_cast<int64_t>((room - word) / (part * word));
 }
 
 std::string program_source(const Program& program, const ProgramVariant& variant) {

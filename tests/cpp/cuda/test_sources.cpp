@@ -56,6 +56,35 @@ TEST(CudaWalks, EveryWalkCompiles) {
   }
 }
 
+/** An update as an optimizer makes it, with `scalars` numbers that come along. */
+Program update(int scalars) {
+  Program program;
+  program.inputs.assign(static_cast<size_t>(2 + scalars), bfloat16);
+  uint16_t value = 1;
+  for (int i = 0; i < scalars; i++) {
+    value = program.add(ElementwiseOp::Multiply, value, static_cast<uint16_t>(2 + i));
+  }
+  value = program.add(ElementwiseOp::Divide, 0, program.add(ElementwiseOp::Sqrt, value));
+  program.outputs = {value, 1};
+  return program;
+}
+
+TEST(CudaWalks, JoinedProgramsCompile) {
+  using Variant = cuda::ProgramVariant;
+  for (int scalars : {1, 5, 100}) {
+    Program program = update(scalars);
+    EXPECT_GE(cuda::most_parts(program), 2);
+    for (int width : {1, 8}) {
+      Variant variant{{}, width, 0, false};
+      variant.joined = true;
+      for (int i = 0; i < 2 + scalars; i++) {
+        variant.inputs.push_back(i < 2 ? Variant::in_order : Variant::given);
+      }
+      EXPECT_NO_THROW(cuda::compile_source(cuda::program_source(program, variant), "sm_90"));
+    }
+  }
+}
+
 TEST(CudaWalks, GeneratedWordsCompile) {
   using Variant = cuda::ProgramVariant;
   Program program;

@@ -298,6 +298,7 @@ MLX_FN void merge_rows(const AttentionCall& p, int64_t first, int present, float
   for (int item = threadIdx.x; item < present * across; item += blockDim.x) {
     int row = item / across, column = item % across * width;
     const float* weight = weights + 2 * row * splits;
+    T* to = static_cast<T*>(p.out) + place_of_result(p, first + row) + column;
     float sums[width] = {};
 #pragma unroll 8
     for (int i = 0; i < splits; i++) {
@@ -313,9 +314,7 @@ MLX_FN void merge_rows(const AttentionCall& p, int64_t first, int present, float
       }
     }
 #pragma unroll
-    for (int c = 0; c < width; c++) {
-      static_cast<T*>(p.out)[(first + row) * p.e + column + c] = rounded<T>(sums[c] * scales[row]);
-    }
+    for (int c = 0; c < width; c++) to[c] = rounded<T>(sums[c] * scales[row]);
   }
 }
 

@@ -17,11 +17,22 @@ struct ExponentialSum {
   C extreme;  // infinity or NaN where values were that, else 0
 };
 
-template <typename C>
+/** exp(x) for x <= 0 or NaN. Rows of half types are read faster than float's exp is computed. */
+template <typename T, typename C>
+MLX_FN C exp_of(C x) {
+  if constexpr (is_half<T>) {
+    return quickest_exp2(x * log2_e);
+  } else {
+    return exp_nonpositive(x);
+  }
+}
+
+template <typename T>
 struct ExponentialSumFold {
+  using C = Computed<T>;
   using Total = ExponentialSum<C>;
   MLX_FN static C scaled(const Total& a, C shift) {
-    return a.sum == C(0) ? C(0) : a.sum * exp_nonpositive(a.shift - shift);
+    return a.sum == C(0) ? C(0) : a.sum * exp_of<T>(a.shift - shift);
   }
   MLX_FN static Total merge(const Total& a, const Total& b) {
     C shift = a.shift > b.shift ? a.shift : b.shift;
@@ -29,22 +40,47 @@ struct ExponentialSumFold {
   }
 };
 
-template <typename C, int count>
+/** The greatest value, where NaN counts as none. */
+MLX_FN float greater(float a, float b) { return fmaxf(a, b); }
+MLX_FN double greater(double a, double b) { return ::fmax(a, b); }
+
+template <typename T, typename C, int count>
 MLX_FN void add_values(ExponentialSum<C>& sum, const C (&x)[count]) {
   C most = x[0];
 #pragma unroll
-  for (int k = 1; k < count; k++) most = MaxOp().apply(most, x[k]);
-  if (!(most < C(inf_d))) {
-    sum.extreme += most;
+  for (int k = 1; k < count; k++) most = greater(most, x[k]);
+  if (!(most < C(inf_d)) || most == C(-inf_d)) {
+#pragma unroll
+    for (int k = 0; k < count; k++) sum.extreme += x[k] < C(inf_d) ? C(0) : x[k];
     return;
   }
-  if (most == C(-inf_d)) return;
   if (most > sum.shift) {
-    sum.sum *= exp_nonpositive(sum.shift - most);
+    sum.sum *= exp_of<T>(sum.shift - most);
     sum.shift = most;
   }
 #pragma unroll
-  for (int k = 0; k < count; k++) sum.sum += exp_nonpositive(x[k] - sum.shift);
+  for (int k = 0; k < count; k++) sum.sum += exp_of<T>(x[k] - sum.shift);
+}
+
+/** The packs of a thread from column `first` on, `step` apart; `whole` if all are within the row.
+ */
+template <typename T, int step, int pack, bool whole, typename C, int count>
+MLX_FN void add_packs(ExponentialSum<C>& sum, const T* row, int64_t first, int64_t n,
+                      C (&x)[count]) {
+  Pack<T, pack> packs[count / pack];
+#pragma unroll
+  for (int d = 0; d < count / pack; d++) {
+    if (whole || first + d * step < n) packs[d] = load_pack<T, pack>(row, first + d * step);
+  }
+#pragma unroll
+  for (int d = 0; d < count / pack; d++) {
+    bool present = whole || first + d * step < n;
+#pragma unroll
+    for (int k = 0; k < pack; k++) {
+      x[d * pack + k] = present ? static_cast<C>(computed(packs[d].at[k])) : C(-inf_d);
+    }
+  }
+  add_values<T>(sum, x);
 }
 
 /** The class of a row, or -1 where its target is none. */
@@ -74,21 +110,14 @@ MLX_FN void cross_entropy(const CrossEntropyCall& p) {
   int64_t n = row < p.rows ? p.classes : 0;
   const T* logits = static_cast<const T*>(p.logits) + row * p.classes;
   ExponentialSum<C> sum = {C(-inf_d), C(0), C(0)};
-  for (int64_t first = lane * pack; first < n; first += lanes * count) {
-    C x[count];
-#pragma unroll
-    for (int d = 0; d < cross_entropy_depth; d++) {
-      int64_t at = first + d * lanes * pack;
-      Pack<T, pack> values;
-      if (at < n) values = load_pack<T, pack>(logits, at);
-#pragma unroll
-      for (int k = 0; k < pack; k++) {
-        x[d * pack + k] = at < n ? static_cast<C>(computed(values.at[k])) : C(-inf_d);
-      }
-    }
-    add_values(sum, x);
+  constexpr int step = lanes * pack;
+  C x[count];
+  int64_t first = lane * pack;
+  for (; first + (cross_entropy_depth - 1) * step < n; first += lanes * count) {
+    add_packs<T, step, pack, true>(sum, logits, first, n, x);
   }
-  sum = merge_lanes<ExponentialSumFold<C>, lanes>(sum, shared);
+  if (first < n) add_packs<T, step, pack, false>(sum, logits, first, n, x);
+  sum = merge_lanes<ExponentialSumFold<T>, lanes>(sum, shared);
   if (lane > 0 || row >= p.rows) return;
   int64_t target = target_class(p, row);
   C score = target < 0 ? C(0) : static_cast<C>(computed(logits[target]));
@@ -116,7 +145,7 @@ MLX_FN void cross_entropy_gradient(const CrossEntropyCall& p) {
     auto values = load_pack<T, pack>(logits, first);
 #pragma unroll
     for (int k = 0; k < pack; k++) {
-      C e = exp_nonpositive(static_cast<C>(computed(values.at[k])) - shift - rest) * factor;
+      C e = exp_of<T>(static_cast<C>(computed(values.at[k])) - shift - rest) * factor;
       values.at[k] = rounded<T>(first + k == target ? e - factor : e);
     }
     store_pack<T, pack>(out, first, values);

@@ -74,7 +74,7 @@ MLX_FN void add_residual(const NormCall& p, int64_t first, HeldRow<T, lanes, wid
   x.each(p.length, [&](int, int64_t at, C(&v)[width]) {
     auto pack = load_pack<T, width>(residual, at);
 #pragma unroll
-    for (int j = 0; j < width; j++) v[j] = computed(rounded<T>(v[j] + computed(pack.at[j])));
+    for (int j = 0; j < width; j++) v[j] = as_stored<T>(v[j] + computed(pack.at[j]));
     write_values<T>(sum, at, v);
   });
   if constexpr (packs == 0) x.read(sum, p.length);

@@ -55,8 +55,8 @@ MLX_FN Pack<R, 8> numbers_of(EightCodes codes, float scale, float bias) {
   for (int j = 0; j < 8; j++) {
     uint32_t code = code_of<F::bits>(codes, j);
     if constexpr (F::affine) {
-      float scaled = computed(rounded<S>(static_cast<float>(code) * scale));
-      numbers.at[j] = rounded<R>(computed(rounded<S>(scaled + bias)));
+      float scaled = as_stored<S>(static_cast<float>(code) * scale);
+      numbers.at[j] = rounded<R>(as_stored<S>(scaled + bias));
     } else {
       numbers.at[j] = rounded<R>(small_float<F::bits>(code) * scale);
     }

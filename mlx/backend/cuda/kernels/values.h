@@ -113,6 +113,94 @@ MLX_FN T select(bool c, T a, T b) {
   return c ? a : b;
 }
 
+/** A half type's value between the instructions of a program: the float that it is. Rounding one
+ *  float takes fewer instructions, and faster ones, if the result stays a float. */
+template <typename T>
+struct AsFloat {
+  float value;
+};
+template <typename T>
+using Held = choose_type<is_half<T>, AsFloat<T>, T>;
+
+template <typename T>
+MLX_FN float round_through(float x) {
+#if __CUDA_ARCH__ >= 800
+  uint32_t pair;
+  if constexpr (is_same<T, BFloat>) {
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(x), "f"(0.0f));  // x is the upper half
+    return float_of(pair);
+  } else {
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(0.0f), "f"(x));
+    return half_to_float(Half{static_cast<uint16_t>(pair)});
+  }
+#else
+  return computed(rounded<T>(x));
+#endif
+}
+
+/** A computed value as if it had been stored and read again. */
+template <typename T, typename C>
+MLX_FN C as_stored(C x) {
+  if constexpr (is_half<T>) {
+    return round_through<T>(x);
+  } else {
+    return x;
+  }
+}
+
+template <typename T>
+MLX_FN Held<T> hold(T x) {
+  if constexpr (is_half<T>) {
+    return {computed(x)};
+  } else {
+    return x;
+  }
+}
+/** The value for memory; of a half type it is one already. */
+template <typename T>
+MLX_FN T release(Held<T> x) {
+  if constexpr (is_same<T, BFloat>) {
+    return BFloat{static_cast<uint16_t>(to_bits(x.value) >> 16)};
+  } else if constexpr (is_same<T, Half>) {
+    return float_to_half(x.value);
+  } else {
+    return x;
+  }
+}
+
+template <typename A>
+MLX_FN A held_value(A a) {
+  return a;
+}
+template <typename T>
+MLX_FN float held_value(AsFloat<T> a) {
+  return a.value;
+}
+
+/** As `run`, of held values. */
+template <typename Op, typename R, typename... A>
+MLX_FN Held<R> run_held(A... a) {
+  if constexpr (!is_half<R>) {
+    return rounded<R>(apply_body<Op>(held_value(a)...));
+  } else if constexpr ((is_same<A, AsFloat<R>> && ...) && HalfBody<Op>::exists) {
+    return {round_through<R>(HalfBody<Op>::apply(a.value...))};
+  } else {
+    return {round_through<R>(static_cast<float>(apply_body<Op>(held_value(a)...)))};
+  }
+}
+
+/** As `cast`. */
+template <typename To, typename From>
+MLX_FN Held<To> cast_held(From x) {
+  if constexpr (is_same<Held<To>, From>) {
+    return x;
+  } else if constexpr (is_half<To> && is_same<decltype(held_value(x)), float>) {
+    return {round_through<To>(held_value(x))};
+  } else {
+    return hold<To>(cast<To>(held_value(x)));
+  }
+}
+
 /** N neighbours in memory, moved in one access. */
 template <typename T, int N>
 struct alignas(sizeof(T) * N) Pack {
