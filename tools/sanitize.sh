@@ -43,7 +43,7 @@ ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1:ab
 
 echo "-- TSan"
 build build-tsan thread
-export TSAN_OPTIONS="halt_on_error=1 die_after_fork=0"
+export TSAN_OPTIONS="halt_on_error=1 die_after_fork=0 suppressions=$PWD/tools/tsan.supp"
 build-tsan/mlx_tests --gtest_brief=1
 run_tests build-tsan tsan
 run_python build-tsan tsan tests/stress/stress.py 60
