@@ -93,7 +93,7 @@ array tile(const array& arr, std::vector<int> reps, StreamOrDevice s) {
 }
 
 array roll(const array& a, const Shape& shift, const std::vector<int>& axes, StreamOrDevice s) {
-  if (axes.size() == 1 && shift.size() > 1) {
+  if (axes.size() == 1 && shift.size() != 1) {
     return roll(a, shift, axes[0], s);
   }
   check(shift.size() == axes.size(), "roll", "Got ", shift.size(), " shifts for ", axes.size(),

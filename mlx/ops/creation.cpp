@@ -16,7 +16,8 @@ namespace {
 // Elements of [start, stop) in steps, as an extent.
 ShapeElem arange_length(double start, double stop, double step) {
   check(step != 0, "arange", "The step must not be zero.");
-  double length = std::ceil((stop - start) / step);
+  double length = std::isinf(step) ? (step > 0 ? start < stop : start > stop)
+                                   : std::ceil((stop - start) / step);
   check(!std::isnan(start) && !std::isnan(stop) && !std::isnan(step) && !std::isnan(length),
         "arange", "Cannot count from ", start, " to ", stop, " in steps of ", step, ".");
   check(length <= std::numeric_limits<ShapeElem>::max(), "arange", "From ", start, " to ", stop,
@@ -31,6 +32,7 @@ array arange(double start, double stop, double step, Dtype dtype, StreamOrDevice
   ShapeElem length = arange_length(start, stop, step);
   check(!(std::isinf(start) || std::isinf(step)) || length <= 1, "arange", "Cannot count from ",
         start, " in steps of ", step, ".");
+  step = std::isinf(step) ? 0 : step;  // there is no second element
   return array(Shape{length}, dtype, std::make_shared<Arange>(to_stream(s), start, step), {});
 }
 

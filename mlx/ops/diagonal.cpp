@@ -95,13 +95,16 @@ array diag(const array& a, int k, StreamOrDevice s) {
 array trace(const array& a, int offset, int axis1, int axis2, Dtype dtype, StreamOrDevice s) {
   check(a.ndim() >= 2, "trace", "The array must have at least two dimensions, got shape ",
         a.shape(), ".");
-  return sum(astype(diagonal(a, offset, axis1, axis2, s), dtype, s), -1, false, s);
+  // Sums of small integers are wider than these.
+  array total = sum(astype(diagonal(a, offset, axis1, axis2, s), dtype, s), -1, false, s);
+  return astype(total, dtype, s);
 }
 
 array trace(const array& a, int offset, int axis1, int axis2, StreamOrDevice s) {
-  // Small integers are summed as int32, like sums are.
-  bool small = issubdtype(a.dtype(), integer) && a.itemsize() < 4;
-  return trace(a, offset, axis1, axis2, small || a.dtype() == bool_ ? int32 : a.dtype(), s);
+  // Small integers are summed as wider ones, like sums are.
+  bool small = (issubdtype(a.dtype(), integer) && a.itemsize() < 4) || a.dtype() == bool_;
+  Dtype wide = issubdtype(a.dtype(), unsignedinteger) ? uint32 : int32;
+  return trace(a, offset, axis1, axis2, small ? wide : a.dtype(), s);
 }
 
 array trace(const array& a, StreamOrDevice s) { return trace(a, 0, 0, 1, s); }

@@ -3,7 +3,9 @@
 
 #include <nanobind/ndarray.h>
 
+#include <algorithm>
 #include <cstring>
+#include <optional>
 #include <sstream>
 
 #include "mlx/core/errors.h"
@@ -227,7 +229,14 @@ void bind_protocols(nb::class_<array>& cls) {
       .def("__setstate__", &set_state)
       .def(
           "__array_namespace__",
-          [](const array&, nb::handle) { return nb::module_::import_("mlx.core"); },
+          [](const array&, const std::optional<std::string>& version) {
+            constexpr std::string_view known[] = {"2021.12", "2022.12", "2023.12", "2024.12"};
+            check(!version ||
+                      std::find(std::begin(known), std::end(known), *version) != std::end(known),
+                  "__array_namespace__", "Version ", version.value_or(std::string()),
+                  " of the array-API standard is not among those from 2021.12 to 2024.12.");
+            return nb::module_::import_("mlx.core");
+          },
           "api_version"_a = nb::none());
 }
 

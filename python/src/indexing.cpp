@@ -204,6 +204,12 @@ array update_item(const array& a, nb::handle index, const array& value, const Up
   return key.new_axes.empty() ? out : squeeze(out, key.new_axes);
 }
 
+array take_rows(const array& a, ShapeElem count) {
+  Shape stop = a.shape();
+  stop[0] = count;
+  return slice(a, Shape(a.ndim(), 0), stop);
+}
+
 /** One mask over the leading axes. Its true elements are counted only where the value has a row for
  *  each of them, and not in a traced function, where the number of rows is checked as it runs. */
 array write_masked(const array& a, const array& mask, const array& value) {
@@ -225,7 +231,11 @@ array write_masked(const array& a, const array& mask, const array& value) {
   }
   Shape rows = a.shape();
   rows.erase(rows.begin(), rows.begin() + static_cast<int64_t>(mask.ndim()));
-  rows.insert(rows.begin(), static_cast<ShapeElem>(count_true(mask)));
+  auto count = static_cast<ShapeElem>(count_true(mask));
+  rows.insert(rows.begin(), count);
+  if (fitting.ndim() == rows.size() && fitting.shape(0) > count) {  // the first ones are taken
+    fitting = take_rows(fitting, count);
+  }
   return detail::scatter_true(a, mask, broadcast_to(fitting, rows));
 }
 

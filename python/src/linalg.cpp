@@ -137,7 +137,7 @@ array pinv_by(const array& a, std::optional<double> rcond, std::optional<Operand
 }
 
 array trace_by(const array& a, int offset, std::optional<Dtype> dtype, StreamOrDevice s) {
-  return linalg::trace(dtype ? astype(a, *dtype, s) : a, offset, s);
+  return dtype ? core::trace(a, offset, -2, -1, *dtype, s) : linalg::trace(a, offset, s);
 }
 
 /** `op(a, *, stream=None)`. */

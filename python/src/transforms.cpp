@@ -10,6 +10,7 @@
 #include "python/src/convert.h"
 #include "python/src/function.h"
 #include "python/src/gil.h"
+#include "python/src/placed.h"
 #include "python/src/trees.h"
 
 namespace mlx::python {
@@ -55,12 +56,12 @@ class Variable {
   const std::vector<array>& arrays() const { return arrays_; }
 
   /** What to pass to the function: the module itself, with its parameters replaced. */
-  nb::object with(const std::vector<array>& all, size_t& position) const {
-    nb::object filled = tree_fill(tree_, all, position);
+  nb::object with(const std::vector<array>& all, size_t& position) {
+    placed_.emplace(tree_, all, position);
     if (!module_) {
-      return filled;
+      return placed_->copy();
     }
-    call_python(value_.attr("update"), filled);
+    call_python(value_.attr("update"), placed_->copy());
     return value_;
   }
 
@@ -68,9 +69,12 @@ class Variable {
     return tree_fill(tree_, all, position);
   }
 
+  /** Puts back what was there, but for what the function put in its place. */
   void restore() const {
-    if (module_) {
-      call_python(value_.attr("update"), tree_);
+    if (placed_ && module_) {
+      call_python(value_.attr("update"), placed_->with_changes(value_));
+    } else if (placed_) {
+      placed_->give_back();
     }
   }
 
@@ -79,24 +83,28 @@ class Variable {
   bool module_;
   nb::object tree_;
   std::vector<array> arrays_;
+  std::optional<PlacedTree> placed_;
 };
 
-/** Puts modules back as they were, also when the function fails. */
-class RestoreModules {
+/** Puts arguments back as they were, also when the function fails. */
+class RestoreArguments {
  public:
-  explicit RestoreModules(const std::vector<Variable>& variables) : variables_(variables) {}
-  ~RestoreModules() {
+  explicit RestoreArguments(const std::vector<Variable>& variables) : variables_(variables) {}
+  ~RestoreArguments() {
     nb::error_scope keep;
     for (auto& v : variables_) {
       try {
         v.restore();
       } catch (nb::python_error& e) {
-        e.discard_as_unraisable("restoring the parameters of a module");
+        e.discard_as_unraisable("restoring the arguments of a differentiated function");
+      } catch (const std::exception& e) {
+        PyErr_SetString(PyExc_RuntimeError, e.what());
+        PyErr_WriteUnraisable(nullptr);
       }
     }
   }
-  RestoreModules(const RestoreModules&) = delete;
-  RestoreModules& operator=(const RestoreModules&) = delete;
+  RestoreArguments(const RestoreArguments&) = delete;
+  RestoreArguments& operator=(const RestoreArguments&) = delete;
 
  private:
   const std::vector<Variable>& variables_;
@@ -134,7 +142,7 @@ class Grad : public Transformed {
       result = call_at(variables, args, kwargs, arrays);
       return result_arrays(result);
     };
-    RestoreModules restore(variables);
+    RestoreArguments restore(variables);
     auto [values, grads] = value_and_grad(run, all)(flat);
     nb::object gradient = arrange(variables, grads);
     if (!options_.with_value) {
@@ -165,7 +173,7 @@ class Grad : public Transformed {
     return out;
   }
 
-  nb::object call_at(const std::vector<Variable>& variables, const nb::args& args,
+  nb::object call_at(std::vector<Variable>& variables, const nb::args& args,
                      const nb::kwargs& kwargs, const std::vector<array>& arrays) const {
     size_t position = 0;
     if (options_.module) {

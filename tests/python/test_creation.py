@@ -26,6 +26,11 @@ def test_arange_chooses_its_dtype():
     assert mx.arange(-3, 3, dtype=mx.uint8).tolist() == [253, 254, 255, 0, 1, 2]
 
 
+def test_arange_in_endless_steps():
+    for start, stop, step in [(2, 5, np.inf), (5, 2, np.inf), (2, 5, -np.inf), (5, 2, -np.inf)]:
+        check_same(mx.arange(start, stop, step), np.arange(start, stop, step))
+
+
 def test_arange_does_not_add_up_errors():
     n = np.arange(0, 1000, 0.1)
     np.testing.assert_array_equal(np.array(mx.arange(0, 1000, 0.1)), n.astype(np.float32))

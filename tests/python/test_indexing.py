@@ -167,6 +167,17 @@ def test_mask_write_forms():
         same(got, want)
 
 
+def test_mask_takes_the_first_of_more_values():
+    a, many = sample((4, 2)), sample((6, 2)) + 100
+    for mask in ([True, False, True, False], [False] * 4):
+        got, want = mx.array(a), a.copy()
+        got[mx.array(mask)] = mx.array(many)
+        want[mask] = many[: sum(mask)]
+        same(got, want)
+    with pytest.raises(ValueError, match="shape"):
+        mx.array(a)[mx.array([True, True, True, False])] = mx.array(many[:2])
+
+
 def test_mask_in_compiled_function():
     def clear(x, m, v):
         x[m] = v

@@ -303,6 +303,20 @@ def test_a_state_is_completed_for_parameters_that_it_lacks():
     np.testing.assert_allclose(np.array(state["layers"][1]["w"]["m"]), 0.1, rtol=1e-5)
 
 
+def test_init_keeps_what_is_there():
+    parameters = {"w": mx.ones((2,)), "l": [mx.ones(2), mx.ones(3)]}
+    former = {"w": {"m": mx.full((2,), 2.0), "v": mx.full((2,), 3.0)}, "step": mx.array(5)}
+    optimizer = optim.Adam(0.1)
+    optimizer.state = {**optimizer.state, **former}
+    optimizer.init(parameters)
+    assert optimizer.state["w"]["m"].tolist() == [2, 2] and optimizer.step.item() == 5
+    assert [entry["v"].shape for entry in optimizer.state["l"]] == [(2,), (3,)]
+    optimizer.apply_gradients(parameters, parameters)
+    after = optimizer.state["w"]["m"].tolist()
+    optimizer.init(parameters)
+    assert optimizer.state["w"]["m"].tolist() == after != [2, 2]
+
+
 def test_update_takes_a_part_of_the_gradients():
     model = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2))
     before = tree_map(np.array, model.parameters())

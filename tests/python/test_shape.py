@@ -119,6 +119,7 @@ def test_scalars_and_empty_arrays():
     check_same(mx.concatenate([e, mx.ones((1, 3))]), np.ones((1, 3)))
     check_same(mx.pad(e, 1), np.zeros((2, 5)))
     check_same(mx.roll(e, 1, 0), np.zeros((0, 3)))
+    check_same(mx.roll(mx.arange(6).reshape(2, 3), (), 1), np.arange(6).reshape(2, 3))
     check_same(mx.broadcast_to(mx.zeros((1,)), (0,)), np.zeros(0))
     check_same(mx.tile(mx.ones((2,)), 0), np.zeros(0))
 

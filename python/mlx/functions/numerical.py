@@ -118,11 +118,15 @@ def gradient(
 
 def hypot(x1: mx.array, x2: mx.array) -> mx.array:
     """sqrt(x1^2 + x2^2) without overflow on the way."""
-    x1, x2 = (mx.abs(x) for x in _floats(x1, x2))
+    x1, x2 = _floats(x1, x2)
+    dtype = x1.dtype
+    if dtype.size == 2:  # rounded once, at the end
+        x1, x2 = x1.astype(mx.float32), x2.astype(mx.float32)
+    x1, x2 = mx.abs(x1), mx.abs(x2)
     high, low = mx.maximum(x1, x2), mx.minimum(x1, x2)
     ratio = low / mx.where(high == 0, 1, high)
     infinite = mx.logical_or(mx.isinf(x1), mx.isinf(x2))
-    return mx.where(infinite, mx.inf, high * mx.sqrt(1 + ratio * ratio))
+    return mx.where(infinite, mx.inf, high * mx.sqrt(1 + ratio * ratio)).astype(dtype)
 
 
 def signbit(x: mx.array) -> mx.array:

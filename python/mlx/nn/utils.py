@@ -28,22 +28,7 @@ def value_and_grad(model: Module, fn: Callable) -> Callable:
         >>> loss, grads = nn.value_and_grad(model, loss_fn)(x, y)
         >>> optimizer.update(model, grads)
     """
-
-    def with_parameters(parameters: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        model.update(parameters)
-        return fn(*args, **kwargs)
-
-    differentiated = mx.value_and_grad(with_parameters)
-
-    @wraps(fn)
-    def call(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        parameters = model.trainable_parameters()
-        try:
-            return differentiated(parameters, *args, **kwargs)
-        finally:
-            model.update(parameters)
-
-    return call
+    return mx.value_and_grad(model, fn)
 
 
 def checkpoint(module: Module, fn: Callable | None = None) -> Callable:

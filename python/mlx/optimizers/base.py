@@ -73,7 +73,7 @@ class Optimizer:
         model.update(self.apply_gradients(gradients, model))
 
     def init(self, parameters: dict) -> None:
-        """Create the state of all parameters afresh.
+        """Create the state of all parameters that have none; what was there or assigned stays.
 
         The first call of :meth:`apply_gradients` creates what has gradients then and no state yet,
         and so does the first one after a state was assigned; call this before to have states for
@@ -82,9 +82,7 @@ class Optimizer:
         Args:
             parameters: a tree of arrays.
         """
-        parameters = _arrays_only(parameters)
-        self._state.update(tree_map(lambda _: {}, parameters))
-        tree_map(self.init_single, parameters, self._state)
+        _complete(_arrays_only(parameters), self._state, self.init_single)
         self._initialized = True
 
     def init_single(self, parameter: mx.array, state: dict) -> None:

@@ -47,7 +47,7 @@ class MultiOptimizer(Optimizer):
         return [tree_unflatten(part) if part else {} for part in parts]
 
     def init(self, parameters: dict) -> None:
-        """Create the state of all parameters afresh."""
+        """Create the state of all parameters that have none."""
         for optimizer, part in zip(self.optimizers, self._split(parameters), strict=True):
             optimizer.init(part)
 
