@@ -41,6 +41,16 @@ void bind_random_state(nb::module_& random) {
         return "[" + std::string(nb::repr(nb::cast(RandomState::key())).c_str()) + "]";
       });
   random.attr("state") = nb::cast(RandomState());
+  random.def(
+      "__getattr__",
+      [](const std::string& name) -> nb::object {
+        if (name != "state") {
+          throw nb::attribute_error(
+              ("module 'mlx.core.random' has no attribute '" + name + "'").c_str());
+        }
+        return nb::module_::import_("mlx.core").attr("random").attr("state");
+      },
+      "name"_a, nb::sig("def __getattr__(name: str) -> typing.Any"));
 }
 
 }  // namespace mlx::python

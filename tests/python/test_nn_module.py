@@ -398,3 +398,39 @@ def test_modules_in_cycles_are_collected():
     del module
     gc.collect()
     assert gone() is None
+
+
+class Aliases(nn.Linear):
+    def __getattr__(self, key):
+        return self.weight if key == "kernel" else super().__getattr__(key)
+
+
+class Registered:
+    names = []  # noqa: RUF012
+
+    def __init_subclass__(cls, note=None, **kwargs):
+        Registered.names.append((cls.__name__, note))
+        super().__init_subclass__(**kwargs)
+
+
+def test_the_way_to_entries_can_be_called_and_overridden():
+    plain, aliases = nn.Linear(2, 3), Aliases(2, 3)
+    assert plain.__getattr__("weight") is plain.weight
+    assert nn.Module.__getattr__(plain, "bias") is plain.bias
+    assert aliases.kernel is aliases.weight and aliases.bias.shape == (3,)
+    for module in (plain, aliases):
+        with pytest.raises(AttributeError, match="no attribute 'missing'"):
+            module.missing  # noqa: B018
+        with pytest.raises(AttributeError, match="no attribute 'missing'"):
+            module.__getattr__("missing")
+
+
+def test_subclasses_tell_the_other_classes_that_they_have():
+    made = [
+        type("First", (nn.Module, Registered), {}, note=1),
+        type("Last", (Registered, nn.Linear), {}),
+    ]
+    assert Registered.names == [("First", 1), ("Last", None)]
+    assert made[1](2, 3).weight.shape == (3, 2)
+    with pytest.raises(TypeError):
+        type("Wrong", (nn.Module,), {}, note=1)

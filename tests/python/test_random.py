@@ -474,3 +474,9 @@ BAD = {
 def test_bad_input_raises_when_called(name):
     with pytest.raises(ValueError, match=r"\[|shape|axis"):
         BAD[name]()
+
+
+def test_state_is_found_by_name():
+    assert mx.random.__getattr__("state") is mx.random.state
+    with pytest.raises(AttributeError, match="missing"):
+        mx.random.missing  # noqa: B018
