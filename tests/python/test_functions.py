@@ -172,6 +172,51 @@ def test_bits_of_floats(dtype):
     assert mx.hypot(mx.array(3e38), mx.array(1e38)).item() == pytest.approx(3.1623e38, rel=1e-4)
 
 
+def test_float64_is_exact():
+    a = np.random.default_rng(1).normal(size=(5, 40))
+    a[1, 3] = np.nan
+    x = mx.array(a, dtype=mx.float64)
+    exact = {"rtol": 1e-14, "atol": 1e-15}
+    for name in ("nansum", "nanmean", "nanvar", "nanstd", "nanmedian"):
+        np.testing.assert_allclose(getattr(mx, name)(x, 1), getattr(np, name)(a, 1), **exact)
+    for q in (0.1, [0.3, 0.7]):
+        np.testing.assert_allclose(mx.nanquantile(x, q, 1), np.nanquantile(a, q, 1), **exact)
+    for bins in (7, [-1.0, 0.1, 0.7]):
+        counts, edges = mx.histogram(x[0], bins)
+        want, want_edges = np.histogram(a[0], bins)
+        np.testing.assert_array_equal(counts, want)
+        np.testing.assert_allclose(edges, want_edges, **exact)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_means_of_half_types_do_not_overflow(dtype):
+    x = mx.full((70_000,), 300.0).astype(getattr(mx, dtype))
+    x[0] = mx.nan
+    assert mx.nanmean(x).item() == 300 and mx.nanmean(x).dtype == x.dtype
+    assert mx.nanvar(x).item() == 0 and mx.nanstd(x).dtype == x.dtype
+
+
+def test_places_in_long_arrays():
+    x = mx.arange(2**25, dtype=mx.int32)[::-1]
+    want = np.array([12345678, 2**25 - 2]) / (2**25 - 1)
+    got = mx.quantile(x.astype(mx.float64), want.tolist(), method="nearest")
+    assert got.tolist() == [12345678, 2**25 - 2]
+
+
+def test_complex_numbers():
+    z = X[0, :, 0] + 1j * X[1, :, 0]
+    x, t = mx.array(z), mx.array([0.3, 1.2])
+    close(mx.gradient(x), np.gradient(z), 1e-5)
+    close(mx.interp(t, mx.arange(3.0), x[:3]), np.interp([0.3, 1.2], range(3), z[:3]), 1e-5)
+    close(mx.nanmean(x), z.mean(), 1e-5)
+    for name in ("hypot", "copysign", "nextafter"):
+        with pytest.raises(ValueError, match=rf"^\[{name}\]"):
+            getattr(mx, name)(x, 1.0)
+    for f in (mx.signbit, mx.nanmedian, mx.histogram, lambda a: mx.quantile(a, 0.5)):
+        with pytest.raises(ValueError, match="omplex"):
+            f(x)
+
+
 def test_stacking():
     rows, matrices = [X[0, 0], X[0, 1]], [X[0], X[1]]
     for name in ("vstack", "hstack", "dstack", "column_stack"):

@@ -11,8 +11,15 @@ Number = float | mx.array
 _BITS = {2: mx.int16, 4: mx.int32, 8: mx.int64}
 
 
-def _floats(*values: Any) -> list[mx.array]:
+def _is_complex(x: Any) -> bool:
+    return isinstance(x, mx.array) and mx.issubdtype(x.dtype, mx.complexfloating)
+
+
+def _floats(op: str, *values: Any) -> list[mx.array]:
     """The values as arrays of one float dtype; numbers beside arrays are weak."""
+    for v in values:
+        if isinstance(v, complex) or _is_complex(v):
+            raise ValueError(f"[{op}] Needs real numbers, got complex ones.")
     arrays = [v for v in values if isinstance(v, (mx.array, int, float))]
     if not any(isinstance(v, mx.array) for v in arrays) or len(arrays) < len(values):
         arrays = [mx.asarray(v) for v in values]
@@ -31,7 +38,10 @@ def interp(
 ) -> mx.array:
     """The piecewise linear function through (xp, fp), xp ascending, at x; outside of it `left` and
     `right`, by default the first and the last of fp. With a period, xp may come in any order."""
-    x, xp, fp = _floats(x, xp, fp)
+    if _is_complex(fp):
+        x, xp = _floats("interp", x, xp)
+    else:
+        x, xp, fp = _floats("interp", x, xp, fp)
     if period is not None:
         if period == 0:
             raise ValueError("[interp] The period must not be 0.")
@@ -106,7 +116,7 @@ def gradient(
     coordinates, one for all axes or one for each."""
     if edge_order not in (1, 2):
         raise ValueError(f"[gradient] The edge_order is 1 or 2, not {edge_order}.")
-    (f,) = _floats(f)
+    f = f if _is_complex(f) else _floats("gradient", f)[0]
     axes = range(f.ndim) if axis is None else [axis] if isinstance(axis, int) else axis
     spacings = list(varargs) or [1.0]
     spacings = spacings * len(axes) if len(spacings) == 1 else spacings
@@ -118,7 +128,7 @@ def gradient(
 
 def hypot(x1: mx.array, x2: mx.array) -> mx.array:
     """sqrt(x1^2 + x2^2) without overflow on the way."""
-    x1, x2 = _floats(x1, x2)
+    x1, x2 = _floats("hypot", x1, x2)
     dtype = x1.dtype
     if dtype.size == 2:  # rounded once, at the end
         x1, x2 = x1.astype(mx.float32), x2.astype(mx.float32)
@@ -131,20 +141,21 @@ def hypot(x1: mx.array, x2: mx.array) -> mx.array:
 
 def signbit(x: mx.array) -> mx.array:
     """Whether the sign is set, that of zeros and NaN, too."""
-    if not mx.issubdtype(x.dtype, mx.floating):
+    if not mx.issubdtype(x.dtype, mx.inexact):
         return x < 0
+    (x,) = _floats("signbit", x)
     return x.view(_BITS[x.dtype.size]) < 0
 
 
 def copysign(x1: mx.array, x2: mx.array) -> mx.array:
     """x1 with the sign of x2."""
-    x1, x2 = _floats(x1, x2)
+    x1, x2 = _floats("copysign", x1, x2)
     return mx.where(signbit(x1) == signbit(x2), x1, -x1)
 
 
 def nextafter(x1: mx.array, x2: mx.array) -> mx.array:
     """The number of x1's dtype that comes next after it on the way to x2."""
-    x1, x2 = _floats(x1, x2)
+    x1, x2 = _floats("nextafter", x1, x2)
     x1, x2 = mx.broadcast_arrays(x1, x2)
     bits = _BITS[x1.dtype.size]
     outwards = (x2 > x1) == (x1 > 0)

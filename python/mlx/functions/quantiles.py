@@ -25,8 +25,8 @@ def _fractions(q: Fraction, whole: float, op: str) -> mx.array:
         listed = [q] if isinstance(q, (int, float)) else list(q)
         if not all(0 <= v <= whole for v in listed):
             raise ValueError(f"[{op}] Fractions must lie between 0 and {whole:g}, got {q}.")
-        q = mx.array(q)
-    return q.astype(mx.float32) / whole
+        q = mx.array(q, mx.float64)
+    return q.astype(mx.float64) / whole  # as exact as places in long arrays need it
 
 
 def _rows(a: mx.array, axis: Axis) -> tuple[mx.array, list[int]]:
@@ -56,6 +56,8 @@ def _quantile(
         raise ValueError(f"[{op}] Unknown method '{method}'; known are {', '.join(METHODS)}.")
     if a.size == 0:
         raise ValueError(f"[{op}] An array of shape {a.shape} has no quantiles.")
+    if mx.issubdtype(a.dtype, mx.complexfloating):
+        raise ValueError(f"[{op}] Complex numbers have no order; got {a.dtype}.")
     a = a if mx.issubdtype(a.dtype, mx.floating) else a.astype(mx.float32)
     a = a if a.ndim else a.reshape(1)
     rows, reduced = _rows(a, axis)
@@ -113,4 +115,6 @@ def nanpercentile(
 
 def nanmedian(a: mx.array, axis: Axis = None, keepdims: bool = False) -> mx.array:
     """The median of what is a number."""
-    return _quantile(a, mx.array(0.5), axis, keepdims, "linear", True, "nanmedian")
+    return _quantile(
+        a, _fractions(0.5, 1, "nanmedian"), axis, keepdims, "linear", True, "nanmedian"
+    )

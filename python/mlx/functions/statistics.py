@@ -28,16 +28,14 @@ def bincount(
     return zeros.at[mx.where(inside, x, 0)].add(mx.where(inside, counted, 0))
 
 
-def _edges(a: mx.array, bins: int, bounds: tuple[float, float] | None) -> mx.array:
-    if bounds is not None:
-        low, high = mx.array(float(bounds[0])), mx.array(float(bounds[1]))
-    elif a.size == 0:
-        low, high = mx.array(0.0), mx.array(1.0)
+def _edges(a: mx.array, bins: int, bounds: tuple[float, float] | None, dtype: mx.Dtype) -> mx.array:
+    if bounds is None and a.size:
+        low, high = a.min().astype(dtype), a.max().astype(dtype)
     else:
-        low, high = a.min().astype(mx.float32), a.max().astype(mx.float32)
+        low, high = (mx.array(float(v), dtype) for v in bounds or (0, 1))
     flat = low == high
     low, high = mx.where(flat, low - 0.5, low), mx.where(flat, high + 0.5, high)
-    steps = mx.arange(bins + 1, dtype=mx.float32) / bins
+    steps = mx.arange(bins + 1, dtype=dtype) / bins
     return mx.where(steps == 1, high, low + (high - low) * steps)
 
 
@@ -49,13 +47,16 @@ def histogram(
     weights: mx.array | None = None,
 ) -> tuple[mx.array, mx.array]:
     """How many values fall between neighbouring edges, the last edge included, and the edges."""
+    if mx.issubdtype(a.dtype, mx.complexfloating):
+        raise ValueError(f"[histogram] Complex numbers have no order; got {a.dtype}.")
     a = a.reshape(-1)
+    dtype = mx.float64 if a.dtype == mx.float64 else mx.float32
     if isinstance(bins, int):
         if bins < 1:
             raise ValueError(f"[histogram] Got {bins} bins; at least 1 is needed.")
-        edges = _edges(a, bins, range)
+        edges = _edges(a, bins, range, dtype)
     else:
-        edges = bins if isinstance(bins, mx.array) else mx.array(list(bins))
+        edges = bins if isinstance(bins, mx.array) else mx.array(list(bins), dtype)
     n = edges.size - 1
     values = a.astype(mx.result_type(a, edges))
     place = mx.searchsorted(edges.astype(values.dtype), values, side="right").astype(mx.int32) - 1

@@ -12,8 +12,12 @@ def _filled(a: mx.array, value: float) -> mx.array:
 
 
 def _count(a: mx.array, axis: Axis, keepdims: bool) -> mx.array:
-    known = mx.logical_not(mx.isnan(a)).astype(mx.float32)
-    return known.sum(axis, keepdims=keepdims)
+    return mx.logical_not(mx.isnan(a)).sum(axis, keepdims=keepdims)
+
+
+def _wide(a: mx.array) -> mx.array:
+    """Half types as float32, in which their sums and counts fit."""
+    return a.astype(mx.float32) if a.dtype in (mx.float16, mx.bfloat16) else a
 
 
 def nansum(a: mx.array, axis: Axis = None, keepdims: bool = False) -> mx.array:
@@ -28,11 +32,11 @@ def nanprod(a: mx.array, axis: Axis = None, keepdims: bool = False) -> mx.array:
 
 def nanmean(a: mx.array, axis: Axis = None, keepdims: bool = False) -> mx.array:
     """The mean of what is a number; NaN if nothing is."""
-    return nansum(a, axis, keepdims) / _count(a, axis, keepdims).astype(_mean_dtype(a))
-
-
-def _mean_dtype(a: mx.array) -> mx.Dtype:
-    return a.dtype if mx.issubdtype(a.dtype, mx.inexact) else mx.float32
+    total = nansum(_wide(a), axis, keepdims)
+    dtype = a.dtype if mx.issubdtype(a.dtype, mx.inexact) else mx.float32
+    return (total / _count(a, axis, keepdims).astype(_wide(mx.zeros((), dtype)).dtype)).astype(
+        dtype
+    )
 
 
 def nanvar(
@@ -46,10 +50,11 @@ def nanvar(
     """The variance of what is a number, by n - ddof (or n - correction); NaN if there are not that
     many."""
     ddof = ddof if correction is None else correction
-    distance = a - nanmean(a, axis, True)
-    squares = nansum(mx.abs(distance) ** 2, axis, keepdims)
-    degrees = _count(a, axis, keepdims) - ddof
-    return mx.where(degrees > 0, squares / degrees.astype(squares.dtype), mx.nan)
+    values = _wide(a)
+    squares = nansum(mx.abs(values - nanmean(values, axis, True)) ** 2, axis, keepdims)
+    degrees = _count(a, axis, keepdims).astype(squares.dtype) - ddof
+    variance = mx.where(degrees > 0, squares / degrees, mx.nan)
+    return variance if values is a else variance.astype(a.dtype)
 
 
 def nanstd(
