@@ -1,4 +1,4 @@
-"""Every function of the surface: compiled once for all shapes, and differentiated twice."""
+"""Every function of the surface: for all shapes, mapped, in files, in complex128, differentiated twice."""
 
 import re
 
@@ -40,11 +40,81 @@ def test_shapeless(call):
                 np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-5, err_msg=str((n, m)))
 
 
+def letters(call, arrays):
+    """The inputs that a call names, in its order."""
+    names = re.findall(r"\b[a-z]+\b", call)
+    return {n: arrays[n] for n in dict.fromkeys(names) if n in arrays}
+
+
+def check_same(got, want):
+    for a, b in zip(got, want, strict=True):
+        assert a.dtype == b.dtype
+        wide = mx.float32 if a.dtype == mx.bfloat16 else a.dtype
+        np.testing.assert_allclose(a.astype(wide), b.astype(wide), rtol=2e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("call", calls(SMOOTH + OTHER))
+def test_mapped(call):
+    members = [letters(call, inputs(3, 4, seed=seed)) for seed in (0, 1)]
+    names = list(members[0])
+
+    def f(*values):
+        out = flat(evaluate(call, dict(zip(names, values, strict=True))))
+        return tuple(a for a in out if isinstance(a, mx.array))
+
+    both = mx.vmap(f)(*(mx.stack([m[n] for m in members]) for n in names))
+    for i, member in enumerate(members):
+        check_same([a[i] for a in both], f(*member.values()))
+
+
+@pytest.mark.parametrize("shapeless", [False, True])
+@pytest.mark.parametrize("call", calls(SMOOTH + OTHER))
+def test_exported(call, shapeless, tmp_path):
+    arrays, path = letters(call, inputs(3, 4)), str(tmp_path / "f.mlxfn")
+
+    def f(**values):
+        out = flat(evaluate(call, values))
+        return tuple(a for a in out if isinstance(a, mx.array))
+
+    mx.export_function(path, f, shapeless=shapeless, **arrays)
+    check_same(mx.import_function(path)(**arrays), f(**arrays))
+
+
+def complex_inputs(dtype):
+    """Real inputs with imaginary parts, in one of the complex dtypes."""
+    real, imaginary = (inputs(3, 4, mx.float64, seed) for seed in (0, 1))
+    out = {}
+    for name, x in real.items():
+        is_real = x.dtype == mx.float64
+        x = x + 0.3j * imaginary[name] if is_real else x
+        out[name] = x.astype(dtype) if is_real or name == "z" else x
+    return out
+
+
+WIDER = {mx.complex64: mx.complex128, mx.float32: mx.float64}
+# Random numbers have the dtype that they are asked in; views see twice the bits.
+NOT_WIDER = ("random.", "view(")
+
+
+@pytest.mark.parametrize("call", [c for c in calls(SMOOTH + OTHER) if not c.startswith(NOT_WIDER)])
+def test_complex128_is_where_complex64_is(call):
+    results = []
+    for dtype in (mx.complex64, mx.complex128):
+        try:
+            results.append(flat(evaluate(call, complex_inputs(dtype))))
+        except ValueError:
+            results.append(None)
+    narrow, wide = results
+    assert (narrow is None) == (wide is None)
+    for a, b in zip(narrow or (), wide or (), strict=True):
+        assert b.dtype == WIDER.get(a.dtype, a.dtype)
+        np.testing.assert_allclose(np.array(a), np.array(b), rtol=2e-4, atol=2e-4)
+
+
 @pytest.mark.parametrize("call", calls(SMOOTH))
 def test_second_derivatives(call):
     arrays = inputs(3, 3 if "three" in call else 4, mx.float64)
-    used = [n for n in re.findall(r"\b[a-z]+\b", call) if n in arrays]
-    moved = [n for n in dict.fromkeys(used) if arrays[n].dtype == mx.float64]
+    moved = [n for n, x in letters(call, arrays).items() if x.dtype == mx.float64]
     given = [arrays[n] for n in moved]
 
     def f(*values):
