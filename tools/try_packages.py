@@ -113,7 +113,7 @@ def prepare(folder: Path, packages: list[Package]) -> Path:
     for package in packages:
         if package.suite and not source_of(folder, package):
             archives = folder / "archives"
-            options = ["--no-deps", "--no-binary", ":all:", "-d", str(archives)]
+            options = ["--no-deps", "--no-binary", package.name, "-d", str(archives)]
             pip(python, "download", *options, package.name)
             archive = next(archives.glob(package.name.replace("-", "_") + "-*.tar.gz"))
             with tarfile.open(archive) as opened:
