@@ -184,7 +184,7 @@ def test_parts_of_an_array_are_read_alone():
 def test_what_the_host_sees_of_device_memory_cannot_be_written_to():
     x = mx.arange(6.0) * 2
     assert memoryview(x).readonly and not np.asarray(x).flags.writeable
-    with pytest.raises(BufferError, match="memory of a GPU"):
+    with pytest.raises(TypeError, match="not writable"):
         (ctypes.c_float * 6).from_buffer(x)
     copy = np.array(x)
     copy[:] = 7

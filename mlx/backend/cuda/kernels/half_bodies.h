@@ -130,6 +130,7 @@ template <>
 struct HalfBody<op::Sin> {
   static constexpr bool exists = true;
   MLX_FN static float apply(float x) {
+    if (x == 0) return x;  // of either sign
     return fabs(x) > 65536.0f ? op::Slow<op::Sin>::apply(x) : quick_sine(x, 0);
   }
 };
