@@ -245,10 +245,6 @@ class Binder {
     }
     if (planned.runs > 1) {
       step.primitive = runs_of(planned, step.outputs);
-      return step;
-    }
-    if (planned.runs > 1) {
-      step.primitive = runs_of(planned, step.outputs);
       finish(planned, step, nullptr);
       return;
     }
