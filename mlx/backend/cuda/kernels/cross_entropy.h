@@ -122,7 +122,8 @@ MLX_FN void cross_entropy(const CrossEntropyCall& p) {
   int64_t target = target_class(p, row);
   C score = target < 0 ? C(0) : static_cast<C>(computed(logits[target]));
   bool regular = sum.extreme == C(0);
-  C shift = regular ? sum.shift : sum.extreme, rest = regular ? math::log(sum.sum) : C(0);
+  C shift = regular ? sum.shift : sum.extreme;
+  C rest = regular ? math::log(sum.sum) : sum.sum * C(0);  // NaN beside an infinity stays NaN
   static_cast<C*>(p.losses)[row] = shift - score + rest;
   static_cast<C*>(p.statistics)[2 * row] = shift;
   static_cast<C*>(p.statistics)[2 * row + 1] = rest;

@@ -42,10 +42,10 @@ class NodeParameters {
   cudaKernelNodeParams parameters_{};
 };
 
-/** Whether kernels start while the ones before them end. MLX_OVERLAP_KERNELS=0 keeps them apart. */
+/** Whether kernels start while the ones before them end: if MLX_OVERLAP_KERNELS is 1. */
 bool overlaps() {
   static const bool wanted =
-      device_facts(0).major >= 9 && env::get_var("MLX_OVERLAP_KERNELS", 1) != 0;
+      device_facts(0).major >= 9 && env::get_var("MLX_OVERLAP_KERNELS", 0) != 0;
   return wanted;
 }
 
