@@ -174,10 +174,19 @@ def test_rotations(dtype, traditional, length, offset):
 
 def test_rotations_of_several_sorts():
     q, k = random(1, 1, 8, 1, 64), random(2, 1, 4, 1, 80)
+    freqs = [mx.exp(mx.arange(float(n))) for n in (16, 24)]
+    mx.eval(freqs)
     check_joined(
         lambda: [
             mx.fast.rope(q, 32, traditional=True, base=1e4, scale=1.0, offset=3),
-            mx.fast.rope(k, 48, traditional=False, base=5e2, scale=0.5, offset=9),
+            mx.fast.rope(k, 48, traditional=False, base=2e3, scale=0.5, offset=9),
+        ],
+        ["RoPE"] * 2,
+    )
+    check_joined(
+        lambda: [
+            mx.fast.rope(x, 2 * f.size, traditional=False, base=None, scale=1.0, offset=i, freqs=f)
+            for i, (x, f) in enumerate(zip((q, k), freqs, strict=True))
         ],
         ["RoPE"] * 2,
     )

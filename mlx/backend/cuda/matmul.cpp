@@ -228,7 +228,11 @@ void run_joined_products(const std::vector<JoinedPart>& parts, const Stream& s) 
   run_apart(parts, [&](const JoinedPart& part) {
     auto* addmm = dynamic_cast<AddMM*>(&part.primitive);
     array& out = part.outputs[0];
-    addmm ? run_addmm(*addmm, part.inputs, out, false, s) : run_matmul(part.inputs, out, false, s);
+    if (addmm) {
+      run_addmm(*addmm, part.inputs, out, false, s);
+    } else {
+      run_matmul(part.inputs, out, false, s);
+    }
   });
 }
 
