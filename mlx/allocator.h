@@ -23,8 +23,8 @@ class DeviceMemory {
    */
   virtual void* host_address(size_t begin, size_t end) = 0;
 
-  /** Has a few bytes on their way to the host by the time that `host_address` is asked for them: the
-   *  copy is queued behind the work of `after`, which has been queued. Only ever saves time. */
+  /** Has a few bytes on their way to the host by the time that `host_address` is asked for them:
+   *  the copy is queued behind the work of `after`, which has been queued. Only ever saves time. */
   virtual void fetch_ahead(size_t /* begin */, size_t /* end */, const Stream& /* after */) {}
 };
 

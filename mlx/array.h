@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "mlx/allocator.h"
-#include "mlx/core/object_pool.h"
 #include "mlx/dtype.h"
 #include "mlx/event.h"
 #include "mlx/small_vector.h"
@@ -307,6 +306,7 @@ class array {
     std::vector<array> take_siblings();
   };
 
+  static std::shared_ptr<ArrayDesc> make_desc(Shape shape, Dtype dtype);
   bool is_being_traced() const;
   void leave_ring();
   /** The buffer's address for the host, where what this array spans can be read. */
@@ -369,13 +369,12 @@ void array::fill_from(It first, size_t count) {
 }
 
 template <Scalar T>
-array::array(T val, Dtype dtype) : desc_(make_pooled<ArrayDesc>(Shape{}, dtype)) {
+array::array(T val, Dtype dtype) : desc_(make_desc(Shape{}, dtype)) {
   set_scalar(val);
 }
 
 template <typename It, typename>
-array::array(It data, Shape shape, Dtype dtype)
-    : desc_(make_pooled<ArrayDesc>(std::move(shape), dtype)) {
+array::array(It data, Shape shape, Dtype dtype) : desc_(make_desc(std::move(shape), dtype)) {
   fill_from(data, size());
 }
 
@@ -387,7 +386,7 @@ array::array(std::initializer_list<T> data, Dtype dtype)
 
 template <typename T>
 array::array(std::initializer_list<T> data, Shape shape, Dtype dtype)
-    : desc_(make_pooled<ArrayDesc>(std::move(shape), dtype)) {
+    : desc_(make_desc(std::move(shape), dtype)) {
   if (data.size() != size()) {
     fail_initializer_size(data.size(), this->shape());
   }

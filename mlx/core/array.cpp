@@ -122,6 +122,10 @@ namespace {
 thread_local std::vector<array>* dying_inputs = nullptr;
 }
 
+std::shared_ptr<array::ArrayDesc> array::make_desc(Shape shape, Dtype dtype) {
+  return make_pooled<ArrayDesc>(std::move(shape), dtype);
+}
+
 array::ArrayDesc::~ArrayDesc() {
   if (inputs.empty()) {
     return;
@@ -144,13 +148,11 @@ array::ArrayDesc::~ArrayDesc() {
   dying_inputs = nullptr;
 }
 
-array::array(const std::complex<float>& val, Dtype dtype)
-    : desc_(make_pooled<ArrayDesc>(Shape{}, dtype)) {
+array::array(const std::complex<float>& val, Dtype dtype) : desc_(make_desc(Shape{}, dtype)) {
   set_scalar(complex64_t(val));
 }
 
-array::array(const std::complex<double>& val, Dtype dtype)
-    : desc_(make_pooled<ArrayDesc>(Shape{}, dtype)) {
+array::array(const std::complex<double>& val, Dtype dtype) : desc_(make_desc(Shape{}, dtype)) {
   set_scalar(complex128_t(val));
 }
 
@@ -167,7 +169,7 @@ array::array(void* data, Shape shape, Dtype dtype, const std::function<void(void
 
 array::array(allocator::Data data, Shape shape, Dtype dtype) {
   auto owner = take_over(std::move(data));  // first: what follows may fail
-  desc_ = make_pooled<ArrayDesc>(std::move(shape), dtype);
+  desc_ = make_desc(std::move(shape), dtype);
   desc_->data = std::move(owner);
   desc_->data_size = size();
   desc_->flags = layout_flags(this->shape(), strides(), size());

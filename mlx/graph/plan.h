@@ -57,7 +57,8 @@ BoundPlan bind(const Plan& plan, const Walk& walk);
  *  the graph lock held. */
 BoundPlan plan_evaluation(const std::vector<array>& outputs);
 
-/** Takes what is left of a batch that has run, whose room the next plan of this thread is bound in. */
+/** Takes what is left of a batch that has run; the next plan of this thread is bound in its room.
+ */
 void recycle(Batch batch);
 
 /** Whether nodes are fused; compile modes and tests turn it off. */

@@ -5,8 +5,8 @@
 #include <limits>
 #include <numeric>
 
-#include "mlx/core/object_pool.h"
 #include "mlx/core/errors.h"
+#include "mlx/core/object_pool.h"
 #include "mlx/core/shape_checks.h"
 #include "mlx/ops.h"
 
@@ -87,8 +87,8 @@ array SliceUpdate::make(const char* op, UpdateMode mode, const array& source, co
       std::all_of(spec.step.begin(), spec.step.end(), [](int step) { return step == 1; })) {
     return fitting;
   }
-  return array(source.shape(), source.dtype(),
-               make_pooled<SliceUpdate>(s, mode, std::move(spec)), {source, fitting});
+  return array(source.shape(), source.dtype(), make_pooled<SliceUpdate>(s, mode, std::move(spec)),
+               {source, fitting});
 }
 
 array SliceUpdate::part(const array& a) const {

@@ -10,8 +10,9 @@
 namespace mlx::core::detail {
 
 /**
- * Merges equivalent nodes of a tape and passes identities by. `outputs` and the inputs of later nodes are redirected to the
- * first of each kind, and nodes that nothing needs any more leave the tape.
+ * Merges equivalent nodes of a tape and passes identities by. `outputs` and the inputs of later
+ * nodes are redirected to the first of each kind, and nodes that nothing needs any more leave the
+ * tape.
  */
 void simplify(Tape& tape, std::vector<array>& outputs);
 
