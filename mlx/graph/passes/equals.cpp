@@ -15,9 +15,9 @@ namespace {
 /** What a run counts among the runs that are joined: larger ones gain less. */
 size_t weight_of(const Node& node) { return node.modest ? 1 : 4; }
 
-class Joiner {
+class EqualPrograms {
  public:
-  Joiner(const Walk& walk, StepGraph graph) : walk_(walk), graph_(std::move(graph)) {
+  EqualPrograms(const Walk& walk, StepGraph graph) : walk_(walk), graph_(std::move(graph)) {
     gone_.resize(graph_.size(), false);
   }
 
@@ -92,7 +92,7 @@ class Joiner {
 }  // namespace
 
 StepGraph join_equals(const Walk& walk, StepGraph graph) {
-  return graph.size() < 2 ? graph : Joiner(walk, std::move(graph)).run();
+  return graph.size() < 2 ? graph : EqualPrograms(walk, std::move(graph)).run();
 }
 
 }  // namespace mlx::core::detail

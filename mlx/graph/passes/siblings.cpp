@@ -15,9 +15,9 @@ namespace {
 /** Siblings lie no further apart: a few views and programs each. */
 constexpr size_t window = 24;
 
-class Joiner {
+class SiblingSteps {
  public:
-  Joiner(const Walk& walk, StepGraph graph)
+  SiblingSteps(const Walk& walk, StepGraph graph)
       : walk_(walk), graph_(std::move(graph)), number_(walk.nodes.size(), Walk::none) {
     order_.resize(graph_.size());
     for (uint32_t s = 0; s < graph_.size(); s++) {
@@ -142,7 +142,7 @@ class Joiner {
 }  // namespace
 
 StepGraph join_siblings(const Walk& walk, StepGraph graph) {
-  return graph.size() < 2 ? graph : Joiner(walk, std::move(graph)).run();
+  return graph.size() < 2 ? graph : SiblingSteps(walk, std::move(graph)).run();
 }
 
 }  // namespace mlx::core::detail
