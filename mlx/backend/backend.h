@@ -85,8 +85,9 @@ class Backend : public StepRules {
   virtual void eval(BuiltinPrimitive& primitive, const std::vector<array>& inputs,
                     std::vector<array>& outputs) = 0;
 
-  /** Comes before the first of `primitives` primitives in a row of one stream. */
-  virtual void begin_batch(const Stream& stream, size_t primitives) = 0;
+  /** Comes before the first of `primitives` primitives in a row of one stream; `is_nested` if they
+   *  are part of the work of a primitive in a row that has begun. */
+  virtual void begin_batch(const Stream& stream, size_t primitives, bool is_nested) = 0;
 
   /** An event of the stream's device, not signalled yet. */
   virtual std::shared_ptr<EventState> new_event(const Stream& stream) = 0;

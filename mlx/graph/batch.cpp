@@ -106,12 +106,12 @@ class UnwantedSteps {
 
 }  // namespace
 
-void Batch::run() {
+void Batch::run(bool is_nested) {
   using Clock = std::chrono::steady_clock;
   constexpr auto pause = std::chrono::milliseconds(20);
   uint64_t interrupts = interrupt_count();
   Clock::time_point last_look{};
-  backend_of(stream.device.type)->begin_batch(stream, steps.size());
+  backend_of(stream.device.type)->begin_batch(stream, steps.size(), is_nested);
   for (size_t k = 0; k < steps.size(); k++) {
     if (interrupt_count() != interrupts && Clock::now() - last_look > pause) {
       drop_unwanted(k);

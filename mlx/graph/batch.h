@@ -29,9 +29,10 @@ struct Batch {
 
   /**
    * Runs all steps. A failure is kept with the outputs it concerns; nothing is thrown. After an
-   * interrupt, steps whose results nobody holds any more are left out.
+   * interrupt, steps whose results nobody holds any more are left out. `is_nested` if they are part
+   * of a step of a batch that runs.
    */
-  void run();
+  void run(bool is_nested = false);
 
  private:
   void run(Step& step);

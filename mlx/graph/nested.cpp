@@ -25,7 +25,7 @@ void detail::evaluate_within(const std::vector<array>& outputs, const Stream& ow
   }
   for (auto& batch : plan.batches) {
     internal_check(batch.stream == own, "a graph within a step has another stream");
-    batch.run();
+    batch.run(true);
   }
   for (auto& out : outputs) {
     if (auto failure = out.error()) std::rethrow_exception(failure);

@@ -44,6 +44,19 @@ def test_cond_decides_when_it_is_evaluated():
     assert fun(-X)["sign"].tolist() == [-1, -1, -1]
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_cond_comes_after_the_steps_before_it(sign):
+    def decide(x):
+        for _ in range(4):  # steps enough to be started together
+            x = mx.softmax(mx.cumsum(x)) * x
+        return mx.cond(x[0] > 0, lambda a: mx.cumsum(a) + 1, lambda a: mx.cumsum(a) - 1, x), x
+
+    for fun in (decide, mx.compile(decide)):
+        for _ in range(3):
+            out, x = fun(sign * mx.arange(1.0, 9.0))
+            same(out, mx.cumsum(x) + sign, 1e-6)
+
+
 def test_cond_only_runs_the_branch_taken():
     bad = mx.array([7])
 

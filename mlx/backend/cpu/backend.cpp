@@ -79,7 +79,7 @@ class CpuBackend final : public Backend {
     entry->eval(primitive, inputs, outputs);
   }
 
-  void begin_batch(const Stream&, size_t) override {}
+  void begin_batch(const Stream&, size_t, bool) override {}
 
   std::shared_ptr<EventState> new_event(const Stream& stream) override {
     return make_event(stream);

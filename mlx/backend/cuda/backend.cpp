@@ -63,9 +63,9 @@ class CudaBackend : public Backend {
 
   bool recomputes_values() const override { return true; }
 
-  void begin_batch(const Stream& stream, size_t primitives) override {
+  void begin_batch(const Stream& stream, size_t primitives, bool is_nested) override {
     try {
-      recorder_of(stream).expect(primitives);
+      recorder_of(stream).expect(primitives, is_nested);
     } catch (const std::exception&) {
       // The first primitive meets the same failure, and can report it.
     }

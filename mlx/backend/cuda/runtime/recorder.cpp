@@ -49,9 +49,13 @@ Recorder::Recorder(int device) : device_(device) {
              "making a stream");
 }
 
-void Recorder::expect(size_t primitives) {
+void Recorder::expect(size_t primitives, bool is_nested) {
   std::lock_guard lock(mutex_);
-  failure_ = nullptr;
+  if (is_nested) {
+    flush();  // what was recorded comes first, however the rest is started
+  } else {
+    failure_ = nullptr;
+  }
   worthwhile_ = primitives >= fewest_primitives;
   most_ = first_graph;
   graphs_ = 0;

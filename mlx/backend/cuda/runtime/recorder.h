@@ -23,8 +23,8 @@ class Recorder {
   explicit Recorder(int device);
 
   /** Tells how many primitives come next; few are not worth a graph. Earlier failures are theirs no
-   *  more. */
-  void expect(size_t primitives);
+   *  more, unless they are nested in the work of one that came before. */
+  void expect(size_t primitives, bool is_nested);
 
   /** Held during the calls below, and while their stream is used: an event that another thread
    *  recorded in the middle of a capture would become part of it. */
