@@ -60,6 +60,11 @@ struct Tracing;
 template <typename T>
 concept Scalar = std::is_arithmetic_v<T> || HalfType<T> || ComplexNumber<T>;
 
+/** What lists of numbers hold. */
+template <typename T>
+concept Element =
+    Scalar<T> || std::is_same_v<T, std::complex<float>> || std::is_same_v<T, std::complex<double>>;
+
 class array {
  public:
   using ArrayIterator = mlx::core::ArrayIterator;
@@ -75,12 +80,12 @@ class array {
   explicit array(It data, Shape shape,
                  Dtype dtype = TypeToDtype<typename std::iterator_traits<It>::value_type>());
 
-  template <typename T>
+  template <Element T>
   explicit array(std::initializer_list<T> data, Dtype dtype = TypeToDtype<T>());
   /** The empty list, and lists of floats, make float32. */
   explicit array(std::initializer_list<float> data);
   explicit array(std::initializer_list<int> data, Dtype dtype);
-  template <typename T>
+  template <Element T>
   explicit array(std::initializer_list<T> data, Shape shape, Dtype dtype = TypeToDtype<T>());
 
   /** Takes over row-contiguous memory; `deleter` is called with `data` when no array uses it. */
@@ -180,7 +185,7 @@ class array {
 
   /** Nobody else holds the node, its buffer or a copy of it: an op may write its result there. */
   bool is_donatable() const {
-    return desc_.use_count() == 1 && desc_->data && desc_->data.use_count() == 1 &&
+    return is_only_holder(desc_) && desc_->data && is_only_holder(desc_->data) &&
            !desc_->data->device_copy;
   }
 
@@ -276,6 +281,18 @@ class array {
   long use_count() const { return desc_.use_count(); }
 
  private:
+  /** Whether nobody else holds it. What others did with it before they let go has happened then. */
+  template <typename T>
+  static bool is_only_holder(const std::shared_ptr<T>& held) {
+    if (held.use_count() != 1) return false;
+#ifdef __SANITIZE_THREAD__
+    auto counted = held;  // orders as the fence does, which this sanitizer does not know
+#else
+    std::atomic_thread_fence(std::memory_order_acquire);
+#endif
+    return true;
+  }
+
   struct ArrayDesc {
     Shape shape;
     Strides strides;
@@ -378,13 +395,13 @@ array::array(It data, Shape shape, Dtype dtype) : desc_(make_desc(std::move(shap
   fill_from(data, size());
 }
 
-template <typename T>
+template <Element T>
 array::array(std::initializer_list<T> data, Dtype dtype)
     : array(data, Shape{static_cast<ShapeElem>(data.size())}, dtype) {}
 
 [[noreturn]] void fail_initializer_size(size_t values, const Shape& shape);
 
-template <typename T>
+template <Element T>
 array::array(std::initializer_list<T> data, Shape shape, Dtype dtype)
     : desc_(make_desc(std::move(shape), dtype)) {
   if (data.size() != size()) {

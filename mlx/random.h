@@ -116,6 +116,12 @@ array bernoulli(T p, const Shape& shape, const std::optional<array>& key = std::
                 StreamOrDevice s = {}) {
   return bernoulli(array(p), shape, key, s);
 }
+/** A shape in braces could be read as a key. */
+template <Scalar T>
+array bernoulli(T p, std::initializer_list<ShapeElem> shape,
+                const std::optional<array>& key = std::nullopt, StreamOrDevice s = {}) {
+  return bernoulli(array(p), Shape(shape), key, s);
+}
 array bernoulli(const std::optional<array>& key = std::nullopt, StreamOrDevice s = {});
 
 /** Standard normal within [lower, upper]. */
