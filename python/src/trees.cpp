@@ -56,15 +56,21 @@ nb::object dict_like(nb::handle original) {
   return out;
 }
 
+// Some versions of Python let C++ go deeper than a thread's stack goes.
+constexpr int deepest = 1000;
+thread_local int depth = 0;
+
 }  // namespace
 
 TreeDepth::TreeDepth() {
-  if (Py_EnterRecursiveCall(" while walking over a tree of arrays")) {
+  if (depth == deepest) {
+    PyErr_SetString(PyExc_RecursionError, "A tree of arrays is too deep, or holds itself.");
     throw nb::python_error();
   }
+  depth++;
 }
 
-TreeDepth::~TreeDepth() { Py_LeaveRecursiveCall(); }
+TreeDepth::~TreeDepth() { depth--; }
 
 void for_each_item(nb::handle dict, FunctionRef<void(nb::handle key, nb::handle value)> f) {
   Py_ssize_t position = 0;
