@@ -191,6 +191,13 @@ def test_diff(name, n):
         mx.diff(a, n=-1)
 
 
+def test_logcumsumexp_of_small_values_before_large_ones():
+    x = np.array([0.0, 0.0, 0.0, 333.4, 402.8, 169.1, 569.7, 0.0, -40.0, 12.5])
+    for n in (3, 5, 7, 10):  # the largest value is at another distance each time
+        got = to_numpy(mx.logcumsumexp(mx.array(x[:n], dtype=mx.float64)))
+        np.testing.assert_allclose(got, np.logaddexp.accumulate(x[:n]), rtol=4e-15, atol=0)
+
+
 @pytest.mark.parametrize("reverse, inclusive", FLAGS)
 def test_second_derivatives_of_logcumsumexp(reverse, inclusive):
     x = mx.array(np.random.default_rng(5).normal(size=(2, 6)), mx.float64)

@@ -101,9 +101,14 @@ class LogStretch {
     top_ = numbers ? top_ : nan_d;
   }
 
-  /** Whether all sums, or the last one alone, are numbers well within the range. */
+  /** Whether the last sum, or all of them, are numbers well within the range. What a sum is below
+   * the largest value costs it digits, of which a double has none to spare. */
   bool has_total() const { return is_finite(top_); }
-  bool has_sums() const { return has_total() && (carry_ > x_[0] ? carry_ : x_[0]) > top_ - 600.0; }
+  template <typename T>
+  bool has_sums() const {
+    constexpr double lowest = is_same<T, double> ? 16.0 : 600.0;
+    return has_total() && (carry_ > x_[0] ? carry_ : x_[0]) > top_ - lowest;
+  }
 
   /** Each sum to `sums`, and the last one. */
   double scan(double* sums) {
@@ -145,7 +150,7 @@ void log_scan_row(const T* from, T* to, int64_t n, T& carry) {
     int64_t at = backward ? n - done - count : done;
     LogStretch stretch(from + at, count, backward, carry);
     double sums[LogStretch::most] = {};
-    bool plain = stretch.has_sums();
+    bool plain = stretch.has_sums<T>();
     double last = plain ? stretch.scan(sums) : 0.0;
     for (int64_t i = 0; i < count; i++) {
       int64_t place = at + (backward ? count - 1 - i : i);
