@@ -1,5 +1,5 @@
-// Convolutions of half types by cuDNN, where it is installed: found at the first use, so that
-// nothing depends on it.
+// Convolutions of half types, and of float32 as TF32, by cuDNN, where it is installed: found at the
+// first use, so that nothing depends on it.
 #pragma once
 
 #include <vector>

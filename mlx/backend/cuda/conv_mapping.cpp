@@ -7,6 +7,7 @@
 #include "mlx/backend/cuda/conv_library.h"
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/runtime/operand.h"
+#include "mlx/utils.h"
 
 namespace mlx::core::cuda {
 
@@ -45,9 +46,11 @@ std::vector<int64_t> two_axes(const std::vector<int>& values, int64_t missing) {
   return result;
 }
 
+/** float32 only where the user asks for less: the library multiplies it as TF32. */
 bool is_suited(Dtype dtype, int channels, int out_channels, int groups) {
+  bool has_type = dtype == float16 || dtype == bfloat16 || (dtype == float32 && env::enable_tf32());
   bool depthwise = groups > 1 && channels == groups;
-  return (dtype == float16 || dtype == bfloat16) && !depthwise && channels % channel_piece == 0 &&
+  return has_type && !depthwise && channels % channel_piece == 0 &&
          out_channels % channel_piece == 0;
 }
 
