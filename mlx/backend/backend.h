@@ -89,6 +89,11 @@ class Backend : public StepRules {
    *  are part of the work of a primitive in a row that has begun. */
   virtual void begin_batch(const Stream& stream, size_t primitives, bool is_nested) = 0;
 
+  /** A primitive that will run soon, in a row that has no like so far: what running it takes may be
+   *  made meanwhile. Inputs and outputs may have no data yet. */
+  virtual void foresee(const Primitive& primitive, const std::vector<array>& inputs,
+                       const std::vector<array>& outputs) noexcept = 0;
+
   /** An event of the stream's device, not signalled yet. */
   virtual std::shared_ptr<EventState> new_event(const Stream& stream) = 0;
 

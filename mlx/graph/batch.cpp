@@ -111,7 +111,11 @@ void Batch::run(bool is_nested) {
   constexpr auto pause = std::chrono::milliseconds(20);
   uint64_t interrupts = interrupt_count();
   Clock::time_point last_look{};
-  backend_of(stream.device.type)->begin_batch(stream, steps.size(), is_nested);
+  Backend* backend = backend_of(stream.device.type);
+  if (is_new) {
+    for (auto& step : steps) backend->foresee(*step.primitive, step.inputs, step.outputs);
+  }
+  backend->begin_batch(stream, steps.size(), is_nested);
   for (size_t k = 0; k < steps.size(); k++) {
     if (interrupt_count() != interrupts && Clock::now() - last_look > pause) {
       drop_unwanted(k);

@@ -26,6 +26,7 @@ struct Batch {
   Stream stream;
   std::vector<Step> steps;
   Event done;
+  bool is_new = false;  // no batch of this plan has run before
 
   /**
    * Runs all steps. A failure is kept with the outputs it concerns; nothing is thrown. After an

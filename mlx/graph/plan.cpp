@@ -397,7 +397,14 @@ BoundPlan plan_evaluation(const std::vector<array>& outputs) {
   if (!fusion_enabled()) {
     return bind(make_plan(walk), walk);
   }
-  return bind(*plan_cache().find(walk.structure, [&] { return make_plan(walk); }), walk);
+  bool is_new = false;
+  auto plan = plan_cache().find(walk.structure, [&] {
+    is_new = true;
+    return make_plan(walk);
+  });
+  auto bound = bind(*plan, walk);
+  for (auto& batch : bound.batches) batch.is_new = is_new;
+  return bound;
 }
 
 void recycle(Batch batch) {

@@ -10,6 +10,7 @@ import threading
 import mlx.core as mx
 import numpy as np
 import pytest
+from children import run_python
 
 pytestmark = pytest.mark.skipif(not mx.is_available(mx.gpu), reason="needs a GPU")
 
@@ -284,3 +285,28 @@ def test_kernels_that_overlap_keep_their_order():
         )
         results.add(out.stdout)
     assert len(results) == 1
+
+
+TF32 = """
+    import mlx.core as mx, numpy as np
+    mx.set_default_device(mx.gpu)
+    rng = np.random.default_rng(1)
+    x, w = rng.normal(size=(2, 9, 9, 32)), rng.normal(size=(16, 3, 3, 32))
+    conv = lambda x, w: mx.conv2d(x, w, padding=1)
+    def run(dtype, device):
+        a, b = (mx.array(v, dtype=dtype) for v in (x, w))
+        with mx.stream(device):
+            grads = mx.grad(lambda a, b: conv(a, b).square().sum(), argnums=(0, 1))(a, b)
+            out = [conv(a, b), *grads, a.reshape(-1, 32) @ b.reshape(-1, 32).T]
+            return [np.array(v, dtype=np.float64) for v in out]
+    exact = run(mx.float64, mx.cpu)
+    print(*(abs(a - b).max() / abs(b).max() for a, b in zip(run(mx.float32, mx.gpu), exact)))
+"""
+
+
+def test_float32_loses_digits_only_where_it_is_asked_to():
+    exact = [float(e) for e in run_python(TF32, MLX_ENABLE_TF32="0").split()]
+    fast = [float(e) for e in run_python(TF32, MLX_ENABLE_TF32="1").split()]
+    assert max(exact) < 5e-6
+    assert max(fast) < 5e-3
+    assert fast[-1] > 5e-6, "products are TF32"

@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "mlx/backend/common/residual_norm.h"
+#include "mlx/backend/cuda/foresight.h"
 #include "mlx/backend/cuda/joined.h"
 #include "mlx/backend/cuda/matmul.h"
 #include "mlx/backend/cuda/program.h"
@@ -69,6 +70,11 @@ class CudaBackend : public Backend {
     } catch (const std::exception&) {
       // The first primitive meets the same failure, and can report it.
     }
+  }
+
+  void foresee(const Primitive& primitive, const std::vector<array>& inputs,
+               const std::vector<array>& outputs) noexcept override {
+    cuda::foresee(primitive, inputs, outputs);
   }
 
   std::shared_ptr<EventState> new_event(const Stream& stream) override {

@@ -2,6 +2,7 @@
 #include "mlx/backend/cuda/cross_entropy.h"
 
 #include "mlx/backend/cuda/copy.h"
+#include "mlx/backend/cuda/foresight.h"
 #include "mlx/backend/cuda/kernels/cross_entropy_call.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/operand.h"
@@ -28,6 +29,13 @@ Variant variant_of(const CrossEntropyCall& call, const array& logits) {
       reinterpret_cast<uint64_t>(call.logits) | reinterpret_cast<uint64_t>(call.gradient);
   bool wide = addresses % piece == 0 && call.classes * itemsize % piece == 0;
   return {call.classes > long_row ? threads : 32, wide ? static_cast<int>(piece / itemsize) : 1};
+}
+
+/** Of logits that may lie anywhere. */
+CrossEntropyCall outline_of(const array& logits) {
+  CrossEntropyCall call{};
+  call.classes = logits.shape(-1);
+  return call;
 }
 
 void set_rows(CrossEntropyCall& call, const array& logits, const array& targets, const Stream& s) {
@@ -82,8 +90,23 @@ void eval_backward(CrossEntropyBackward& primitive, const std::vector<array>& in
   start(cross_entropy_gradient_call(logits.dtype(), variant.lanes, variant.pack), variant, call, s);
 }
 
+void foresee_forward(const CrossEntropy& primitive, const std::vector<array>& inputs,
+                     const std::vector<array>& /* outputs */) {
+  Variant v = variant_of(outline_of(inputs[0]), inputs[0]);
+  foresee_kernel(cross_entropy_call(inputs[0].dtype(), v.lanes, v.pack), primitive.stream());
+}
+
+void foresee_backward(const CrossEntropyBackward& primitive, const std::vector<array>& inputs,
+                      const std::vector<array>& /* outputs */) {
+  Variant v = variant_of(outline_of(inputs[0]), inputs[0]);
+  foresee_kernel(cross_entropy_gradient_call(inputs[0].dtype(), v.lanes, v.pack),
+                 primitive.stream());
+}
+
 const Register<CrossEntropy> cross_entropy(eval_forward);
 const Register<CrossEntropyBackward> cross_entropy_backward(eval_backward);
+const Foresees<CrossEntropy> forward_ahead(foresee_forward);
+const Foresees<CrossEntropyBackward> backward_ahead(foresee_backward);
 
 KernelCall call_of(const char* name, Dtype dtype, int lanes, int pack) {
   return {"cross_entropy.h", "CrossEntropyCall",

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "mlx/backend/cuda/embedded.h"
+#include "mlx/backend/cuda/jit_ahead.h"
 #include "mlx/backend/cuda/jit_cache.h"
 #include "mlx/backend/cuda/jit_library.h"
 #include "mlx/backend/cuda/runtime/shared_library.h"
@@ -94,6 +95,11 @@ class KnownKernels {
     return kernels_.emplace(key, kernel).first->second;
   }
 
+  bool contains(const std::string& key) {
+    std::lock_guard lock(mutex_);
+    return kernels_.count(key) > 0;
+  }
+
  private:
   std::mutex mutex_;
   std::unordered_map<std::string, Kernel> kernels_;
@@ -112,22 +118,34 @@ std::string failure_text(const JitLibrary& compiler, nvrtcProgram program,
   return whose == TextOf::library ? log + "\n" + source : log;
 }
 
-/** From the cache, or compiled: also where the driver does not take what the cache has. */
+/** Those whose texts have keys. */
+KnownKernels& kernels_by_key() {
+  static auto* known = new KnownKernels;
+  return *known;
+}
+
+std::string digest_of(const std::string& source, const std::string& architecture, TextOf whose) {
+  return text_digest(common_text(whose) + architecture + source);
+}
+
+/** Compiled ahead, from the cache, or compiled: also where the driver does not take what it has. */
 Kernel load_or_compile(const std::string& source, const std::string& architecture, const char* name,
                        TextOf whose) {
   internal_check(whose == TextOf::user || source.find("begin_kernel();") != std::string::npos,
                  "a kernel does not wait for the one before it");
-  std::string digest = text_digest(common_text(whose) + architecture + source);
-  if (auto code = read_cached(digest)) {
+  std::string digest = digest_of(source, architecture, whose);
+  auto code = compiled_ahead(digest);
+  if (!code) code = read_cached(digest);
+  if (code) {
     try {
       return load(*code, name);
     } catch (const std::runtime_error&) {
       // An entry that is of no use is replaced.
     }
   }
-  std::string code = compile_source(source, architecture, whose);
-  write_cached(digest, code);
-  return load(code, name);
+  code = compile_source(source, architecture, whose);
+  write_cached(digest, *code);
+  return load(*code, name);
 }
 
 }  // namespace
@@ -167,11 +185,28 @@ std::string compile_source(const std::string& source, const std::string& archite
 
 Kernel kernel_of(const std::string& key, const char* name, const Stream& s,
                  const std::function<std::string()>& source, TextOf whose) {
-  static auto* known = new KnownKernels;
-  return known->find(key, [&] {
+  return kernels_by_key().find(key, [&] {
     use_device(s.device.index);
     return load_or_compile(source(), architecture_of(s.device.index), name, whose);
   });
+}
+
+void foresee_kernel(const std::string& key, const Stream& s,
+                    const std::function<std::string()>& source) noexcept {
+  try {
+    if (kernels_by_key().contains(key)) return;
+    std::string text = source(), architecture = architecture_of(s.device.index);
+    std::string digest = digest_of(text, architecture, TextOf::library);
+    if (has_cached(digest)) return;
+    JitLibrary::instance();  // it has to be there for longer than the threads
+    compile_ahead(digest, [=] {
+      std::string code = compile_source(text, architecture);
+      write_cached(digest, code);
+      return code;
+    });
+  } catch (const std::exception&) {
+    // Whoever needs the kernel meets the same failure, and can report it.
+  }
 }
 
 Kernel precompiled_kernel(const std::string& code, const std::string& name, const Stream& s) {

@@ -23,6 +23,10 @@ enum class TextOf { library, user };
 Kernel kernel_of(const std::string& key, const char* name, const Stream& s,
                  const std::function<std::string()>& source, TextOf whose = TextOf::library);
 
+/** Has the text of a key compiled soon if it was not so far: `kernel_of` will be asked for it. */
+void foresee_kernel(const std::string& key, const Stream& s,
+                    const std::function<std::string()>& source) noexcept;
+
 /** The function `name` of PTX or machine code, for the device of `s`. */
 Kernel precompiled_kernel(const std::string& code, const std::string& name, const Stream& s);
 

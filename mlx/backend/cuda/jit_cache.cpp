@@ -124,6 +124,10 @@ std::optional<std::string> read_cached(const std::string& digest) {
   return checked(std::move(code));
 }
 
+bool has_cached(const std::string& digest) {
+  return !folder().empty() && access((folder() / digest).c_str(), R_OK) == 0;
+}
+
 void write_cached(const std::string& digest, const std::string& code) {
   if (folder().empty()) {
     return;

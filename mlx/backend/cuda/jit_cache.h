@@ -14,6 +14,9 @@ std::string text_digest(const std::string& text);
 /** The entry's bytes; nothing if there is none that is ours, whole and safe to load. */
 std::optional<std::string> read_cached(const std::string& digest);
 
+/** Whether there seems to be an entry. */
+bool has_cached(const std::string& digest);
+
 /** Keeps an entry. Failing to do so is no error: the next process compiles again. */
 void write_cached(const std::string& digest, const std::string& code);
 

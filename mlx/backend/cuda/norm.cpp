@@ -5,6 +5,7 @@
 
 #include "mlx/backend/common/residual_norm.h"
 #include "mlx/backend/cuda/copy.h"
+#include "mlx/backend/cuda/foresight.h"
 #include "mlx/backend/cuda/kernels/norm_call.h"
 #include "mlx/backend/cuda/program.h"
 #include "mlx/backend/cuda/registry.h"
@@ -106,8 +107,26 @@ void eval_norm_backward(NormBackward& primitive, const std::vector<array>& input
   run_backward(call, spec, x.dtype(), s);
 }
 
+void foresee_norm(const Norm& primitive, const std::vector<array>& /* inputs */,
+                  const std::vector<array>& outputs) {
+  const array& out = outputs[0];
+  RowVariant variant = row_variant(out.dtype(), out.shape(-1), {});
+  foresee_kernel(norm_call(primitive.spec().kind, out.dtype(), variant), primitive.stream());
+}
+
+void foresee_norm_backward(const NormBackward& primitive, const std::vector<array>& /* inputs */,
+                           const std::vector<array>& outputs) {
+  const array& out = outputs[0];
+  RowVariant variant = row_variant(out.dtype(), out.shape(-1), {});
+  const Stream& s = primitive.stream();
+  foresee_kernel(norm_backward_call(primitive.spec().kind, out.dtype(), variant), s);
+  if (outputs.size() > 1) foresee_kernel(norm_parameters_call(out.dtype()), s);
+}
+
 const Register<Norm> norm(eval_norm);
 const Register<NormBackward> norm_backward(eval_norm_backward);
+const Foresees<Norm> norm_ahead(foresee_norm);
+const Foresees<NormBackward> norm_backward_ahead(foresee_norm_backward);
 
 }  // namespace
 

@@ -10,6 +10,7 @@
 #include <unordered_map>
 
 #include "mlx/backend/cuda/copy.h"
+#include "mlx/backend/cuda/foresight.h"
 #include "mlx/backend/cuda/matmul.h"
 #include "mlx/backend/cuda/norm.h"
 #include "mlx/backend/cuda/parameters.h"
@@ -34,6 +35,11 @@ constexpr size_t reorder_size = size_t{1} << 14;
 /** The kernels of each distinct program of the process, which has a number to name them by. */
 class ProgramKernels {
  public:
+  static ProgramKernels& instance() {
+    static auto* kernels = new ProgramKernels;
+    return *kernels;
+  }
+
   Kernel find(const Program& program, const ProgramVariant& variant, const Stream& s) {
     std::string name;
     {
@@ -42,12 +48,21 @@ class ProgramKernels {
       for (auto& [made_for, kernel] : known.kernels) {
         if (made_for == variant) return kernel;
       }
-      name = "program " + std::to_string(known.number) + variant.key();
+      name = name_of(known, variant);
     }
     Kernel made = kernel_of(name, "program", s, [&] { return program_source(program, variant); });
     std::lock_guard lock(mutex_);
     entry_of(program).kernels.emplace_back(variant, made);
     return made;
+  }
+
+  void foresee(const Program& program, const ProgramVariant& variant, const Stream& s) {
+    std::string name;
+    {
+      std::lock_guard lock(mutex_);
+      name = name_of(entry_of(program), variant);
+    }
+    foresee_kernel(name, s, [&] { return program_source(program, variant); });
   }
 
  private:
@@ -56,6 +71,10 @@ class ProgramKernels {
     size_t number;
     std::vector<std::pair<ProgramVariant, Kernel>> kernels;
   };
+
+  static std::string name_of(const Known& known, const ProgramVariant& variant) {
+    return "program " + std::to_string(known.number) + variant.key();
+  }
 
   Known& entry_of(const Program& program) {
     auto& bucket = known_[program.hash()];
@@ -73,15 +92,18 @@ class ProgramKernels {
 
 class Run {
  public:
+  /** `is_ahead` if it will only tell its kernel, before the arrays are all there. */
   Run(const Program& program, std::span<const array> inputs, std::span<array> outputs,
-      const Stream& s, const std::vector<bool>& generated)
+      const Stream& s, const std::vector<bool>& generated, bool is_ahead = false)
       : program_(program),
         outputs_(outputs),
         stream_(s),
         n_(outputs[0].size()),
-        generated_(generated) {
+        generated_(generated),
+        is_ahead_(is_ahead) {
     for (size_t i = 0; i < inputs.size(); i++) {
-      inputs_.push_back(makes(i) ? replace(readable_keys(inputs[i], s)) : &inputs[i]);
+      bool reads_keys = makes(i) && !is_ahead;
+      inputs_.push_back(reads_keys ? replace(readable_keys(inputs[i], s)) : &inputs[i]);
     }
   }
 
@@ -108,9 +130,15 @@ class Run {
    *  threads enough to take whole packs. */
   bool prepare_part() {
     prepare();
-    variant_.joined = n_ > 0 && variant_.rank == 0 && !variant_.wide;
-    if (variant_.joined) variant_.width = fitting_width();
-    return variant_.joined;
+    return n_ > 0 && join();
+  }
+
+  /** Has the kernel compiled that `execute` will take, or one with others of its sort. */
+  void foresee(bool joins) {
+    choose_access();
+    choose_width();
+    if (joins) join();
+    ProgramKernels::instance().foresee(program_, variant_, stream_);
   }
 
   void start() {
@@ -149,6 +177,12 @@ class Run {
   }
 
  private:
+  bool join() {
+    variant_.joined = variant_.rank == 0 && !variant_.wide;
+    if (variant_.joined) variant_.width = fitting_width();
+    return variant_.joined;
+  }
+
   /** Whether input `i` is the keys of words that the program makes. */
   bool makes(size_t i) const { return i < generated_.size() && generated_[i]; }
 
@@ -184,7 +218,7 @@ class Run {
     bool dense = find_common_layout();
     if (!dense) {
       model_ = nullptr;
-      reorder_wide();
+      if (!is_ahead_) reorder_wide();
     }
     const Shape& shape = outputs_[0].shape();
     std::vector<Strides> strides;
@@ -258,7 +292,6 @@ class Run {
 
   int fitting_width() {
     size_t widest = 1;
-    uint64_t addresses = 0;
     for (size_t i = 0; i < inputs_.size(); i++) {
       if (variant_.inputs[i] != ProgramVariant::in_order) continue;
       widest = std::max(widest, inputs_[i]->itemsize());
@@ -267,16 +300,23 @@ class Run {
       widest = std::max(widest, out.itemsize());
     }
     int width = static_cast<int>(16 / widest);
-    for (size_t i = 0; i < inputs_.size(); i++) {
-      if (variant_.inputs[i] != ProgramVariant::in_order) continue;
-      addresses |= reinterpret_cast<uint64_t>(addresses_[i]) / inputs_[i]->itemsize();
-    }
-    for (auto& out : outputs_) {
-      addresses |= reinterpret_cast<uint64_t>(output_address(out)) / out.itemsize();
-    }
     bool whole_rows = !variant_.rank || layout_.shape.back() % width == 0;
     bool whole_halves = !is_paired() || n_ % (2 * width) == 0;
-    return addresses % width == 0 && whole_rows && whole_halves ? width : 1;
+    return places() % width == 0 && whole_rows && whole_halves ? width : 1;
+  }
+
+  /** Where what is walked in order begins, in elements, all of them or-ed. */
+  uint64_t places() const {
+    uint64_t all = 0;
+    if (is_ahead_) return all;
+    for (size_t i = 0; i < inputs_.size(); i++) {
+      if (variant_.inputs[i] != ProgramVariant::in_order) continue;
+      all |= reinterpret_cast<uint64_t>(addresses_[i]) / inputs_[i]->itemsize();
+    }
+    for (auto& out : outputs_) {
+      all |= reinterpret_cast<uint64_t>(output_address(out)) / out.itemsize();
+    }
+    return all;
   }
 
   /** As wide as fits, unless too few threads would be left. */
@@ -304,10 +344,7 @@ class Run {
     }
   }
 
-  Kernel kernel() const {
-    static auto* kernels = new ProgramKernels;
-    return kernels->find(program_, variant_, stream_);
-  }
+  Kernel kernel() const { return ProgramKernels::instance().find(program_, variant_, stream_); }
 
   unsigned blocks_of(int64_t elements) const {
     return blocks_for(elements, int64_t{variant_.width} * program_threads);
@@ -323,11 +360,11 @@ class Run {
   CollapsedLayout layout_;
   SmallVector<const void*, 16> addresses_;
   const std::vector<bool>& generated_;
+  bool is_ahead_;
   std::vector<array> replaced_;
 };
 
-void eval_elementwise(Elementwise& primitive, const std::vector<array>& inputs,
-                      std::vector<array>& outputs) {
+Program program_of(const Elementwise& primitive, const std::vector<array>& inputs) {
   Program program;
   for (auto& in : inputs) {
     program.inputs.push_back(in.dtype());
@@ -339,7 +376,12 @@ void eval_elementwise(Elementwise& primitive, const std::vector<array>& inputs,
   }
   program.code.push_back(step);
   program.outputs = {static_cast<uint16_t>(inputs.size())};
-  run_program(program, inputs, outputs, primitive.stream());
+  return program;
+}
+
+void eval_elementwise(Elementwise& primitive, const std::vector<array>& inputs,
+                      std::vector<array>& outputs) {
+  run_program(program_of(primitive, inputs), inputs, outputs, primitive.stream());
 }
 
 void eval_fused(Fused& step, const std::vector<array>& inputs, std::vector<array>& outputs) {
@@ -365,8 +407,47 @@ void eval_fused(Fused& step, const std::vector<array>& inputs, std::vector<array
   run_program(program, values, outputs, s);
 }
 
+void foresee_program(const Program& program, std::span<const array> inputs,
+                     const std::vector<array>& outputs, const Stream& s,
+                     const std::vector<bool>& generated = {}, bool joins = false) {
+  if (!fits_one_kernel(program)) return;
+  std::vector<array> made = outputs;
+  Run(program, inputs, made, s, generated, /*is_ahead=*/true).foresee(joins);
+}
+
+void foresee_elementwise(const Elementwise& primitive, const std::vector<array>& inputs,
+                         const std::vector<array>& outputs) {
+  foresee_program(program_of(primitive, inputs), inputs, outputs, primitive.stream());
+}
+
+void foresee_fused(const Fused& step, const std::vector<array>& inputs,
+                   const std::vector<array>& outputs) {
+  if (step.has_root()) {
+    foresee(step.root(), inputs, outputs);
+    return;
+  }
+  const auto& recipe = step.recipe();
+  foresee_program(recipe.prologue, inputs, outputs, step.stream(), recipe.generated);
+}
+
+void foresee_joined(const Joined& joined, const std::vector<array>& inputs,
+                    const std::vector<array>& outputs) {
+  std::vector<array> made = outputs;
+  auto first = joined.parts(inputs, made)[0];
+  auto* step = dynamic_cast<const Fused*>(&first.primitive);
+  std::vector<array> own(first.outputs.begin(), first.outputs.end());
+  if (step && !step->has_root()) {
+    foresee_program(step->recipe().prologue, first.inputs, own, joined.stream(), {}, true);
+  } else {
+    foresee(first.primitive, {first.inputs.begin(), first.inputs.end()}, own);
+  }
+}
+
 const Register<Elementwise> elementwise(eval_elementwise);
 const Register<Fused> fused(eval_fused);
+const Foresees<Elementwise> elementwise_ahead(foresee_elementwise);
+const Foresees<Fused> fused_ahead(foresee_fused);
+const Foresees<Joined> joined_ahead(foresee_joined);
 
 }  // namespace
 

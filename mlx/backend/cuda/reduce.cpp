@@ -6,6 +6,7 @@
 
 #include "mlx/backend/common/reduce_plan.h"
 #include "mlx/backend/cuda/copy.h"
+#include "mlx/backend/cuda/foresight.h"
 #include "mlx/backend/cuda/kernels/reduce_call.h"
 #include "mlx/backend/cuda/parameters.h"
 #include "mlx/backend/cuda/registry.h"
@@ -40,13 +41,7 @@ class Run {
   void execute(double divisor, double ddof) {
     divisor_ = divisor;
     ddof_ = ddof;
-    // Results are numbered as they lie in the output, so kept axes go in the output's order.
-    std::sort(axes_.kept.begin(), axes_.kept.end(),
-              [](const auto& a, const auto& b) { return a.out_stride > b.out_stride; });
-    by_columns_ = axes_.kept.back().in_stride == 1 && axes_.reduced.back().in_stride != 1 &&
-                  axes_.kept.back().size >= 8;
-    if (by_columns_) width_ = column_width();
-    deal_out();
+    choose();
     std::unique_ptr<Scratch> totals;
     if (chunks_ > 1) {
       totals = std::make_unique<Scratch>(static_cast<size_t>(chunks_ * outputs_) * largest_total,
@@ -54,20 +49,41 @@ class Run {
       totals_ = totals->get();
     }
     if (by_columns_) {
-      start(reduce_columns_call(folding_, width_, ranks_),
+      start(first_kernel(),
             dim3(blocks_for(outputs_, column_threads * width_), static_cast<unsigned>(chunks_)),
             dim3(column_threads, threads / column_threads));
     } else {
-      bool dense = axes_.reduced.size() == 1 && axes_.reduced[0].in_stride == 1;
-      start(reduce_rows_call(folding_, lanes_, dense, ranks_),
-            blocks_for(outputs_ * chunks_, threads / lanes_), threads);
+      start(first_kernel(), blocks_for(outputs_ * chunks_, threads / lanes_), threads);
     }
     if (chunks_ > 1) {
       start(merge_chunks_call(folding_, ranks_), blocks_for(outputs_, threads / 32), threads);
     }
   }
 
+  /** Has the kernels compiled that `execute` will take. */
+  void foresee() {
+    choose();
+    foresee_kernel(first_kernel(), stream_);
+    if (chunks_ > 1) foresee_kernel(merge_chunks_call(folding_, ranks_), stream_);
+  }
+
  private:
+  void choose() {
+    // Results are numbered as they lie in the output, so kept axes go in the output's order.
+    std::sort(axes_.kept.begin(), axes_.kept.end(),
+              [](const auto& a, const auto& b) { return a.out_stride > b.out_stride; });
+    by_columns_ = axes_.kept.back().in_stride == 1 && axes_.reduced.back().in_stride != 1 &&
+                  axes_.kept.back().size >= 8;
+    if (by_columns_) width_ = column_width();
+    deal_out();
+  }
+
+  KernelCall first_kernel() const {
+    if (by_columns_) return reduce_columns_call(folding_, width_, ranks_);
+    bool dense = axes_.reduced.size() == 1 && axes_.reduced[0].in_stride == 1;
+    return reduce_rows_call(folding_, lanes_, dense, ranks_);
+  }
+
   /** Columns that a thread reads at a time: several where all rows of them start at a multiple. */
   int64_t column_width() const {
     constexpr int64_t several = 4;
@@ -168,8 +184,17 @@ void eval_arg_reduce(ArgReduce& primitive, const std::vector<array>& inputs,
   Run(folding, inputs[0], out, {primitive.axis()}, s).execute(1.0, 0.0);
 }
 
+void foresee_reduce(const Reduce& primitive, const std::vector<array>& inputs,
+                    const std::vector<array>& outputs) {
+  array out = outputs[0];
+  Run(reduce_folding(primitive.op(), inputs[0].dtype(), out.dtype()), inputs[0], out,
+      primitive.axes(), primitive.stream())
+      .foresee();
+}
+
 const Register<Reduce> reduce(eval_reduce);
 const Register<ArgReduce> arg_reduce(eval_arg_reduce);
+const Foresees<Reduce> reduce_ahead(foresee_reduce);
 
 }  // namespace
 
