@@ -8,6 +8,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 import scipy.linalg
+from children import run_with_isa
 from dtypes import COMPLEX, complex_of, real_of
 from matrices import (
     DTYPES,
@@ -131,6 +132,19 @@ def test_inverses_and_systems(shape, dtype):
         vector = b.reshape(-1)[: shape[-1]]
         want = np.linalg.solve(wide(x), np.broadcast_to(wide(vector)[:, None], (*shape[:-1], 1)))
         check_close(L.solve(a, to_mlx(vector)), want[..., 0], vector[:, None], 20 * len(x))
+
+
+@pytest.mark.parametrize("isa", ["v2", "v3", "v4"])
+def test_instruction_sets(isa):
+    run_with_isa(
+        isa,
+        "test_linalg",
+        """
+        for dtype in t.DTYPES:
+            for shape in ((1, 1), (33, 33), (3, 70, 70), (300, 300)):
+                t.test_inverses_and_systems(shape, dtype)
+        """,
+    )
 
 
 def test_batches_broadcast():

@@ -172,6 +172,18 @@ def test_odd_sizes(fmt, m, n, k):
     assert_product(mx.quantized_matmul(x, *q, transpose=False, **fmt), x, q, fmt, False)
 
 
+@pytest.mark.parametrize("bits", [4, 8])
+def test_groups_that_fill_no_vector(bits):
+    """What an earlier product left behind the last group is not taken for part of it."""
+    fmt = {"mode": "affine", "bits": bits, "group_size": 64}
+    unknown = mx.full((1, 1024), mx.nan, dtype=mx.bfloat16)
+    q = mx.quantize(random(8, 1024, dtype=mx.bfloat16), **fmt)
+    assert np.isnan(wide(mx.quantized_matmul(unknown, *q, **fmt))).all()
+    q = mx.quantize(random(8, 320, dtype=mx.bfloat16), **fmt)
+    x = random(1, 320, dtype=mx.bfloat16)
+    assert_product(mx.quantized_matmul(x, *q, **fmt), x, q, fmt, True)
+
+
 @each_kind
 def test_batches_broadcast(fmt):
     q = mx.quantize(random(5, 32, 128), **fmt)

@@ -86,7 +86,6 @@ Lapack<T> open() {
   find<T>(routines.trsm, "trsm");
   find<T>(routines.potrf, "potrf");
   find<T>(routines.getrf, "getrf");
-  find<T>(routines.trtri, "trtri");
   find<T>(routines.laswp, "laswp");
   find<T>(routines.geqrt3, "geqrt3");
   find<T>(routines.larfb, "larfb");

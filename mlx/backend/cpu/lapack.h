@@ -33,7 +33,6 @@ struct Lapack {
                const T* a, Int lda, T* b, Int ldb, size_t, size_t, size_t, size_t);
   void (*potrf)(Char uplo, Int n, T* a, Int lda, int* info, size_t);
   void (*getrf)(Int m, Int n, T* a, Int lda, int* pivots, int* info);
-  void (*trtri)(Char uplo, Char diag, Int n, T* a, Int lda, int* info, size_t, size_t);
   void (*laswp)(Int n, T* a, Int lda, Int first, Int last, const int* pivots, Int step);
   void (*geqrt3)(Int m, Int n, T* a, Int lda, T* t, Int ldt, int* info);
   void (*larfb)(Char side, Char trans, Char direct, Char storev, Int m, Int n, Int k, const T* v,

@@ -5,7 +5,9 @@
 
 #include "mlx/backend/cpu/lapack.h"
 #include "mlx/backend/cpu/linalg.h"
+#include "mlx/backend/cpu/linalg_triangle.h"
 #include "mlx/backend/cpu/registry.h"
+#include "mlx/core/parallel.h"
 #include "mlx/primitives/linalg.h"
 
 namespace mlx::core::cpu {
@@ -69,14 +71,14 @@ class Factoring {
     if (count <= 0) {
       return;
     }
-    const T one = 1, minus_one = -1;
+    const T one = 1;
     int width = width_at(j), below = m_ - j - width;
     exchange(j, column, count);
     lapack_.trsm("L", "L", "N", "U", &width, &count, &one, at(j, j), &m_, at(j, column), &m_, 1, 1,
                  1, 1);
     if (below > 0) {
-      lapack_.gemm("N", "N", &below, &count, &width, &minus_one, at(j + width, j), &m_,
-                   at(j, column), &m_, &one, at(j + width, column), &m_, 1, 1);
+      subtract_product(below, count, width, at(j + width, j), m_, at(j, column), m_,
+                       at(j + width, column), m_);
     }
   }
 
@@ -104,36 +106,41 @@ void exchange_columns(T* x, int64_t stride, int count, int n, const int* pivots)
 
 template <typename T>
 void divide(const T* lu, const int* pivots, T* x, int n, int k) {
-  const auto& lapack = Lapack<T>::instance();
-  const T one = 1;
   for_blocks(k, [&](int begin, int end) {
     int count = end - begin;
-    lapack.trsm("R", "U", "N", "N", &count, &n, &one, lu, &n, x + begin, &k, 1, 1, 1, 1);
-    lapack.trsm("R", "L", "N", "U", &count, &n, &one, lu, &n, x + begin, &k, 1, 1, 1, 1);
+    divide_by_upper(lu, n, x + begin, k, count, n);
+    divide_by_unit_lower(lu, n, x + begin, k, count, n);
     exchange_columns(x + begin, k, count, n, pivots);
   });
 }
 
-/** The inverse by X L = U^-1; returns LAPACK's info. */
+/** Rows [begin, end) of X = U^-1 L^-1 P, from those of the identity; in U^-1 they begin with
+ *  zeros. */
 template <typename T>
-int invert(const T* lu, const int* pivots, T* x, int n) {
-  const auto& lapack = Lapack<T>::instance();
-  const T one = 1;
+void invert_rows(const T* lu, const int* pivots, T* x, int n, int begin, int end) {
+  int count = end - begin;
+  T* rows = x + begin;
   for (int64_t j = 0; j < n; j++) {
-    std::copy(lu + j * n, lu + j * n + j + 1, x + j * n);
-    std::fill(x + j * n + j + 1, x + (j + 1) * n, T{});
+    std::fill_n(rows + j * n, count, T{});
   }
-  int info = 0;
-  lapack.trtri("U", "N", &n, x, &n, &info, 1, 1);
-  if (info != 0) {
-    return info;
+  T* first = rows + int64_t{begin} * n;  // of what is not zero
+  for (int64_t j = 0; j < count; j++) {
+    first[j * n + j] = 1;
   }
-  for_blocks(n, [&](int begin, int end) {
-    int count = end - begin;
-    lapack.trsm("R", "L", "N", "U", &count, &n, &one, lu, &n, x + begin, &n, 1, 1, 1, 1);
-    exchange_columns(x + begin, n, count, n, pivots);
+  divide_by_upper(lu + begin * (int64_t{n} + 1), n, first, n, count, n - begin);
+  divide_by_unit_lower(lu, n, rows, n, count, n);
+  exchange_columns(rows, n, count, n, pivots);
+}
+
+template <typename T>
+void invert(const T* lu, const int* pivots, T* x, int n) {
+  constexpr int64_t rows = 64;
+  parallel_for((n + rows - 1) / rows, 1, [&](int64_t first, int64_t last) {
+    for (int64_t i = first; i < last; i++) {
+      int64_t end = std::min<int64_t>(n, (i + 1) * rows);
+      invert_rows(lu, pivots, x, n, static_cast<int>(i * rows), static_cast<int>(end));
+    }
   });
-  return 0;
 }
 
 template <typename T>
@@ -173,9 +180,10 @@ void solve_all(const char* op, array& a, array& x, bool inverses) {
           return info;
         }
         if (inverses) {
-          return invert(lu, pivots.data(), solution, n);
+          invert(lu, pivots.data(), solution, n);
+        } else {
+          divide(lu, pivots.data(), solution, n, k);
         }
-        divide(lu, pivots.data(), solution, n, k);
         return 0;
       },
       zero_pivot);

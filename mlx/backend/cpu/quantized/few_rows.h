@@ -21,9 +21,13 @@ static inline float total(Vec<float> v) {
 constexpr int kChunk = 64;     // groups whose scales are widened at a time
 constexpr int kTilePairs = 4;  // rows of x times rows of w that are multiplied at once
 constexpr int kFactors = kChunk + kGroupPadding;
+constexpr int kCacheLine = 64;
 
 // Bytes from what is multiplied to what is fetched from memory: rows follow each other.
-constexpr int kFetchAhead = 2048;
+constexpr int kFetchAhead = 8192;
+
+// Into the second cache: the first waits for too few lines at a time to keep memory busy.
+static inline void fetch_codes(const uint8_t* p) { __builtin_prefetch(p + kFetchAhead, 0, 2); }
 
 // Rows [row, row + rows) of x times `cols` rows of w, `col` and others that are so far apart that
 // each is a stream of its own: memory sends several at a time faster than one.
@@ -99,10 +103,12 @@ static inline void add_groups(const FewRowsProduct& p, const Tile& tile, const u
                               const typename Dot::X* x, int n, const Factors& factors,
                               Vec<float> (&totals)[Rows][Cols]) {
   int64_t col_bytes = tile.apart * p.w.row_bytes, x_stride = p.x.stride;
-  int blocks = p.w.group / kCodeBlock;
+  int blocks = p.w.group / kCodeBlock, group_bytes = p.w.group / 8 * Dot::Codes::kBits;
   for (int j = 0; j < n; ++j) {
+    for (int at = 0; at < group_bytes; at += kCacheLine) {
 #pragma GCC unroll 4
-    for (int c = 0; c < Cols; ++c) __builtin_prefetch(codes + c * col_bytes + kFetchAhead);
+      for (int c = 0; c < Cols; ++c) fetch_codes(codes + c * col_bytes + at);
+    }
     SumOf<Dot> sums[Rows][Cols];
     add_block<Dot, true>(codes, col_bytes, x, x_stride, sums);
     codes += kCodeBlock / 8 * Dot::Codes::kBits;

@@ -25,7 +25,7 @@ enum class Scale { f32, f16, bf16, e8m0, e4m3 };
 constexpr int kCodeBlock = 32;
 // Rows of rounded activations are padded to a multiple of this, with zeros.
 constexpr int kSplitBlock = 128;
-// Scales and sums of a row of x are padded to a multiple of this.
+// Scales and sums of a row of x are padded to a multiple of this, with zeros.
 constexpr int kGroupPadding = 16;
 
 // Rows of a quantised matrix, one after the other.

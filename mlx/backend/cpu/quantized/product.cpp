@@ -59,6 +59,7 @@ class Rows {
       auto round =
           p_.dtype == float16 ? quantized_kernels().round_f16 : quantized_kernels().round_bf16;
       std::fill(codes(r) + p_.k / kCodeBlock * kCodeBlock, codes(r) + stride_, 0);
+      clear_padding(r);
       if (!round(row)) finite = false;
       if (split) split(codes(r), stride_);
     });
@@ -73,7 +74,8 @@ class Rows {
       float_panels(p_.dtype).pack_lines(to, width, &from, width, 1);
       std::fill(to + p_.k, to + stride_, 0.0f);
       quantized_kernels().sum_groups(to, p_.k, p_.w.group, sums(r));
-      std::fill(scales(r), scales(r) + group_stride_, unit());
+      std::fill_n(scales(r), p_.k / p_.w.group, unit());
+      clear_padding(r);
     });
   }
 
@@ -96,6 +98,11 @@ class Rows {
   const void* at(int64_t r) const {
     int64_t itemsize = size_of(p_.dtype);
     return static_cast<const char*>(p_.x) + p_.x_rows[r] * itemsize;
+  }
+  void clear_padding(int64_t r) const {
+    int64_t groups = p_.k / p_.w.group;
+    std::fill(scales(r) + groups, scales(r) + group_stride_, 0.0f);
+    std::fill(sums(r) + groups, sums(r) + group_stride_, 0.0f);
   }
   float unit() const { return p_.code == Code::e2m1 ? 1.0f / 512 : 1.0f; }
   int16_t* codes(int64_t r) const { return values_.as<int16_t>() + r * stride_; }
