@@ -6,6 +6,7 @@
 #include "mlx/io/format.h"
 #include "mlx/io/gguf_blocks.h"
 #include "mlx/io/gguf_header.h"
+#include "mlx/io/gguf_tables.h"
 #include "mlx/ops.h"
 #include "mlx/primitives/load.h"
 
@@ -43,6 +44,9 @@ StoredTensor stored(const io::GgufTensor& tensor, const std::string& what) {
   const io::BlockFormat* format = io::block_format(tensor.type);
   io::check_file(format != nullptr, op, what, " has the type ", tensor.type,
                  ", which is not supported.");
+  io::check_file(!format->table || io::gguf_table(format->table), op, what, " has the type ",
+                 format->name, ", and this library was built without its tables, which are those",
+                 " of the Python package gguf.");
   io::check_extents(tensor.shape, 1, op, what);
   int64_t last = tensor.shape.empty() ? 1 : tensor.shape.back();
   io::check_file(last % format->elements == 0, op, what, " of type ", format->name, " has ", last,

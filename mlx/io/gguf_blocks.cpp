@@ -3,9 +3,8 @@
 #include "mlx/io/gguf_blocks.h"
 
 #include <algorithm>
-#include <initializer_list>
 
-#include "mlx/ops.h"
+#include "mlx/io/gguf_fields.h"
 
 namespace mlx::core::io {
 
@@ -13,86 +12,17 @@ namespace {
 
 using Parts = std::vector<BlockPart>;
 
-/** The bytes of all blocks, and what formats do with them. Arrays have a row for each block. */
-class Blocks {
- public:
-  Blocks(const array& blocks, StreamOrDevice s) : s(s), count_(blocks.shape(0)), blocks_(blocks) {}
-
-  array bytes(int at, int n) const { return slice(blocks_, {0, at}, {count_, at + n}, s); }
-
-  array half(int at) const {
-    return astype(view(contiguous(bytes(at, 2), false, s), float16, s), float32, s);
-  }
-
-  /** From each `row` bytes first the bits of the first shift, then those of the next. */
-  array bits(const array& bytes, int row, std::initializer_list<int> shifts, int mask) const {
-    int n = bytes.shape(1), m = static_cast<int>(shifts.size());
-    array by = array(shifts.begin(), {m, 1}, uint8);
-    array rows = right_shift(reshape(bytes, {count_, n / row, 1, row}, s), by, s);
-    return reshape(bitwise_and(rows, array(mask, uint8), s), {count_, n * m}, s);
-  }
-  array nibbles(const array& bytes, int row) const { return bits(bytes, row, {0, 4}, 15); }
-  array eight_bits(const array& bytes, int row) const {
-    return bits(bytes, row, {0, 1, 2, 3, 4, 5, 6, 7}, 1);
-  }
-
-  /** low + high · 2^shift, as bits. */
-  array joined(const array& low, const array& high, int shift) const {
-    return bitwise_or(low, left_shift(high, array(shift, uint8), s), s);
-  }
-  array minus(const array& values, int zero) const {
-    return subtract(astype(values, float32, s), array(static_cast<float>(zero)), s);
-  }
-
-  /** values · scales, each scale for as many values as there are more of them. */
-  array scaled(const array& values, const array& scales) const {
-    return grouped(values, scales, [this](const array& v, const array& x) {
-      return multiply(astype(v, float32, s), x, s);
-    });
-  }
-  array shifted(const array& values, const array& offsets) const {
-    return grouped(values, offsets,
-                   [this](const array& v, const array& x) { return subtract(v, x, s); });
-  }
-
-  /** Whole words of elements of four bits, the first lowest. */
-  array words(const array& four_bits) const {
-    int n = four_bits.shape(1);
-    array low = slice(four_bits, {0, 0}, {count_, n}, {1, 2}, s);
-    array high = slice(four_bits, {0, 1}, {count_, n}, {1, 2}, s);
-    return view(joined(low, high, 4), uint32, s);
-  }
-
-  array as_float16(const array& values) const { return astype(values, float16, s); }
-  Parts decoded(const array& values) const { return {{"weight", as_float16(values)}}; }
-  Parts packed_as(const array& words, const array& scales, const array& biases) const {
-    return {{"weight", words}, {"scales", as_float16(scales)}, {"biases", as_float16(biases)}};
-  }
-
-  const StreamOrDevice s;
-
- private:
-  template <typename F>
-  array grouped(const array& values, const array& by, F f) const {
-    int n = values.shape(1), groups = by.shape(1);
-    array rows = f(reshape(values, {count_, groups, n / groups}, s), expand_dims(by, 2, s));
-    return reshape(rows, {count_, n}, s);
-  }
-
-  int count_;
-  array blocks_;
-};
-
 Parts decode_q4_0(const array& blocks, StreamOrDevice s) {
   Blocks b(blocks, s);
   array d = b.half(0);
   array zero = multiply(d, array(-8.0f), s);
-  return b.packed_as(b.words(b.nibbles(b.bytes(2, 16), 16)), d, zero);
+  return b.packed_as(b.words(b.paired(b.nibbles(b.bytes(2, 16), 16)), uint32), d, zero);
 }
 
 Parts decode_q4_1(const array& blocks, StreamOrDevice s) {
   Blocks b(blocks, s);
-  return b.packed_as(b.words(b.nibbles(b.bytes(4, 16), 16)), b.half(0), b.half(2));
+  return b.packed_as(b.words(b.paired(b.nibbles(b.bytes(4, 16), 16)), uint32), b.half(0),
+                     b.half(2));
 }
 
 Parts decode_q8_0(const array& blocks, StreamOrDevice s) {
@@ -100,7 +30,7 @@ Parts decode_q8_0(const array& blocks, StreamOrDevice s) {
   array d = b.half(0);
   array zero = multiply(d, array(-128.0f), s);
   array unsigned_bytes = bitwise_xor(b.bytes(2, 32), array(128, uint8), s);
-  return b.packed_as(view(unsigned_bytes, uint32, s), d, zero);
+  return b.packed_as(b.words(unsigned_bytes, uint32), d, zero);
 }
 
 /** Five bits: the fifth of all 32 elements from `high`, the others from there on. */
@@ -188,8 +118,7 @@ Parts decode_iq4_xs(const array& blocks, StreamOrDevice s) {
 }
 
 Parts decode_mxfp4(const array& blocks, StreamOrDevice s) {
-  static constexpr float values[] = {0,   0.5,  1,  1.5,  2,  3,  4,  6,
-                                     -0., -0.5, -1, -1.5, -2, -3, -4, -6};
+  static constexpr float values[] = {0, 0.5, 1, 1.5, 2, 3, 4, 6, 0, -0.5, -1, -1.5, -2, -3, -4, -6};
   Blocks b(blocks, s);
   array exponent = astype(b.bytes(0, 1), uint32, s);
   array power = left_shift(exponent, array(23, uint32), s);
@@ -213,7 +142,7 @@ constexpr BlockFormat formats[] = {
 const BlockFormat* block_format(uint32_t type) {
   auto found = std::find_if(std::begin(formats), std::end(formats),
                             [&](const BlockFormat& format) { return format.type == type; });
-  return found == std::end(formats) ? nullptr : found;
+  return found == std::end(formats) ? grid_format(type) : found;
 }
 
 }  // namespace mlx::core::io

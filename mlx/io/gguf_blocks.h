@@ -25,9 +25,13 @@ struct BlockFormat {
   int bytes;
   /** From uint8 [blocks, bytes]. */
   std::vector<BlockPart> (*decode)(const array& blocks, StreamOrDevice s);
+  const char* table = nullptr;  // that it looks values up in, see gguf_tables.h
 };
 
 /** The format of that number in the file, or nullptr. */
 const BlockFormat* block_format(uint32_t type);
+
+/** The same for types of less than four bits that are no K-quants. */
+const BlockFormat* grid_format(uint32_t type);
 
 }  // namespace mlx::core::io

@@ -1,5 +1,6 @@
 // Transforms of slices whose start is an array. A batch of starts makes them gathers and scatters.
 #include "mlx/ops.h"
+#include "mlx/primitives/indices.h"
 #include "mlx/primitives/slice.h"
 
 namespace mlx::core {
@@ -32,21 +33,15 @@ std::vector<array> start_columns(const array& start, int axis, Stream s) {
 std::vector<array> DynamicSlice::vjp(const std::vector<array>& primals,
                                      const std::vector<array>& cotangents,
                                      const std::vector<int>& argnums, const std::vector<array>&) {
-  std::vector<array> result;
-  for (int i : argnums) {
-    array zero = zeros_like(primals[i], stream());
-    result.push_back(i == 0 ? slice_update(zero, cotangents[0], primals[1], axes_, stream())
-                            : zero);
-  }
-  return result;
+  check_no_index("slice", argnums, 1, 1);
+  array zero = zeros_like(primals[0], stream());
+  return {slice_update(zero, cotangents[0], primals[1], axes_, stream())};
 }
 
 std::vector<array> DynamicSlice::jvp(const std::vector<array>& primals,
                                      const std::vector<array>& tangents,
                                      const std::vector<int>& argnums) {
-  if (argnums[0] != 0) {
-    return {zeros(size_, primals[0].dtype(), stream())};
-  }
+  check_no_index("slice", argnums, 1, 1);
   return {slice(tangents[0], primals[1], axes_, size_, stream())};
 }
 
@@ -76,16 +71,15 @@ std::vector<array> DynamicSliceUpdate::vjp(const std::vector<array>& primals,
                                            const std::vector<array>& cotangents,
                                            const std::vector<int>& argnums,
                                            const std::vector<array>&) {
+  check_no_index("slice_update", argnums, 2, 2);
   const array &update = primals[1], &start = primals[2];
   std::vector<array> result;
   for (int i : argnums) {
     if (i == 0) {
       array zero = zeros_like(update, stream());
       result.push_back(slice_update(cotangents[0], zero, start, axes_, stream()));
-    } else if (i == 1) {
-      result.push_back(slice(cotangents[0], start, axes_, update.shape(), stream()));
     } else {
-      result.push_back(zeros_like(start, stream()));
+      result.push_back(slice(cotangents[0], start, axes_, update.shape(), stream()));
     }
   }
   return result;
@@ -94,12 +88,11 @@ std::vector<array> DynamicSliceUpdate::vjp(const std::vector<array>& primals,
 std::vector<array> DynamicSliceUpdate::jvp(const std::vector<array>& primals,
                                            const std::vector<array>& tangents,
                                            const std::vector<int>& argnums) {
+  check_no_index("slice_update", argnums, 2, 2);
   std::vector<array> all{zeros_like(primals[0], stream()), zeros_like(primals[1], stream()),
                          primals[2]};
   for (size_t k = 0; k < argnums.size(); k++) {
-    if (argnums[k] < 2) {
-      all[argnums[k]] = tangents[k];
-    }
+    all[argnums[k]] = tangents[k];
   }
   return {slice_update(all[0], all[1], all[2], axes_, stream())};
 }

@@ -20,6 +20,8 @@ array constant(double value, X x) { return array(value, x.dtype()); }
 array times(X x, double value) { return x * constant(value, x); }
 array plus(X x, double value) { return x + constant(value, x); }
 array minus_from(double value, X x) { return constant(value, x) - x; }
+/** 1 - x^2 without cancellation near 1. */
+array one_minus_square(X x) { return minus_from(1, x) * plus(x, 1); }
 
 /** d out / d x of a unary op, where it is a factor. */
 struct UnaryFactor {
@@ -43,15 +45,15 @@ constexpr UnaryFactor unary_factors[] = {
     {Sin, [](X x, X) { return cos(x); }},
     {Cos, [](X x, X) { return negative(sin(x)); }},
     {Tan, [](X, X out) { return plus(square(out), 1); }},
-    {ArcSin, [](X x, X) { return rsqrt(minus_from(1, square(x))); }},
-    {ArcCos, [](X x, X) { return negative(rsqrt(minus_from(1, square(x)))); }},
+    {ArcSin, [](X x, X) { return rsqrt(one_minus_square(x)); }},
+    {ArcCos, [](X x, X) { return negative(rsqrt(one_minus_square(x))); }},
     {ArcTan, [](X x, X) { return reciprocal(plus(square(x), 1)); }},
     {Sinh, [](X x, X) { return cosh(x); }},
     {Cosh, [](X x, X) { return sinh(x); }},
     {Tanh, [](X, X out) { return minus_from(1, square(out)); }},
     {ArcSinh, [](X x, X) { return rsqrt(plus(square(x), 1)); }},
     {ArcCosh, [](X x, X) { return rsqrt(plus(x, -1)) * rsqrt(plus(x, 1)); }},
-    {ArcTanh, [](X x, X) { return reciprocal(minus_from(1, square(x))); }},
+    {ArcTanh, [](X x, X) { return reciprocal(one_minus_square(x)); }},
     {Erf, [](X x, X) { return times(exp(negative(square(x))), two_over_root_pi); }},
     {ErfInv, [](X, X out) { return times(exp(square(out)), 1.0 / two_over_root_pi); }},
     {Sigmoid, [](X, X out) { return out * minus_from(1, out); }},

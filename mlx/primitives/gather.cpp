@@ -65,7 +65,7 @@ std::vector<Shape> Gather::output_shapes(const std::vector<array>& inputs) {
 std::vector<array> Gather::vjp(const std::vector<array>& primals,
                                const std::vector<array>& cotangents,
                                const std::vector<int>& argnums, const std::vector<array>&) {
-  check_no_index("gather", argnums, primals.size());
+  check_no_index("gather", argnums, 1, static_cast<int>(primals.size()));
   array zero = zeros_like(primals[0], stream());
   return {scatter_add(zero, indices_of(primals), cotangents[0], axes_, stream())};
 }
@@ -73,7 +73,7 @@ std::vector<array> Gather::vjp(const std::vector<array>& primals,
 std::vector<array> Gather::jvp(const std::vector<array>& primals,
                                const std::vector<array>& tangents,
                                const std::vector<int>& argnums) {
-  check_no_index("gather", argnums, primals.size());
+  check_no_index("gather", argnums, 1, static_cast<int>(primals.size()));
   return {gather(tangents[0], indices_of(primals), axes_, slice_of(primals[0]), stream())};
 }
 
@@ -130,7 +130,7 @@ std::vector<Shape> GatherAxis::output_shapes(const std::vector<array>& inputs) {
 std::vector<array> GatherAxis::vjp(const std::vector<array>& primals,
                                    const std::vector<array>& cotangents,
                                    const std::vector<int>& argnums, const std::vector<array>&) {
-  check_no_index("take_along_axis", argnums, 1);
+  check_no_index("take_along_axis", argnums, 1, 1);
   array zero = zeros_like(primals[0], stream());
   return {scatter_add_axis(zero, primals[1], cotangents[0], axis_, stream())};
 }
@@ -138,7 +138,7 @@ std::vector<array> GatherAxis::vjp(const std::vector<array>& primals,
 std::vector<array> GatherAxis::jvp(const std::vector<array>& primals,
                                    const std::vector<array>& tangents,
                                    const std::vector<int>& argnums) {
-  check_no_index("take_along_axis", argnums, 1);
+  check_no_index("take_along_axis", argnums, 1, 1);
   return {take_along_axis(tangents[0], primals[1], axis_, stream())};
 }
 

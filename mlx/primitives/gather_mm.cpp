@@ -3,6 +3,7 @@
 
 #include "mlx/core/errors.h"
 #include "mlx/ops.h"
+#include "mlx/primitives/indices.h"
 #include "mlx/primitives/matmul.h"
 #include "mlx/primitives/rearrange.h"
 
@@ -104,13 +105,12 @@ std::vector<Shape> GatherMM::output_shapes(const std::vector<array>& inputs) {
 std::vector<array> GatherMM::jvp(const std::vector<array>& primals,
                                  const std::vector<array>& tangents,
                                  const std::vector<int>& argnums) {
+  check_no_index("gather_mm", argnums, 2, 3);
   array result = zeros(output_shapes(primals)[0], primals[0].dtype(), stream());
   for (size_t i = 0; i < argnums.size(); i++) {
-    if (argnums[i] < 2) {
-      const array& a = argnums[i] == 0 ? tangents[i] : primals[0];
-      const array& b = argnums[i] == 1 ? tangents[i] : primals[1];
-      result = add(result, gathered(a, b, primals[2], primals[3], stream()), stream());
-    }
+    const array& a = argnums[i] == 0 ? tangents[i] : primals[0];
+    const array& b = argnums[i] == 1 ? tangents[i] : primals[1];
+    result = add(result, gathered(a, b, primals[2], primals[3], stream()), stream());
   }
   return {result};
 }
@@ -118,11 +118,11 @@ std::vector<array> GatherMM::jvp(const std::vector<array>& primals,
 std::vector<array> GatherMM::vjp(const std::vector<array>& primals,
                                  const std::vector<array>& cotangents,
                                  const std::vector<int>& argnums, const std::vector<array>&) {
+  check_no_index("gather_mm", argnums, 2, 3);
   std::vector<array> gradients;
   for (int argnum : argnums) {
-    gradients.push_back(argnum == 0   ? left_gradient(primals, cotangents[0], stream())
-                        : argnum == 1 ? right_gradient(primals, cotangents[0], stream())
-                                      : zeros_like(primals[argnum], stream()));
+    gradients.push_back(argnum == 0 ? left_gradient(primals, cotangents[0], stream())
+                                    : right_gradient(primals, cotangents[0], stream()));
   }
   return gradients;
 }
@@ -149,13 +149,12 @@ std::vector<Shape> SegmentedMM::output_shapes(const std::vector<array>& inputs) 
 std::vector<array> SegmentedMM::jvp(const std::vector<array>& primals,
                                     const std::vector<array>& tangents,
                                     const std::vector<int>& argnums) {
+  check_no_index("segmented_mm", argnums, 2, 2);
   array result = zeros(output_shapes(primals)[0], primals[0].dtype(), stream());
   for (size_t i = 0; i < argnums.size(); i++) {
-    if (argnums[i] < 2) {
-      const array& a = argnums[i] == 0 ? tangents[i] : primals[0];
-      const array& b = argnums[i] == 1 ? tangents[i] : primals[1];
-      result = add(result, segmented_mm(a, b, primals[2], stream()), stream());
-    }
+    const array& a = argnums[i] == 0 ? tangents[i] : primals[0];
+    const array& b = argnums[i] == 1 ? tangents[i] : primals[1];
+    result = add(result, segmented_mm(a, b, primals[2], stream()), stream());
   }
   return {result};
 }
@@ -163,6 +162,7 @@ std::vector<array> SegmentedMM::jvp(const std::vector<array>& primals,
 std::vector<array> SegmentedMM::vjp(const std::vector<array>& primals,
                                     const std::vector<array>& cotangents,
                                     const std::vector<int>& argnums, const std::vector<array>&) {
+  check_no_index("segmented_mm", argnums, 2, 2);
   const Stream& s = stream();
   array mask = segment_mask(primals[2], primals[0].shape(1), s);
   std::vector<array> gradients;
@@ -170,11 +170,9 @@ std::vector<array> SegmentedMM::vjp(const std::vector<array>& primals,
     if (argnum == 0) {
       array parts = matmul(cotangents[0], adjoint(primals[1], s), s);
       gradients.push_back(sum_over_batch(in_range(expand_dims(mask, -2, s), parts, s), s));
-    } else if (argnum == 1) {
+    } else {
       array parts = matmul(adjoint(primals[0], s), cotangents[0], s);
       gradients.push_back(sum_over_batch(in_range(expand_dims(mask, -1, s), parts, s), s));
-    } else {
-      gradients.push_back(zeros_like(primals[2], s));
     }
   }
   return gradients;

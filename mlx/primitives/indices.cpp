@@ -14,9 +14,9 @@ void check_index_dtype(const char* op, const array& indices) {
         indices.dtype(), ".");
 }
 
-void check_no_index(const char* op, const std::vector<int>& argnums, size_t last) {
+void check_no_index(const char* op, const std::vector<int>& argnums, int first, int last) {
   for (int i : argnums) {
-    check(i < 1 || static_cast<size_t>(i) > last, op,
+    check(i < first || i > last, op,
           "There is no derivative with respect to indices: put them through stop_gradient.");
   }
 }

@@ -14,9 +14,9 @@ void check_index_dtype(const char* op, const array& indices);
 Shape check_indices(const char* op, const array& a, const std::vector<array>& indices,
                     const std::vector<int>& axes);
 
-/** Throws std::invalid_argument if one of inputs 1, 2, … of a gather or scatter, up to `last`, is
- * to be differentiated: those are indices. */
-void check_no_index(const char* op, const std::vector<int>& argnums, size_t last);
+/** Throws std::invalid_argument if one of the inputs from `first` to `last`, which are indices, is
+ *  to be differentiated. */
+void check_no_index(const char* op, const std::vector<int>& argnums, int first, int last);
 
 /** Shape of a result along an axis: indices and array broadcast but for the axis, where the
  *  indices' extent counts. Throws std::invalid_argument. */

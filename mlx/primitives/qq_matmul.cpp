@@ -5,6 +5,7 @@
 
 #include "mlx/ops.h"
 #include "mlx/primitives/gather_mm.h"
+#include "mlx/primitives/indices.h"
 #include "mlx/primitives/matmul.h"
 #include "mlx/primitives/quantized_operands.h"
 #include "mlx/transforms.h"
@@ -180,6 +181,7 @@ std::vector<array> GatherQQMatmul::fallback(const Arrays& inputs) const {
 
 std::vector<array> GatherQQMatmul::vjp(const Arrays& primals, const Arrays& cotangents,
                                        const std::vector<int>& argnums, const Arrays&) {
+  check_no_index("gather_qqmm", argnums, 1, 2);
   auto product = plain_picked_product(primals[1], primals[2], sorted_, stream());
   StraightThrough rule(format_, primals, 3, packed_, product, stream());
   return rule.gradients(primals, cotangents, argnums);
@@ -187,6 +189,7 @@ std::vector<array> GatherQQMatmul::vjp(const Arrays& primals, const Arrays& cota
 
 std::vector<array> GatherQQMatmul::jvp(const Arrays& primals, const Arrays& tangents,
                                        const std::vector<int>& argnums) {
+  check_no_index("gather_qqmm", argnums, 1, 2);
   auto product = plain_picked_product(primals[1], primals[2], sorted_, stream());
   StraightThrough rule(format_, primals, 3, packed_, product, stream());
   return rule.tangent(tangents, argnums);

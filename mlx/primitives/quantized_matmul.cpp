@@ -2,9 +2,11 @@
 // respect to scales and biases through the plain form.
 #include <algorithm>
 
+#include "mlx/core/errors.h"
 #include "mlx/ops.h"
 #include "mlx/primitives/broadcast.h"
 #include "mlx/primitives/gather_mm.h"
+#include "mlx/primitives/indices.h"
 #include "mlx/primitives/matmul.h"
 #include "mlx/primitives/quantized_operands.h"
 
@@ -14,22 +16,25 @@ namespace {
 
 using Arrays = std::vector<array>;
 
-bool has_derivative(const array& x) { return issubdtype(x.dtype(), floating); }
-
-/** The inputs among `argnums` after x that derivatives pass through. */
-std::vector<int> parameters(const Arrays& primals, const std::vector<int>& argnums) {
+/** The inputs among `argnums` after x. Throws std::invalid_argument unless derivatives pass through
+ *  all of them. */
+std::vector<int> parameters(const char* op, const Arrays& primals,
+                            const std::vector<int>& argnums) {
   std::vector<int> chosen;
   for (int i : argnums) {
-    if (i > 0 && has_derivative(primals[i])) chosen.push_back(i);
+    check(issubdtype(primals[i].dtype(), floating), op,
+          "There is no derivative with respect to packed weights and scales: put them through "
+          "stop_gradient.");
+    if (i > 0) chosen.push_back(i);
   }
   return chosen;
 }
 
-/** Gradients: `of_x()` for the first input, by the plain form for parameters, else zeros. */
+/** Gradients: `of_x()` for the first input, by the plain form for parameters. */
 template <typename F>
 Arrays gradients(FallbackPrimitive& primitive, const Arrays& primals, const Arrays& cotangents,
                  const std::vector<int>& argnums, F of_x) {
-  std::vector<int> rest = parameters(primals, argnums);
+  std::vector<int> rest = parameters(primitive.name(), primals, argnums);
   Arrays by_plain_form;
   if (!rest.empty()) {
     by_plain_form = primitive.FallbackPrimitive::vjp(primals, cotangents, rest, {});
@@ -37,9 +42,7 @@ Arrays gradients(FallbackPrimitive& primitive, const Arrays& primals, const Arra
   Arrays result;
   size_t next = 0;
   for (int i : argnums) {
-    result.push_back(i == 0                       ? of_x()
-                     : has_derivative(primals[i]) ? by_plain_form[next++]
-                                                  : zeros_like(primals[i], primitive.stream()));
+    result.push_back(i == 0 ? of_x() : by_plain_form[next++]);
   }
   return result;
 }
@@ -49,13 +52,13 @@ template <typename F>
 Arrays tangent(FallbackPrimitive& primitive, const Arrays& primals, const Arrays& tangents,
                const std::vector<int>& argnums, F along_x) {
   Stream s = primitive.stream();
-  std::vector<int> rest = parameters(primals, argnums);
+  std::vector<int> rest = parameters(primitive.name(), primals, argnums);
   Arrays along_rest;
   std::optional<array> sum;
   for (size_t i = 0; i < argnums.size(); i++) {
     if (argnums[i] == 0) {
       sum = along_x(tangents[i]);
-    } else if (has_derivative(primals[argnums[i]])) {
+    } else {
       along_rest.push_back(tangents[i]);
     }
   }
@@ -63,7 +66,7 @@ Arrays tangent(FallbackPrimitive& primitive, const Arrays& primals, const Arrays
     array part = primitive.FallbackPrimitive::jvp(primals, along_rest, rest)[0];
     sum = sum ? add(*sum, part, s) : part;
   }
-  return {sum ? *sum : zeros(primitive.output_shapes(primals)[0], primals[0].dtype(), s)};
+  return {*sum};
 }
 
 array oriented(const array& w, bool transpose, Stream s) {
@@ -148,6 +151,7 @@ std::vector<array> GatherQuantizedMatmul::fallback(const Arrays& inputs) const {
 
 std::vector<array> GatherQuantizedMatmul::vjp(const Arrays& primals, const Arrays& cotangents,
                                               const std::vector<int>& argnums, const Arrays&) {
+  check_no_index("gather_qmm", argnums, 1, 2);
   return gradients(*this, primals, cotangents, argnums, [&] {
     array parts =
         picked_product(format_, !transpose_, sorted_, cotangents[0],
@@ -158,6 +162,7 @@ std::vector<array> GatherQuantizedMatmul::vjp(const Arrays& primals, const Array
 
 std::vector<array> GatherQuantizedMatmul::jvp(const Arrays& primals, const Arrays& tangents,
                                               const std::vector<int>& argnums) {
+  check_no_index("gather_qmm", argnums, 1, 2);
   return tangent(*this, primals, tangents, argnums, [&](const array& t) {
     return picked_product(format_, transpose_, sorted_, t, primals[1], primals[2], tail(primals, 3),
                           stream());

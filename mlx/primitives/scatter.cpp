@@ -199,7 +199,7 @@ std::vector<array> Scatter::vjp(const std::vector<array>& primals,
                                 const std::vector<array>& cotangents,
                                 const std::vector<int>& argnums,
                                 const std::vector<array>& outputs) {
-  check_no_index("scatter", argnums, primals.size() - 2);
+  check_no_index("scatter", argnums, 1, static_cast<int>(primals.size()) - 2);
   return vjp_of_scatter(mode_, slice_positions(primals, axes_, stream()), primals, cotangents[0],
                         argnums, outputs[0], stream());
 }
@@ -207,7 +207,7 @@ std::vector<array> Scatter::vjp(const std::vector<array>& primals,
 std::vector<array> Scatter::jvp(const std::vector<array>& primals,
                                 const std::vector<array>& tangents,
                                 const std::vector<int>& argnums) {
-  check_no_index("scatter", argnums, primals.size() - 2);
+  check_no_index("scatter", argnums, 1, static_cast<int>(primals.size()) - 2);
   int last = static_cast<int>(primals.size()) - 1;
   return {jvp_of_scatter(mode_, slice_positions(primals, axes_, stream()), primals[0],
                          primals[last], tangent_of(0, primals, tangents, argnums, stream()),
@@ -262,7 +262,7 @@ std::vector<array> ScatterAxis::vjp(const std::vector<array>& primals,
                                     const std::vector<array>& cotangents,
                                     const std::vector<int>& argnums,
                                     const std::vector<array>& outputs) {
-  check_no_index("put_along_axis", argnums, 1);
+  check_no_index("put_along_axis", argnums, 1, 1);
   return vjp_of_scatter(mode_, axis_positions(primals[1], axis_, stream()), primals, cotangents[0],
                         argnums, outputs[0], stream());
 }
@@ -270,7 +270,7 @@ std::vector<array> ScatterAxis::vjp(const std::vector<array>& primals,
 std::vector<array> ScatterAxis::jvp(const std::vector<array>& primals,
                                     const std::vector<array>& tangents,
                                     const std::vector<int>& argnums) {
-  check_no_index("put_along_axis", argnums, 1);
+  check_no_index("put_along_axis", argnums, 1, 1);
   return {jvp_of_scatter(mode_, axis_positions(primals[1], axis_, stream()), primals[0], primals[2],
                          tangent_of(0, primals, tangents, argnums, stream()),
                          tangent_of(2, primals, tangents, argnums, stream()), stream())};

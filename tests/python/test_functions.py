@@ -64,6 +64,54 @@ def test_gradients_of_quantiles():
     check_gradient(lambda a: mx.nanmean(a, 0), [x])
 
 
+def test_gradients_pass_over_nan():
+    holes = mx.array([[1.0, np.nan, 3.0, -2.0], [0.5, 1.0, np.nan, 4.0]])
+    for name in ("nansum", "nanprod", "nanmean", "nanvar", "nanstd", "nanmax", "nanmedian"):
+        f = getattr(mx, name)
+        got = np.array(mx.grad(lambda a: f(a, 1).sum())(holes))  # noqa: B023
+        for row, gradient in zip(np.array(holes), got, strict=True):
+            known = ~np.isnan(row)
+            want = mx.grad(f)(mx.array(row[known]))
+            np.testing.assert_allclose(gradient[known], np.array(want), rtol=1e-5)
+            assert (gradient[~known] == 0).all()
+
+
+@pytest.mark.parametrize("name", ["nanargmax", "nanargmin"])
+def test_positions_without_nan_in_transforms(name):
+    f, g = getattr(mx, name), getattr(np, name)
+    x = np.where(X > 1, np.nan, X)
+    for axis in (0, 1, -1):
+        same(mx.compile(lambda a: f(a, axis))(mx.array(x)), g(x, axis))  # noqa: B023
+        same(mx.vmap(lambda a: f(a))(mx.array(x)), [g(part) for part in x])
+        same(mx.compile(mx.vmap(lambda a: f(a, 0)))(mx.array(x)), g(x, 1))
+    same(mx.compile(f)(mx.array(x)), g(x))
+    growing = mx.compile(lambda a: f(a, 1, keepdims=True), shapeless=True)
+    for part in (x[0], x[0, :2], x[0, :, :3]):
+        same(growing(mx.array(part)), g(part, 1, keepdims=True))
+    empty_rows = mx.array([[np.nan, np.nan], [1.0, 2.0]])
+    got = mx.vmap(f)(empty_rows)
+    assert got.dtype == mx.uint32
+    assert got.tolist() == [2**32 - 1, f(empty_rows[1]).item()]
+    with pytest.raises(ValueError, match="without a number"):
+        f(empty_rows, 1)
+
+
+def test_axes_that_are_not_there():
+    x = mx.array(X)
+    functions = [lambda axis: mx.quantile(x, 0.5, axis), lambda axis: mx.percentile(x, 50, axis)]
+    functions += [lambda axis: mx.nanmedian(x, axis), lambda axis: mx.nanquantile(x, 0.5, axis)]
+    for f in functions:
+        for axis in (3, -4, (0, 7)):
+            with pytest.raises(IndexError, match="no axis"):
+                f(axis)
+        with pytest.raises(ValueError, match="must differ"):
+            f((1, -2))
+    for axis in (3, -4):
+        with pytest.raises(IndexError, match=r"\[insert\]"):
+            mx.insert(x, 0, 1.0, axis)
+    assert mx.nanvar(mx.array([1.0, np.inf, np.nan])).item() != 0
+
+
 def test_positions_and_scans_without_nan():
     for name in ("nanargmax", "nanargmin", "nancumsum", "nancumprod"):
         f, g = getattr(mx, name), getattr(np, name)

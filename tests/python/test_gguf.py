@@ -12,6 +12,7 @@ import pytest
 
 T = gguf.GGMLQuantizationType
 DECODED = ["Q5_0", "Q5_1", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS", "MXFP4"]
+DECODED += ["IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "TQ1_0", "TQ2_0"]
 PACKED = {"Q4_0": 4, "Q4_1": 4, "Q8_0": 8}
 
 
@@ -29,12 +30,17 @@ def random_blocks(name: str, rows: int, rng: np.random.Generator) -> np.ndarray:
     """Any bytes are a block; only the float16 scales in it are made to be of bearable size."""
     size = gguf.GGML_QUANT_SIZES[T[name]][1]
     raw = rng.integers(0, 256, (rows, 2, size), dtype=np.uint8)
-    scale_at = {"Q2_K": (80, 82), "Q3_K": (108,), "Q6_K": (208,), "MXFP4": ()}
+    scale_at = {"Q2_K": (80, 82), "Q3_K": (108,), "Q6_K": (208,), "MXFP4": (), "IQ1_M": ()}
+    scale_at |= {"TQ1_0": (52,), "TQ2_0": (64,)}
     for at in scale_at.get(name, (0, 2) if name in ("Q5_1", "Q4_K", "Q5_K") else (0,)):
         scales = rng.standard_normal((rows, 2, 1)).astype(np.float16)
         raw[..., at : at + 2] = scales.view(np.uint8)
     if name == "MXFP4":
         raw[..., 0] = rng.integers(120, 134, (rows, 2))
+    if name == "IQ1_M":  # four bits of the scale at the top of each of four words
+        scales = rng.standard_normal((rows, 2, 1)).astype(np.float16).view(np.uint16)
+        top = (scales >> (4 * np.arange(4, dtype=np.uint16)) & 15) << 4
+        raw[..., 49::2] = raw[..., 49::2] & 15 | top
     return raw.reshape(rows, 2 * size)
 
 
@@ -49,7 +55,8 @@ def test_block_types_are_decoded(tmp_path, name):
     assert loaded["w.weight"].shape == expected.shape
     with np.errstate(over="ignore"):
         expected = expected.astype(np.float16)
-    np.testing.assert_allclose(np.array(loaded["w.weight"]), expected, rtol=1e-3, atol=1e-3)
+    got = np.array(loaded["w.weight"])
+    np.testing.assert_array_equal(got.view(np.uint16), expected.view(np.uint16))
 
 
 @pytest.mark.parametrize("name", PACKED)
@@ -169,9 +176,9 @@ def test_what_the_format_does_not_have(tmp_path):
     assert not (tmp_path / "a.gguf").exists()
     with pytest.raises(ValueError, match="path"):
         mx.load((tmp_path / "b.gguf").open("wb"), format="gguf")
-    with pytest.raises(RuntimeError, match="type 16"):
-        raw = np.zeros((1, 66), np.uint8)
-        mx.load(write(tmp_path / "b.gguf", lambda w: w.add_tensor("w", raw, raw_dtype=T.IQ2_XXS)))
+    with pytest.raises(RuntimeError, match="type 9"):
+        raw = np.zeros((1, 40), np.uint8)
+        mx.load(write(tmp_path / "b.gguf", lambda w: w.add_tensor("w", raw, raw_dtype=T.Q8_1)))
 
 
 def good_file(tmp_path) -> bytes:
@@ -202,18 +209,32 @@ def test_cut_and_changed_files_raise_or_load(tmp_path):
             continue
 
 
+def tensor(name: bytes, extents: tuple, kind: int, offset: int) -> bytes:
+    start = struct.pack("<Q", len(name)) + name + struct.pack("<I", len(extents))
+    return start + struct.pack(f"<{len(extents)}qIQ", *extents, kind, offset)
+
+
+def refuse(path, tensors: bytes, count: int, message: str, pairs: bytes = b"", keys: int = 0):
+    """Of a file with 64 bytes of data."""
+    start = b"GGUF" + struct.pack("<IQQ", 3, count, keys) + pairs + tensors
+    path.write_bytes(start + bytes(-len(start) % 32) + bytes(64))
+    with pytest.raises(RuntimeError, match=message):
+        mx.load(str(path))
+
+
+@pytest.mark.parametrize("name", [*DECODED, *PACKED])
+def test_lengths_of_blocks_that_lie(tmp_path, name):
+    elements, size = gguf.GGML_QUANT_SIZES[T[name]]
+    path, kind, many = tmp_path / "bad.gguf", int(T[name]), 64 // size + 1
+    refuse(path, tensor(b"a", (elements + 1,), kind, 0), 1, rf"{name} has.*multiple of {elements}")
+    refuse(path, tensor(b"a", (elements, many), kind, 0), 1, f"'a'.* {size * many} bytes from 0")
+    huge = (elements, 2**31 - 1, 2**31 - 1)
+    refuse(path, tensor(b"a", huge, kind, 0), 1, "'a'.*(bytes|extent)")
+
+
 def test_lies(tmp_path):
-    path = tmp_path / "bad.gguf"
-
-    def refused(tensors: bytes, count: int, message: str, pairs: bytes = b"", keys: int = 0):
-        start = b"GGUF" + struct.pack("<IQQ", 3, count, keys) + pairs + tensors
-        path.write_bytes(start + bytes(-len(start) % 32) + bytes(64))
-        with pytest.raises(RuntimeError, match=message):
-            mx.load(str(path))
-
-    def tensor(name: bytes, extents: tuple, kind: int, offset: int) -> bytes:
-        start = struct.pack("<Q", len(name)) + name + struct.pack("<I", len(extents))
-        return start + struct.pack(f"<{len(extents)}qIQ", *extents, kind, offset)
+    def refused(*arguments, **options):
+        refuse(tmp_path / "bad.gguf", *arguments, **options)
 
     refused(tensor(b"a", (8,), 0, 0) + tensor(b"b", (8,), 0, 0), 2, "overlaps")
     refused(tensor(b"a", (8,), 0, 0) + tensor(b"a", (8,), 0, 32), 2, "twice")

@@ -233,6 +233,8 @@ def test_shapes_are_checked():
         lambda: L.margin_ranking_loss(a, b[0], b),
         lambda: L.cross_entropy(a, mx.array(T), label_smoothing=1.0),
         lambda: L.cross_entropy(a, mx.array(T), label_smoothing=-0.1),
+        lambda: L.cross_entropy(a, mx.array(T), axis=5),
+        lambda: L.cross_entropy(a, mx.array(T), axis=-5),
     ]:
         with pytest.raises(ValueError):
             call()

@@ -9,6 +9,9 @@ import pytest
 X = mx.array([1.0, 2.0, 3.0])
 I = mx.array([0, 2])
 TABLE = mx.arange(6.0).reshape(3, 2)
+ROWS = mx.ones((2, 1, 64))
+EXPERTS = mx.quantize(mx.ones((3, 64, 64)))
+FLOATS = mx.quantize(mx.ones((3, 64, 64)), mode="mxfp8")
 
 
 def transforms():
@@ -31,6 +34,13 @@ def test_async_eval_within_a_transform(transform):
         lambda i: X[i], lambda i: mx.take(TABLE, i, axis=0),
         lambda i: mx.take_along_axis(X, i, axis=0), lambda i: mx.zeros((3,)).at[i].add(1.0),
         lambda i: mx.put_along_axis(X, i, mx.array(0.0), axis=0),
+        lambda i: mx.slice(X, i[:1], (0,), (2,)),
+        lambda i: mx.slice_update(X, X[:2], i[:1], (0,)),
+        lambda i: mx.gather_mm(mx.ones((3, 1, 2)), mx.ones((2, 2, 2)), lhs_indices=i),
+        lambda i: mx.gather_mm(mx.ones((2, 1, 2)), mx.ones((3, 2, 2)), rhs_indices=i),
+        lambda i: mx.segmented_mm(TABLE.T, TABLE, i.astype(mx.uint32)[None]),
+        lambda i: mx.gather_qmm(ROWS, *EXPERTS, rhs_indices=i),
+        lambda i: mx.gather_qqmm(ROWS, *FLOATS, rhs_indices=i, mode="mxfp8"),
     ],
 )  # fmt: skip
 def test_indices_have_no_derivative(f):
@@ -44,6 +54,21 @@ def test_indices_have_no_derivative(f):
         return f(mx.stop_gradient(i))
 
     assert not mx.vjp(stopped, [I], [mx.ones(out.shape)])[1][0].any().item()
+
+
+@pytest.mark.parametrize("mode", ["affine", "mxfp4"])
+def test_packed_weights_have_no_derivative(mode):
+    x, packed = mx.ones((1, 64)), mx.quantize(mx.ones((64, 64)), mode=mode)
+
+    def product(w, *others):
+        return mx.quantized_matmul(x, w, *others, mode=mode).sum()
+
+    with pytest.raises(ValueError, match="packed weights"):
+        mx.grad(product)(*packed)
+    with pytest.raises(ValueError, match="packed weights"):
+        mx.jvp(product, packed, [mx.ones_like(a) for a in packed])
+    stopped = mx.grad(lambda v: product(packed[0], *packed[1:]) * v)(mx.array(1.0))
+    assert stopped.item() == product(*packed).item()
 
 
 def whole(x):

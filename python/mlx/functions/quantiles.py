@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import mlx.core as mx
+from mlx.functions.axes import Axis, axes_of
 
-Axis = int | tuple[int, ...] | None
 Fraction = float | Sequence[float] | mx.array
 # Of continuous methods, what places the values by: Hyndman and Fan (1996).
 PLACES = {
@@ -29,10 +29,9 @@ def _fractions(q: Fraction, whole: float, op: str) -> mx.array:
     return q.astype(mx.float64) / whole  # as exact as places in long arrays need it
 
 
-def _rows(a: mx.array, axis: Axis) -> tuple[mx.array, list[int]]:
+def _rows(a: mx.array, axis: Axis, op: str) -> tuple[mx.array, list[int]]:
     """`a` with the axes to reduce as one at the end, and their numbers."""
-    axes = range(a.ndim) if axis is None else [axis] if isinstance(axis, int) else axis
-    reduced = sorted(i % a.ndim for i in axes)
+    reduced = axes_of(a, axis, op)
     kept = [i for i in range(a.ndim) if i not in reduced]
     moved = mx.transpose(a, kept + reduced)
     return moved.reshape([a.shape[i] for i in kept] + [-1]), reduced
@@ -60,7 +59,7 @@ def _quantile(
         raise ValueError(f"[{op}] Complex numbers have no order; got {a.dtype}.")
     a = a if mx.issubdtype(a.dtype, mx.floating) else a.astype(mx.float32)
     a = a if a.ndim else a.reshape(1)
-    rows, reduced = _rows(a, axis)
+    rows, reduced = _rows(a, axis, op)
     ordered = mx.sort(rows, -1)
     unknown = mx.isnan(ordered).sum(-1, keepdims=True)
     last = rows.shape[-1] - 1 - (unknown if skips_nan else 0)

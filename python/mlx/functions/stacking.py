@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import mlx.core as mx
+from mlx.functions.axes import axes_of
 
 
 def _rows(a: mx.array) -> mx.array:
@@ -79,7 +80,7 @@ def delete(a: mx.array, obj: Any, axis: int | None = None) -> mx.array:
 
 def insert(a: mx.array, obj: Any, values: Any, axis: int | None = None) -> mx.array:
     """`values`, broadcast, in front of the places of `a` that `obj` names along an axis."""
-    a, axis = (a.reshape(-1), 0) if axis is None else (a, axis % a.ndim)
+    a, axis = (a.reshape(-1), 0) if axis is None else (a, axes_of(a, axis, "insert")[0])
     extent = a.shape[axis]
     places = _positions(obj, extent, "insert", 1)
     new = mx.asarray(values, dtype=a.dtype)

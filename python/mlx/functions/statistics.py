@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import mlx.core as mx
-
-Axis = int | tuple[int, ...] | None
+from mlx.functions.axes import Axis
 
 
 def bincount(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import mlx.core as mx
+from mlx.functions.axes import Axis
 
-Axis = int | tuple[int, ...] | None
+NOWHERE = 2**32 - 1  # a place that no array has
 
 
 def _filled(a: mx.array, value: float) -> mx.array:
@@ -51,7 +52,8 @@ def nanvar(
     many."""
     ddof = ddof if correction is None else correction
     values = _wide(a)
-    squares = nansum(mx.abs(values - nanmean(values, axis, True)) ** 2, axis, keepdims)
+    deviations = mx.where(mx.isnan(values), 0, values - nanmean(values, axis, True))
+    squares = (mx.abs(deviations) ** 2).sum(axis, keepdims=keepdims)
     degrees = _count(a, axis, keepdims).astype(squares.dtype) - ddof
     variance = mx.where(degrees > 0, squares / degrees, mx.nan)
     return variance if values is a else variance.astype(a.dtype)
@@ -85,21 +87,31 @@ def nanmin(a: mx.array, axis: Axis = None, keepdims: bool = False) -> mx.array:
     return _extremum(a, _filled(a, mx.inf).min(axis, keepdims=keepdims), axis, keepdims)
 
 
-def _check_known(a: mx.array, axis: int | None, op: str) -> None:
-    if mx.issubdtype(a.dtype, mx.inexact) and mx.isnan(a).all(axis).any():
+def _position(a: mx.array, place: mx.array, axis: int | None, keepdims: bool, op: str) -> mx.array:
+    """`place`, unless all of what it is a place in is NaN."""
+    if not mx.issubdtype(a.dtype, mx.inexact):
+        return place
+    unknown = mx.isnan(a).all(axis, keepdims=keepdims)
+    try:
+        is_known = not unknown.any()
+    except ValueError:  # a transform traces it
+        return mx.where(unknown, NOWHERE, place)
+    if not is_known:
         raise ValueError(f"[{op}] There is a part of shape {a.shape} without a number.")
+    return place
 
 
 def nanargmax(a: mx.array, axis: int | None = None, keepdims: bool = False) -> mx.array:
-    """Where the largest number is. Raises ValueError where there is none, for which it reads."""
-    _check_known(a, axis, "nanargmax")
-    return mx.argmax(_filled(a, -mx.inf), axis, keepdims=keepdims)
+    """Where the largest number is. Raises ValueError where there is none, for which it reads;
+    within `compile` and `vmap`, where values cannot be read, that place is 2^32 - 1."""
+    place = mx.argmax(_filled(a, -mx.inf), axis, keepdims=keepdims)
+    return _position(a, place, axis, keepdims, "nanargmax")
 
 
 def nanargmin(a: mx.array, axis: int | None = None, keepdims: bool = False) -> mx.array:
-    """Where the smallest number is. Raises ValueError where there is none, for which it reads."""
-    _check_known(a, axis, "nanargmin")
-    return mx.argmin(_filled(a, mx.inf), axis, keepdims=keepdims)
+    """Where the smallest number is; where there is none, as `nanargmax`."""
+    place = mx.argmin(_filled(a, mx.inf), axis, keepdims=keepdims)
+    return _position(a, place, axis, keepdims, "nanargmin")
 
 
 def nancumsum(a: mx.array, axis: int | None = None) -> mx.array:

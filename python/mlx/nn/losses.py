@@ -38,7 +38,7 @@ def _is_plain_classification(logits: mx.array, targets: mx.array, axis: int) -> 
     """Whether each row of the last axis has one class, as the fused loss takes it."""
     return (
         targets.ndim == logits.ndim - 1
-        and axis % logits.ndim == logits.ndim - 1
+        and axis in (-1, logits.ndim - 1)
         and logits.shape[-1] > 0
         and mx.issubdtype(logits.dtype, mx.floating)
         and mx.issubdtype(targets.dtype, mx.integer)
