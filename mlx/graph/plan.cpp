@@ -111,7 +111,9 @@ class Planner {
       recipe->epilogue = std::move(built.program);
       planned.inputs.insert(planned.inputs.end(), built.inputs.begin(), built.inputs.end());
       planned.outputs.insert(planned.outputs.end(), built.outputs.begin(), built.outputs.end());
-    } else if (step.has_root()) {
+    }
+    bool has_more = step.has_root() && !walk_.first_result(step.root).siblings().empty();
+    if (step.has_root() && (step.epilogue.empty() || has_more)) {
       planned.outputs.push_back(step.root);
     }
     planned.recipe = std::move(recipe);
@@ -238,7 +240,8 @@ class Binder {
     for (uint32_t i : planned.outputs) {
       if (i == planned.root) {
         auto outputs = handle(i).outputs();
-        step.outputs.insert(step.outputs.end(), outputs.begin(), outputs.end());
+        bool first_stays = planned.recipe->has_epilogue();
+        step.outputs.insert(step.outputs.end(), outputs.begin() + first_stays, outputs.end());
       } else {
         step.outputs.push_back(handle(i));
       }

@@ -22,7 +22,7 @@ struct GraphStep {
   std::vector<uint32_t> joined;
   /** Further lists of nodes that are the program of `prologue`, which is the whole step then. */
   std::vector<std::vector<uint32_t>> equals;
-  /** Element-wise nodes that read the result of `root`. */
+  /** Element-wise nodes that read the first result of `root`. */
   std::vector<uint32_t> epilogue;
   /** Random words that `prologue` makes for itself. */
   std::vector<uint32_t> generators;

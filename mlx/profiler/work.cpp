@@ -76,7 +76,7 @@ double fused_operations(const Fused& fused, const Tensors& in, const Tensors& ou
   const Recipe& recipe = fused.recipe();
   double sum = operations_per_element(recipe.prologue) * elements(fused.shape());
   if (recipe.has_epilogue()) {
-    sum += operations_per_element(recipe.epilogue) * elements(out.back().shape);
+    sum += operations_per_element(recipe.epilogue) * elements(out.front().shape);
   }
   if (!fused.has_root()) {
     return sum;

@@ -6,6 +6,7 @@
 #include "mlx/backend/common/residual_norm.h"
 #include "mlx/backend/cuda/joined.h"
 #include "mlx/backend/cuda/matmul.h"
+#include "mlx/backend/cuda/norm.h"
 #include "mlx/backend/cuda/program.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/allocator.h"
@@ -52,7 +53,7 @@ class CudaBackend : public Backend {
 
   bool fuses_epilogue(const Primitive& root, const Program& program,
                       const std::vector<bool>& zeros) const override {
-    return rectifies_product(root, program, zeros);
+    return rectifies_product(root, program, zeros) || adds_to_norm_gradient(root, program);
   }
 
   bool makes_words_in_programs() const override { return true; }
