@@ -10,6 +10,7 @@
 #include "mlx/graph/passes/equals.h"
 #include "mlx/graph/passes/fuse.h"
 #include "mlx/graph/passes/generator.h"
+#include "mlx/graph/passes/operand_sums.h"
 #include "mlx/graph/passes/prologue.h"
 #include "mlx/graph/passes/recompute.h"
 #include "mlx/graph/passes/siblings.h"
@@ -37,6 +38,7 @@ constexpr Pass passes[] = {
     {"epilogues", absorb_epilogues},
     {"generators", absorb_generators},
     {"siblings", join_siblings},
+    {"sums", join_operand_sums},
     {"recompute", recompute_values},
     {"equals", join_equals},
 };

@@ -60,6 +60,11 @@ class CudaBackend : public Backend {
 
   Joining joins(const Primitive& primitive) const override { return joining_of(primitive); }
 
+  bool sums_operands(const Primitive& product, const Primitive& reduction,
+                     Dtype type) const override {
+    return sums_with_product(product, reduction, type);
+  }
+
   size_t joins_programs(const Program& program) const override { return most_joined(program); }
 
   bool recomputes_values() const override { return true; }
