@@ -55,6 +55,10 @@ class StepRules {
   /** Whether steps that need nothing of each other run as one. */
   virtual Joining joins(const Primitive&) const { return {}; }
 
+  /** Whether a product makes the sums of an operand, which a reduction to `type` asks for, as it
+   *  reads that operand. */
+  virtual bool sums_operands(const Primitive&, const Primitive&, Dtype) const { return false; }
+
   /** How many runs of a program with arrays of their own become one step. */
   virtual size_t joins_programs(const Program&) const { return 1; }
 

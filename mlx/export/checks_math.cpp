@@ -168,19 +168,39 @@ void check_node(const SegmentedMM&, const NodeCheck& node) {
   node.gives({node.dtype()});
 }
 
-template <>
-void check_node(const FFT& p, const NodeCheck& node) {
+namespace {
+
+/** What a transform's input and output are made of. */
+void check_transform(FFT::Kind kind, bool inverse, const NodeCheck& node) {
   node.takes(1);
-  node.axis(p.axis(), node.ndim());
-  node.expect(p.n() > 0, "the length is not positive");
-  bool real = p.kind() == FFT::Kind::from_half;
+  bool real = kind == FFT::Kind::from_half;
   Dtype in = node.dtype();
   node.expect(is_complex_dtype(in) || (!real && (in == float32 || in == float64)),
               "the transform has no such dtype");
-  node.expect(p.kind() != FFT::Kind::to_half || (!is_complex_dtype(in) && !p.inverse()),
+  node.expect(kind != FFT::Kind::to_half || (!is_complex_dtype(in) && !inverse),
               "half of a transform is that of real numbers");
-  node.expect(!real || p.inverse(), "half of a transform is one way");
+  node.expect(!real || inverse, "half of a transform is one way");
   node.gives({real ? real_dtype(in) : complex_dtype(in)});
+}
+
+}  // namespace
+
+template <>
+void check_node(const FFT& p, const NodeCheck& node) {
+  check_transform(p.kind(), p.inverse(), node);
+  node.axis(p.axis(), node.ndim());
+  node.expect(p.n() > 0, "the length is not positive");
+}
+
+template <>
+void check_node(const FFTN& p, const NodeCheck& node) {
+  check_transform(p.kind(), p.inverse(), node);
+  auto [kind, axes, lengths, inverse, scales] = p.fields();
+  node.distinct_axes(axes, node.ndim());
+  node.expect(axes.size() > 1 && lengths.size() == axes.size() && scales.size() == axes.size(),
+              "an axis lacks its length or scale");
+  node.expect(std::ranges::all_of(lengths, [](int n) { return n > 0; }),
+              "a length is not positive");
 }
 
 namespace {

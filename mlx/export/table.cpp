@@ -80,13 +80,14 @@ const std::vector<ExportRow>& rows() {
               BatchNormBackward, Broadcast, Cholesky, Concatenate, Cond, Contiguous, Convolution,
               ConvolutionWeightGradient, Copy, CrossEntropy, CrossEntropyBackward, Depends,
               Dequantize, Diagonal, DynamicSlice, DynamicSliceUpdate, Eig, Eigh, Elementwise,
-              ExpandDims, FFT, Flatten, GatedDelta, Gather, GatherAxis, GatherMM, GatherQQMatmul,
-              GatherQuantizedMatmul, Identity, Inverse, LU, MaskedScatter, MaskedSelect, Matmul,
-              Norm, NormBackward, NumberOfElements, Pad, Partition, Pool, PoolBackward, QQMatmul,
-              QR, Quantize, QuantizedMatmul, RandomBits, Recurrent, RecurrentBackward, Reduce,
-              Reshape, Rope, RunningExpSum, SVD, Scan, ScanLoop, Scatter, ScatterAxis, SearchSorted,
-              SegmentedMM, Slice, SliceUpdate, Softmax, SoftmaxJacobian, Solve, Sort, Split,
-              Squeeze, StopGradient, Transpose, TriangularSolve, Unflatten, Unique, View, While>());
+              ExpandDims, FFT, FFTN, Flatten, GatedDelta, Gather, GatherAxis, GatherMM,
+              GatherQQMatmul, GatherQuantizedMatmul, Identity, Inverse, LU, MaskedScatter,
+              MaskedSelect, Matmul, Norm, NormBackward, NumberOfElements, Pad, Partition, Pool,
+              PoolBackward, QQMatmul, QR, Quantize, QuantizedMatmul, RandomBits, Recurrent,
+              RecurrentBackward, Reduce, Reshape, Rope, RunningExpSum, SVD, Scan, ScanLoop, Scatter,
+              ScatterAxis, SearchSorted, SegmentedMM, Slice, SliceUpdate, Softmax, SoftmaxJacobian,
+              Solve, Sort, Split, Squeeze, StopGradient, Transpose, TriangularSolve, Unflatten,
+              Unique, View, While>());
   return *all;
 }
 

@@ -10,6 +10,7 @@
 #include "mlx/graph/passes/equals.h"
 #include "mlx/graph/passes/fuse.h"
 #include "mlx/graph/passes/generator.h"
+#include "mlx/graph/passes/operand_sums.h"
 #include "mlx/graph/passes/prologue.h"
 #include "mlx/graph/passes/recompute.h"
 #include "mlx/graph/passes/siblings.h"
@@ -37,6 +38,7 @@ constexpr Pass passes[] = {
     {"epilogues", absorb_epilogues},
     {"generators", absorb_generators},
     {"siblings", join_siblings},
+    {"sums", join_operand_sums},
     {"recompute", recompute_values},
     {"equals", join_equals},
 };
@@ -111,7 +113,9 @@ class Planner {
       recipe->epilogue = std::move(built.program);
       planned.inputs.insert(planned.inputs.end(), built.inputs.begin(), built.inputs.end());
       planned.outputs.insert(planned.outputs.end(), built.outputs.begin(), built.outputs.end());
-    } else if (step.has_root()) {
+    }
+    bool has_more = step.has_root() && !walk_.first_result(step.root).siblings().empty();
+    if (step.has_root() && (step.epilogue.empty() || has_more)) {
       planned.outputs.push_back(step.root);
     }
     planned.recipe = std::move(recipe);
@@ -238,7 +242,8 @@ class Binder {
     for (uint32_t i : planned.outputs) {
       if (i == planned.root) {
         auto outputs = handle(i).outputs();
-        step.outputs.insert(step.outputs.end(), outputs.begin(), outputs.end());
+        bool first_stays = planned.recipe->has_epilogue();
+        step.outputs.insert(step.outputs.end(), outputs.begin() + first_stays, outputs.end());
       } else {
         step.outputs.push_back(handle(i));
       }

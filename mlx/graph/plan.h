@@ -18,7 +18,7 @@ struct PlannedStep {
   uint32_t stream = 0;
   /** The node whose primitive runs, alone or within a recipe; none for a program alone. */
   uint32_t root = Walk::none;
-  /** Nodes of the sort of `root` that run with it. */
+  /** Further nodes that run with `root`. */
   std::vector<uint32_t> joined;
   /** Set if more runs than the node `root` itself. Then come: */
   std::shared_ptr<const Recipe> recipe;

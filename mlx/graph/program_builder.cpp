@@ -20,7 +20,7 @@ class Builder {
 
   BuiltProgram run(uint32_t first_input, const GraphStep* step) {
     if (first_input != Walk::none) {
-      add_input(out(first_input));
+      add_input(walk_.first_result(first_input));
     }
     for (uint32_t i : nodes_) {
       for (uint32_t k = 0; k < walk_.input_count(i); k++) {

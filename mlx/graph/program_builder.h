@@ -24,7 +24,7 @@ struct BuiltProgram {
 /**
  * The program of element-wise nodes, inputs before users. Its outputs are the values that somebody
  * else needs: the caller of the evaluation, holders outside, or other nodes. With `first_input`, a
- * node, the result of that is input 0 and has no entry among the readings.
+ * node, the first result of that is input 0 and has no entry among the readings.
  */
 BuiltProgram build_program(const Walk& walk, const std::vector<uint32_t>& nodes,
                            uint32_t first_input = Walk::none);

@@ -18,11 +18,12 @@ struct GraphStep {
   /** Whether the values of `prologue` in front of `root` are needed elsewhere as well. */
   bool keeps_prologue = false;
   uint32_t root = Walk::none;
-  /** Further nodes of the sort of `root` that run with it, where nothing is in front or behind. */
+  /** Further nodes that run with `root`, where nothing is in front or behind: of its sort, or a
+   *  reduction of one of its operands. */
   std::vector<uint32_t> joined;
   /** Further lists of nodes that are the program of `prologue`, which is the whole step then. */
   std::vector<std::vector<uint32_t>> equals;
-  /** Element-wise nodes that read the result of `root`. */
+  /** Element-wise nodes that read the first result of `root`. */
   std::vector<uint32_t> epilogue;
   /** Random words that `prologue` makes for itself. */
   std::vector<uint32_t> generators;

@@ -183,7 +183,7 @@ void Walk::describe(const Node& node) {
   uint64_t op = node.elementwise ? static_cast<uint64_t>(node.elementwise->op()) : 0;
   uint64_t facts = (a.size() <= small_array ? 1 : 0) | (node.generator ? 2 : 0) |
                    (primitive.device() == Device::cpu ? 4 : 0) | (node.modest ? 8 : 0) |
-                   (node.brief ? 16 : 0);
+                   (node.brief ? 16 : 0) | (!a.siblings().empty() && a.is_tracer() ? 32 : 0);
   size_t inputs = node.plain ? 1 : a.inputs().size();
   structure.add(sort);
   structure.add(op << 56 | facts << 48 | static_cast<uint64_t>(a.dtype().val()) << 40 |
@@ -203,7 +203,8 @@ uint64_t Walk::describe_input(const Node& node, const array& in) {
   }
   uint64_t facts = node.elementwise && in.shape() == node.handle->shape() ? 1 : 0;
   if (mark.index < first_outside) {
-    nodes[mark.index].uses += 1 + static_cast<uint32_t>(node.handle->siblings().size());
+    auto readings = 1 + static_cast<uint32_t>(node.handle->siblings().size());
+    if (in.sibling_position() == 0) nodes[mark.index].uses += readings;
   } else if (node.elementwise && is_zero(in)) {
     facts |= 2;
   }
@@ -216,7 +217,9 @@ void Walk::find_held() {
   uint64_t bits = 0;
   for (size_t i = 0; i < nodes.size(); i++) {
     auto& node = nodes[i];
-    node.held = node.handle->use_count() > static_cast<long>(node.uses);
+    const array& first = first_result(i);
+    auto known = static_cast<long>(node.uses + first.siblings().size());
+    node.held = first.use_count() > known;
     bits = bits << 2 | (node.requested ? 2 : 0) | (node.held ? 1 : 0);
     if (i % 32 == 31 || i + 1 == nodes.size()) {
       structure.add(bits);

@@ -25,7 +25,7 @@ struct Node {
   const array* plain = nullptr;
   /** The element-wise operation of the node, or nullptr: what fusion may take. */
   const Elementwise* elementwise = nullptr;
-  /** How often the walk's nodes read the handle. */
+  /** How often the walk's nodes read its result; of several, the first. */
   uint32_t uses = 0;
   /** Random words that a program may make itself: 32 bits each, of one key. */
   bool generator = false;
@@ -36,7 +36,7 @@ struct Node {
   /** Number of its stream in `Walk::streams`. */
   uint32_t stream = 0;
   /** Asked for by the caller of the evaluation, or held by somebody outside of the walk: its value
-   *  has to reach memory. */
+   *  has to reach memory. Of several results, any is asked for, and the first is held. */
   bool requested = false, held = false;
 
   bool needed() const { return requested || held; }
@@ -92,6 +92,12 @@ class Walk {
   }
   const array& input(uint32_t i, size_t k) const {
     return nodes[i].plain ? *nodes[i].plain : nodes[i].handle->inputs()[k];
+  }
+
+  /** The first of the results of a node. */
+  const array& first_result(uint32_t i) const {
+    const array& handle = *nodes[i].handle;
+    return handle.sibling_position() == 0 ? handle : handle.siblings().front();
   }
 
   /** Whether the one element of an input is known to be 0 without asking a device. */

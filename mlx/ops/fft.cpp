@@ -1,4 +1,4 @@
-// Fourier transforms over axes, as one node per axis, and helpers for frequencies.
+// Fourier transforms over axes, as one node, and helpers for frequencies.
 #include "mlx/fft.h"
 
 #include <algorithm>
@@ -78,21 +78,10 @@ array transform(const array& a, const Shape& n, const std::vector<int>& axes, FF
   } else if (d.real && !d.inverse) {
     x = real(x, stream);
   }
-  auto run = [&](size_t i, FFT::Kind kind) {
-    x = FFT::apply(x, kind, checked[i], n[i], d.inverse, scale_of(norm, n[i], d.inverse), stream);
-  };
-  size_t last = checked.size() - 1;
-  if (d.real && !d.inverse) {
-    run(last, FFT::Kind::to_half);
-  }
-  // From the last on: as a rule its rows are dense, and the others may be changed where they lie.
-  for (size_t i = d.real ? last : last + 1; i-- > 0;) {
-    run(i, FFT::Kind::full);
-  }
-  if (halves) {
-    run(last, FFT::Kind::from_half);
-  }
-  return x;
+  std::vector<double> scales;
+  for (int length : n) scales.push_back(scale_of(norm, length, d.inverse));
+  auto kind = !d.real ? FFT::Kind::full : d.inverse ? FFT::Kind::from_half : FFT::Kind::to_half;
+  return FFTN::apply(x, kind, checked, n, d.inverse, scales, stream);
 }
 
 array transform(const array& a, const std::vector<int>& axes, FFTNorm norm, Direction d,

@@ -1,10 +1,11 @@
-// A Fourier transform along one axis as a node of the graph; several axes are several nodes.
+// Fourier transforms as nodes of the graph: along one axis, and along several at once.
 #pragma once
 
 #include <utility>
 #include <vector>
 
 #include "mlx/primitives/described.h"
+#include "mlx/primitives/fallback.h"
 
 namespace mlx::core {
 
@@ -48,6 +49,54 @@ class FFT : public Described<FFT> {
   int n_;
   bool inverse_;
   double scale_;
+};
+
+/**
+ * Transforms along two axes or more. One of half a spectrum halves the last of `axes`: `to_half`
+ * begins with that one and `from_half` ends with it, and the others are full. Lengths and scales
+ * are those of the axes. The plain form takes axis by axis, from the last on.
+ */
+class FFTN : public Described<FFTN, FallbackPrimitive> {
+ public:
+  explicit FFTN(Stream stream, FFT::Kind kind, std::vector<int> axes, Shape lengths, bool inverse,
+                std::vector<double> scales)
+      : Described(stream),
+        kind_(kind),
+        axes_(std::move(axes)),
+        lengths_(std::move(lengths)),
+        inverse_(inverse),
+        scales_(std::move(scales)) {}
+
+  Arrays jvp(const Arrays& primals, const Arrays& tangents, const Ints& argnums) override;
+  Arrays vjp(const Arrays& primals, const Arrays& cotangents, const Ints& argnums,
+             const Arrays& outputs) override;
+  Mapped vmap(const Arrays& inputs, const Ints& axes) override;
+  Arrays fallback(const Arrays& inputs) const override;
+  const char* name() const override { return "FFTN"; }
+  auto fields() const { return std::tie(kind_, axes_, lengths_, inverse_, scales_); }
+  std::vector<Shape> output_shapes(const Arrays& inputs) override;
+
+  /** The node, or that of one axis; `a` as for FFT. */
+  static array apply(const array& a, FFT::Kind kind, const std::vector<int>& axes,
+                     const Shape& lengths, bool inverse, const std::vector<double>& scales,
+                     Stream stream);
+
+  /** The transforms along one axis that it is made of, in order. */
+  std::vector<std::shared_ptr<FFT>> steps() const;
+
+  FFT::Kind kind() const { return kind_; }
+  const std::vector<int>& axes() const { return axes_; }
+  const Shape& lengths() const { return lengths_; }
+  bool inverse() const { return inverse_; }
+  /** Of all axes together. */
+  double scale() const;
+
+ private:
+  FFT::Kind kind_;
+  std::vector<int> axes_;
+  Shape lengths_;
+  bool inverse_;
+  std::vector<double> scales_;
 };
 
 }  // namespace mlx::core

@@ -20,7 +20,7 @@ struct Recipe {
   std::vector<bool> generated;
   /** Whether the prologue's outputs are results of the step, or never stored. */
   bool keeps_prologue = true;
-  /** Its input 0 is the result of the root, which is not stored. */
+  /** Its input 0 is the first result of the root, which is not stored. */
   Program epilogue;
 
   bool has_prologue() const { return !prologue.outputs.empty(); }
@@ -30,7 +30,7 @@ struct Recipe {
 /**
  * Inputs: those of the prologue, those of the root without the one that the prologue makes, those
  * of the epilogue after its first. Outputs: those of the prologue if kept, then those of the
- * epilogue or, without one, of the root.
+ * epilogue or, without one, the first of the root, then the others of the root.
  */
 class Fused : public BuiltinPrimitive {
  public:

@@ -1,5 +1,6 @@
-// What planning makes of steps of one sort that need nothing of each other: they run as one, with
-// one launch where that pays. It exists only in plans, never in the graphs that transforms see.
+// What planning makes of steps that need nothing of each other, of one sort or reading the same:
+// they run as one, with one launch where that pays. It exists only in plans, never in the graphs
+// that transforms see.
 #pragma once
 
 #include <memory>

@@ -55,6 +55,15 @@ double fft_operations(const FFT& fft, const Tensors& in, const Tensors& out) {
   return 5 * real * rows * n * std::log2(n);
 }
 
+double fft_operations(const FFTN& fft, const Tensors& out) {
+  bool half = fft.kind() == FFT::Kind::to_half;
+  double whole = half ? fft.lengths().back() : out[0].shape[fft.axes().back()];
+  double n = 1, all = elements(out[0].shape) / out[0].shape[fft.axes().back()] * whole;
+  for (int length : fft.lengths()) n *= length;
+  double real = fft.kind() == FFT::Kind::full ? 1 : 0.5;
+  return 5 * real * all * std::log2(std::max(n, 2.0));
+}
+
 double read_elements(const Tensors& in) {
   double sum = 0;
   for (auto& tensor : in) {
@@ -67,7 +76,7 @@ double fused_operations(const Fused& fused, const Tensors& in, const Tensors& ou
   const Recipe& recipe = fused.recipe();
   double sum = operations_per_element(recipe.prologue) * elements(fused.shape());
   if (recipe.has_epilogue()) {
-    sum += operations_per_element(recipe.epilogue) * elements(out.back().shape);
+    sum += operations_per_element(recipe.epilogue) * elements(out.front().shape);
   }
   if (!fused.has_root()) {
     return sum;
@@ -159,6 +168,9 @@ double operations_of(const Primitive& primitive, const Tensors& in, const Tensor
   }
   if (auto* fft = dynamic_cast<const FFT*>(&primitive)) {
     return fft_operations(*fft, in, out);
+  }
+  if (auto* fft = dynamic_cast<const FFTN*>(&primitive)) {
+    return fft_operations(*fft, out);
   }
   return read_elements(in);
 }

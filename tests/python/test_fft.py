@@ -100,6 +100,38 @@ def test_many_axes(name):
         check(getattr(F, name + suffix)(a, **kwargs), expected, 3e-6)
 
 
+# The last axes together, as a library takes them: even and odd, with large primes, with rows that
+# are cut off or padded, and those that it does not take so.
+@pytest.mark.parametrize("shape", [(3, 16, 20), (2, 9, 15), (2, 31, 67), (4, 64, 128), (2, 3, 1)])
+@pytest.mark.parametrize("name", ["fft", "ifft", "rfft", "irfft"])
+def test_last_axes_together(name, shape):
+    x = signal(shape, name != "rfft")
+    a = mx.array(x)
+    for axes in [(-2, -1), (0, 1, 2), (2, 1), (1, 0), (0, 2)]:
+        lengths = [shape[axis] for axis in axes]
+        for last in (lengths[-1], lengths[-1] + 5, max(lengths[-1] - 2, 1)):
+            kwargs = {"s": [*lengths[:-1], last], "axes": axes}
+            check(getattr(F, name + "n")(a, **kwargs), by_numpy(name + "n", x, **kwargs), 3e-6)
+    turned, columns = mx.transpose(a, (2, 0, 1)), x.transpose(2, 0, 1)
+    kwargs = {"s": columns.shape[1:], "axes": (1, 2)}
+    check(getattr(F, name + "2")(turned, **kwargs), by_numpy(name + "2", columns, **kwargs), 3e-6)
+
+
+def test_four_axes():
+    x = signal((3, 4, 5, 6))
+    check(F.fftn(mx.array(x)), by_numpy("fftn", x), 3e-6)
+    check(F.rfftn(mx.array(x.real)), by_numpy("rfftn", x.real), 3e-6)
+
+
+def test_large_numbers_are_scaled_on_the_way():
+    """No axis makes numbers that the next one would bring back into range."""
+    x = np.full((64, 64), 1e36, np.complex64)
+    with mx.stream(mx.cpu):
+        out = np.array(F.ifft2(mx.array(x)))
+    np.testing.assert_allclose(out[0, 0], 1e36, rtol=1e-6)
+    assert np.abs(out.reshape(-1)[1:]).max() < 1e30
+
+
 @pytest.mark.parametrize("norm", NORMS)
 def test_norms_of_many_axes(norm):
     x = signal((4, 6))
@@ -237,8 +269,14 @@ LINEAR = {
     "irfft_odd": (lambda a: F.irfft(a, n=7), True),
     "irfft_cut": (lambda a: F.irfft(a, n=6, axis=0), True),
     "irfft_padded": (lambda a: F.irfft(a, n=16), True),
+    "fft2": (lambda a: F.fft2(a), True),
+    "fft2_of_real": (lambda a: F.fft2(a, norm="ortho"), False),
+    "fft2_other_lengths": (lambda a: F.fft2(a, s=(4, 9)), True),
+    "ifft2": (lambda a: F.ifft2(a), True),
     "rfft2": (lambda a: F.rfft2(a), False),
+    "rfft2_turned": (lambda a: F.rfft2(a, axes=(1, 0)), False),
     "irfftn": (lambda a: F.irfftn(a), True),
+    "irfft2_other_lengths": (lambda a: F.irfft2(a, s=(7, 8)), True),
 }
 
 
@@ -277,6 +315,30 @@ def test_vmap(in_axis):
         check(out, np.fft.fft(np.moveaxis(x, in_axis, 0), axis=axis + 1))
         out = mx.vmap(lambda v, axis=axis: F.irfft(v, n=5, axis=axis), in_axes=in_axis)(mx.array(x))
         check(out, np.fft.irfft(np.moveaxis(x, in_axis, 0), n=5, axis=axis + 1))
+
+
+@pytest.mark.parametrize("in_axis", [0, 1, 2])
+def test_vmap_of_two_axes(in_axis):
+    x = signal((3, 4, 6))
+    moved = np.moveaxis(x, in_axis, 0)
+    for axes in [(0, 1), (1, 0)]:
+        out = mx.vmap(lambda v, axes=axes: F.fft2(v, axes=axes), in_axes=in_axis)(mx.array(x))
+        check(out, np.fft.fft2(moved, axes=[axis + 1 for axis in axes]), 2e-6)
+
+
+def test_second_derivative_of_two_axes():
+    x = mx.array(signal((4, 6), False))
+    energy = lambda v: mx.square(mx.abs(F.rfft2(v))).sum() / 2
+    curvature = mx.grad(lambda v: (mx.grad(energy)(v) * v).sum())(x)
+    np.testing.assert_allclose(np.array(curvature), 2 * np.array(mx.grad(energy)(x)), rtol=1e-4)
+
+
+def test_exported(tmp_path):
+    file = str(tmp_path / "spectrum.mlxfn")
+    mx.export_function(file, lambda a: mx.abs(F.rfft2(a)), mx.zeros((3, 4, 6)))
+    x = signal((3, 4, 6), False)
+    (out,) = mx.import_function(file)(mx.array(x))
+    np.testing.assert_allclose(np.array(out), np.abs(np.fft.rfft2(x)), rtol=1e-5, atol=1e-5)
 
 
 def test_compiled():

@@ -1,5 +1,6 @@
-"""Steps that run as one where few rows are on a GPU: products of one activation, rotations and
-updates of a cache. Joined or apart, the bits are the same, and so is what fails."""
+"""Steps that run as one on a GPU. Where there are few rows: products of one activation, rotations
+and updates of a cache; joined or apart, the bits are the same, and so is what fails. In training:
+gradients of a layer's bias and weight, and those of a norm with what flows past it."""
 
 import mlx.core as mx
 import numpy as np
@@ -339,3 +340,73 @@ def test_attention_of_few_queries_to_split_keys(dtype, keys, heads, width, maske
     want = weights / weights.sum(-1, keepdims=True) @ np.repeat(wide[2], share, 1)
     bound = 3e-5 if dtype == mx.float32 else 1e-2
     assert np.abs(np.array(results[0].astype(mx.float32)) - want).max() < bound
+
+
+# ------------------------------------------------------------------ training
+
+
+def wide(x):
+    return np.array(x.astype(mx.float32)).astype(np.float64)
+
+
+@pytest.mark.parametrize("dtype", [mx.float16, mx.bfloat16])
+@pytest.mark.parametrize("turned", [True, False])
+@pytest.mark.parametrize(
+    "rows, depth, n", [((8, 128), 256, 512), ((3, 7), 24, 16), ((2048,), 768, 2304), ((5,), 9, 7)]
+)
+def test_gradients_of_bias_and_weight(dtype, turned, rows, depth, n):
+    x, c = random(1, *rows, depth, dtype=dtype), random(2, *rows, n, dtype=dtype)
+    w = random(3, n, depth, dtype=dtype) if turned else random(3, depth, n, dtype=dtype)
+    b = random(4, n, dtype=dtype)
+
+    def gradients():
+        layer = lambda w, b: [mx.addmm(b, x, w.T if turned else w)]
+        return mx.vjp(layer, [w, b], [c * 1])[1]  # views of what is there are no steps
+
+    assert ["Matmul", "Sum"] in groups(gradients), groups(gradients)
+    rows_of_x, rows_of_c = wide(x).reshape(-1, depth), wide(c).reshape(-1, n)
+    want = rows_of_x.T @ rows_of_c
+    for _ in range(3):  # measured, then chosen
+        weight, bias = gradients()
+        for got, exact, size in (
+            (weight, want.T if turned else want, np.abs(rows_of_x).T @ np.abs(rows_of_c)),
+            (bias, rows_of_c.sum(0), np.abs(rows_of_c).sum(0)),
+        ):
+            bound = 2.0 ** (-10 if dtype == mx.float16 else -7) * np.abs(exact)
+            size = size.T if turned and size.ndim == 2 else size
+            assert (np.abs(wide(got) - exact) <= bound + 1e-5 * size).all()
+
+
+def test_other_reductions_of_an_operand():
+    """What a product does not make stays a step of its own."""
+    x, c = random(1, 64, 48, dtype=mx.bfloat16), random(2, 64, 32, dtype=mx.bfloat16)
+    for reduce in (
+        lambda a: a.max(0),
+        lambda a: a.sum(1),
+        lambda a: a.sum(),
+        lambda a: mx.mean(a, 0),
+        lambda a: a.sum(0, keepdims=True),
+        lambda a: a[::2].sum(0),
+    ):
+        y = c * 2
+        product, reduced = x.T @ y, reduce(y)
+        mx.eval(product, reduced)
+        alone = c * 2
+        mx.eval(alone)
+        error = np.abs(wide(reduced) - wide(reduce(alone))).max()
+        assert error <= 2.0**-7 * np.abs(wide(reduced)).max()
+        want = wide(x).T @ wide(alone)
+        assert np.abs(wide(product) - want).max() <= 2.0**-7 * np.abs(want).max()
+
+
+@pytest.mark.parametrize("dtype", HALVES_AND_FLOAT)
+def test_gradients_of_a_norm_and_what_flows_past(dtype):
+    x, c = random(1, 4, 128, 768, dtype=dtype), random(2, 4, 128, 768, dtype=dtype)
+    w, b = random(3, 768, dtype=dtype), random(4, 768, dtype=dtype)
+    block = lambda x, w, b: [x + mx.fast.layer_norm(x, w, b, 1e-5)]
+    make = lambda: mx.vjp(block, [x, w, b], [c])[1]
+    assert ["LayerNormBackward", "Add"] in groups(make), groups(make)
+    alone = mx.vjp(lambda *p: [mx.fast.layer_norm(*p, 1e-5)], [x, w, b], [c])[1]
+    mx.eval(alone)
+    for got, want in zip(make(), [c + alone[0], *alone[1:]], strict=True):
+        np.testing.assert_array_equal(bits(got), bits(want))

@@ -172,6 +172,49 @@ def test_norm_gradients_of_all_sizes(name, shape):
             assert_close(a / size, to_numpy(e) / size, name, 8)
 
 
+@pytest.mark.parametrize("name", ["float16", "bfloat16", "float32"])
+@pytest.mark.parametrize("shape", [(1, 8), (5, 3, 129), (300, 768), (9, 4096), (3, 9000)])
+def test_norm_gradients_meet_what_flows_past(name, shape):
+    """A block adds what it reads to what it makes; the sum of both gradients has the bits of an
+    addition of its own."""
+    n = shape[-1]
+    x, c = to_mlx(values(name, shape), name), to_mlx(values(name, shape, 1), name)
+    w, b = to_mlx(values(name, (n,), 2), name), to_mlx(values(name, (n,), 3), name)
+    for f, primals in (
+        (lambda x, w, b: fast.layer_norm(x, w, b, 1e-5), [x, w, b]),
+        (lambda x, w: fast.rms_norm(x, w, 1e-5), [x, w]),
+        (lambda x: fast.rms_norm(x, None, 1e-5), [x]),
+    ):
+        alone = mx.vjp(lambda *p, f=f: [f(*p)], primals, [c])[1]
+        mx.eval(alone)
+        got = mx.vjp(lambda *p, f=f: [p[0] + f(*p)], primals, [c])[1]
+        for a, e in zip(got, [c + alone[0], *alone[1:]], strict=True):
+            assert mx.array_equal(a, e)
+        row = mx.vjp(lambda *p, f=f: [f(*p)], primals, [c])[1][0] + b
+        assert mx.array_equal(row, alone[0] + b)
+
+
+def test_norm_gradients_that_are_kept():
+    """One that is added to another and wanted itself as well."""
+    x, c = mx.array(values("float32", (40, 64))), mx.array(values("float32", (40, 64), 1))
+    w = mx.array(values("float32", (64,), 2))
+    alone, kept = (
+        mx.vjp(lambda *p: [fast.layer_norm(*p, None, 1e-5)], [x, w], [c])[1] for _ in range(2)
+    )
+    mx.eval(alone)
+    total, scaled = kept[0] + c, kept[1] * 2
+    mx.eval(total, scaled)
+    assert mx.array_equal(total, alone[0] + c) and mx.array_equal(scaled, alone[1] * 2)
+    assert mx.array_equal(kept[0], alone[0]) and mx.array_equal(kept[1], alone[1])
+    both = mx.compile(
+        lambda c: [
+            g + 1 for g in mx.vjp(lambda *p: [fast.layer_norm(*p, None, 1e-5)], [x, w], [c])[1]
+        ]
+    )
+    for got, gradient in zip(both(c), alone, strict=True):
+        assert mx.array_equal(got, gradient + 1)
+
+
 def test_norm_gradients_take_over_buffers():
     """Cotangents and inputs that nobody else holds."""
     x, w = values("float32", (40, 64)), mx.array(values("float32", (64,), 1))

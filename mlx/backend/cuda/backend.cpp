@@ -7,6 +7,7 @@
 #include "mlx/backend/cuda/foresight.h"
 #include "mlx/backend/cuda/joined.h"
 #include "mlx/backend/cuda/matmul.h"
+#include "mlx/backend/cuda/norm.h"
 #include "mlx/backend/cuda/program.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/allocator.h"
@@ -53,12 +54,17 @@ class CudaBackend : public Backend {
 
   bool fuses_epilogue(const Primitive& root, const Program& program,
                       const std::vector<bool>& zeros) const override {
-    return rectifies_product(root, program, zeros);
+    return rectifies_product(root, program, zeros) || adds_to_norm_gradient(root, program);
   }
 
   bool makes_words_in_programs() const override { return true; }
 
   Joining joins(const Primitive& primitive) const override { return joining_of(primitive); }
+
+  bool sums_operands(const Primitive& product, const Primitive& reduction,
+                     Dtype type) const override {
+    return sums_with_product(product, reduction, type);
+  }
 
   size_t joins_programs(const Program& program) const override { return most_joined(program); }
 

@@ -92,19 +92,27 @@ cufftType type_of(RowTransform kind) {
   __builtin_unreachable();
 }
 
+/** Whether the library says that it has no such plan. */
+bool is_refusal(cufftResult code) {
+  return code == CUFFT_INVALID_SIZE || code == CUFFT_NOT_SUPPORTED;
+}
+
 struct Plan {
   cufftHandle handle = 0;
   size_t workspace = 0;
+  bool refused = false;  // several axes
 
-  Plan(RowTransform kind, int64_t n, int64_t rows) {
+  explicit Plan(const RowsCall& call) {
     const Library& library = Library::instance();
     check_cufft(library.create(&handle), "starting");
     try {
-      long long length = n;
+      std::vector<long long> lengths(call.lengths.begin(), call.lengths.end());
+      auto rank = static_cast<int>(lengths.size());
       check_cufft(library.set_auto_allocation(handle, 0), "planning");
-      check_cufft(library.make_plan(handle, 1, &length, nullptr, 1, 0, nullptr, 1, 0, type_of(kind),
-                                    rows, &workspace),
-                  "planning");
+      auto code = library.make_plan(handle, rank, lengths.data(), nullptr, 1, 0, nullptr, 1, 0,
+                                    type_of(call.kind), call.batch, &workspace);
+      refused = rank > 1 && is_refusal(code);
+      if (!refused) check_cufft(code, "planning");
     } catch (...) {
       library.destroy(handle);
       throw;
@@ -116,10 +124,10 @@ struct Plan {
 };
 
 /** The plan for the device of `s`. A full store is emptied. */
-const Plan& kept_plan(RowTransform kind, int64_t n, int64_t rows, const Stream& s) {
-  using Key = std::tuple<RowTransform, int64_t, int64_t, int>;
+const Plan& kept_plan(const RowsCall& call, const Stream& s) {
+  using Key = std::tuple<RowTransform, std::vector<int64_t>, int64_t, int>;
   static auto* plans = new std::map<Key, Plan>;
-  Key key{kind, n, rows, s.device.index};
+  Key key{call.kind, call.lengths, call.batch, s.device.index};
   auto it = plans->find(key);
   if (it != plans->end()) {
     return it->second;
@@ -130,7 +138,7 @@ const Plan& kept_plan(RowTransform kind, int64_t n, int64_t rows, const Stream& 
     plans->clear();
   }
   // Planning does work of its own on the device, which must not happen while a stream is recorded.
-  call_directly(s, [&](cudaStream_t) { it = plans->try_emplace(key, kind, n, rows).first; });
+  call_directly(s, [&](cudaStream_t) { it = plans->try_emplace(key, call).first; });
   return it->second;
 }
 
@@ -158,27 +166,28 @@ cufftResult execute(const Library& library, cufftHandle plan, RowTransform kind,
 
 #if __has_include(<cufft.h>)
 
-void transform_rows(RowTransform kind, int64_t n, int64_t rows, bool inverse, const void* in,
-                    void* out, const Stream& s) {
+bool transform_rows(const RowsCall& call, const void* in, void* out, const Stream& s) {
   static auto* mutex = new std::mutex;  // a plan has one stream and one workspace at a time
   std::lock_guard lock(*mutex);
   use_device(s.device.index);
   const Library& library = Library::instance();
-  const Plan& plan = kept_plan(kind, n, rows, s);
+  const Plan& plan = kept_plan(call, s);
+  if (plan.refused) {
+    return false;
+  }
   Scratch workspace(std::max<size_t>(plan.workspace, 1), s);
   call_directly(s, [&](cudaStream_t stream) {
     check_cufft(library.set_stream(plan.handle, stream), "transforming");
     check_cufft(library.set_work_area(plan.handle, workspace.get()), "transforming");
-    check_cufft(execute(library, plan.handle, kind, inverse, const_cast<void*>(in), out),
+    check_cufft(execute(library, plan.handle, call.kind, call.inverse, const_cast<void*>(in), out),
                 "transforming");
   });
+  return true;
 }
 
 #else
 
-void transform_rows(RowTransform, int64_t, int64_t, bool, const void*, void*, const Stream&) {
-  fail_without_library();
-}
+bool transform_rows(const RowsCall&, const void*, void*, const Stream&) { fail_without_library(); }
 
 #endif
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "mlx/stream.h"
 
@@ -14,9 +15,18 @@ enum class RowTransform {
   wide_complex,  // as complex, in double
 };
 
-/** Queues the unscaled transforms of `rows` dense rows. `n` is at least 2; addresses are multiples
- *  of 16; from_half may change its input. Throws where the library is not installed. */
-void transform_rows(RowTransform kind, int64_t n, int64_t rows, bool inverse, const void* in,
-                    void* out, const Stream& s);
+/** Unscaled transforms of `batch` dense arrays over all their axes, which have these lengths; one
+ *  of half a spectrum halves the last of them. */
+struct RowsCall {
+  RowTransform kind;
+  std::vector<int64_t> lengths;
+  int64_t batch;
+  bool inverse;
+};
+
+/** Queues the transforms. Lengths are at least 2; addresses are multiples of 16; from_half may
+ *  change its input. Returns false, and queues nothing, if the library refuses several axes of such
+ *  lengths. Throws where the library is not installed. */
+bool transform_rows(const RowsCall& call, const void* in, void* out, const Stream& s);
 
 }  // namespace mlx::core::cuda

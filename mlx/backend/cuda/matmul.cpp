@@ -7,12 +7,14 @@
 #include "mlx/backend/common/product_batch.h"
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/matmul_plan.h"
+#include "mlx/backend/cuda/measured.h"
 #include "mlx/backend/cuda/program.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/operand.h"
 #include "mlx/backend/cuda/vector_product.h"
 #include "mlx/core/layout.h"
 #include "mlx/primitives/matmul.h"
+#include "mlx/primitives/reduce.h"
 
 namespace mlx::core::cuda {
 
@@ -191,6 +193,70 @@ Product product_of_part(const JoinedPart& part, const Stream& s) {
   return p;
 }
 
+/** Which operand of a product, a matrix where it lies, is the matrix whose columns `reduction` adds
+ *  up. */
+Summed summed_operand(const JoinedPart& product, const JoinedPart& reduction, const Stream& s) {
+  const array &a = product.inputs[0], &b = product.inputs[1], &whole = reduction.inputs[0];
+  auto& reduce = static_cast<const Reduce&>(reduction.primitive);
+  int rows_axes = static_cast<int>(whole.ndim()) - 1;
+  bool adds_rows = reduce.op() == ReduceOp::Sum && whole.size() > 0 &&
+                   reduce.axes().size() == static_cast<size_t>(rows_axes) &&
+                   (rows_axes == 0 || reduce.axes().back() < rows_axes);
+  if (!adds_rows || rows_axes == 0 || !whole.flags().row_contiguous || a.ndim() != 2 ||
+      b.ndim() != 2) {
+    return Summed::none;
+  }
+  int64_t columns = whole.shape(-1), rows = static_cast<int64_t>(whole.size()) / columns;
+  auto is_whole = [&](const array& x, int row_axis) {
+    return x.shape(row_axis) == rows && x.shape(1 - row_axis) == columns &&
+           x.strides(row_axis) == columns && x.strides(1 - row_axis) == 1 &&
+           input_address(x, s) == input_address(whole, s);
+  };
+  return is_whole(b, 0) ? Summed::b : is_whole(a, 1) ? Summed::a : Summed::none;
+}
+
+/** Runs the part with arrays of the shapes of its results. */
+void run_alone(const JoinedPart& part, std::vector<array> outputs) {
+  part.primitive.eval_gpu({part.inputs.begin(), part.inputs.end()}, outputs);
+}
+
+/** A product that makes the sums as well, with memory for both. */
+Product summing_product(const JoinedPart& product, const JoinedPart& reduction, Summed summed,
+                        const Stream& s) {
+  array &out = product.outputs[0], &sums = reduction.outputs[0];
+  allocate_output(out, s);
+  allocate_output(sums, s);
+  Product p = product_of(product.inputs[0], product.inputs[1], {}, out, s);
+  p.summed = summed;
+  p.sums = output_address(sums);
+  return p;
+}
+
+/** Runs a product and a reduction of one of its operands together, if that can be done and is
+ *  faster; else returns false. */
+bool run_summing_product(const std::vector<JoinedPart>& parts, const Stream& s) {
+  Summed summed = summed_operand(parts[0], parts[1], s);
+  if (summed == Summed::none || parts[0].outputs[0].size() == 0) {
+    return false;
+  }
+  Product p = summing_product(parts[0], parts[1], summed, s);
+  if (!is_complete(p, s)) {
+    return false;
+  }
+  static auto* choice = new MeasuredChoice("sums with a product");
+  auto apart = [&] {
+    for (auto& part : parts) {
+      const array& out = part.outputs[0];
+      run_alone(part, {array(out.shape(), out.dtype(), nullptr, {})});
+    }
+  };
+  bool faster = choice->is_faster(
+      {static_cast<int64_t>(p.dtype.val()), p.m, p.n, p.k, static_cast<int64_t>(summed),
+       library_version()},
+      s, [&] { run_product(p, s); }, apart);
+  return faster && run_product(p, s);
+}
+
 void eval_matmul(Matmul& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
   run_matmul(inputs, outputs[0], false, primitive.stream());
 }
@@ -215,7 +281,19 @@ bool rectifies_product(const Primitive& root, const Program& program,
   return dtype == float32 || dtype == float16 || dtype == bfloat16;
 }
 
+bool sums_with_product(const Primitive& product, const Primitive& reduction, Dtype type) {
+  return typeid(product) == typeid(Matmul) && typeid(reduction) == typeid(Reduce) &&
+         (type == float16 || type == bfloat16);
+}
+
 void run_joined_products(const std::vector<JoinedPart>& parts, const Stream& s) {
+  if (typeid(parts[1].primitive) == typeid(Reduce)) {
+    if (run_summing_product(parts, s)) return;
+    run_apart(parts, [](const JoinedPart& part) {
+      run_alone(part, {part.outputs.begin(), part.outputs.end()});
+    });
+    return;
+  }
   std::vector<Product> products;
   for (auto& part : parts) {
     if (!few_rows_in_place(part)) break;

@@ -1,4 +1,4 @@
-// Matrix products on the GPU: what may run behind one.
+// Matrix products on the GPU: what may run behind one and beside it.
 #pragma once
 
 #include <vector>
@@ -19,7 +19,11 @@ bool rectifies_product(const Primitive& root, const Program& program,
 void run_rectified_product(Fused& step, const std::vector<array>& inputs,
                            std::vector<array>& outputs);
 
-/** Runs products of one sort that read the same rows: together if these are few. */
+/** Whether a product and a reduction of one of its operands may run as one step. */
+bool sums_with_product(const Primitive& product, const Primitive& reduction, Dtype type);
+
+/** Runs products of one sort that read the same rows: together if these are few; or a product
+ *  and a reduction of an operand: together if the library does that, and faster. */
 void run_joined_products(const std::vector<JoinedPart>& parts, const Stream& s);
 
 }  // namespace mlx::core::cuda

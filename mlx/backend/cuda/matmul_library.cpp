@@ -17,6 +17,7 @@ const MatmulLibrary* open() {
   SharedLibrary file("libcublasLt.so." + std::to_string(CUBLAS_VER_MAJOR));
   auto library = std::make_unique<MatmulLibrary>();
   file.find(library->create, "cublasLtCreate");
+  file.find(library->version, "cublasLtGetVersion");
   file.find(library->status_string, "cublasLtGetStatusString");
   file.find(library->matmul, "cublasLtMatmul");
   file.find(library->choose_algorithm, "cublasLtMatmulAlgoGetHeuristic");

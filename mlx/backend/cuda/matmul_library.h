@@ -9,6 +9,7 @@ namespace mlx::core::cuda {
 /** The functions of cuBLASLt that are used. */
 struct MatmulLibrary {
   decltype(&cublasLtCreate) create;
+  decltype(&cublasLtGetVersion) version;
   decltype(&cublasLtGetStatusString) status_string;
   decltype(&cublasLtMatmul) matmul;
   decltype(&cublasLtMatmulAlgoGetHeuristic) choose_algorithm;

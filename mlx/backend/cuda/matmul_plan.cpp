@@ -82,7 +82,7 @@ uint32_t alignment(const void* address) {
   return static_cast<uint32_t>(bits & (~bits + 1));
 }
 
-using Key = std::array<int64_t, 19>;
+using Key = std::array<int64_t, 21>;
 
 Key key_of(const Product& p) {
   return {static_cast<int64_t>(p.dtype.val()),
@@ -100,10 +100,12 @@ Key key_of(const Product& p) {
           p.bias != nullptr,
           p.beta != 0,
           p.rectified,
+          static_cast<int64_t>(p.summed),
           alignment(p.a.data),
           alignment(p.b.data),
           alignment(p.out),
-          alignment(p.bias)};
+          alignment(p.bias),
+          alignment(p.sums)};
 }
 
 /** Descriptors of one form of product with its algorithm. Queued work does not need them. */
@@ -111,7 +113,7 @@ struct Plan {
   cublasLtMatmulDesc_t product = nullptr;
   cublasLtMatrixLayout_t a = nullptr, b = nullptr, out = nullptr;
   cublasLtMatmulAlgo_t algorithm{};
-  bool rectified = false;
+  bool complete = true;  // with all that comes with the product
 
   Plan() = default;
   Plan(const Plan&) = delete;
@@ -167,18 +169,28 @@ bool choose_algorithm(Plan& plan, const Product& p) {
   auto code = library().choose_algorithm(handle(), plan.product, plan.b, plan.a, plan.out, plan.out,
                                          preference, 1, &found, &count);
   library().destroy_preference(preference);
-  if (code != CUBLAS_STATUS_NOT_SUPPORTED) {
+  if (code != CUBLAS_STATUS_NOT_SUPPORTED && code != CUBLAS_STATUS_INVALID_VALUE) {
     check_cublas(code, "choosing an algorithm");
   }
   plan.algorithm = found.algo;
   return code == CUBLAS_STATUS_SUCCESS && count > 0;
 }
 
-cublasLtEpilogue_t epilogue_of(bool bias, bool rectified) {
+/** Of the transposed product, whose first operand is b'. */
+cublasLtEpilogue_t epilogue_of(bool bias, bool rectified, Summed summed) {
+  if (summed != Summed::none) {
+    return summed == Summed::b ? CUBLASLT_EPILOGUE_BGRADA : CUBLASLT_EPILOGUE_BGRADB;
+  }
   if (bias) {
     return rectified ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS;
   }
   return rectified ? CUBLASLT_EPILOGUE_RELU : CUBLASLT_EPILOGUE_DEFAULT;
+}
+
+/** The library has one pointer for what is added to each row and for the sums that it makes. */
+void set_row(const Plan& plan, const Product& p) {
+  const void* row = p.summed == Summed::none ? p.bias : p.sums;
+  if (row) set(plan.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, row);
 }
 
 void make_plan(Plan& plan, const Product& p) {
@@ -188,20 +200,25 @@ void make_plan(Plan& plan, const Product& p) {
   // The first operand of the transposed product is b'.
   set(plan.product, CUBLASLT_MATMUL_DESC_TRANSA, p.b.transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
   set(plan.product, CUBLASLT_MATMUL_DESC_TRANSB, p.a.transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
-  set(plan.product, CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue_of(p.bias, p.rectified));
-  if (p.bias) {
-    set(plan.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias);
-  }
+  set(plan.product, CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue_of(p.bias, p.rectified, p.summed));
+  set_row(plan, p);
   plan.a = operand_layout(p.a, types.data, p.m, p.k, p.batch);
   plan.b = operand_layout(p.b, types.data, p.k, p.n, p.batch);
   plan.out = layout(types.data, p.n, p.m, p.n, p.batch, p.out_batch_stride);
-  plan.rectified = p.rectified && choose_algorithm(plan, p);
-  if (plan.rectified) {
+  if (choose_algorithm(plan, p)) {
     return;
   }
-  set(plan.product, CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue_of(p.bias, false));
-  check_cublas(choose_algorithm(plan, p) ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED,
+  plan.complete = !p.rectified && p.summed == Summed::none;
+  set(plan.product, CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue_of(p.bias, false, Summed::none));
+  bool found = !plan.complete && choose_algorithm(plan, p);
+  check_cublas(found ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED,
                "choosing an algorithm");
+}
+
+/** Plans are shared by all threads, and the row of one is set for each call. */
+std::mutex& plans_mutex() {
+  static auto* mutex = new std::mutex;
+  return *mutex;
 }
 
 /** The plan for such a product. A full store is emptied. */
@@ -227,17 +244,14 @@ bool run_product(const Product& p, const Stream& s) {
     multiply_in_tiles(p, {}, s);
     return !p.rectified;
   }
-  if (run_vector_products({&p, 1}, s)) {
+  if (p.summed == Summed::none && run_vector_products({&p, 1}, s)) {
     return true;
   }
-  static auto* mutex = new std::mutex;
   use_device(s.device.index);
   Scratch workspace(workspace_bytes, s);
-  std::lock_guard lock(*mutex);  // the plan's bias is set for each call
+  std::lock_guard lock(plans_mutex());
   const Plan& plan = kept_plan(p);
-  if (p.bias) {
-    set(plan.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias);
-  }
+  set_row(plan, p);
   double wide[2][2] = {{p.alpha, 0}, {p.beta, 0}};
   float single[2][2] = {{p.alpha, 0}, {p.beta, 0}};
   bool is_wide = real_dtype(p.dtype) == float64;
@@ -249,7 +263,15 @@ bool run_product(const Product& p, const Stream& s) {
                                   workspace.get(), workspace_bytes, stream),
                  "multiplying");
   });
-  return plan.rectified || !p.rectified;
+  return plan.complete;
 }
+
+bool is_complete(const Product& p, const Stream& s) {
+  use_device(s.device.index);
+  std::lock_guard lock(plans_mutex());
+  return kept_plan(p).complete;
+}
+
+int64_t library_version() { return static_cast<int64_t>(library().version()); }
 
 }  // namespace mlx::core::cuda

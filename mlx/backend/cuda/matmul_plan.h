@@ -14,6 +14,9 @@ struct MatrixOperand {
   int64_t batch_stride;
 };
 
+/** The operand whose values are summed over k as well. */
+enum class Summed { none, a, b };
+
 /** out (m, n), row contiguous, = alpha a (m, k) b (k, n) + beta c; all strides in elements. */
 struct Product {
   Dtype dtype;
@@ -24,9 +27,18 @@ struct Product {
   void* out;         // also c, if beta is not 0
   int64_t out_batch_stride;
   bool rectified = false;  // negative results become 0
+  Summed summed = Summed::none;
+  void* sums = nullptr;  // m or n results
 };
 
-/** Returns false if the results are still to be rectified: not every product can be. */
+/** Returns false if the results are still to be rectified, or the sums to be made: not every
+ *  product does that. Without a batch if there are sums. */
 bool run_product(const Product& product, const Stream& s);
+
+/** Whether a product of floats whose columns are summed does all that it is to. */
+bool is_complete(const Product& product, const Stream& s);
+
+/** The version of the library, on which what is fast depends. */
+int64_t library_version();
 
 }  // namespace mlx::core::cuda

@@ -2,6 +2,8 @@
 #include "mlx/backend/cuda/norm.h"
 
 #include <algorithm>
+#include <span>
+#include <typeinfo>
 
 #include "mlx/backend/common/residual_norm.h"
 #include "mlx/backend/cuda/copy.h"
@@ -86,10 +88,10 @@ void run_backward(NormCall& call, const NormSpec& spec, Dtype dtype, const Strea
   }
 }
 
-void eval_norm_backward(NormBackward& primitive, const std::vector<array>& inputs,
-                        std::vector<array>& outputs) {
-  const NormSpec& spec = primitive.spec();
-  const Stream& s = primitive.stream();
+/** Gradients from the inputs of NormBackward; the first has `added`, of the shape of x, added to it
+ *  as if it were an array of its own. */
+void differentiate(const NormSpec& spec, std::span<const array> inputs, const array* added,
+                   std::vector<array>& outputs, const Stream& s) {
   array cotangent = contiguous_for(inputs.back(), outputs[0], s);
   for (size_t i = 1; i < outputs.size(); i++) {
     allocate_output(outputs[i], s);
@@ -98,13 +100,20 @@ void eval_norm_backward(NormBackward& primitive, const std::vector<array>& input
     return;
   }
   array x = contiguous(inputs[0], s), weight = spec.has_weight ? contiguous(inputs[1], s) : x;
+  array other = added ? contiguous(*added, s) : x;
   NormCall call = rows_of(x, spec, s);
   call.weight = spec.has_weight ? input_address(weight, s) : nullptr;
   call.cotangent = input_address(cotangent, s);
+  call.residual = added ? input_address(other, s) : nullptr;
   call.out = output_address(outputs[0]);
   call.weight_out = spec.has_weight ? output_address(outputs[1]) : nullptr;
   call.bias_out = spec.has_bias ? output_address(outputs.back()) : nullptr;
   run_backward(call, spec, x.dtype(), s);
+}
+
+void eval_norm_backward(NormBackward& primitive, const std::vector<array>& inputs,
+                        std::vector<array>& outputs) {
+  differentiate(primitive.spec(), inputs, nullptr, outputs, primitive.stream());
 }
 
 void foresee_norm(const Norm& primitive, const std::vector<array>& /* inputs */,
@@ -169,6 +178,28 @@ void run_residual_norm(Fused& fused, const std::vector<array>& inputs,
            {x, &residual, step.spec.has_weight ? &parameters.front() : nullptr,
             step.spec.has_bias ? &parameters.back() : nullptr, step.out, &step.sum},
            s);
+}
+
+bool adds_to_norm_gradient(const Primitive& root, const Program& program) {
+  return typeid(root) == typeid(NormBackward) && program.code.size() == 1 &&
+         program.inputs.size() == 2 && program.outputs.size() == 1 &&
+         program.code[0].op == ElementwiseOp::Add;
+}
+
+void run_added_norm_gradient(Fused& fused, const std::vector<array>& inputs,
+                             std::vector<array>& outputs) {
+  const NormSpec& spec = static_cast<const NormBackward&>(fused.root()).spec();
+  const Stream& s = fused.stream();
+  const array& added = inputs.back();
+  std::span<const array> own(inputs.begin(), inputs.end() - 1);
+  if (added.shape() == inputs[0].shape()) {
+    differentiate(spec, own, &added, outputs, s);
+    return;
+  }
+  std::vector<array> gradients = outputs, sums{outputs[0]};
+  gradients[0] = array(outputs[0].shape(), outputs[0].dtype(), nullptr, {});
+  differentiate(spec, own, nullptr, gradients, s);
+  run_program(fused.recipe().epilogue, {gradients[0], added}, sums, s);
 }
 
 KernelCall norm_call(NormSpec::Kind kind, Dtype dtype, RowVariant variant) {

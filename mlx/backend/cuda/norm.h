@@ -1,9 +1,10 @@
-// Norms on the GPU: what one runs on, also for nodes that add a residual in front, and the kernels.
+// Norms on the GPU: what one runs on, also for nodes that add in front or behind, and the kernels.
 #pragma once
 
 #include "mlx/backend/common/norm_operands.h"
 #include "mlx/backend/cuda/held_row.h"
 #include "mlx/backend/cuda/kernel_call.h"
+#include "mlx/core/program.h"
 #include "mlx/primitives/fused.h"
 #include "mlx/primitives/norm.h"
 
@@ -14,6 +15,14 @@ void run_norm(const NormSpec& spec, const NormOperands& operands, const Stream& 
 
 /** Runs a norm behind the sum that makes its input (see is_residual_norm). */
 void run_residual_norm(Fused& fused, const std::vector<array>& inputs, std::vector<array>& outputs);
+
+/** Whether root and program are the gradients of a norm and the sum of the first of them with an
+ *  array of its dtype, as of what flows past the norm. */
+bool adds_to_norm_gradient(const Primitive& root, const Program& program);
+
+/** Runs such a step. */
+void run_added_norm_gradient(Fused& fused, const std::vector<array>& inputs,
+                             std::vector<array>& outputs);
 
 KernelCall norm_call(NormSpec::Kind kind, Dtype dtype, RowVariant variant);
 KernelCall norm_backward_call(NormSpec::Kind kind, Dtype dtype, RowVariant variant);

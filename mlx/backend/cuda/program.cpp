@@ -389,6 +389,10 @@ void eval_fused(Fused& step, const std::vector<array>& inputs, std::vector<array
     run_residual_norm(step, inputs, outputs);
     return;
   }
+  if (step.has_root() && typeid(step.root()) == typeid(NormBackward)) {
+    run_added_norm_gradient(step, inputs, outputs);
+    return;
+  }
   if (step.has_root()) {
     run_rectified_product(step, inputs, outputs);
     return;

@@ -1,5 +1,6 @@
 // Which programs may run behind a node. Since they alone read its result, nothing that they read
-// can depend on it in another way, so the joined step runs where the program would have.
+// can depend on it in another way, so the joined step runs where the program would have; where the
+// node has further results, it runs where the node would have.
 #include "mlx/graph/passes/epilogue.h"
 
 #include "mlx/backend/backend.h"
@@ -10,12 +11,15 @@ namespace mlx::core::detail {
 
 namespace {
 
-/** How often the nodes of a step read the result of `root`. */
+/** How often the nodes of a step read the first result of `root`, or none if they read others. */
 uint32_t readings_of(const Walk& walk, const GraphStep& step, uint32_t root) {
   uint32_t readings = 0;
   for (uint32_t i : step.prologue) {
     for (size_t k = 0; k < walk.input_count(i); k++) {
-      readings += walk.index_of(walk.input(i, k)) == root;
+      const array& in = walk.input(i, k);
+      if (walk.index_of(in) != root) continue;
+      if (in.sibling_position() != 0) return Walk::none;
+      readings++;
     }
   }
   return readings;
@@ -33,8 +37,10 @@ std::vector<bool> known_zeros(const Walk& walk, const BuiltProgram& built) {
 /** Whether `step` can run behind `root`. */
 bool can_follow(const Walk& walk, const GraphStep& step, uint32_t root) {
   const Node& node = walk.nodes[root];
-  const array& made = *node.handle;
-  if (node.plain || node.needed() || !made.siblings().empty() || node.stream != step.stream(walk) ||
+  const array& made = walk.first_result(root);
+  bool alone = made.siblings().empty();
+  bool stored = alone ? node.needed() : node.held || made.is_tracer();
+  if (node.plain || stored || node.stream != step.stream(walk) ||
       made.shape() != walk.nodes[step.prologue[0]].handle->shape() ||
       readings_of(walk, step, root) != node.uses) {
     return false;
@@ -63,6 +69,20 @@ uint32_t find_root(const Walk& walk, const StepGraph& graph, const std::vector<u
   return found;
 }
 
+/** Whether all that `step` reads besides the result of `root` is there before step `place`. */
+bool can_run_at(const Walk& walk, const std::vector<uint32_t>& step_of, const GraphStep& step,
+                uint32_t root, uint32_t place) {
+  for (uint32_t i : step.prologue) {
+    for (size_t k = 0; k < walk.input_count(i); k++) {
+      uint32_t producer = walk.index_of(walk.input(i, k));
+      bool inside = producer == Walk::none || producer == root ||
+                    step_of[producer] == step_of[step.prologue[0]];
+      if (!inside && step_of[producer] >= place) return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 StepGraph absorb_epilogues(const Walk& walk, StepGraph graph) {
@@ -76,11 +96,16 @@ StepGraph absorb_epilogues(const Walk& walk, StepGraph graph) {
     if (step.has_root()) continue;
     uint32_t root = find_root(walk, graph, step_of, step);
     if (root == Walk::none) continue;
-    step.epilogue = std::move(step.prologue);
+    uint32_t source = step_of[root];
+    // Others may read further results of the root before the program would run.
+    bool stays = !walk.first_result(root).siblings().empty();
+    if (stays && !can_run_at(walk, step_of, step, root, source)) continue;
+    GraphStep& whole = graph[stays ? source : s];
+    whole.root = root;
+    whole.epilogue = std::move(step.prologue);
     step.prologue.clear();
-    step.root = root;
-    gone[step_of[root]] = true;
-    step_of[root] = s;
+    gone[stays ? s : source] = true;
+    whole.for_each_node([&](uint32_t i) { step_of[i] = stays ? source : s; });
   }
   return without(std::move(graph), gone);
 }

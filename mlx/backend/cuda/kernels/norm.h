@@ -104,6 +104,13 @@ MLX_FN void norm_forward(const NormCall& p) {
   });
 }
 
+/** v plus neighbours of another row, v rounded to T as if it were an array of its own. */
+template <typename T, int width, typename C>
+MLX_FN void add_to_stored(C (&v)[width], const Pack<T, width>& other) {
+#pragma unroll
+  for (int j = 0; j < width; j++) v[j] = as_stored<T>(v[j]) + computed(other.at[j]);
+}
+
 /** Threads of a block of the backward kernel: few where a warp has a row, so that many blocks fit
  *  beside each other however many registers a thread takes. */
 template <int lanes>
@@ -199,6 +206,13 @@ struct HeldBackward {
     Row y, g;
     y.read(static_cast<const T*>(p.x) + number * p.length, p.length);
     g.read(static_cast<const T*>(p.cotangent) + number * p.length, p.length);
+    Pack<T, width> others[packs];  // asked for here, since they are on their way for long
+    if (p.residual) {
+      const T* residual = static_cast<const T*>(p.residual) + number * p.length;
+      g.each(p.length, [&](int k, int64_t at, C(&)[width]) {
+        others[k] = load_pack<T, width>(residual, at);
+      });
+    }
     C scale = normalise(y), sum = 0, product = 0;
     g.each(p.length, [&](int k, int64_t at, C(&v)[width]) {
       C weight[width];
@@ -221,6 +235,7 @@ struct HeldBackward {
       for (int j = 0; j < width; j++) {
         result[j] = madd(madd(-product, y.values[k][j], v[j]), scale, -mean * scale);
       }
+      if (p.residual) add_to_stored<T>(result, others[k]);
       write_values<T>(out, at, result);
     });
   }
@@ -271,6 +286,8 @@ struct HeldBackward<T, layer, lanes, width, 0> {
     C mean = layer ? row_sum<lanes>(sum) / n : C(0);
     product = row_sum<lanes>(product) / n;
     T* out = static_cast<T*>(p.out) + number * p.length;
+    const T* residual =
+        p.residual ? static_cast<const T*>(p.residual) + number * p.length : nullptr;
     cotangent.each(p.length, [&](int, int64_t at, C(&v)[width]) {
       C weight[width], result[width];
       read_parameter<T>(p.weight, at, C(1), weight);
@@ -278,6 +295,7 @@ struct HeldBackward<T, layer, lanes, width, 0> {
       for (int j = 0; j < width; j++) {
         result[j] = facts.scale * (v[j] * weight[j] - mean - normalised(at + j) * product);
       }
+      if (residual) add_to_stored<T>(result, load_pack<T, width>(residual, at));
       write_values<T>(out, at, result);
     });
   }

@@ -9,7 +9,8 @@ struct NormCall {
   int64_t rows, length;
   double eps;
   const void *x, *residual, *weight, *bias, *cotangent;
-  void *out, *sum;  // sum: x + residual, as it is stored
+  // residual: what is added, forward to x and backward to its gradient; sum: the former, as stored
+  void *out, *sum;
   void *weight_out, *bias_out;
   void* parts;                 // of each strip: sums of the weight's gradient, then the bias's
   int64_t strips, strip_rows;  // rows of a block of the backward kernel
