@@ -170,6 +170,19 @@ def is_neg_inf(x):
     return x.real == -np.inf
 
 
+def in_order(first, last):
+    """Complex numbers go by their real parts, equal ones by their imaginary parts; to NumPy those
+    with a NaN in either part have no order."""
+
+    def compare(a, b):
+        if not (np.iscomplexobj(a) or np.iscomplexobj(b)):
+            return last(a, b)
+        equal = np.real(a) == np.real(b)
+        return first(np.real(a), np.real(b)) | (equal & last(np.imag(a), np.imag(b)))
+
+    return compare
+
+
 def both_nan(a, b):
     return (a == b) | (np.isnan(a) & np.isnan(b)) if a.dtype.kind in "fc" else a == b
 
@@ -236,10 +249,10 @@ REFERENCES: dict[str, Reference] = {
     "equal": Reference(np.equal, smooth=False),
     "not_equal": Reference(np.not_equal, smooth=False),
     "nan_equal": Reference(both_nan, smooth=False),
-    "less": Reference(np.less, smooth=False),
-    "less_equal": Reference(np.less_equal, smooth=False),
-    "greater": Reference(np.greater, smooth=False),
-    "greater_equal": Reference(np.greater_equal, smooth=False),
+    "less": Reference(in_order(np.less, np.less), smooth=False),
+    "less_equal": Reference(in_order(np.less, np.less_equal), smooth=False),
+    "greater": Reference(in_order(np.greater, np.greater), smooth=False),
+    "greater_equal": Reference(in_order(np.greater, np.greater_equal), smooth=False),
     "logical_and": Reference(np.logical_and, smooth=False),
     "logical_or": Reference(np.logical_or, smooth=False),
     "logical_xor": Reference(np.logical_xor, smooth=False),
