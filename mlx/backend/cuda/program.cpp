@@ -437,13 +437,14 @@ void foresee_fused(const Fused& step, const std::vector<array>& inputs,
 void foresee_joined(const Joined& joined, const std::vector<array>& inputs,
                     const std::vector<array>& outputs) {
   std::vector<array> made = outputs;
-  auto first = joined.parts(inputs, made)[0];
-  auto* step = dynamic_cast<const Fused*>(&first.primitive);
-  std::vector<array> own(first.outputs.begin(), first.outputs.end());
-  if (step && !step->has_root()) {
-    foresee_program(step->recipe().prologue, first.inputs, own, joined.stream(), {}, true);
-  } else {
-    foresee(first.primitive, {first.inputs.begin(), first.inputs.end()}, own);
+  for (auto& part : joined.parts(inputs, made)) {
+    auto* step = dynamic_cast<const Fused*>(&part.primitive);
+    std::vector<array> own(part.outputs.begin(), part.outputs.end());
+    if (step && !step->has_root()) {  // equal programs share a kernel
+      foresee_program(step->recipe().prologue, part.inputs, own, joined.stream(), {}, true);
+      return;
+    }
+    foresee(part.primitive, {part.inputs.begin(), part.inputs.end()}, own);
   }
 }
 
