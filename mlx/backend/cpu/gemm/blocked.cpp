@@ -24,8 +24,9 @@ constexpr int64_t kLeastDepth = 512;       // of panels: the output is read and 
 constexpr int64_t kTileDepth = 2048;  // tiles read faster from an L2 cache than they are stored
 constexpr int64_t kPlacedPanels = 4;  // of B, for which packing a large A does not pay
 constexpr int64_t kTasksPerThread = 4;
-constexpr int64_t kSlabBytes = 8 << 20;  // packed B
-constexpr int64_t kSumsBytes = 8 << 20;  // sums kept outside the output
+constexpr int64_t kSharedWork = kParallelWork / 4;  // multiplications worth a second thread
+constexpr int64_t kSlabBytes = 8 << 20;             // packed B
+constexpr int64_t kSumsBytes = 8 << 20;             // sums kept outside the output
 constexpr int64_t kMaxCols = 4096;
 constexpr int64_t kFewRows = 128;
 constexpr int64_t kThreadSlabBytes = 512 << 10;
@@ -103,6 +104,7 @@ class Blocked {
  private:
   void run_slab(const Slab& slab, const Sums& sums) const;
   void pack_slab(const Slab& slab, char* packed_a, char* packed_b) const;
+  int64_t pack_step(const GemmOperand& operand, int64_t depth) const;
   void pack_b(const Slab& slab, int64_t block, Range panels, char* packed) const;
   void pack_a(const Slab& slab, int64_t block, Range panels, char* packed) const;
   Grid grid_of(const Slab& slab) const;
@@ -217,7 +219,7 @@ void Blocked::pack_slab(const Slab& slab, char* packed_a, char* packed_b) const 
   int64_t col_groups = ceil_div(cols, col_group), row_groups = ceil_div(rows, row_group);
   int64_t b_items = col_groups * slab.blocks, a_items = row_groups * slab.blocks;
   int64_t item_work = col_group * width_ * block_depth_ * 16;  // an entry costs some products
-  int64_t grain = std::max<int64_t>(kParallelWork / item_work, 1);
+  int64_t grain = std::max<int64_t>(kSharedWork / item_work, 1);
   parallel_for(b_items + a_items, grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       if (i < b_items) {
@@ -233,12 +235,16 @@ void Blocked::pack_slab(const Slab& slab, char* packed_a, char* packed_b) const 
   });
 }
 
-// Panels of one block. Where lines run across the panels, a few of them are taken through all
-// panels at a time, so that memory is read in long pieces.
+// How much of the depth is packed into each of some panels at a time. Where lines run across the
+// panels, a few of them are taken through all panels, so that memory is read in long pieces.
+int64_t Blocked::pack_step(const GemmOperand& operand, int64_t depth) const {
+  bool lines = !operand.source && operand.width_stride == 1 && operand.depth_stride != 1;
+  return lines ? std::max<int64_t>(kLineGroup, kernels_.unit) : depth;
+}
+
+// Panels of one block.
 void Blocked::pack_b(const Slab& slab, int64_t block, Range panels, char* packed) const {
-  int64_t depth = depth_of(block);
-  bool lines = !g_.b.source && g_.b.width_stride == 1 && g_.b.depth_stride != 1;
-  int64_t step = lines ? std::max<int64_t>(kLineGroup, kernels_.unit) : depth;
+  int64_t depth = depth_of(block), step = pack_step(g_.b, depth);
   for (int64_t k = 0; k < depth; k += step) {
     for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
       int64_t col = panel * width_;
@@ -252,11 +258,16 @@ void Blocked::pack_b(const Slab& slab, int64_t block, Range panels, char* packed
 }
 
 void Blocked::pack_a(const Slab& slab, int64_t block, Range panels, char* packed) const {
-  for (int64_t p = panels.begin; p < panels.end; ++p, packed += a_panel_bytes_) {
-    int count = static_cast<int>(std::min(panel_rows_, slab.rows - p * panel_rows_));
-    int width = static_cast<int>(round_up(count, kernels_.row_unit));
-    pack_operand(kernels_.for_left(), g_.a, packed, width, slab.row + p * panel_rows_, count,
-                 block * block_depth_, depth_of(block));
+  int64_t depth = depth_of(block), step = pack_step(g_.a, depth);
+  for (int64_t k = 0; k < depth; k += step) {
+    for (int64_t p = panels.begin; p < panels.end; ++p) {
+      int count = static_cast<int>(std::min(panel_rows_, slab.rows - p * panel_rows_));
+      int width = static_cast<int>(round_up(count, kernels_.row_unit));
+      char* to = packed + (p - panels.begin) * a_panel_bytes_ +
+                 k / kernels_.unit * width * kernels_.packed_size;
+      pack_operand(kernels_.for_left(), g_.a, to, width, slab.row + p * panel_rows_, count,
+                   block * block_depth_ + k, std::min(step, depth - k));
+    }
   }
 }
 
@@ -268,7 +279,7 @@ Grid Blocked::grid_of(const Slab& slab) const {
   int64_t kept = std::max<int64_t>(block_bytes() / (a_panel_bytes_ * kept_blocks), 1);
   int64_t fewest = ceil_div(rows, kept);
   int64_t wanted = std::min<int64_t>(kTasksPerThread * threads,
-                                     static_cast<int64_t>(2 * work_of(slab) / kParallelWork));
+                                     static_cast<int64_t>(2 * work_of(slab) / kSharedWork));
   if (threads == 1 || wanted < 2) return {fewest, 1};
   Grid best = {};
   int64_t least = std::numeric_limits<int64_t>::max();
@@ -303,7 +314,7 @@ void Blocked::run_slab(const Slab& slab, const Sums& sums) const {
                part(i % grid.cols, grid.cols, cols));
     }
   };
-  if (work_of(slab) > kParallelWork) {
+  if (work_of(slab) > kSharedWork) {
     parallel_for(grid.rows * grid.cols, 1, range);
   } else {
     range(0, grid.rows * grid.cols);
