@@ -104,8 +104,8 @@ array eigvals(const array& a, StreamOrDevice s = {});
 array eigvalsh(const array& a, std::string UPLO = "L", StreamOrDevice s = {});
 std::pair<array, array> eigh(const array& a, std::string UPLO = "L", StreamOrDevice s = {});
 
-/** By LU; integers and half types are taken as float32 and the results have their dtype. The
- *  derivatives need an invertible matrix. */
+/** By LU, that of integers and half types in float32; float32 for integers. The derivatives need an
+ *  invertible matrix. */
 array det(const array& a, StreamOrDevice s = {});
 /** det(A) = sign exp(logabsdet); {0, -inf} of a singular matrix. float32 for integers. */
 std::pair<array, array> slogdet(const array& a, StreamOrDevice s = {});

@@ -117,14 +117,26 @@ Parts decode_iq4_xs(const array& blocks, StreamOrDevice s) {
   return b.decoded(b.scaled(values, b.scaled(b.minus(scales, 32), b.half(0))));
 }
 
-Parts decode_mxfp4(const array& blocks, StreamOrDevice s) {
+array fp4_values(const Blocks& b, const array& four_bits) {
   static constexpr float values[] = {0, 0.5, 1, 1.5, 2, 3, 4, 6, 0, -0.5, -1, -1.5, -2, -3, -4, -6};
+  return take(array(values, {16}), four_bits, b.s);
+}
+
+Parts decode_mxfp4(const array& blocks, StreamOrDevice s) {
   Blocks b(blocks, s);
   array exponent = astype(b.bytes(0, 1), uint32, s);
   array power = left_shift(exponent, array(23, uint32), s);
   array smallest = array(uint32_t{1} << 22, uint32);  // 2^-127 is subnormal
   array scale = view(where(equal(exponent, array(0, uint32), s), smallest, power, s), float32, s);
-  return b.decoded(b.scaled(take(array(values, {16}), b.nibbles(b.bytes(1, 16), 16), s), scale));
+  return b.decoded(b.scaled(fp4_values(b, b.nibbles(b.bytes(1, 16), 16)), scale));
+}
+
+/** Scales of eight bits without a sign, of which the largest number stands for zero. */
+Parts decode_nvfp4(const array& blocks, StreamOrDevice s) {
+  Blocks b(blocks, s);
+  array none(127, uint8), bits = bitwise_and(b.bytes(0, 4), none, s);
+  array scales = where(equal(bits, none, s), array(0.0f), from_fp8(bits, float32, s), s);
+  return b.decoded(b.scaled(fp4_values(b, b.nibbles(b.bytes(4, 32), 8)), scales));
 }
 
 constexpr BlockFormat formats[] = {
@@ -134,7 +146,7 @@ constexpr BlockFormat formats[] = {
     {11, "Q3_K", 256, 110, decode_q3_k},   {12, "Q4_K", 256, 144, decode_q4_k},
     {13, "Q5_K", 256, 176, decode_q5_k},   {14, "Q6_K", 256, 210, decode_q6_k},
     {20, "IQ4_NL", 32, 18, decode_iq4_nl}, {23, "IQ4_XS", 256, 136, decode_iq4_xs},
-    {39, "MXFP4", 32, 17, decode_mxfp4},
+    {39, "MXFP4", 32, 17, decode_mxfp4},   {40, "NVFP4", 64, 36, decode_nvfp4},
 };
 
 }  // namespace

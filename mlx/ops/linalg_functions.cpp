@@ -29,6 +29,10 @@ Determinant determinant(const char* op, const array& a, StreamOrDevice s) {
   return {sign, diagonal(parts[0], 0, -2, -1, s)};
 }
 
+Dtype determinant_dtype(const array& a) {
+  return issubdtype(a.dtype(), inexact) ? a.dtype() : float32;
+}
+
 /** Coefficients of the diagonal Padé approximant of e^x, from the highest. */
 std::vector<double> pade_coefficients(int degree) {
   std::vector<double> c(degree + 1);
@@ -69,13 +73,13 @@ array pade(const array& a, int degree, StreamOrDevice s) {
 
 array det(const array& a, StreamOrDevice s) {
   auto [sign, diagonal] = determinant("linalg::det", a, s);
-  return astype(multiply(sign, prod(diagonal, -1, false, s), s), a.dtype(), s);
+  return astype(multiply(sign, prod(diagonal, -1, false, s), s), determinant_dtype(a), s);
 }
 
 std::pair<array, array> slogdet(const array& a, StreamOrDevice s) {
   auto [sign, diagonal] = determinant("linalg::slogdet", a, s);
   array result = multiply(sign, prod(core::sign(diagonal, s), -1, false, s), s);
-  Dtype dtype = issubdtype(a.dtype(), inexact) ? a.dtype() : float32;
+  Dtype dtype = determinant_dtype(a);
   return {astype(result, dtype, s),
           astype(sum(log(abs(diagonal, s), s), -1, false, s), real_dtype(dtype), s)};
 }

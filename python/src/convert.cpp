@@ -528,6 +528,10 @@ array to_array(Operand value) {
   return make_array(p);
 }
 
+array to_truth(Operand value) {
+  return PyLong_Check(value.object) ? array(PyObject_IsTrue(value.object) == 1) : to_array(value);
+}
+
 std::pair<array, array> to_comparable(Operand a, Operand b) {
   auto *first = as_array(a.object), *second = as_array(b.object);
   if (first && is_beyond(b.object, first->dtype())) {

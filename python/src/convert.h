@@ -42,6 +42,9 @@ std::pair<array, array> to_arrays(Operand a, Operand b);
  *  larger or smaller than all its values, not an error. */
 std::pair<array, array> to_comparable(Operand a, Operand b);
 
+/** An operand of which only the truth counts, so that an int of any size will do. */
+array to_truth(Operand value);
+
 /** The array inside a Python object, or nullptr. Throws ValueError for an object of the class whose
  *  `__init__` never ran, as in subclasses that forget to call it. */
 inline const array* as_array(nb::handle value) {

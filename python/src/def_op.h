@@ -37,6 +37,12 @@ array call_comparison(Operand a, Operand b, StreamOrDevice s) {
   return op(x, y, s);
 }
 
+/** As call_binary, for ops that only ask whether their operands are true. */
+template <BinaryOp op>
+array call_logical(Operand a, Operand b, StreamOrDevice s) {
+  return op(to_truth(a), to_truth(b), s);
+}
+
 /** `op(a, *, stream=None)` over arrays and numbers. */
 template <UnaryOp op>
 void def_unary(nb::module_& m, const char* name, const char* doc, bool method = false,

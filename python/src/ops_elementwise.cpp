@@ -63,10 +63,16 @@ constexpr bool is_comparison(ElementwiseOp op) {
   return op >= ElementwiseOp::Equal && op <= ElementwiseOp::GreaterEqual;
 }
 
+constexpr bool is_logical(ElementwiseOp op) {
+  return op >= ElementwiseOp::LogicalAnd && op <= ElementwiseOp::LogicalXor;
+}
+
 template <ElementwiseOp op, BinaryOp function>
 void bind_binary(nb::module_& m) {
   auto& info = elementwise_info(op);
-  constexpr auto call = is_comparison(op) ? call_comparison<function> : call_binary<function>;
+  constexpr auto call = is_comparison(op) ? call_comparison<function>
+                        : is_logical(op)  ? call_logical<function>
+                                          : call_binary<function>;
   m.def(info.function, call, "a"_a, "b"_a, "stream"_a = nb::none(),
         compose_doc(info.function, 2, info.rule).c_str());
 }

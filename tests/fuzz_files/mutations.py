@@ -59,7 +59,7 @@ def gguf_blocks() -> bytes:
     blocks |= {11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210), 20: (32, 18)}
     blocks |= {23: (256, 136), 39: (32, 17), 16: (256, 66), 17: (256, 74), 18: (256, 98)}
     blocks |= {19: (256, 50), 21: (256, 110), 22: (256, 82), 29: (256, 56), 34: (256, 54)}
-    blocks |= {35: (256, 66)}
+    blocks |= {35: (256, 66), 40: (64, 36)}
     header = struct.pack("<4sIQQ", b"GGUF", 3, len(blocks), 0)
     offset, data = 0, b""
     for kind, (elements, size) in blocks.items():

@@ -11,7 +11,19 @@ import numpy as np
 import pytest
 
 T = gguf.GGMLQuantizationType
-DECODED = ["Q5_0", "Q5_1", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS", "MXFP4"]
+DECODED = [
+    "Q5_0",
+    "Q5_1",
+    "Q2_K",
+    "Q3_K",
+    "Q4_K",
+    "Q5_K",
+    "Q6_K",
+    "IQ4_NL",
+    "IQ4_XS",
+    "MXFP4",
+    "NVFP4",
+]
 DECODED += ["IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "TQ1_0", "TQ2_0"]
 PACKED = {"Q4_0": 4, "Q4_1": 4, "Q8_0": 8}
 
@@ -31,12 +43,15 @@ def random_blocks(name: str, rows: int, rng: np.random.Generator) -> np.ndarray:
     size = gguf.GGML_QUANT_SIZES[T[name]][1]
     raw = rng.integers(0, 256, (rows, 2, size), dtype=np.uint8)
     scale_at = {"Q2_K": (80, 82), "Q3_K": (108,), "Q6_K": (208,), "MXFP4": (), "IQ1_M": ()}
+    scale_at["NVFP4"] = ()
     scale_at |= {"TQ1_0": (52,), "TQ2_0": (64,)}
     for at in scale_at.get(name, (0, 2) if name in ("Q5_1", "Q4_K", "Q5_K") else (0,)):
         scales = rng.standard_normal((rows, 2, 1)).astype(np.float16)
         raw[..., at : at + 2] = scales.view(np.uint8)
     if name == "MXFP4":
         raw[..., 0] = rng.integers(120, 134, (rows, 2))
+    if name == "NVFP4":
+        raw[..., :4] &= 127
     if name == "IQ1_M":  # four bits of the scale at the top of each of four words
         scales = rng.standard_normal((rows, 2, 1)).astype(np.float16).view(np.uint16)
         top = (scales >> (4 * np.arange(4, dtype=np.uint16)) & 15) << 4

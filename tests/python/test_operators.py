@@ -203,6 +203,15 @@ def test_chain_of_constants_is_right():
     assert str(mx.array([1.0]) * -0.0) == "array([-0], dtype=float32)"
 
 
+@pytest.mark.parametrize("name", ["logical_and", "logical_or", "logical_xor"])
+@pytest.mark.parametrize("number", [300, -1, 0, 2**70, True, 0.0, 0.5])
+def test_truth_of_numbers_of_any_size(name, number):
+    x, f = mx.array([0, 1, 255], mx.uint8), getattr(mx, name)
+    want = getattr(np, name)(np.array([False, True, True]), bool(number))
+    for got in (f(x, number), f(number, x)):
+        assert got.dtype == mx.bool_ and got.tolist() == want.tolist()
+
+
 @pytest.mark.parametrize("number", [300, -1, 2**40, -(2**70), 2**70])
 @pytest.mark.parametrize("name", COMPARE)
 def test_comparisons_with_ints_beyond_the_dtype(name, number):
