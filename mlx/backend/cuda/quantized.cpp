@@ -351,15 +351,13 @@ void eval_gather_quantized_matmul(GatherQuantizedMatmul& primitive,
   Weight w(given, batch_of(given.packed), s);
   array x = in_pieces(inputs[0], s), x_picks = contiguous(inputs[1], s);
   array w_picks = contiguous(inputs[2], s);
-  FaultReport report = open_report(s);
-  out.add_doubt(report.doubt);
   QuantizedProducts call = products_of(format, x, w, out, s);
   call.products = static_cast<int64_t>(w_picks.size());
   call.rows = out.shape(-2);
   call.x_batch = call.rows * call.k;
   call.picks = {static_cast<const int64_t*>(input_address(x_picks, s)),
                 static_cast<const int64_t*>(input_address(w_picks, s)), elements(batch_of(x)),
-                w.matrices, report.slot};
+                w.matrices, open_report(out, s)};
   QuantizedPlan plan = plan_quantized(
       {out.dtype(), format, call.products, call.rows, call.n, call.k, w.matrices, true},
       device_of(s));

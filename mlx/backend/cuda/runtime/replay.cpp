@@ -13,8 +13,11 @@ namespace mlx::core::cuda {
 namespace {
 
 constexpr size_t most_executables = 256;
-// Lists of equal kernels in the same place: arguments may come in turns, as from two models.
+// Lists of equal kernels in the same place: arguments may come in turns, as from two models, or
+// from steps of which one is queued while the one before it still holds its memory.
 constexpr size_t most_alike = 4;
+/** Changing so many arguments for each kernel that is started is worth a graph of its own. */
+constexpr size_t kernels_per_change = 8;
 
 cudaLaunchAttributeValue cluster_value(unsigned cluster) {
   cudaLaunchAttributeValue value{};
@@ -41,13 +44,6 @@ class NodeParameters {
   void* argument_;
   cudaKernelNodeParams parameters_{};
 };
-
-/** Whether kernels start while the ones before them end: if MLX_OVERLAP_KERNELS is 1. */
-bool overlaps() {
-  static const bool wanted =
-      device_facts(0).major >= 9 && env::get_var("MLX_OVERLAP_KERNELS", 0) != 0;
-  return wanted;
-}
 
 /** The edge to a kernel from the one before it. */
 cudaGraphEdgeData edge_to(const KernelLaunch& launch) {
@@ -87,6 +83,12 @@ void add_chain(const LaunchList& list, cudaGraph_t graph, std::vector<cudaGraphN
 }
 
 }  // namespace
+
+bool overlaps() {
+  static const bool wanted =
+      device_facts(0).major >= 9 && env::get_var("MLX_OVERLAP_KERNELS", 0) != 0;
+  return wanted;
+}
 
 void start(const KernelLaunch& launch, cudaStream_t stream) {
   cudaLaunchAttribute attribute{};
@@ -186,7 +188,7 @@ Replays::Choice Replays::closest(const LaunchList& list, uint64_t key) {
       best = {it->second, std::move(changes)};
     }
   }
-  if (alike < most_alike && fewest > list.size() / 2) {
+  if (alike < most_alike && fewest > list.size() / kernels_per_change) {
     return {executables_.end(), {}};
   }
   executables_.splice(executables_.begin(), executables_, best.executable);
