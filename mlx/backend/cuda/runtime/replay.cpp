@@ -13,11 +13,14 @@ namespace mlx::core::cuda {
 namespace {
 
 constexpr size_t most_executables = 256;
-// Lists of equal kernels in the same place: arguments may come in turns, as from two models, or
-// from steps of which one is queued while the one before it still holds its memory.
+// Lists of equal kernels in the same place: arguments may come in turns, as from two models.
 constexpr size_t most_alike = 4;
-/** Changing so many arguments for each kernel that is started is worth a graph of its own. */
-constexpr size_t kernels_per_change = 8;
+
+/** How many of them may be kept if so many arguments change even from the closest. Two for a few:
+ *  steps take turns where one is queued while the one before it still holds its memory. */
+size_t most_alike_for(size_t changes, size_t size) {
+  return changes > size / 2 ? most_alike : changes > size / 8 ? 2 : 1;
+}
 
 cudaLaunchAttributeValue cluster_value(unsigned cluster) {
   cudaLaunchAttributeValue value{};
@@ -188,7 +191,7 @@ Replays::Choice Replays::closest(const LaunchList& list, uint64_t key) {
       best = {it->second, std::move(changes)};
     }
   }
-  if (alike < most_alike && fewest > list.size() / kernels_per_change) {
+  if (alike < most_alike_for(fewest, list.size())) {
     return {executables_.end(), {}};
   }
   executables_.splice(executables_.begin(), executables_, best.executable);

@@ -118,7 +118,7 @@ class FaultSlots {
     Event done;
     Strides cause;
     Fault* slot = nullptr;
-    std::weak_ptr<array::Doubts::element_type> doubts;
+    std::weak_ptr<Doubt> doubt;
   };
   Shared shared() {
     std::lock_guard lock(mutex_);
@@ -217,20 +217,18 @@ kernels::Fault* open_report(const array& result, const Strides& cause, const Str
   FaultSlots& all = slots_of(s);
   const Event& done = result.event();
   auto last = all.shared();
-  if (done.valid() && last.done == done && last.cause == cause) {
-    if (auto doubts = last.doubts.lock()) {
-      result.add_doubts(doubts);
-      return last.slot;
-    }
+  bool shares = done.valid() && last.done == done && last.cause == cause;
+  std::shared_ptr<Doubt> doubt = shares ? last.doubt.lock() : nullptr;
+  if (!doubt) {
+    Report report = all.open(done, s);
+    doubt = std::make_shared<KernelDoubt>(all, report);
+    doubt->follow(done);
+    last = {done, cause, all.at(report.slot), doubt};
+    all.share(last);
   }
-  Report report = all.open(done, s);
-  auto doubt = std::make_shared<KernelDoubt>(all, report);
-  doubt->follow(done);
   std::vector<std::shared_ptr<Doubt>> one{std::move(doubt)};
-  auto doubts = std::make_shared<const std::vector<std::shared_ptr<Doubt>>>(std::move(one));
-  result.add_doubts(doubts);
-  all.share({done, cause, all.at(report.slot), doubts});
-  return all.at(report.slot);
+  result.add_doubts(std::make_shared<const std::vector<std::shared_ptr<Doubt>>>(std::move(one)));
+  return last.slot;
 }
 
 }  // namespace mlx::core::cuda
