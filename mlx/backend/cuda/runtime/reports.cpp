@@ -113,12 +113,12 @@ class FaultSlots {
 
   Fault* at(uint32_t slot) { return all_ + slot; }
 
-  /** The report that was opened last with a cause, for whom it may concern. */
+  /** The report that was opened last with a cause. */
   struct Shared {
     Event done;
     Strides cause;
     Fault* slot = nullptr;
-    std::weak_ptr<Doubt> doubt;
+    array::Doubts doubts;
   };
   Shared shared() {
     std::lock_guard lock(mutex_);
@@ -217,17 +217,15 @@ kernels::Fault* open_report(const array& result, const Strides& cause, const Str
   FaultSlots& all = slots_of(s);
   const Event& done = result.event();
   auto last = all.shared();
-  bool shares = done.valid() && last.done == done && last.cause == cause;
-  std::shared_ptr<Doubt> doubt = shares ? last.doubt.lock() : nullptr;
-  if (!doubt) {
+  if (!done.valid() || last.done != done || last.cause != cause) {
     Report report = all.open(done, s);
-    doubt = std::make_shared<KernelDoubt>(all, report);
-    doubt->follow(done);
-    last = {done, cause, all.at(report.slot), doubt};
+    std::vector<std::shared_ptr<Doubt>> one{std::make_shared<KernelDoubt>(all, report)};
+    one[0]->follow(done);
+    last = {done, cause, all.at(report.slot),
+            std::make_shared<const std::vector<std::shared_ptr<Doubt>>>(std::move(one))};
     all.share(last);
   }
-  std::vector<std::shared_ptr<Doubt>> one{std::move(doubt)};
-  result.add_doubts(std::make_shared<const std::vector<std::shared_ptr<Doubt>>>(std::move(one)));
+  result.add_doubts(last.doubts);
   return last.slot;
 }
 
