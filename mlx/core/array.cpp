@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <new>
 #include <utility>
 
@@ -341,7 +342,9 @@ void array::add_doubts(const Doubts& doubts) const {
   if (!doubts || doubts == own) {
     return;
   }
-  if (!own && !doubts->back()->is_over()) {  // the last of them, mostly
+  // Mostly the first of them are over, if any; a list that is passed on from step to step would
+  // grow.
+  if (!own && !doubts->front()->is_over() && !doubts->back()->is_over()) {
     own = doubts;
     return;
   }
@@ -357,7 +360,12 @@ void array::add_doubts(const Doubts& doubts) const {
     if (is_new(i)) news.push_back((*doubts)[i]);
   }
   if (!news.empty()) {
-    if (own) news.insert(news.begin(), own->begin(), own->end());
+    if (own) {
+      std::vector<std::shared_ptr<Doubt>> open;
+      std::copy_if(own->begin(), own->end(), std::back_inserter(open),
+                   [](const std::shared_ptr<Doubt>& doubt) { return !doubt->is_over(); });
+      news.insert(news.begin(), open.begin(), open.end());
+    }
     own = std::make_shared<const std::vector<std::shared_ptr<Doubt>>>(std::move(news));
   }
 }

@@ -12,6 +12,7 @@
 #include "mlx/core/errors.h"
 #include "mlx/core/interrupt.h"
 #include "mlx/core/scheduler.h"
+#include "mlx/graph/array_lists.h"
 #include "mlx/primitives/joined.h"
 
 namespace mlx::core::detail {
@@ -161,8 +162,8 @@ void Batch::run(Step& step) {
   if (step.done.valid()) {
     step.done.signal();
   }
-  step.inputs.clear();
-  step.outputs.clear();
+  give_list(step.inputs);
+  give_list(step.outputs);
   step.primitive = nullptr;
 }
 

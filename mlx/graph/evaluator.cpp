@@ -117,6 +117,12 @@ void wait_for_memory() {
   }
 }
 
+/** What ends the work that this thread scheduled last. */
+Event& last_scheduled() {
+  thread_local Event event;
+  return event;
+}
+
 void schedule(const std::vector<array>& outputs, bool caller_waits) {
   if (over_memory_limit()) [[unlikely]] {
     wait_for_memory();
@@ -124,6 +130,7 @@ void schedule(const std::vector<array>& outputs, bool caller_waits) {
   // Batches enter the queues in the order of their plans.
   std::unique_lock lock(graph_lock());
   auto plan = detail::plan_evaluation(outputs);
+  if (!plan.batches.empty()) last_scheduled() = plan.batches.back().done;
   bool here =
       worth_running_here(plan, caller_waits) && scheduler::try_acquire(plan.batches[0].stream);
   if (here || !hand_over(plan)) {
@@ -141,7 +148,9 @@ void detail::eval_to_read(const array& a) {
     schedule({a}, true);
   }
   const Event& event = a.event();
-  bool is_queued = !a.is_available() && event.valid() && event.is_ready_for(event.stream());
+  // What is queued behind later work arrives when that is done, so a copy on request comes sooner.
+  bool is_last = event.valid() && event == last_scheduled();
+  bool is_queued = is_last && !a.is_available() && event.is_ready_for(event.stream());
   if (is_queued && !a.known_error() && a.buffer().device_memory()) {
     auto [begin, end] = byte_range(a);
     a.buffer().device_memory()->fetch_ahead(static_cast<size_t>(begin), static_cast<size_t>(end),

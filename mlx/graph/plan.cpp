@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "mlx/core/object_pool.h"
+#include "mlx/graph/array_lists.h"
 #include "mlx/graph/passes/epilogue.h"
 #include "mlx/graph/passes/equals.h"
 #include "mlx/graph/passes/fuse.h"
@@ -172,6 +173,16 @@ void wait_for_outside(const array& in, const Stream& stream, Step& step) {
   }
 }
 
+/** Adds all outputs of a node, or all but the first. */
+void add_outputs(std::vector<array>& to, const array& made, bool without_first = false) {
+  if (made.siblings().empty() && !without_first) {
+    to.push_back(made);
+    return;
+  }
+  auto all = made.outputs();
+  to.insert(to.end(), all.begin() + without_first, all.end());
+}
+
 /** Room for the steps of one batch. */
 std::vector<Step>& spare_steps() {
   thread_local std::vector<Step> spare;
@@ -226,7 +237,8 @@ class Binder {
       return;
     }
     step.primitive = made.primitive_ptr();
-    step.outputs = made.outputs();
+    step.outputs = take_list(1 + made.siblings().size());
+    add_outputs(step.outputs, made);
     bool keeps_graph = made.is_tracer();
     if (keeps_graph) step.inputs = made.inputs();
     finish(planned, step, keeps_graph ? nullptr : &made);
@@ -234,16 +246,14 @@ class Binder {
 
   void add_fused(const PlannedStep& planned) {
     Step& step = begin(planned);
-    step.inputs.reserve(planned.inputs.size());
+    step.inputs = take_list(planned.inputs.size());
     for (auto [node, position] : planned.inputs) {
       step.inputs.push_back(walk_.input(node, position));
     }
-    step.outputs.reserve(planned.outputs.size());
+    step.outputs = take_list(planned.outputs.size());
     for (uint32_t i : planned.outputs) {
       if (i == planned.root) {
-        auto outputs = handle(i).outputs();
-        bool first_stays = planned.recipe->has_epilogue();
-        step.outputs.insert(step.outputs.end(), outputs.begin() + first_stays, outputs.end());
+        add_outputs(step.outputs, handle(i), planned.recipe->has_epilogue());
       } else {
         step.outputs.push_back(handle(i));
       }
@@ -283,13 +293,15 @@ class Binder {
   void add_joined(const PlannedStep& planned) {
     Step& step = begin(planned);
     std::vector<Joined::Member> members;
-    members.reserve(1 + planned.joined.size());
+    size_t count = 1 + planned.joined.size();
+    members.reserve(count);
+    step.inputs = take_list(4 * count);
+    step.outputs = take_list(count);
     auto take = [&](uint32_t i) {
       const array& made = handle(i);
-      auto outputs = made.outputs();
-      members.push_back({made.primitive_ptr(), made.inputs().size(), outputs.size()});
+      members.push_back({made.primitive_ptr(), made.inputs().size(), 1 + made.siblings().size()});
       step.inputs.insert(step.inputs.end(), made.inputs().begin(), made.inputs().end());
-      step.outputs.insert(step.outputs.end(), outputs.begin(), outputs.end());
+      add_outputs(step.outputs, made);
     };
     take(planned.root);
     for (uint32_t i : planned.joined) take(i);
@@ -329,7 +341,9 @@ class Binder {
       for (auto& a : bound_.batches[stream].steps[position].outputs) {
         a.attach_event(bound_.batches[stream].done);
         a.set_status(array::Status::evaluated);
-        if (!a.is_tracer()) a.detach();
+        if (a.is_tracer()) continue;
+        if (a.siblings().empty()) give_list(a.inputs());
+        a.detach();
       }
     }
   }

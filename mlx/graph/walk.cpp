@@ -39,7 +39,7 @@ Room& room() {
 }
 
 bool is_generator(const array& a) {
-  return typeid(a.primitive()) == typeid(RandomBits) && a.itemsize() == 4 &&
+  return a.dtype() == uint32 && typeid(a.primitive()) == typeid(RandomBits) &&
          a.inputs()[0].size() == 2;
 }
 
@@ -123,7 +123,8 @@ void Walk::finish(const array& a) {
   auto index = static_cast<uint32_t>(nodes.size());
   auto& primitive = a.primitive();
   Node node{&a};
-  if (typeid(primitive) == typeid(Elementwise)) {
+  static const size_t elementwise = type_number(typeid(Elementwise));
+  if (primitive.type_number() == elementwise) {  // comparing types would compare their names
     node.elementwise = static_cast<const Elementwise*>(&primitive);
   }
   node.generator = is_generator(a);

@@ -16,11 +16,12 @@ namespace {
 
 using MaybeArray = std::optional<array>;
 
-/** The arrays of a weight that a product of dtype `dtype` reads. */
-std::vector<array> weight_inputs(const array& w, const array& scales, const MaybeArray& biases,
-                                 Dtype dtype, StreamOrDevice s) {
-  if (!biases) return {w, scales};
-  return {w, astype(scales, dtype, s), astype(*biases, dtype, s)};
+/** Adds the arrays of a weight that a product of dtype `dtype` reads. */
+void add_weight(std::vector<array>& inputs, const array& w, const array& scales,
+                const MaybeArray& biases, Dtype dtype, StreamOrDevice s) {
+  inputs.push_back(w);
+  inputs.push_back(biases ? astype(scales, dtype, s) : scales);
+  if (biases) inputs.push_back(astype(*biases, dtype, s));
 }
 
 /** The dtype of a product: what x, scales and biases promote to. */
@@ -127,7 +128,8 @@ array dequantize(const array& w, const array& scales, const MaybeArray& biases,
   Dtype out = dtype.value_or(computed);
   check(issubdtype(out, floating), "dequantize", "The output needs a real floating dtype, but got ",
         out, ".");
-  std::vector<array> inputs = weight_inputs(w, scales, biases, computed, s);
+  std::vector<array> inputs;
+  add_weight(inputs, w, scales, biases, computed, s);
   if (global_scale) {
     inputs.push_back(checked_global_scale("dequantize", format, *global_scale, as_row(w, s), s));
   }
@@ -140,11 +142,12 @@ array quantized_matmul(const array& x, const array& w, const array& scales,
   const char* op = "quantized_matmul";
   QuantizedFormat format = quantized_format(op, group_size, bits, mode);
   Dtype dtype = check_product(op, format, x, w, scales, biases, transpose);
+  std::vector<array> inputs;
+  inputs.reserve(4);
+  inputs.push_back(astype(as_row(x, s), dtype, s));
+  add_weight(inputs, w, scales, biases, dtype, s);
   auto node = make_pooled<QuantizedMatmul>(to_stream(s), format, transpose);
-  array product = make_node(
-      node, dtype,
-      joined({astype(as_row(x, s), dtype, s)}, weight_inputs(w, scales, biases, dtype, s)));
-  return as_given(product, x, s);
+  return as_given(make_node(std::move(node), dtype, std::move(inputs)), x, s);
 }
 
 array gather_qmm(const array& x, const array& w, const array& scales, const MaybeArray& biases,
@@ -155,11 +158,11 @@ array gather_qmm(const array& x, const array& w, const array& scales, const Mayb
   QuantizedFormat format = quantized_format(op, group_size, bits, mode);
   Dtype dtype = check_product(op, format, x, w, scales, biases, transpose);
   array rows = astype(as_row(x, s), dtype, s);
-  auto indices = both_indices(op, lhs_indices, rhs_indices, rows, w, s);
-  auto weight = weight_inputs(w, scales, biases, dtype, s);
-  if (global_scale) weight.push_back(checked_global_scale(op, format, *global_scale, w, s));
+  auto inputs = joined({rows}, both_indices(op, lhs_indices, rhs_indices, rows, w, s));
+  add_weight(inputs, w, scales, biases, dtype, s);
+  if (global_scale) inputs.push_back(checked_global_scale(op, format, *global_scale, w, s));
   auto node = make_pooled<GatherQuantizedMatmul>(to_stream(s), format, transpose, sorted_indices);
-  return as_given(make_node(node, dtype, joined(joined({rows}, indices), weight)), x, s);
+  return as_given(make_node(node, dtype, std::move(inputs)), x, s);
 }
 
 array qqmm(const array& x, const array& w, const MaybeArray& w_scales,

@@ -25,9 +25,9 @@ int chosen(const char* op, const char* what, const QuantizationRow& row,
   if (!value) return choices.standard;
   bool known =
       std::find(choices.values.begin(), choices.values.end(), *value) != choices.values.end();
-  check(known, op, "Mode '", row.name, "' needs ", what, " ", listed(choices.values), ", but got ",
-        *value, ".");
-  return *value;
+  if (known) return *value;
+  fail(op, "Mode '", row.name, "' needs ", what, " ", listed(choices.values), ", but got ", *value,
+       ".");
 }
 
 void check_affine_parameters(const char* op, const array& scales,

@@ -44,7 +44,8 @@ class Joined : public BuiltinPrimitive {
 
 /** The primitive as a joined one, or nullptr. */
 inline const Joined* as_joined(const Primitive& primitive) {
-  return typeid(primitive) == typeid(Joined) ? static_cast<const Joined*>(&primitive) : nullptr;
+  static const size_t number = detail::type_number(typeid(Joined));
+  return primitive.type_number() == number ? static_cast<const Joined*>(&primitive) : nullptr;
 }
 
 /** Runs the parts one after the other; a failure belongs to the outputs of its part alone. */

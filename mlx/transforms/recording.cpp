@@ -7,6 +7,7 @@
 
 #include "mlx/core/origins.h"
 #include "mlx/core/tracing.h"
+#include "mlx/graph/array_lists.h"
 
 namespace mlx::core::detail {
 
@@ -87,8 +88,7 @@ Recording::Recording(size_t arguments, std::vector<array> constants, std::vector
 }
 
 void Recording::replay(const Node& node, bool shapeless, std::vector<array>& values) const {
-  std::vector<array> inputs;
-  inputs.reserve(node.inputs.size());
+  auto inputs = take_list(node.inputs.size());
   for (uint32_t i : node.inputs) inputs.push_back(values[i]);
   if (node.call && !std::ranges::any_of(inputs, &array::is_tracer)) {
     auto results = inputs.end() - static_cast<ptrdiff_t>(node.dtypes.size());
@@ -96,6 +96,10 @@ void Recording::replay(const Node& node, bool shapeless, std::vector<array>& val
     return;
   }
   OriginScope scope(node.origin);
+  if (!shapeless && node.shapes.size() == 1 && !node.call) {
+    values.emplace_back(node.shapes[0], node.dtypes[0], node.primitive, std::move(inputs));
+    return;
+  }
   auto shapes = shapeless ? node.primitive->output_shapes(inputs) : node.shapes;
   if (shapes.size() == 1 && !node.call) {
     values.emplace_back(std::move(shapes[0]), node.dtypes[0], node.primitive, std::move(inputs));

@@ -162,6 +162,19 @@ def test_product(fmt, dtype, transpose):
         assert_product(y, x, q, fmt, transpose)
 
 
+@each_dtype
+@each_kind
+@pytest.mark.parametrize("n, k", [(40, 512), (17, 1280), (35, 5632), (16, 640)])
+def test_single_rows(fmt, dtype, n, k):
+    """As in decoding, with rows of codes that consist of whole units and others."""
+    q = mx.quantize(random(n, k, dtype=dtype), **fmt)
+    for x in (random(1, k, dtype=dtype), random(3, 1, k, dtype=dtype)):
+        assert_product(mx.quantized_matmul(x, *q, **fmt), x, q, fmt, True)
+    several = [mx.stack([a, a[::-1]]) for a in q]
+    x = random(2, 1, k, dtype=dtype)
+    assert_product(mx.quantized_matmul(x, *several, **fmt), x, several, fmt, True)
+
+
 @each_kind
 @pytest.mark.parametrize("m, n, k", [(1, 1, 64), (2, 7, 192), (9, 33, 128), (130, 65, 320)])
 def test_odd_sizes(fmt, m, n, k):

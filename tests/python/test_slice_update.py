@@ -142,6 +142,21 @@ def test_dynamic_slices():
         check_vmap(h, mx.stack([a] * 3), starts[0], in_axes=(0, None))
 
 
+def test_a_bad_start_fails_each_update_that_begins_there():
+    bad, good = mx.array([2]) + 1, mx.array([1]) + 1
+    new = mx.ones((2, 6))
+    failing = [mx.slice_update(mx.zeros((4, 6)), new * i, bad, (0,)) for i in range(3)]
+    tall = mx.slice_update(mx.zeros((5, 6)), new, bad, (0,))
+    fine = mx.slice_update(mx.zeros((4, 6)), new, good, (0,))
+    after = failing[2] + 1
+    mx.async_eval(*failing, tall, fine, after)
+    for x in (*failing, after):
+        with pytest.raises(IndexError):
+            mx.eval(x)
+    np.testing.assert_array_equal(tall[:, 0], [0, 0, 0, 1, 1])
+    np.testing.assert_array_equal(fine[:, 0], [0, 0, 1, 1])
+
+
 def test_dynamic_slices_outside_raise():
     a = mx.zeros((4, 6))
     for start in (3, -1, 2**31 - 1):

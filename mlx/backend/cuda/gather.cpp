@@ -61,8 +61,6 @@ std::optional<int64_t> row_step(const IndexWork& work) {
 
 void start_rows(const IndexWork& work, int64_t step, size_t word, const Stream& s) {
   const IndexSource& source = work.sources[0];
-  FaultReport report = open_report(s);
-  work.result->add_doubt(report.doubt);
   kernels::GatherRows call{};
   call.rows = work.positions();
   call.words = work.slice_elements();
@@ -75,7 +73,7 @@ void start_rows(const IndexWork& work, int64_t step, size_t word, const Stream& 
                  source.stride};
   call.in = work.in;
   call.out = work.out;
-  call.fault = report.slot;
+  call.fault = open_report(*work.result, s);
   auto wanted = static_cast<uint64_t>(call.words <= 32 ? call.words : (call.words + 3) / 4);
   int lanes = static_cast<int>(std::bit_ceil(std::min<uint64_t>(wanted, threads)));
   static auto* kernels = new KernelTable;

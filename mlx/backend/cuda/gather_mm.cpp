@@ -33,9 +33,7 @@ MatrixOperand operand_of(const array& a, const Stream& s) {
 /** Queues `count` products of the batches, one after the other in `out`. */
 void multiply(const array& a, const array& b, array& out, int64_t count, Selection selection,
               const Stream& s) {
-  FaultReport report = open_report(s);
-  out.add_doubt(report.doubt);
-  selection.fault = report.slot;
+  selection.fault = open_report(out, s);
   int64_t m = out.shape(-2), n = out.shape(-1);
   Product product{
       out.dtype(), m,    n,       a.shape(-1),         count, operand_of(a, s), operand_of(b, s),

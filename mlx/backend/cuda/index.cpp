@@ -84,10 +84,9 @@ void start_indexed(const IndexWork& work, const Stream& s,
   size_t sources = std::max<size_t>(work.sources.size(), 1);
   KernelCall call =
       call_for(IndexVariant{work.fault_op, sources, walks.index_rank, walks.slice_rank});
-  FaultReport report = open_report(s);
-  work.result->add_doubt(report.doubt);
+  kernels::Fault* fault = open_report(*work.result, s);
   Parameters parameters(kernels::IndexedCall{work.positions(), work.slice_elements(), work.unit,
-                                             work.in, work.out, work.marks, report.slot});
+                                             work.in, work.out, work.marks, fault});
   parameters.add_padded(walks.index.shape, walks.index_rank, 1);
   for (auto& strides : walks.index.strides) {
     parameters.add_padded(strides, walks.index_rank, 0);

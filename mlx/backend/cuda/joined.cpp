@@ -22,26 +22,31 @@ namespace mlx::core::cuda {
 namespace {
 
 struct Family {
-  const std::type_info& type;
+  size_t type;
   Joining joining;
   void (*run)(const std::vector<JoinedPart>& parts, const Stream& s);
 };
 
 constexpr Joining same_input{4, true, false}, small{2, false, false}, in_place{2, false, true};
 
+template <typename P>
+size_t number_of() {
+  return detail::type_number(typeid(P));
+}
+
 const Family families[] = {
-    {typeid(Matmul), same_input, run_joined_products},
-    {typeid(AddMM), same_input, run_joined_products},
-    {typeid(QuantizedMatmul), same_input, run_joined_quantized_products},
-    {typeid(Fused), {}, run_joined_programs},
-    {typeid(Rope), small, run_joined_ropes},
-    {typeid(SliceUpdate), in_place, run_joined_updates},
-    {typeid(DynamicSliceUpdate), in_place, run_joined_updates},
+    {number_of<Matmul>(), same_input, run_joined_products},
+    {number_of<AddMM>(), same_input, run_joined_products},
+    {number_of<QuantizedMatmul>(), same_input, run_joined_quantized_products},
+    {number_of<Fused>(), {}, run_joined_programs},
+    {number_of<Rope>(), small, run_joined_ropes},
+    {number_of<SliceUpdate>(), in_place, run_joined_updates},
+    {number_of<DynamicSliceUpdate>(), in_place, run_joined_updates},
 };
 
 const Family* family_of(const Primitive& primitive) {
   for (auto& family : families) {
-    if (family.type == typeid(primitive)) return &family;
+    if (family.type == primitive.type_number()) return &family;
   }
   return nullptr;
 }

@@ -91,11 +91,8 @@ Infos::Infos(int64_t count, const Stream& s)
 
 void Infos::report(kernels::FaultOp op, const std::vector<array>& outputs,
                    const Infos* others) const {
-  FaultReport fault = open_report(stream_);
-  for (const array& out : outputs) {
-    out.add_doubt(fault.doubt);
-  }
-  kernels::MatrixInfos call{count_, op, 0, get(), others ? others->get() : nullptr, fault.slot};
+  kernels::MatrixInfos call{
+      count_, op, 0, get(), others ? others->get() : nullptr, open_report(outputs, stream_)};
   launch(kernel_of(report_infos_call(), stream_), 1, threads, stream_, call);
 }
 

@@ -86,9 +86,7 @@ void eval_scatter(MaskedScatter& primitive, const std::vector<array>& inputs,
   }
   array mask = contiguous(inputs[1], s), values = contiguous(inputs[2], s);
   MaskWork work(a, mask, s);
-  FaultReport report = open_report(s);
-  out.add_doubt(report.doubt);
-  work.call.fault = report.slot;
+  work.call.fault = open_report(out, s);
   work.call.out = output_address(out);
   work.call.given = static_cast<int64_t>(values.size());
   work.call.values = values.size() ? input_address(values, s) : nullptr;

@@ -295,6 +295,7 @@ void run_joined_products(const std::vector<JoinedPart>& parts, const Stream& s) 
     return;
   }
   std::vector<Product> products;
+  products.reserve(parts.size());
   for (auto& part : parts) {
     if (!few_rows_in_place(part)) break;
     allocate_output(part.outputs[0], s);

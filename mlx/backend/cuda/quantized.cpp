@@ -14,6 +14,7 @@
 #include "mlx/backend/cuda/quantized_plan.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/operand.h"
+#include "mlx/backend/cuda/runtime/replay.h"
 #include "mlx/backend/cuda/runtime/reports.h"
 #include "mlx/core/layout.h"
 #include "mlx/primitives/quantized.h"
@@ -189,7 +190,9 @@ Kernel kernel_of(const QuantizedPlan& plan, const QuantizedFormat& format, Dtype
   return known->second;
 }
 
-int64_t resident_blocks(const Stream& s) { return int64_t{2} * device_of(s).multiprocessors; }
+int64_t resident_blocks(const QuantizedPlan& plan, const Stream& s) {
+  return int64_t{plan.resident} * device_of(s).multiprocessors;
+}
 
 template <typename Call>
 void start_blocks(const QuantizedPlan& plan, Kernel kernel, int64_t blocks, const Call& call,
@@ -205,8 +208,9 @@ int64_t blocks_across(const QuantizedPlan& plan, const QuantizedProducts& call) 
 void start(const QuantizedPlan& plan, Kernel kernel, const QuantizedProducts& call, int64_t tiles,
            const Stream& s) {
   int64_t blocks = tiles * blocks_across(plan, call);
-  if (plan.kind == QuantizedPlan::rows) {
-    start_blocks(plan, kernel, blocks, QuantizedRowsCall{resident_blocks(s), 1, {0}, {call}}, s);
+  if (plan.kind != QuantizedPlan::tiles) {
+    start_blocks(plan, kernel, blocks,
+                 QuantizedRowsCall{resident_blocks(plan, s), overlaps(), 1, {0}, {call}}, s);
   } else {
     start_blocks(plan, kernel, blocks, call, s);
   }
@@ -320,13 +324,14 @@ bool run_together(const std::vector<JoinedPart>& parts, const Stream& s) {
   auto& format = static_cast<const QuantizedMatmul&>(parts[0].primitive).format();
   const array& model = parts[0].outputs[0];
   QuantizedPlan plan = plan_quantized(shape_of(format, parts[0].inputs[0], model, 1), device_of(s));
-  if (plan.way != QuantizedPlan::direct || plan.kind != QuantizedPlan::rows) {
+  if (plan.way != QuantizedPlan::direct || plan.kind == QuantizedPlan::tiles) {
     return false;
   }
   array x = with_batch(parts[0].inputs[0], batch_of(model), 2, s);
   std::vector<Weight> weights;  // to the end, since they may be copies
   QuantizedRowsCall call{};
-  call.resident = resident_blocks(s);
+  call.resident = resident_blocks(plan, s);
+  call.overlaps = overlaps();
   int64_t blocks = 0;
   for (auto& part : parts) {
     allocate_output(part.outputs[0], s);
@@ -351,15 +356,13 @@ void eval_gather_quantized_matmul(GatherQuantizedMatmul& primitive,
   Weight w(given, batch_of(given.packed), s);
   array x = in_pieces(inputs[0], s), x_picks = contiguous(inputs[1], s);
   array w_picks = contiguous(inputs[2], s);
-  FaultReport report = open_report(s);
-  out.add_doubt(report.doubt);
   QuantizedProducts call = products_of(format, x, w, out, s);
   call.products = static_cast<int64_t>(w_picks.size());
   call.rows = out.shape(-2);
   call.x_batch = call.rows * call.k;
   call.picks = {static_cast<const int64_t*>(input_address(x_picks, s)),
                 static_cast<const int64_t*>(input_address(w_picks, s)), elements(batch_of(x)),
-                w.matrices, report.slot};
+                w.matrices, open_report(out, s)};
   QuantizedPlan plan = plan_quantized(
       {out.dtype(), format, call.products, call.rows, call.n, call.k, w.matrices, true},
       device_of(s));

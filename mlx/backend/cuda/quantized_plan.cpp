@@ -39,6 +39,23 @@ int tile_teams(const QuantizedFormat& format, int size) {
   return size == 1 && format.bits <= 4 ? 4 : 2;
 }
 
+/** Whether a single row of x meets rows of codes that consist of whole units. */
+bool is_one_row(const QuantizedShape& shape) {
+  const QuantizedFormat& format = shape.format;
+  bool has_kernel = shape.dtype != float32 && (format.bits == 4 || format.bits == 8);
+  int chunk = 128 / format.bits;
+  return has_kernel && shape.rows == 1 && format.group_size >= chunk && shape.k % (8 * chunk) == 0;
+}
+
+/** Blocks of a multiprocessor whose warps take one unit each, or many in turn. */
+int row_blocks(int size) { return size == warps ? 3 : 1; }
+
+QuantizedPlan one_row(const QuantizedShape& shape) {
+  int64_t units = shape.k * shape.format.bits / 1024;
+  int size = units > warps ? 2 * warps : warps;
+  return {QuantizedPlan::direct, QuantizedPlan::row, size, 1, 16, 32 * size, 0, row_blocks(size)};
+}
+
 QuantizedPlan tiles(const QuantizedShape& shape, int size) {
   int rows = 64 * size, columns = 64, row_bytes = 128, alignment = 1024;
   int stage = rows * row_bytes + columns * 8 * shape.format.bits;
@@ -81,6 +98,9 @@ QuantizedPlan plan_quantized(const QuantizedShape& shape, const QuantizedDevice&
   if (rows > most && !shape.picked) {
     return {.way = QuantizedPlan::dense};
   }
+  if (!sorts && is_one_row(shape)) {
+    return one_row(shape);
+  }
   int small = shape.dtype == float32 ? 2 : 8;
   QuantizedPlan plan = few_rows(shape, rows > small ? 2 : 1);
   if (sorts) plan.way = QuantizedPlan::sorted;
@@ -88,8 +108,24 @@ QuantizedPlan plan_quantized(const QuantizedShape& shape, const QuantizedDevice&
 }
 
 KernelCall quantized_call(const QuantizedPlan& plan, const QuantizedFormat& format, Dtype dtype) {
-  return plan.kind == QuantizedPlan::rows ? quantized_rows_call(format, dtype, plan.size)
-                                          : quantized_tiles_call(format, dtype, plan.size);
+  switch (plan.kind) {
+    case QuantizedPlan::row:
+      return quantized_row_call(format, dtype, plan.size);
+    case QuantizedPlan::rows:
+      return quantized_rows_call(format, dtype, plan.size);
+    default:
+      return quantized_tiles_call(format, dtype, plan.size);
+  }
+}
+
+KernelCall quantized_row_call(const QuantizedFormat& format, Dtype dtype, int size) {
+  std::string sort = std::string(type_name(dtype)) + ", " + format_text(format);
+  return {"quantized_row.h",
+          "QuantizedRowsCall",
+          "quantized_row<" + sort + ", " + std::to_string(size) + ">",
+          32 * size,
+          row_blocks(size),
+          "fetch_in_time<" + sort + ">"};
 }
 
 KernelCall quantized_rows_call(const QuantizedFormat& format, Dtype dtype, int size) {

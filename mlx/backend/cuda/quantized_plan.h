@@ -24,13 +24,14 @@ struct QuantizedDevice {
 
 struct QuantizedPlan {
   enum Way { dense, direct, sorted };
-  enum Kind { rows, tiles };
+  enum Kind { row, rows, tiles };
   Way way;  // by the matrix as numbers, by the order of products, or by that of matrices
   Kind kind = rows;
   int size = 0;                    // of the kernel, as below
   int most_rows = 0, columns = 0;  // rows of x, and of codes, of a block
   int threads = 0;
   size_t shared_bytes = 0;
+  int resident = 2;  // blocks of a multiprocessor, about
 };
 
 QuantizedPlan plan_quantized(const QuantizedShape& shape, const QuantizedDevice& device);
@@ -38,8 +39,9 @@ QuantizedPlan plan_quantized(const QuantizedShape& shape, const QuantizedDevice&
 /** The kernel of a plan that is not dense. */
 KernelCall quantized_call(const QuantizedPlan& plan, const QuantizedFormat& format, Dtype dtype);
 
-/** The kernels for 8 or 16 rows of x (a third of that in float32), for 64 or 128, and the others.
- */
+/** The kernels for one row of x by so many warps, for 8 or 16 rows (a third of that in float32),
+ * for 64 or 128, and the others. */
+KernelCall quantized_row_call(const QuantizedFormat& format, Dtype dtype, int size);
 KernelCall quantized_rows_call(const QuantizedFormat& format, Dtype dtype, int size);
 KernelCall quantized_tiles_call(const QuantizedFormat& format, Dtype dtype, int size);
 KernelCall quantized_unpack_call(const QuantizedFormat& format, Dtype result, Dtype scales);

@@ -2,6 +2,7 @@
 #include "mlx/backend/cuda/rope.h"
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 #include <span>
 
@@ -174,6 +175,7 @@ std::optional<Prepared> prepare(const Rope& primitive, std::span<const array> in
   call.out = output_address(out);
   call.freqs = spec.has_freqs ? input_address(freqs, s) : nullptr;
   call.step = spec.has_freqs ? 0.0 : rope_step(spec);
+  call.ratio = std::exp2(call.step);
   call.scale = spec.inverse ? -spec.scale : spec.scale;
   call.pairs = spec.dims / 2;
   call.length = e.length;

@@ -67,14 +67,16 @@ DeviceStart device_start(const array& start, const std::vector<int>& axes, const
                          array& out, const Stream& s) {
   DeviceStart place{
       input_address(start, s), index_kind(start.dtype()), start.strides()[0], {}, {}, {}, nullptr};
+  Strides cause{static_cast<int64_t>(start.id())};
   for (int axis : axes) {
+    int64_t room = out.shape()[axis] - update.shape()[axis];
     place.axes.push_back(axis);
-    place.rooms.push_back(out.shape()[axis] - update.shape()[axis]);
+    place.rooms.push_back(room);
     place.strides.push_back(out.strides()[axis]);
+    cause.push_back(axis);
+    cause.push_back(room);
   }
-  FaultReport report = open_report(s);
-  out.add_doubt(report.doubt);
-  place.fault = report.slot;
+  place.fault = open_report(out, cause, s);
   return place;
 }
 

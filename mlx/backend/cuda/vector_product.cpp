@@ -13,9 +13,12 @@ namespace {
 
 using kernels::VectorProductCall;
 
-constexpr int threads = 256, piece = 16, resident = 2;  // blocks of a multiprocessor
+constexpr int threads = 256, piece = 16;
 /** From so many rows of the matrix on, warps with two each still fill the device. */
 constexpr int64_t many_rows = 4096;
+
+/** Blocks of a multiprocessor: what they hold of one row leaves registers for more. */
+int resident_blocks(int64_t m) { return m == 1 ? 3 : 2; }
 
 bool in_pieces(const void* address, int64_t elements, Dtype dtype) {
   return reinterpret_cast<uintptr_t>(address) % piece == 0 &&
@@ -50,7 +53,7 @@ bool run_vector_products(std::span<const Product> products, const Stream& s) {
   int rows = all >= many_rows ? 2 : 1;
   VectorProductCall call{p.a.data, p.k,         p.a.stride, static_cast<int32_t>(products.size()),
                          p.alpha,  p.rectified, 0,          {}};
-  call.resident = int64_t{resident} * device_facts(s.device.index).multiprocessors;
+  call.resident = int64_t{resident_blocks(p.m)} * device_facts(s.device.index).multiprocessors;
   int64_t blocks = 0;
   for (size_t i = 0; i < products.size(); i++) {
     const Product& q = products[i];
@@ -71,7 +74,7 @@ KernelCall vector_product_call(Dtype dtype, int m, int rows) {
           std::string("vector_product<") + type_name(dtype) + ", " + std::to_string(m) + ", " +
               std::to_string(rows) + ">",
           threads,
-          resident,
+          resident_blocks(m),
           std::string("fetch_matrix<") + type_name(dtype) + ", " + std::to_string(rows) + ">"};
 }
 

@@ -28,6 +28,10 @@ TEST_P(CudaQuantized, Compiles) {
                            cuda::quantized_tiles_call(format, half, wide ? 2 : 1)}) {
     EXPECT_NO_THROW(cuda::compile_source(cuda::source_of(call), "sm_90a"));
   }
+  if (format.bits % 4 == 0 && format.group_size > 16) {
+    expect_compiles({cuda::quantized_row_call(format, half, 8),
+                     cuda::quantized_row_call(format, bfloat16, 16)});
+  }
   expect_compiles({cuda::quantized_unpack_call(format, half, half),
                    cuda::quantized_unpack_call(format, float32, float32)});
   expect_compiles(
@@ -41,6 +45,24 @@ INSTANTIATE_TEST_SUITE_P(Formats, CudaQuantized, testing::ValuesIn(formats), [](
 });
 
 TEST(CudaQuantizedSort, Compiles) { expect_compiles({cuda::quantized_sort_call()}); }
+
+TEST(CudaPlans, SingleRowsMeetWholeUnits) {
+  using Plan = cuda::QuantizedPlan;
+  auto plan = [](const QuantizedFormat& format, Dtype dtype, int64_t rows, int64_t k) {
+    return cuda::plan_quantized({dtype, format, 1, rows, 2048, k, 1, false}, {9, 132});
+  };
+  QuantizedFormat four{Mode::Affine, 4, 32}, eight{Mode::Affine, 8, 64};
+  EXPECT_EQ(plan(four, bfloat16, 1, 2048).kind, Plan::row);
+  EXPECT_EQ(plan(four, bfloat16, 1, 2048).size, 8);
+  EXPECT_EQ(plan(four, float16, 1, 5632).size, 16);
+  EXPECT_EQ(plan(eight, bfloat16, 1, 2048).size, 16);
+  EXPECT_EQ(plan(eight, bfloat16, 1, 128).kind, Plan::row);
+  EXPECT_EQ(plan(four, bfloat16, 1, 2048 + 128).kind, Plan::rows);  // half a unit
+  EXPECT_EQ(plan(four, bfloat16, 2, 2048).kind, Plan::rows);
+  EXPECT_EQ(plan(four, float32, 1, 2048).kind, Plan::rows);
+  EXPECT_EQ(plan({Mode::Affine, 3, 32}, bfloat16, 1, 2048).kind, Plan::rows);
+  EXPECT_EQ(plan({Mode::Nvfp4, 4, 16}, bfloat16, 1, 2048).kind, Plan::rows);
+}
 
 TEST(CudaPlans, QuantizedProductsFitTheirBlocks) {
   using Plan = cuda::QuantizedPlan;

@@ -39,6 +39,7 @@ constexpr int most_quantized_parts = 4;
 
 struct QuantizedRowsCall {
   int64_t resident;  // about as many blocks as run at a time
+  int64_t overlaps;  // whether blocks start before they may begin
   int64_t parts, first_block[most_quantized_parts];
   QuantizedProducts part[most_quantized_parts];
 };

@@ -357,7 +357,9 @@ MLX_FN void fetch_block(const QuantizedRowsCall& calls, int64_t block) {
   const QuantizedProducts& p = calls.part[part];
   if (p.tiles || p.w_batch) return;
   constexpr int64_t rows = 16 * tiles, size = sizeof(StoredScale<T, F>);
-  int64_t row = (block - calls.first_block[part]) % ((p.n + rows - 1) / rows) * rows;
+  auto at = static_cast<uint32_t>(block - calls.first_block[part]);
+  auto across = static_cast<uint32_t>((p.n + rows - 1) / rows);
+  int64_t row = (at < across ? at : at % across) * rows;
   int64_t count = p.n - row < rows ? p.n - row : rows, groups = p.k / F::group;
   if (thread == 0) {
     int64_t bytes = p.k * F::bits / 8;

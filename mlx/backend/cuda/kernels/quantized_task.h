@@ -28,6 +28,10 @@ MLX_FN int64_t picked(const int64_t* picks, int64_t i, int64_t count, Fault* fau
 /** Of block number `block`; false if it has nothing to do. */
 template <int most_rows, int columns>
 MLX_FN bool find_task(const QuantizedProducts& p, uint32_t block, QuantizedTask& task) {
+  if (p.products == 1 && p.rows <= most_rows && !p.w_batch) {  // no time for divisions
+    task = {0, 0, int64_t{block} * columns, static_cast<int>(p.rows)};
+    return true;
+  }
   uint32_t across = static_cast<uint32_t>((p.n + columns - 1) / columns);
   uint32_t tile = block / across;
   task.column = int64_t{block % across} * columns;

@@ -38,11 +38,17 @@ MLX_FN Circle<float> circle(float angle) {
 }
 MLX_FN Circle<double> circle(double angle) { return {math::cos(angle), math::sin(angle)}; }
 
-template <typename C>
-MLX_FN Circle<C> rope_circle(const RopeCall& p, int64_t position, int64_t pair) {
-  C freq = p.freqs ? C(1) / static_cast<const C*>(p.freqs)[pair]
-                   : static_cast<C>(::exp2(static_cast<double>(pair) * p.step));
-  return circle(static_cast<C>(position) * static_cast<C>(p.scale) * freq);
+/** Of N pairs from number `first` on. */
+template <typename C, int N>
+MLX_FN void find_circles(const RopeCall& p, int64_t position, int64_t first, Circle<C>* by) {
+  C at = static_cast<C>(position) * static_cast<C>(p.scale);
+  double freq = p.freqs ? 0.0 : ::exp2(static_cast<double>(first) * p.step);
+#pragma unroll
+  for (int k = 0; k < N; k++) {
+    by[k] = circle(
+        at * (p.freqs ? C(1) / static_cast<const C*>(p.freqs)[first + k] : static_cast<C>(freq)));
+    freq *= p.ratio;  // off by a double's last digits, which the float does not have
+  }
 }
 
 MLX_FN int64_t rope_start(const RopeCall& p, int64_t at) {
@@ -109,8 +115,7 @@ MLX_FN void rope(const RopeCalls& calls) {
   Circle<C> by[N];
   if (pack < turning) {
     int64_t start = rope_start(p, group.offset) + position;
-#pragma unroll
-    for (int k = 0; k < N; k++) by[k] = rope_circle<C>(p, start, pack * N + k);
+    find_circles<C, N>(p, start, pack * N, by);
   }
   int64_t end = first + p.each < p.shared ? first + p.each : p.shared;
   for (int64_t list = first; list < end; list++) {

@@ -18,8 +18,8 @@ struct RopeCall {
   void* out;
   const void* offset;  // null: all positions start at `start`
   int64_t start, wide_offset;
-  const void* freqs;  // null: frequency i is 2^(i step)
-  double step, scale;
+  const void* freqs;  // null: frequency i is 2^(i step), and `ratio` times the one before it
+  double step, ratio, scale;
   int64_t pairs, length, width, shared;
   int64_t packs;                  // threads for a row: those behind the pairs copy what stays
   int64_t each;                   // lists of rows that a thread turns

@@ -2,6 +2,7 @@
 #include "mlx/backend/cuda/runtime/allocator.h"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -38,12 +39,16 @@ constexpr size_t class_of(size_t size) {
   return fine_limit / granule + 8 * (power - 12) + ((size - 1) >> (power - 3)) - 8;
 }
 
-/** Freed blocks of one stream by their size: small ones in a list for each, which is found at once,
- *  large ones in a map. */
+/** Freed blocks of one stream by their size: small ones in a heap for each, which is found at once,
+ *  large ones in a map. Of equal blocks the one with the lowest address goes first, in whatever
+ *  order they came back: steps that repeat then get the same ones, and kernels that are replayed
+ *  keep their arguments. */
 class FreeBlocks {
  public:
   void give(void* address, size_t bytes) {
-    (bytes <= small_limit ? small_[class_of(bytes)] : large_[bytes]).push_back(address);
+    auto& blocks = bytes <= small_limit ? small_[class_of(bytes)] : large_[bytes];
+    blocks.push_back(address);
+    std::push_heap(blocks.begin(), blocks.end(), std::greater<>());
   }
 
   /** A block that wastes at most an eighth and 2 MiB, if there is one; `bytes` becomes its size. */
@@ -61,7 +66,7 @@ class FreeBlocks {
     return nullptr;
   }
 
-  /** Calls drop(blocks, bytes) for the lists from the largest size to the smallest. */
+  /** Calls drop(blocks, bytes) for the heaps from the largest size to the smallest. */
   template <typename F>
   void for_each(const F& drop) {
     for (auto it = large_.rbegin(); it != large_.rend(); ++it) drop(it->second, it->first);
@@ -71,6 +76,7 @@ class FreeBlocks {
 
  private:
   static void* pop(std::vector<void*>& blocks) {
+    std::pop_heap(blocks.begin(), blocks.end(), std::greater<>());
     void* address = blocks.back();
     blocks.pop_back();
     return address;

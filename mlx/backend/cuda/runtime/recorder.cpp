@@ -14,8 +14,9 @@ namespace mlx::core::cuda {
 namespace {
 
 constexpr size_t fewest_primitives = 4;
-// The first graphs of a batch are short, so that the device starts early.
-constexpr size_t first_graph = 8, longest_graph = 64;
+// The first graphs of a batch are short, so that the device starts early; where it is known to have
+// work, starting them takes longer than it gains.
+constexpr size_t first_graph = 8, longest_graph = 128;
 // So few kernels are started one by one.
 constexpr size_t few_kernels = 2;
 constexpr size_t most_executables = 128;
@@ -57,7 +58,8 @@ void Recorder::expect(size_t primitives, bool is_nested) {
     failure_ = nullptr;
   }
   worthwhile_ = primitives >= fewest_primitives;
-  most_ = first_graph;
+  bool has_work = last_mark_ && !last_mark_->was_seen_over();
+  most_ = has_work ? longest_graph : first_graph;
   graphs_ = 0;
 }
 

@@ -16,6 +16,12 @@ constexpr size_t most_executables = 256;
 // Lists of equal kernels in the same place: arguments may come in turns, as from two models.
 constexpr size_t most_alike = 4;
 
+/** How many of them may be kept if so many arguments change even from the closest. Two for a few:
+ *  steps take turns where one is queued while the one before it still holds its memory. */
+size_t most_alike_for(size_t changes, size_t size) {
+  return changes > size / 2 ? most_alike : changes > size / 8 ? 2 : 1;
+}
+
 cudaLaunchAttributeValue cluster_value(unsigned cluster) {
   cudaLaunchAttributeValue value{};
   value.clusterDim = {cluster, 1, 1};
@@ -41,13 +47,6 @@ class NodeParameters {
   void* argument_;
   cudaKernelNodeParams parameters_{};
 };
-
-/** Whether kernels start while the ones before them end: if MLX_OVERLAP_KERNELS is 1. */
-bool overlaps() {
-  static const bool wanted =
-      device_facts(0).major >= 9 && env::get_var("MLX_OVERLAP_KERNELS", 0) != 0;
-  return wanted;
-}
 
 /** The edge to a kernel from the one before it. */
 cudaGraphEdgeData edge_to(const KernelLaunch& launch) {
@@ -87,6 +86,12 @@ void add_chain(const LaunchList& list, cudaGraph_t graph, std::vector<cudaGraphN
 }
 
 }  // namespace
+
+bool overlaps() {
+  static const bool wanted =
+      device_facts(0).major >= 9 && env::get_var("MLX_OVERLAP_KERNELS", 0) != 0;
+  return wanted;
+}
 
 void start(const KernelLaunch& launch, cudaStream_t stream) {
   cudaLaunchAttribute attribute{};
@@ -186,7 +191,7 @@ Replays::Choice Replays::closest(const LaunchList& list, uint64_t key) {
       best = {it->second, std::move(changes)};
     }
   }
-  if (alike < most_alike && fewest > list.size() / 2) {
+  if (alike < most_alike_for(fewest, list.size())) {
     return {executables_.end(), {}};
   }
   executables_.splice(executables_.begin(), executables_, best.executable);

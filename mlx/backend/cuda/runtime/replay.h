@@ -26,6 +26,9 @@ struct KernelLaunch {
 
 void start(const KernelLaunch& launch, cudaStream_t stream);
 
+/** Whether kernels start while the ones before them end: if MLX_OVERLAP_KERNELS is 1. */
+bool overlaps();
+
 /** Launches in their order, with copies of their arguments. */
 class LaunchList {
  public:

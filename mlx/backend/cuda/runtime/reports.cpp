@@ -1,13 +1,19 @@
-// A ring of slots in pinned memory for each stream. A slot serves a new kernel only after the
-// kernel before it is done, and what that one reported has been taken along by then.
+// Slots in pinned memory for each stream. A slot serves a new kernel only after the kernel before
+// it is done, and what that one reported has been taken along by then. It is always the first of
+// those that are free: steps that repeat then report to the same places, and their kernels need no
+// new arguments.
 #include "mlx/backend/cuda/runtime/reports.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <deque>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <stdexcept>
 #include <unordered_map>
+#include <vector>
 
 #include "mlx/backend/common/linalg.h"
 #include "mlx/backend/cuda/runtime/owned.h"
@@ -20,7 +26,9 @@ namespace {
 
 using kernels::Fault;
 
-constexpr uint64_t part_slots = 1024, parts = 4, slots = part_slots * parts;
+constexpr uint32_t slots = 4096;
+// Reports are opened before their kernels are queued, a few at a time.
+constexpr size_t most_unqueued = 64;
 
 std::string text_of(const Fault& fault) {
   const char* op = kernels::fault_op_name(fault.op);
@@ -73,104 +81,152 @@ std::exception_ptr exception_of(const Fault& fault) {
       matrix_failure(kernels::fault_op_name(fault.op), fault.index, fault.extent, why)));
 }
 
-class FaultRing {
+/** The slot of one kernel, and which of all kernels it is. */
+struct Report {
+  uint32_t slot;
+  uint64_t number;
+};
+
+class FaultSlots {
  public:
-  FaultRing() {
-    for (auto& event : part_done_) {
-      event = make_owned_event(cudaEventDisableTiming);
-    }
+  FaultSlots() {
     std::memset(memory_.get(), 0, slots * sizeof(Fault));
+    for (uint32_t i = 0; i < slots; i++) free_.push_back(i);  // a heap as it is
   }
 
-  /** The number of the next kernel, whose slot is free and empty. */
-  uint64_t open(const Stream& s) {
+  /** For a kernel whose work ends with `done`. */
+  Report open(const Event& done, const Stream& s) {
     std::lock_guard lock(mutex_);
-    if (next_ % part_slots == 0) {
-      enter_part(s);
+    take_back([](const Event& e) { return e.valid() && e.is_known_signaled(); });
+    if (free_.empty()) take_back([](const Event& e) { return e.valid() && e.is_signaled(); });
+    if (free_.empty()) {
+      synchronize_stream(s);
+      take_back([this](const Event&) { return busy_.size() > most_unqueued; });
     }
-    take_along(next_ % slots);
-    return next_++;
+    std::pop_heap(free_.begin(), free_.end(), std::greater<>());
+    Report report{free_.back(), next_++};
+    busy_.push_back({report.slot, done});
+    free_.pop_back();
+    owners_[report.slot] = report.number;
+    return report;
   }
 
-  Fault* slot(uint64_t number) { return ring_ + number % slots; }
+  Fault* at(uint32_t slot) { return all_ + slot; }
 
-  std::exception_ptr verdict(uint64_t number) {
+  /** The report that was opened last with a cause. */
+  struct Shared {
+    Event done;
+    Strides cause;
+    Fault* slot = nullptr;
+    array::Doubts doubts;
+  };
+  Shared shared() {
     std::lock_guard lock(mutex_);
-    if (number + slots >= next_) {
-      take_along(number % slots);
-    }
-    auto known = failures_.find(number);
+    return shared_;
+  }
+  void share(Shared report) {
+    std::lock_guard lock(mutex_);
+    std::swap(shared_, report);
+  }
+
+  std::exception_ptr verdict(const Report& report) {
+    std::lock_guard lock(mutex_);
+    if (owners_[report.slot] == report.number) take_along(report.slot);
+    auto known = failures_.find(report.number);
     return known == failures_.end() ? nullptr : known->second;
   }
 
-  void forget(uint64_t number) {
+  void forget(const Report& report) {
     std::lock_guard lock(mutex_);
-    failures_.erase(number);
+    failures_.erase(report.number);
   }
 
  private:
-  void enter_part(const Stream& s) {
-    uint64_t part = next_ / part_slots;
-    if (part > 0) {
-      record_event(part_done_[(part - 1) % parts].get(), s);
-    }
-    if (part >= parts) {
-      wait_event(part_done_[part % parts].get());
+  struct Busy {
+    uint32_t slot;
+    Event done;
+  };
+
+  /** Frees slots in the order of their kernels, as long as `is_done` says so. */
+  template <typename F>
+  void take_back(const F& is_done) {
+    while (!busy_.empty() && is_done(busy_.front().done)) {
+      take_along(busy_.front().slot);
+      free_.push_back(busy_.front().slot);
+      std::push_heap(free_.begin(), free_.end(), std::greater<>());
+      busy_.pop_front();
     }
   }
 
-  void take_along(uint64_t slot) {
-    std::atomic_ref<int32_t> raised(ring_[slot].raised);
+  void take_along(uint32_t slot) {
+    std::atomic_ref<int32_t> raised(all_[slot].raised);
     if (raised.load(std::memory_order_acquire)) {
-      failures_[owner_of(slot)] = exception_of(ring_[slot]);
+      failures_[owners_[slot]] = exception_of(all_[slot]);
       raised.store(0);
     }
-  }
-
-  /** The last kernel that got the slot. */
-  uint64_t owner_of(uint64_t slot) const {
-    uint64_t back = (next_ - 1 - slot) % slots;
-    return next_ - 1 - back;
   }
 
   std::mutex mutex_;
   PinnedMemory memory_ =
       make_pinned_memory(slots * sizeof(Fault), cudaHostAllocPortable | cudaHostAllocMapped);
-  Fault* ring_ = static_cast<Fault*>(memory_.get());
-  OwnedEvent part_done_[parts];
-  uint64_t next_ = 0;
+  Fault* all_ = static_cast<Fault*>(memory_.get());
+  std::vector<uint32_t> free_;                                   // the lowest in front, as a heap
+  std::deque<Busy> busy_;                                        // in the order of their kernels
+  std::vector<uint64_t> owners_ = std::vector<uint64_t>(slots);  // the last kernel that got a slot
+  uint64_t next_ = 1;
   std::unordered_map<uint64_t, std::exception_ptr> failures_;
+  Shared shared_;
 };
 
 class KernelDoubt final : public Doubt {
  public:
-  KernelDoubt(FaultRing& ring, uint64_t number) : ring_(ring), number_(number) {}
-  ~KernelDoubt() override { ring_.forget(number_); }
-  std::exception_ptr verdict() override { return ring_.verdict(number_); }
+  KernelDoubt(FaultSlots& from, Report report) : from_(from), report_(report) {}
+  ~KernelDoubt() override { from_.forget(report_); }
+  std::exception_ptr verdict() override { return from_.verdict(report_); }
 
  private:
-  FaultRing& ring_;
-  uint64_t number_;
+  FaultSlots& from_;
+  Report report_;
 };
 
-FaultRing& ring_of(const Stream& s) {
+FaultSlots& slots_of(const Stream& s) {
   static auto* mutex = new std::mutex;
-  static auto* rings = new std::map<Stream, std::unique_ptr<FaultRing>>;
+  static auto* all = new std::map<Stream, std::unique_ptr<FaultSlots>>;
   use_device(s.device.index);
   std::lock_guard lock(*mutex);
-  auto& ring = (*rings)[s];
-  if (!ring) {
-    ring = std::make_unique<FaultRing>();
+  auto& found = (*all)[s];
+  if (!found) {
+    found = std::make_unique<FaultSlots>();
   }
-  return *ring;
+  return *found;
 }
 
 }  // namespace
 
-FaultReport open_report(const Stream& s) {
-  FaultRing& ring = ring_of(s);
-  uint64_t number = ring.open(s);
-  return {ring.slot(number), std::make_shared<KernelDoubt>(ring, number)};
+kernels::Fault* open_report(std::span<const array> results, const Stream& s) {
+  FaultSlots& all = slots_of(s);
+  Report report = all.open(results[0].event(), s);
+  auto doubt = std::make_shared<KernelDoubt>(all, report);
+  for (const array& result : results) {
+    result.add_doubt(doubt);
+  }
+  return all.at(report.slot);
+}
+
+kernels::Fault* open_report(const array& result, const Strides& cause, const Stream& s) {
+  FaultSlots& all = slots_of(s);
+  const Event& done = result.event();
+  auto last = all.shared();
+  if (!done.valid() || last.done != done || last.cause != cause) {
+    Report report = all.open(done, s);
+    std::vector<std::shared_ptr<Doubt>> one{std::make_shared<KernelDoubt>(all, report)};
+    one[0]->follow(done);
+    last = {done, cause, all.at(report.slot),
+            std::make_shared<const std::vector<std::shared_ptr<Doubt>>>(std::move(one))};
+    all.share(last);
+  }
+  result.add_doubts(last.doubts);
+  return last.slot;
 }
 
 }  // namespace mlx::core::cuda

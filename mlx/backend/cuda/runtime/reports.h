@@ -2,7 +2,7 @@
 // memory of its own, and the arrays that its result went into raise them when they are asked for.
 #pragma once
 
-#include <memory>
+#include <span>
 
 #include "mlx/array.h"
 #include "mlx/backend/cuda/kernels/fault.h"
@@ -10,13 +10,15 @@
 
 namespace mlx::core::cuda {
 
-/** Where one kernel reports, an address for host and device, and what its results carry. */
-struct FaultReport {
-  kernels::Fault* slot;
-  std::shared_ptr<Doubt> doubt;
-};
+/** Where the kernel that is enqueued next on the stream reports: an address for host and device.
+ *  `results` carry what it may report. */
+kernels::Fault* open_report(std::span<const array> results, const Stream& s);
+inline kernels::Fault* open_report(const array& result, const Stream& s) {
+  return open_report({&result, 1}, s);
+}
 
-/** For the kernel that is enqueued next on the stream. */
-FaultReport open_report(const Stream& s);
+/** The same where kernels of one evaluation that have an equal `cause` meet the same fault or none:
+ *  neighbours of that sort share a report, and their results a doubt. */
+kernels::Fault* open_report(const array& result, const Strides& cause, const Stream& s);
 
 }  // namespace mlx::core::cuda
