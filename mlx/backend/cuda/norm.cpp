@@ -203,7 +203,8 @@ void run_added_norm_gradient(Fused& fused, const std::vector<array>& inputs,
 }
 
 KernelCall norm_call(NormSpec::Kind kind, Dtype dtype, RowVariant variant) {
-  return {"norm.h", "NormCall", function_of("norm_forward", kind, dtype, variant), threads};
+  return {"norm.h", "NormCall", function_of("norm_forward", kind, dtype, variant),
+          threads,  1,          std::string("fetch_parameters<") + type_name(dtype) + ">"};
 }
 
 KernelCall norm_backward_call(NormSpec::Kind kind, Dtype dtype, RowVariant variant) {

@@ -127,7 +127,8 @@ void deal_out(RopeCall& call, const RopeSpec& spec, const RopeExtents& e, int pa
   call.packs = ((in_place ? spec.dims : e.width) + 2 * pack - 1) / (2 * pack);
   int64_t all = e.groups * e.length * call.packs * e.shared;
   call.each = std::clamp<int64_t>(all / least_threads, 1, std::min(most_lists, e.shared));
-  call.total = e.groups * e.length * call.packs * ((e.shared + call.each - 1) / call.each);
+  call.chunks = (e.shared + call.each - 1) / call.each;
+  call.total = e.groups * e.length * call.packs * call.chunks;
 }
 
 void start(std::span<const Prepared> all, const Stream& s) {

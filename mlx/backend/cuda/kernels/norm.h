@@ -80,6 +80,15 @@ MLX_FN void add_residual(const NormCall& p, int64_t first, HeldRow<T, lanes, wid
   if constexpr (packs == 0) x.read(sum, p.length);
 }
 
+/** Asks for the parameters, which a row waits for otherwise when it has its facts. */
+template <typename T>
+MLX_FN void fetch_parameters(const NormCall& p) {
+  if (blockIdx.x > 0 || threadIdx.x > 0) return;
+  int64_t bytes = p.length * sizeof(T);
+  if (p.weight) fetch_ahead(p.weight, bytes);
+  if (p.bias) fetch_ahead(p.bias, bytes);
+}
+
 template <typename T, bool layer, int lanes, int width, int packs>
 MLX_FN void norm_forward(const NormCall& p) {
   using C = decltype(computed(T{}));

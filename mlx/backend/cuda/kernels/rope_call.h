@@ -21,9 +21,9 @@ struct RopeCall {
   const void* freqs;  // null: frequency i is 2^(i step), and `ratio` times the one before it
   double step, ratio, scale;
   int64_t pairs, length, width, shared;
-  int64_t packs;                  // threads for a row: those behind the pairs copy what stays
-  int64_t each;                   // lists of rows that a thread turns
-  int64_t total;                  // threads
+  int64_t packs;         // threads for a row: those behind the pairs copy what stays
+  int64_t each, chunks;  // lists of rows that a thread turns, and how often there are so many
+  int64_t total;         // threads
   int64_t in_stride, out_stride;  // from position to position
   RopeAxes group, list;           // rows with an offset of their own; lists that share angles
 };
