@@ -1,5 +1,6 @@
 // Products with at most a few rows on one side: that side is widened and laid out in rows, the
-// other is streamed once. Threads split the columns, or the depth where there are few columns.
+// other is streamed once. Threads split the columns, or the depth where there are few columns or
+// lines run across them.
 #include <algorithm>
 
 #include "mlx/backend/cpu/gemm/blocked.h"
@@ -19,6 +20,9 @@ constexpr int64_t kRangeWork = 1 << 17;  // elements that outweigh handing a ran
 constexpr int64_t kManyColumns = 2048;
 constexpr int64_t kDepthGrain = 4096;
 constexpr int64_t kMostParts = 16;
+constexpr int64_t kLineDepth = 128;  // lines of a part
+constexpr int64_t kMostLineParts = 32;
+constexpr int64_t kMostLineRows = 2;  // of which there are sums for every part
 
 struct Choice {
   const SkinnyKernels* stream;
@@ -82,10 +86,15 @@ class Skinny : FewRows {
     }
   }
 
-  // Into how many parts to cut the depth: more than one only where columns cannot feed the threads
-  // of most machines. The number of threads has no say, so that sums are the same for any.
+  // Into how many parts to cut the depth: more than one where columns cannot feed the threads of
+  // most machines, and where lines are read, so that each thread reads whole ones. The number of
+  // threads has no say, so that sums are the same for any.
   int64_t depth_parts(int64_t columns) const {
-    if (columns >= kManyColumns || columns * g_.k < kParallelWork) return 1;
+    if (columns * g_.k < kParallelWork) return 1;
+    if (wide_.depth_stride != 1 && rows_ <= kMostLineRows) {
+      return std::clamp<int64_t>(g_.k / kLineDepth, 1, kMostLineParts);
+    }
+    if (columns >= kManyColumns) return 1;
     return std::clamp<int64_t>(g_.k / kDepthGrain, 1, kMostParts);
   }
 
@@ -111,8 +120,17 @@ class Skinny : FewRows {
         stream(x, first, last - first, j, count, sums + i * part_bytes, count);
       }
     });
-    for (int64_t i = 1; i < parts; ++i) add_part(sums, sums + i * part_bytes, rows_ * count);
-    finish(sums, count, j, count);
+    int64_t lane = kernels_.widen->sum_size;
+    int64_t grain = std::max<int64_t>(kRangeWork / (rows_ * parts), 1);
+    parallel_for(count, grain, [&](int64_t begin, int64_t end) {
+      for (int64_t i = 1; i < parts; ++i) {
+        for (int64_t r = 0; r < rows_; ++r) {
+          char* to = sums + (r * count + begin) * lane;
+          add_part(to, to + i * part_bytes, end - begin);
+        }
+      }
+      finish(sums + begin * lane, count, j + begin, end - begin);
+    });
   }
 
   void stream(const char* x, int64_t k, int64_t depth, int64_t j, int64_t count, char* sums,
