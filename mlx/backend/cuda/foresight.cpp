@@ -20,6 +20,12 @@ array outline(const array& a, const Stream& s) {
   return made;
 }
 
+/** Whether it has data that no other stream is writing. */
+bool is_there(const array& a, const Stream& s) {
+  bool is_ours = !a.event().valid() || a.event().stream() == s;
+  return (is_ours || a.is_available()) && a.data_shared_ptr();
+}
+
 }  // namespace
 
 void enter_foresight(size_t type_number, Foresight foresight) {
@@ -34,7 +40,7 @@ void foresee(const Primitive& primitive, const std::vector<array>& inputs,
     if (type >= table().size() || !table()[type] || outputs[0].size() == 0) return;
     std::vector<array> known;
     for (auto& in : inputs) {
-      known.push_back(in.data_shared_ptr() ? in : outline(in, primitive.stream()));
+      known.push_back(is_there(in, primitive.stream()) ? in : outline(in, primitive.stream()));
     }
     table()[type](primitive, known, outputs);
   } catch (const std::exception&) {

@@ -3,6 +3,7 @@
 
 #include <mutex>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "mlx/backend/cuda/embedded.h"
@@ -95,14 +96,16 @@ class KnownKernels {
     return kernels_.emplace(key, kernel).first->second;
   }
 
-  bool contains(const std::string& key) {
+  /** Whether the key has no kernel so far and this was not asked before. */
+  bool is_first_word_of(const std::string& key) {
     std::lock_guard lock(mutex_);
-    return kernels_.count(key) > 0;
+    return kernels_.count(key) == 0 && foreseen_.insert(key).second;
   }
 
  private:
   std::mutex mutex_;
   std::unordered_map<std::string, Kernel> kernels_;
+  std::unordered_set<std::string> foreseen_;
 };
 
 /** What the compiler has to say, with the text where it is ours. */
@@ -194,7 +197,7 @@ Kernel kernel_of(const std::string& key, const char* name, const Stream& s,
 void foresee_kernel(const std::string& key, const Stream& s,
                     const std::function<std::string()>& source) noexcept {
   try {
-    if (kernels_by_key().contains(key)) return;
+    if (!kernels_by_key().is_first_word_of(key)) return;
     std::string text = source(), architecture = architecture_of(s.device.index);
     std::string digest = digest_of(text, architecture, TextOf::library);
     if (has_cached(digest)) return;

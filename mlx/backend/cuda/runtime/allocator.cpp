@@ -39,14 +39,19 @@ constexpr size_t class_of(size_t size) {
   return fine_limit / granule + 8 * (power - 12) + ((size - 1) >> (power - 3)) - 8;
 }
 
-/** Freed blocks of one stream by their size: small ones in a heap for each, which is found at once,
- *  large ones in a map. Of equal blocks the one with the lowest address goes first, in whatever
- *  order they came back: steps that repeat then get the same ones, and kernels that are replayed
- *  keep their arguments. */
+/** Freed blocks of one stream by their size. Small ones are in a heap for each size, which is found
+ *  at once; the one with the lowest address goes first, in whatever order they came back: steps
+ * that repeat then get the same ones, and kernels that are replayed keep their arguments. Large
+ * ones are in a map; of equal ones that which came back last goes first, since the cache may hold
+ * it. */
 class FreeBlocks {
  public:
   void give(void* address, size_t bytes) {
-    auto& blocks = bytes <= small_limit ? small_[class_of(bytes)] : large_[bytes];
+    if (bytes > small_limit) {
+      large_[bytes].push_back(address);
+      return;
+    }
+    auto& blocks = small_[class_of(bytes)];
     blocks.push_back(address);
     std::push_heap(blocks.begin(), blocks.end(), std::greater<>());
   }
@@ -55,7 +60,9 @@ class FreeBlocks {
   void* take(size_t& bytes, size_t most) {
     if (bytes <= small_limit) {
       auto& blocks = small_[class_of(bytes)];
-      return blocks.empty() || bytes > most ? nullptr : pop(blocks);
+      if (blocks.empty() || bytes > most) return nullptr;
+      std::pop_heap(blocks.begin(), blocks.end(), std::greater<>());
+      return pop(blocks);
     }
     most = std::min(most, bytes + bytes / 8 + large_granule);
     for (auto it = large_.lower_bound(bytes); it != large_.end() && it->first <= most; ++it) {
@@ -66,7 +73,7 @@ class FreeBlocks {
     return nullptr;
   }
 
-  /** Calls drop(blocks, bytes) for the heaps from the largest size to the smallest. */
+  /** Calls drop(blocks, bytes) for the lists from the largest size to the smallest. */
   template <typename F>
   void for_each(const F& drop) {
     for (auto it = large_.rbegin(); it != large_.rend(); ++it) drop(it->second, it->first);
@@ -76,7 +83,6 @@ class FreeBlocks {
 
  private:
   static void* pop(std::vector<void*>& blocks) {
-    std::pop_heap(blocks.begin(), blocks.end(), std::greater<>());
     void* address = blocks.back();
     blocks.pop_back();
     return address;

@@ -14,9 +14,9 @@ namespace mlx::core::cuda {
 namespace {
 
 constexpr size_t fewest_primitives = 4;
-// The first graphs of a batch are short, so that the device starts early; where it is known to have
-// work, starting them takes longer than it gains.
-constexpr size_t first_graph = 8, longest_graph = 128;
+// The first graphs of a batch are short, so that the device starts early, and none is so long that
+// it waits for the host; where it is known to have work, each start takes longer than it gains.
+constexpr size_t first_graph = 8, longest_graph = 64, longest_behind_work = 128;
 // So few kernels are started one by one.
 constexpr size_t few_kernels = 2;
 constexpr size_t most_executables = 128;
@@ -59,7 +59,7 @@ void Recorder::expect(size_t primitives, bool is_nested) {
   }
   worthwhile_ = primitives >= fewest_primitives;
   bool has_work = last_mark_ && !last_mark_->was_seen_over();
-  most_ = has_work ? longest_graph : first_graph;
+  most_ = has_work ? longest_behind_work : first_graph;
   graphs_ = 0;
 }
 
@@ -156,7 +156,7 @@ void Recorder::begin_capture() {
 void Recorder::count_recorded() {
   if (worthwhile_ && ++recorded_ >= most_) {
     submit();
-    most_ = std::min(2 * most_, longest_graph);
+    most_ = std::max(most_, std::min(2 * most_, longest_graph));
   }
 }
 
