@@ -24,9 +24,8 @@ constexpr int64_t kLeastDepth = 512;       // of panels: the output is read and 
 constexpr int64_t kTileDepth = 2048;  // tiles read faster from an L2 cache than they are stored
 constexpr int64_t kPlacedPanels = 4;  // of B, for which packing a large A does not pay
 constexpr int64_t kTasksPerThread = 4;
-constexpr int64_t kSharedWork = kParallelWork / 4;  // multiplications worth a second thread
-constexpr int64_t kSlabBytes = 8 << 20;             // packed B
-constexpr int64_t kSumsBytes = 8 << 20;             // sums kept outside the output
+constexpr int64_t kSlabBytes = 8 << 20;  // packed B
+constexpr int64_t kSumsBytes = 8 << 20;  // sums kept outside the output
 constexpr int64_t kMaxCols = 4096;
 constexpr int64_t kFewRows = 128;
 constexpr int64_t kThreadSlabBytes = 512 << 10;
@@ -219,7 +218,7 @@ void Blocked::pack_slab(const Slab& slab, char* packed_a, char* packed_b) const 
   int64_t col_groups = ceil_div(cols, col_group), row_groups = ceil_div(rows, row_group);
   int64_t b_items = col_groups * slab.blocks, a_items = row_groups * slab.blocks;
   int64_t item_work = col_group * width_ * block_depth_ * 16;  // an entry costs some products
-  int64_t grain = std::max<int64_t>(kSharedWork / item_work, 1);
+  int64_t grain = std::max<int64_t>(kParallelWork / item_work, 1);
   parallel_for(b_items + a_items, grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       if (i < b_items) {
@@ -279,7 +278,7 @@ Grid Blocked::grid_of(const Slab& slab) const {
   int64_t kept = std::max<int64_t>(block_bytes() / (a_panel_bytes_ * kept_blocks), 1);
   int64_t fewest = ceil_div(rows, kept);
   int64_t wanted = std::min<int64_t>(kTasksPerThread * threads,
-                                     static_cast<int64_t>(2 * work_of(slab) / kSharedWork));
+                                     static_cast<int64_t>(2 * work_of(slab) / kParallelWork));
   if (threads == 1 || wanted < 2) return {fewest, 1};
   Grid best = {};
   int64_t least = std::numeric_limits<int64_t>::max();
@@ -314,7 +313,7 @@ void Blocked::run_slab(const Slab& slab, const Sums& sums) const {
                part(i % grid.cols, grid.cols, cols));
     }
   };
-  if (work_of(slab) > kSharedWork) {
+  if (work_of(slab) > kParallelWork) {
     parallel_for(grid.rows * grid.cols, 1, range);
   } else {
     range(0, grid.rows * grid.cols);
