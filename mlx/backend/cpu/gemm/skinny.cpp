@@ -13,6 +13,7 @@ namespace mlx::core::cpu {
 namespace {
 
 constexpr int64_t kMaxRows = 16;
+constexpr int64_t kMaxLineRows = 8;  // where kernels multiply pairs, which lines do not have
 constexpr int64_t kColumnBlock = 1 << 16;
 constexpr int64_t kDotColumns = 16;      // of a range: whole steps of the kernels, whose last few
 constexpr int64_t kLineColumns = 128;    // columns take no vectors; along lines, whole cache lines
@@ -45,6 +46,11 @@ Choice choose(Dtype dtype) {
     default:
       return {nullptr, nullptr};
   }
+}
+
+bool are_few(int64_t rows, const GemmKernels& kernels, const GemmOperand& wide) {
+  bool loses_pairs = kernels.unit > 1 && wide.depth_stride != 1;
+  return rows <= (loses_pairs ? kMaxLineRows : kMaxRows);
 }
 
 class Skinny : FewRows {
@@ -192,19 +198,15 @@ class Skinny : FewRows {
 
 }  // namespace
 
-bool skinny_gemm(const GemmKernels&, const Gemm& g) {
+bool skinny_gemm(const GemmKernels& blocked, const Gemm& g) {
   if (g.a.source || g.b.source || g.out_row_offsets) return false;
   Choice kernels = choose(g.dtype);
   if (!kernels.stream) return false;
-  if (g.m <= kMaxRows && g.m <= g.n && streams(g.b)) {
-    Skinny(kernels, g, false).run();
-  } else if (g.n <= kMaxRows && streams(g.a)) {
-    Skinny(kernels, g, true).run();
-  } else if (g.m <= kMaxRows && streams(g.b)) {
-    Skinny(kernels, g, false).run();
-  } else {
-    return false;
-  }
+  bool few_rows = are_few(g.m, blocked, g.b) && streams(g.b);
+  bool few_columns = are_few(g.n, blocked, g.a) && streams(g.a);
+  if (!few_rows && !few_columns) return false;
+  bool transposed = !few_rows || (few_columns && g.n < g.m);
+  Skinny(kernels, g, transposed).run();
   return true;
 }
 
