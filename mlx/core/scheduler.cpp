@@ -38,7 +38,8 @@ thread_local bool is_stream_thread = false;
 
 constinit std::atomic<int> cancelling{0};
 
-// A stream's batches. Its thread starts with the first batch that needs one.
+// A stream's batches. Its thread starts with the first batch that needs one; others that run a
+// batch themselves do not wake it, which would take them longer than a small batch does.
 class Queue {
  public:
   void submit(std::function<void()> batch) {
@@ -48,7 +49,7 @@ class Queue {
       has_thread_ = true;
     }
     batches_.push_back(std::move(batch));
-    changed_.notify_all();
+    wanted_.notify_all();
   }
 
   bool try_acquire() {
@@ -60,24 +61,25 @@ class Queue {
 
   void acquire() {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return idle(); });
+    idle_.wait(lock, [this] { return idle(); });
     busy_ = true;
   }
 
   void release() {
     std::lock_guard lock(mutex_);
     busy_ = false;
-    changed_.notify_all();
+    if (is_wanted()) wanted_.notify_all();
+    idle_.notify_all();
   }
 
   bool wait_idle_for(std::chrono::milliseconds time) {
     std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, time, [this] { return idle(); });
+    return idle_.wait_for(lock, time, [this] { return idle(); });
   }
 
   void wait_idle() {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return idle(); });
+    idle_.wait(lock, [this] { return idle(); });
   }
 
   bool is_idle() {
@@ -88,17 +90,18 @@ class Queue {
   void set_abandoned(bool abandoned) {
     std::lock_guard lock(mutex_);
     abandoned_ = abandoned;
-    changed_.notify_all();
+    if (is_wanted()) wanted_.notify_all();
   }
 
  private:
   bool idle() const { return !busy_ && batches_.empty(); }
+  /** Whether the thread has something to do, or to end. */
+  bool is_wanted() const { return !busy_ && (!batches_.empty() || abandoned_); }
 
   void work() {
     is_stream_thread = true;
-    auto wanted = [this] { return (!busy_ && !batches_.empty()) || (abandoned_ && idle()); };
     std::unique_lock lock(mutex_);
-    while (changed_.wait_for(lock, idle_time, wanted) || !idle()) {
+    while (wanted_.wait_for(lock, idle_time, [this] { return is_wanted(); }) || !idle()) {
       if (batches_.empty()) {
         break;  // abandoned
       }
@@ -113,13 +116,13 @@ class Queue {
       batch = nullptr;
       lock.lock();
       busy_ = false;
-      changed_.notify_all();
+      idle_.notify_all();
     }
     has_thread_ = false;
   }
 
   std::mutex mutex_;
-  std::condition_variable changed_;
+  std::condition_variable wanted_, idle_;  // for the thread, and for those who wait for the stream
   std::deque<std::function<void()>> batches_;
   bool busy_ = false;
   bool has_thread_ = false;
