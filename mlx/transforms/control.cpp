@@ -53,7 +53,8 @@ bool read_flag(const array& flag, const Stream& s) {
   evaluate_within({truth}, s);
   if (!is_host) truth.event().wait();  // its own; that of the step's inputs comes with the step
   if (auto failure = truth.error()) std::rethrow_exception(failure);
-  return *truth.data<bool>();
+  // As a byte: whatever it holds, one of two graphs is chosen.
+  return *truth.data<uint8_t>() != 0;
 }
 
 }  // namespace detail
