@@ -15,6 +15,12 @@ std::vector<uint32_t> steps_of_nodes(const Walk& walk, const StepGraph& graph) {
   return steps;
 }
 
+bool has_bare_root(const Walk& walk, const GraphStep& step) {
+  if (!step.has_root() || !step.prologue.empty() || !step.epilogue.empty()) return false;
+  const Node& node = walk.nodes[step.root];
+  return !node.plain && !node.handle->is_tracer();
+}
+
 StepGraph without(StepGraph graph, const std::vector<bool>& gone) {
   StepGraph left;
   for (size_t s = 0; s < graph.size(); s++) {

@@ -55,6 +55,9 @@ using StepGraph = std::vector<GraphStep>;
 /** For each node of the walk, the number of its step. */
 std::vector<uint32_t> steps_of_nodes(const Walk& walk, const StepGraph& graph);
 
+/** Whether the step is a node that runs as it is, untraced, with nothing in front or behind. */
+bool has_bare_root(const Walk& walk, const GraphStep& step);
+
 /** The steps that are not `gone`. */
 StepGraph without(StepGraph graph, const std::vector<bool>& gone);
 

@@ -42,12 +42,20 @@ array node_of(const array& a, FFT::Kind kind, std::shared_ptr<Node> node) {
   return array(std::move(shape), dtype, std::move(node), {a});
 }
 
-/** The cotangent of `in`, whose transformed axes may have other lengths. */
-array fitted(array g, const array& in, const std::vector<int>& axes, Stream s) {
+/** The cotangent of the input `in` of such a transform, from that of its output: transformed the
+ * other way, and of the lengths that the axes of `in` have. */
+array adjoint(const array& in, const array& cotangent, FFT::Kind kind, const std::vector<int>& axes,
+              const Shape& lengths, bool inverse, const std::vector<double>& scales, Stream s) {
+  bool real = kind == FFT::Kind::from_half;
+  array g = FFTN::apply(cotangent, real ? FFT::Kind::to_half : FFT::Kind::full, axes, lengths,
+                        !real && !inverse, scales, s);
+  if (real) {
+    g = multiply(g, half_weights(lengths.back(), axes.back(), static_cast<int>(g.ndim())), s);
+  }
   for (int axis : axes) {
     g = resize(g, axis, in.shape(axis), s);
   }
-  return is_complex_dtype(in.dtype()) ? g : astype(real(g, s), in.dtype(), s);
+  return is_complex_dtype(in.dtype()) ? g : astype(mlx::core::real(g, s), in.dtype(), s);
 }
 
 }  // namespace
@@ -70,15 +78,7 @@ std::vector<array> FFT::jvp(const std::vector<array>&, const std::vector<array>&
 
 std::vector<array> FFT::vjp(const std::vector<array>& primals, const std::vector<array>& cotangents,
                             const std::vector<int>&, const std::vector<array>&) {
-  const array& g = cotangents[0];
-  array out = g;
-  if (kind_ == Kind::from_half) {
-    out = apply(g, Kind::to_half, axis_, n_, false, scale_, stream());
-    out = multiply(out, half_weights(n_, axis_, static_cast<int>(g.ndim())), stream());
-  } else {
-    out = apply(g, Kind::full, axis_, n_, !inverse_, scale_, stream());
-  }
-  return {fitted(out, primals[0], {axis_}, stream())};
+  return {adjoint(primals[0], cotangents[0], kind_, {axis_}, {n_}, inverse_, {scale_}, stream())};
 }
 
 std::pair<std::vector<array>, std::vector<int>> FFT::vmap(const std::vector<array>& inputs,
@@ -140,15 +140,7 @@ std::vector<array> FFTN::jvp(const std::vector<array>&, const std::vector<array>
 std::vector<array> FFTN::vjp(const std::vector<array>& primals,
                              const std::vector<array>& cotangents, const std::vector<int>&,
                              const std::vector<array>&) {
-  const array& g = cotangents[0];
-  bool real = kind_ == FFT::Kind::from_half;
-  array out = apply(g, real ? FFT::Kind::to_half : FFT::Kind::full, axes_, lengths_,
-                    real ? false : !inverse_, scales_, stream());
-  if (real) {
-    array weights = half_weights(lengths_.back(), axes_.back(), static_cast<int>(g.ndim()));
-    out = multiply(out, weights, stream());
-  }
-  return {fitted(out, primals[0], axes_, stream())};
+  return {adjoint(primals[0], cotangents[0], kind_, axes_, lengths_, inverse_, scales_, stream())};
 }
 
 std::pair<std::vector<array>, std::vector<int>> FFTN::vmap(const std::vector<array>& inputs,

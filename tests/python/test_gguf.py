@@ -11,20 +11,9 @@ import numpy as np
 import pytest
 
 T = gguf.GGMLQuantizationType
-DECODED = [
-    "Q5_0",
-    "Q5_1",
-    "Q2_K",
-    "Q3_K",
-    "Q4_K",
-    "Q5_K",
-    "Q6_K",
-    "IQ4_NL",
-    "IQ4_XS",
-    "MXFP4",
-    "NVFP4",
-]
-DECODED += ["IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "TQ1_0", "TQ2_0"]
+DECODED = ["Q5_0", "Q5_1", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS"]
+DECODED += ["MXFP4", "NVFP4", "TQ1_0", "TQ2_0"]
+DECODED += ["IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S"]
 PACKED = {"Q4_0": 4, "Q4_1": 4, "Q8_0": 8}
 
 

@@ -367,12 +367,15 @@ def test_block_masked_mm():
 
 
 @pytest.mark.parametrize("dtype", [mx.float32, mx.float16, mx.bfloat16], ids=str)
-@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 20, 40])
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 8, 9, 16, 17, 40])
 @pytest.mark.parametrize("columns, length", [(1, 8), (7, 64), (300, 136), (4100, 1032), (64, 33)])
-def test_few_rows_times_a_transposed_matrix(dtype, rows, columns, length):
+def test_few_rows_times_a_matrix(dtype, rows, columns, length):
     x, w = random((rows, length), dtype), random((columns, length), dtype)
     c = random((columns,), dtype)
     assert_product(x @ w.T, x, w.T, EPS[dtype])
+    lines = mx.contiguous(w.T)
+    assert_product(x @ lines, x, lines, EPS[dtype])
+    assert_product(lines.T @ x.T, lines.T, x.T, EPS[dtype])
     assert_product(mx.addmm(c, x, w.T), x, w.T, EPS[dtype], add=wide(c))
     expected = np.maximum(np.matmul(wide(x), wide(w).T), 0)
     error = np.abs(wide(mx.maximum(x @ w.T, 0)) - expected)

@@ -30,6 +30,8 @@ class PrimitiveTable {
     bool (*supports)(const Primitive&, const std::vector<array>&) = nullptr;
     const std::type_info* type = nullptr;
     TransformRules rules = {};
+    void (*foresee)(const Primitive&, const std::vector<array>&,
+                    const std::vector<array>&) = nullptr;
   };
 
   void enter(const Entry& entry) {
@@ -73,12 +75,17 @@ class RegisterIn {
  public:
   using Eval = void (*)(P&, const std::vector<array>& inputs, std::vector<array>& outputs);
   using Supports = bool (*)(const P&, const std::vector<array>& inputs);
+  using Foresee = void (*)(const P&, const std::vector<array>& inputs,
+                           const std::vector<array>& outputs);
 
-  /** Without `supports`, all inputs that the primitive takes are supported. */
-  explicit RegisterIn(Eval eval, Supports supports = nullptr) {
+  /** Without `supports`, all inputs that the primitive takes are supported; `foresee`, if any,
+   * makes what `eval` will take (see Backend::foresee). */
+  explicit RegisterIn(Eval eval, Supports supports = nullptr, Foresee foresee = nullptr) {
     eval_ = eval;
     supports_ = supports;
-    table().enter({run, is_supported, &typeid(P), transform_rules<P>()});
+    foresee_ = foresee;
+    table().enter(
+        {run, is_supported, &typeid(P), transform_rules<P>(), foresee ? look_ahead : nullptr});
   }
 
  private:
@@ -88,9 +95,14 @@ class RegisterIn {
   static bool is_supported(const Primitive& p, const std::vector<array>& inputs) {
     return !supports_ || supports_(static_cast<const P&>(p), inputs);
   }
+  static void look_ahead(const Primitive& p, const std::vector<array>& inputs,
+                         const std::vector<array>& outputs) {
+    foresee_(static_cast<const P&>(p), inputs, outputs);
+  }
 
   inline static Eval eval_ = nullptr;
   inline static Supports supports_ = nullptr;
+  inline static Foresee foresee_ = nullptr;
 };
 
 }  // namespace mlx::core

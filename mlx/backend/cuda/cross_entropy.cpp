@@ -2,7 +2,6 @@
 #include "mlx/backend/cuda/cross_entropy.h"
 
 #include "mlx/backend/cuda/copy.h"
-#include "mlx/backend/cuda/foresight.h"
 #include "mlx/backend/cuda/kernels/cross_entropy_call.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/operand.h"
@@ -103,10 +102,9 @@ void foresee_backward(const CrossEntropyBackward& primitive, const std::vector<a
                  primitive.stream());
 }
 
-const Register<CrossEntropy> cross_entropy(eval_forward);
-const Register<CrossEntropyBackward> cross_entropy_backward(eval_backward);
-const Foresees<CrossEntropy> forward_ahead(foresee_forward);
-const Foresees<CrossEntropyBackward> backward_ahead(foresee_backward);
+const Register<CrossEntropy> cross_entropy(eval_forward, nullptr, foresee_forward);
+const Register<CrossEntropyBackward> cross_entropy_backward(eval_backward, nullptr,
+                                                            foresee_backward);
 
 KernelCall call_of(const char* name, Dtype dtype, int lanes, int pack) {
   return {"cross_entropy.h", "CrossEntropyCall",

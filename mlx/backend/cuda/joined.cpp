@@ -5,6 +5,7 @@
 
 #include <typeinfo>
 
+#include "mlx/backend/cuda/foresight.h"
 #include "mlx/backend/cuda/matmul.h"
 #include "mlx/backend/cuda/program.h"
 #include "mlx/backend/cuda/quantized.h"
@@ -56,7 +57,21 @@ void eval_joined(Joined& step, const std::vector<array>& inputs, std::vector<arr
   family_of(parts[0].primitive)->run(parts, step.stream());
 }
 
-const Register<Joined> joined(eval_joined);
+void foresee_joined(const Joined& step, const std::vector<array>& inputs,
+                    const std::vector<array>& outputs) {
+  std::vector<array> made = outputs;
+  auto parts = step.parts(inputs, made);
+  if (typeid(parts[0].primitive) == typeid(Fused)) {
+    foresee_joined_programs(parts[0], step.stream());
+    return;
+  }
+  for (auto& part : parts) {
+    foresee(part.primitive, {part.inputs.begin(), part.inputs.end()},
+            {part.outputs.begin(), part.outputs.end()});
+  }
+}
+
+const Register<Joined> joined(eval_joined, nullptr, foresee_joined);
 
 }  // namespace
 

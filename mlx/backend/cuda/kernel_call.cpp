@@ -31,6 +31,10 @@ Kernel kernel_of(const KernelCall& call, const Stream& s) {
   return kernel_of(call.function, name_of(call).c_str(), s, [&] { return source_of(call); });
 }
 
+void foresee_kernel(const KernelCall& call, const Stream& s) noexcept {
+  foresee_kernel(call.function, s, [&] { return source_of(call); });
+}
+
 size_t KernelTable::Hash::operator()(const Key& key) const {
   size_t hash = 0;
   for (int64_t number : key) {

@@ -25,6 +25,9 @@ std::string source_of(const KernelCall& call);
 
 Kernel kernel_of(const KernelCall& call, const Stream& s);
 
+/** Has the kernel compiled soon if it was not so far. */
+void foresee_kernel(const KernelCall& call, const Stream& s) noexcept;
+
 /** The kernels of one family by the few numbers that choose among them: making a kernel's name, by
  *  which it is known, takes longer than starting it. */
 class KernelTable {

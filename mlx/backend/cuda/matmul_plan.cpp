@@ -3,7 +3,6 @@
 #include "mlx/backend/cuda/matmul_plan.h"
 
 #include <array>
-#include <cstdlib>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -15,6 +14,7 @@
 #include "mlx/backend/cuda/runtime/streams.h"
 #include "mlx/backend/cuda/vector_product.h"
 #include "mlx/core/errors.h"
+#include "mlx/utils.h"
 
 namespace mlx::core::cuda {
 
@@ -49,11 +49,7 @@ struct Types {
 
 /** float32 is float32 unless the user asks for less. */
 cublasComputeType_t float_compute() {
-  static const bool reduced = [] {
-    const char* value = std::getenv("MLX_ENABLE_TF32");
-    return value && *value && *value != '0';
-  }();
-  return reduced ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+  return env::enable_tf32() ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
 }
 
 Types types_of(Dtype dtype) {

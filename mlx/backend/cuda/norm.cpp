@@ -7,7 +7,6 @@
 
 #include "mlx/backend/common/residual_norm.h"
 #include "mlx/backend/cuda/copy.h"
-#include "mlx/backend/cuda/foresight.h"
 #include "mlx/backend/cuda/kernels/norm_call.h"
 #include "mlx/backend/cuda/program.h"
 #include "mlx/backend/cuda/registry.h"
@@ -132,10 +131,8 @@ void foresee_norm_backward(const NormBackward& primitive, const std::vector<arra
   if (outputs.size() > 1) foresee_kernel(norm_parameters_call(out.dtype()), s);
 }
 
-const Register<Norm> norm(eval_norm);
-const Register<NormBackward> norm_backward(eval_norm_backward);
-const Foresees<Norm> norm_ahead(foresee_norm);
-const Foresees<NormBackward> norm_backward_ahead(foresee_norm_backward);
+const Register<Norm> norm(eval_norm, nullptr, foresee_norm);
+const Register<NormBackward> norm_backward(eval_norm_backward, nullptr, foresee_norm_backward);
 
 }  // namespace
 

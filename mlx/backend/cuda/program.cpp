@@ -434,25 +434,8 @@ void foresee_fused(const Fused& step, const std::vector<array>& inputs,
   foresee_program(recipe.prologue, inputs, outputs, step.stream(), recipe.generated);
 }
 
-void foresee_joined(const Joined& joined, const std::vector<array>& inputs,
-                    const std::vector<array>& outputs) {
-  std::vector<array> made = outputs;
-  for (auto& part : joined.parts(inputs, made)) {
-    auto* step = dynamic_cast<const Fused*>(&part.primitive);
-    std::vector<array> own(part.outputs.begin(), part.outputs.end());
-    if (step && !step->has_root()) {  // equal programs share a kernel
-      foresee_program(step->recipe().prologue, part.inputs, own, joined.stream(), {}, true);
-      return;
-    }
-    foresee(part.primitive, {part.inputs.begin(), part.inputs.end()}, own);
-  }
-}
-
-const Register<Elementwise> elementwise(eval_elementwise);
-const Register<Fused> fused(eval_fused);
-const Foresees<Elementwise> elementwise_ahead(foresee_elementwise);
-const Foresees<Fused> fused_ahead(foresee_fused);
-const Foresees<Joined> joined_ahead(foresee_joined);
+const Register<Elementwise> elementwise(eval_elementwise, nullptr, foresee_elementwise);
+const Register<Fused> fused(eval_fused, nullptr, foresee_fused);
 
 }  // namespace
 
@@ -474,6 +457,12 @@ void run_kernel(const Program& program, const std::vector<array>& inputs,
 size_t most_joined(const Program& program) {
   bool pays = fits_one_kernel(program) && most_parts(program) > 1;
   return pays ? 64 : 1;
+}
+
+void foresee_joined_programs(const JoinedPart& part, const Stream& s) {
+  std::vector<array> outputs(part.outputs.begin(), part.outputs.end());
+  const Program& program = static_cast<Fused&>(part.primitive).recipe().prologue;
+  foresee_program(program, part.inputs, outputs, s, {}, /*joins=*/true);
 }
 
 void run_joined_programs(const std::vector<JoinedPart>& parts, const Stream& s) {

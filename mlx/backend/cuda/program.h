@@ -21,6 +21,9 @@ void run_program(const Program& program, const std::vector<array>& inputs,
 /** Runs programs that are one, each with arrays of its own, in few launches (see most_joined). */
 void run_joined_programs(const std::vector<JoinedPart>& parts, const Stream& s);
 
+/** Has the kernel compiled that such runs share; `part` is one of them. */
+void foresee_joined_programs(const JoinedPart& part, const Stream& s);
+
 /** How many runs of this program are worth joining. */
 size_t most_joined(const Program& program);
 

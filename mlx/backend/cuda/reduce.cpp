@@ -6,7 +6,6 @@
 
 #include "mlx/backend/common/reduce_plan.h"
 #include "mlx/backend/cuda/copy.h"
-#include "mlx/backend/cuda/foresight.h"
 #include "mlx/backend/cuda/kernels/reduce_call.h"
 #include "mlx/backend/cuda/parameters.h"
 #include "mlx/backend/cuda/registry.h"
@@ -192,9 +191,8 @@ void foresee_reduce(const Reduce& primitive, const std::vector<array>& inputs,
       .foresee();
 }
 
-const Register<Reduce> reduce(eval_reduce);
+const Register<Reduce> reduce(eval_reduce, nullptr, foresee_reduce);
 const Register<ArgReduce> arg_reduce(eval_arg_reduce);
-const Foresees<Reduce> reduce_ahead(foresee_reduce);
 
 }  // namespace
 

@@ -7,8 +7,9 @@ namespace mlx::core::cuda {
 
 PrimitiveTable& primitive_table();
 
-/** One static object of this kind per primitive: `const Register<Arange> arange(eval_arange);`, or
- *  `(eval, supports)` where not all inputs are supported. */
+/** One static object of this kind per primitive: `const Register<Arange> arange(eval_arange);`,
+ *  `(eval, supports)` where not all inputs are supported, or `(eval, supports, foresee)` where the
+ *  kernels can be told ahead (see foresight.h). */
 template <typename P>
 using Register = RegisterIn<P, primitive_table>;
 

@@ -42,9 +42,7 @@ class OperandSums {
   Primitive& primitive_of(uint32_t s) const { return made(s).primitive(); }
 
   bool is_alone(const GraphStep& step) const {
-    return step.has_root() && step.prologue.empty() && step.joined.empty() &&
-           step.epilogue.empty() && !walk_.nodes[step.root].plain &&
-           !walk_.nodes[step.root].handle->is_tracer();
+    return step.joined.empty() && has_bare_root(walk_, step);
   }
 
   struct Source {

@@ -41,10 +41,7 @@ class SiblingSteps {
   const array& made(const GraphStep& step) const { return *walk_.nodes[step.root].handle; }
 
   Joining joining_of(const GraphStep& step) const {
-    if (!step.has_root() || !step.prologue.empty() || !step.epilogue.empty() ||
-        walk_.nodes[step.root].plain || made(step).is_tracer()) {
-      return {};
-    }
+    if (!has_bare_root(walk_, step)) return {};
     Joining how = step_rules(made(step).primitive().device()).joins(made(step).primitive());
     if (!how.any_size && !walk_.nodes[step.root].modest) how.most = 1;
     return how;

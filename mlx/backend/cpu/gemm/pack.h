@@ -42,8 +42,8 @@ static inline void transpose(Vec<T> (&t)[kLanes<T>]) {
   }
 }
 
-// Vectors of each row that are asked for ahead, into the second cache: rows are too many for what
-// fetches streams by itself, and often so far apart that they meet in one set of the first cache.
+// Vectors of each row that are asked for ahead: rows are too many for what fetches streams by
+// itself, and often so far apart that they meet in one set of the first cache.
 constexpr int kRowsAhead = 8;
 
 // One square of lanes x lanes: `here` rows from rows[], `steps` of the depth from k on.
@@ -59,7 +59,7 @@ static inline void pack_square(typename E::Lane* panel, int width, const void* c
       t[i] = Vec<Lane>{};
     } else {
       const Source* p = static_cast<const Source*>(rows[i]) + k;
-      __builtin_prefetch(p + kRowsAhead * lanes, 0, 2);
+      fetch_ahead(p + kRowsAhead * lanes);
       t[i] = steps == lanes ? E::load(p) : load_some<E>(p, steps);
     }
   }

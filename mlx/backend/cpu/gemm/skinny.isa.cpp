@@ -13,9 +13,6 @@ constexpr int kDepthStep = 4;          // lines of w taken in one pass over the 
 constexpr int kLineBlockBytes = 8192;  // part of a line whose sums stay in the L1 cache
 constexpr int64_t kDepthBlock = 64;
 
-// Into the second cache: the first waits for too few lines at a time to keep memory busy.
-static inline void fetch(const void* p) { __builtin_prefetch(p, 0, 2); }
-
 template <int Half, typename T, int... J>
 static inline Vec<T> upper_half(Vec<T> v, std::integer_sequence<int, J...>) {
   constexpr Vec<typename IndexOf<sizeof(T)>::type> index = {(J ^ Half)...};
@@ -74,7 +71,7 @@ static inline void dot_block(const SkinnyProduct& p, int64_t first_row, int64_t 
 #pragma GCC unroll 8
     for (int c = 0; c < Cols; ++c) {
       Vec<Lane> ws = E::load(w + c * p.w_stride + k);
-      fetch(next + c * p.w_stride + k);
+      fetch_ahead(next + c * p.w_stride + k);
 #pragma GCC unroll 4
       for (int r = 0; r < Rows; ++r) sums[r][c] = fma<Lane>(xs[r], ws, sums[r][c]);
     }
@@ -138,7 +135,7 @@ static inline void add_lines(const SkinnyProduct& p, int row, int64_t k, int64_t
 #pragma GCC unroll 4
     for (int i = 0; i < Steps; ++i) {
       ws[i] = E::load(w + i * p.w_stride + j);
-      fetch(w + (2 * Steps + i) * p.w_stride + j);
+      fetch_ahead(w + (2 * Steps + i) * p.w_stride + j);
     }
 #pragma GCC unroll 4
     for (int r = 0; r < Rows; ++r) {

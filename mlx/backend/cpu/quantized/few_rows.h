@@ -26,9 +26,6 @@ constexpr int kCacheLine = 64;
 // Bytes from what is multiplied to what is fetched from memory: rows follow each other.
 constexpr int kFetchAhead = 8192;
 
-// Into the second cache: the first waits for too few lines at a time to keep memory busy.
-static inline void fetch_codes(const uint8_t* p) { __builtin_prefetch(p + kFetchAhead, 0, 2); }
-
 // Rows [row, row + rows) of x times `cols` rows of w, `col` and others that are so far apart that
 // each is a stream of its own: memory sends several at a time faster than one.
 struct Tile {
@@ -107,7 +104,7 @@ static inline void add_groups(const FewRowsProduct& p, const Tile& tile, const u
   for (int j = 0; j < n; ++j) {
     for (int at = 0; at < group_bytes; at += kCacheLine) {
 #pragma GCC unroll 4
-      for (int c = 0; c < Cols; ++c) fetch_codes(codes + c * col_bytes + at);
+      for (int c = 0; c < Cols; ++c) fetch_ahead(codes + c * col_bytes + at + kFetchAhead);
     }
     SumOf<Dot> sums[Rows][Cols];
     add_block<Dot, true>(codes, col_bytes, x, x_stride, sums);

@@ -107,7 +107,7 @@ struct SplitTile {
     for (int c = 0; c < Streams; ++c) {
       __m512i parts[Dot::kParts];
       Dot::unpack(_mm512_maskz_loadu_epi8(mask, codes[c]), parts);
-      fetch_codes(codes[c]);
+      fetch_ahead(codes[c] + kFetchAhead);
       codes[c] += 64;
 #pragma GCC unroll 4
       for (int r = 0; r < Rows; ++r) {

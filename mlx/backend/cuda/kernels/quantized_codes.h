@@ -133,6 +133,17 @@ MLX_FN uint32_t decoded_pair(uint32_t codes) {
   }
 }
 
+/** Of eight codes of two rows each the pairs i and i + 1 as a left operand of the tensor cores, as
+ *  what they stand for or as digits. */
+template <typename T, typename F, bool digits>
+MLX_FN void code_pairs(const EightCodes (&rows)[2], int i, uint32_t (&a)[4]) {
+#pragma unroll
+  for (int j = 0; j < 4; j++) {
+    uint32_t pair = code_pair<F::bits>(rows[j % 2], i + j / 2);
+    a[j] = digits ? digit_pair<F::bits>(pair) : decoded_pair<T, F>(pair);
+  }
+}
+
 /** How scales lie in memory: numbers of T for affine formats, else bytes. */
 template <typename T, typename F>
 using StoredScale = choose_type<F::affine, T, uint8_t>;

@@ -228,11 +228,7 @@ struct QuantizedRows {
 #pragma unroll
       for (int i = 0; i < 4; i += 2) {
         uint32_t a[4];
-#pragma unroll
-        for (int j = 0; j < 4; j++) {
-          uint32_t pair = code_pair<F::bits>(own[j % 2], i + j / 2);
-          a[j] = offset ? digit_pair<F::bits>(pair) : decoded_pair<Factor, F>(pair);
-        }
+        code_pairs<Factor, F, offset>(own, i, a);
 #pragma unroll
         for (int s = 0; s < shares; s++) {
 #pragma unroll
