@@ -31,7 +31,7 @@ namespace {
 using Body = FunctionRef<void(int64_t, int64_t)>;
 
 constexpr int kMaxThreads = 1024;
-constexpr int kRangesPerThread = 4;
+constexpr int kRangesPerThread = 8;
 constexpr int kSlots = 32;
 constexpr int kWokenByEach = 4;
 constexpr size_t kCacheLine = 64;

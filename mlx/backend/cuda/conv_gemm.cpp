@@ -18,6 +18,7 @@ using kernels::ConvPhase;
 constexpr int64_t depthwise_lanes = 32;
 constexpr unsigned depthwise_threads = 256;
 constexpr int64_t depthwise_pixels = 4, depthwise_taps = 9;
+constexpr int depthwise_blocks = 3;
 constexpr unsigned sum_columns = 32, sum_rows = 32;
 // Of the kernels for warpgroups.
 constexpr int64_t warpgroup_pixels = 64, packed_rows = 64, packed_depth = 16;
@@ -70,6 +71,7 @@ struct Launch {
   int64_t blocks;
   dim3 block;
   unsigned most_threads;
+  int least_blocks = 0;  // that a multiprocessor must be able to hold, if it matters
 };
 
 class Run {
@@ -110,11 +112,16 @@ class Run {
         convolve_packed(&phases_[i], count, pixels);
         continue;
       }
+      if (depthwise_) {
+        Launch work = over_lanes("conv_depthwise", 16, pixels, 1);
+        work.least_blocks = depthwise_blocks;
+        start(work, &first, count);
+        continue;
+      }
       Tile tile = forward_tile(dtype_, first.out_channels);
       int64_t columns = tiles(first.out_channels, tile.n);
-      start(depthwise_ ? over_lanes("conv_depthwise", 16, pixels, 1)
-                       : over_tiles("conv_gemm", tile, wide_in_ && wide_weight_,
-                                    tiles(pixels, tile.m) * columns * first.groups),
+      start(over_tiles("conv_gemm", tile, wide_in_ && wide_weight_,
+                       tiles(pixels, tile.m) * columns * first.groups),
             &first, count);
     }
   }
@@ -213,9 +220,9 @@ class Run {
 
   void start(const Launch& work, const ConvPhase* phases, size_t count) const {
     bool several = count > 1;
-    Kernel kernel =
-        kernel_of(work.function + (several ? " several" : ""), "convolve", stream_,
-                  [&] { return conv_source(work.function, work.most_threads, several); });
+    Kernel kernel = kernel_of(
+        work.function + (several ? " several" : ""), "convolve", stream_,
+        [&] { return conv_source(work.function, work.most_threads, work.least_blocks, several); });
     dim3 grid = blocks_for(work.blocks * static_cast<int64_t>(count), 1);
     kernels::ConvPhases<kernels::most_phases> arguments;
     std::copy(phases, phases + count, arguments.phases);
@@ -240,13 +247,14 @@ bool packs_weight(const array& in, int out_channels, int groups, const Stream& s
          out_channels / groups > packed_rows / 2;
 }
 
-std::string conv_source(const std::string& function, unsigned threads, bool several) {
+std::string conv_source(const std::string& function, unsigned threads, int blocks, bool several) {
   std::string most = several ? "most_phases" : "1";
   return "#include \"mlx/backend/cuda/kernels/conv_depthwise.h\"\n"
          "#include \"mlx/backend/cuda/kernels/conv_warpgroup.h\"\n"
          "using namespace mlx::core::kernels;\n"
          "extern \"C\" __global__ void __launch_bounds__(" +
-         std::to_string(threads) + ") convolve(const __grid_constant__ ConvPhases<" + most +
+         std::to_string(threads) + (blocks > 0 ? ", " + std::to_string(blocks) : "") +
+         ") convolve(const __grid_constant__ ConvPhases<" + most +
          "> all) {\n  begin_kernel();\n  with_phase(all, [](const ConvPhase& p, BlockNumber block) "
          "{ " +
          function + "(p, block); });\n}\n";

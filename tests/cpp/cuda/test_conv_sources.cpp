@@ -20,7 +20,7 @@ class CudaConv : public testing::TestWithParam<Function> {};
 
 TEST_P(CudaConv, Compiles) {
   auto [text, threads, several] = GetParam();
-  std::string code = cuda::compile_source(cuda::conv_source(text, threads, several), "sm_90a");
+  std::string code = cuda::compile_source(cuda::conv_source(text, threads, 0, several), "sm_90a");
   EXPECT_GT(code.size(), 0u);
 }
 

@@ -14,6 +14,7 @@ template <typename T, int N>
 MLX_FN void conv_depthwise(const ConvPhase& p, BlockNumber block) {
   using C = Computed<T>;
   constexpr int chunk = 9;
+  constexpr int shares = (chunk * depthwise_lanes * N - 1) / depthwise_threads + 1;
   __shared__ __align__(16) T weights[chunk][depthwise_lanes * N];
   __shared__ Tap taps[chunk];
   int outputs = p.groups * p.out_channels, width = static_cast<int>(blockDim.x) * N;
@@ -32,13 +33,21 @@ MLX_FN void conv_depthwise(const ConvPhase& p, BlockNumber block) {
     int count = p.depth() - start < chunk ? p.depth() - start : chunk;
     __syncthreads();
     if (thread < count) taps[thread] = Tap(p, start + thread);
-    for (int i = thread; i < chunk * width; i += depthwise_threads) {
-      int c = i / chunk, t = i - c * chunk;
-      bool exists = t < count && first_channel + c < outputs;
-      weights[t][c] =
-          exists ? static_cast<const T*>(
-                       p.weight)[(first_channel + c) * p.weight_row + Tap(p, start + t).weight]
-                 : T{};
+    __syncthreads();
+    T read[shares];  // all on their way before the first is waited for
+#pragma unroll
+    for (int k = 0; k < shares; k++) {
+      int i = thread + k * depthwise_threads, c = i / chunk, t = i - c * chunk;
+      bool exists = c < width && t < count && first_channel + c < outputs;
+      read[k] =
+          exists
+              ? static_cast<const T*>(p.weight)[(first_channel + c) * p.weight_row + taps[t].weight]
+              : T{};
+    }
+#pragma unroll
+    for (int k = 0; k < shares; k++) {
+      int i = thread + k * depthwise_threads, c = i / chunk;
+      if (c < width) weights[i - c * chunk][c] = read[k];
     }
     __syncthreads();
 #pragma unroll 3
