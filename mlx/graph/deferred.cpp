@@ -120,9 +120,8 @@ class CallBinder {
   CallBinder(DeferredCall& call, const std::vector<array>& outputs)
       : call_(call), graph_(*call.graph_), outputs_(outputs), mark_(new_walk_id()) {}
 
-  /** Whether the outputs are all that is held of the call but small results, which are made with
-   *  them, and what it reads is at hand. */
-  bool applies() { return takes_all_held() && reads_what_is_at_hand(); }
+  /** Whether no output is another's, and what the call reads is at hand. */
+  bool applies() { return finds_held() && reads_what_is_at_hand(); }
 
   BoundPlan run() {
     auto& plans = graph_.plans_;
@@ -134,7 +133,7 @@ class CallBinder {
   }
 
  private:
-  bool takes_all_held() {
+  bool finds_held() {
     for (auto& out : outputs_) {
       if (!to_be_run(out)) continue;
       if (out.primitive_id() != reinterpret_cast<std::uintptr_t>(static_cast<Primitive*>(&call_))) {
@@ -144,12 +143,14 @@ class CallBinder {
     }
     held_.reserve(call_.outputs_.size());
     for (auto& output : call_.outputs_) {
+      uint64_t index = held_.size();
       auto& held = held_.emplace_back(output.lock());
-      if (held && held->walk_mark().walk != mark_) {
-        if (held->size() > Walk::small_array) return false;
+      if (held && held->walk_mark().walk == mark_) continue;
+      if (held && held->size() <= Walk::small_array) {
         outputs_.push_back(*held);  // a loss beside the state costs nothing
+        continue;
       }
-      if (!held) situation_.push_back(held_.size() << 2);
+      situation_.push_back(index << 3 | (held ? 5 : 4));
     }
     return true;
   }
@@ -187,7 +188,7 @@ class CallBinder {
     auto planned = plan_graph(outputs_);
     auto& batches = planned.bound.batches;
     // A call that comes again will come often.
-    if (planned.plan && !batches[0].is_new && batches.size() == 1) {
+    if (planned.plan && !batches[0].is_new && batches.size() == 1 && has_made_all_held()) {
       if (auto plan = CallPlanner(graph_, ids).run(batches[0].steps)) {
         plan->plan = planned.plan;
         plan->situation = std::move(situation_);
@@ -197,6 +198,14 @@ class CallBinder {
       }
     }
     return std::move(planned.bound);
+  }
+
+  /** Whether nothing is left for a later evaluation. */
+  bool has_made_all_held() const {
+    return std::ranges::none_of(call_.outputs_, [](auto& output) {
+      auto held = output.lock();
+      return held && to_be_run(*held);
+    });
   }
 
   // All that may fail comes before the call is touched.

@@ -1,6 +1,6 @@
 // Calls of functions whose graphs are known before they are built, as those of compiled functions
-// are. The outputs of a call wait for an evaluation that asks for all of them: it takes over the
-// steps of an earlier one and needs no graph. Whoever looks closer, builds it.
+// are. The outputs of a call wait for an evaluation: if it makes all that is held of them, it takes
+// over the steps of an earlier one and needs no graph. Whoever looks closer, builds it.
 #pragma once
 
 #include <cstdint>
@@ -118,9 +118,9 @@ inline void build_graph_of(const array& a) {
   if (auto call = DeferredCall::of(a)) call->build();
 }
 
-/** Binds the outputs of a call by what its last evaluation did, or by their graph. Small results
- *  that are held are made with them. Nothing if other things are held or asked for, or if the call
- *  reads what is not at hand. To be called with the graph lock held. */
+/** Binds outputs of a call by what an evaluation before did that made all that is held, or by their
+ *  graph. Small results that are held are made with them. Nothing if anything else is asked for, or
+ *  if the call reads what is not at hand. To be called with the graph lock held. */
 std::optional<BoundPlan> bind_call(const std::vector<array>& outputs);
 
 }  // namespace mlx::core::detail
