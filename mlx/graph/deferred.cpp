@@ -8,6 +8,7 @@
 
 #include "mlx/core/errors.h"
 #include "mlx/graph/array_lists.h"
+#include "mlx/graph/nested.h"
 
 namespace mlx::core::detail {
 
@@ -48,6 +49,8 @@ class CallPlanner {
     find_sources(steps);
     for (auto& step : steps) add(step);
     plan_.slots = slots_.size();
+    plan_.may_take_long =
+        std::ranges::any_of(steps, [](const Step& step) { return is_nested(*step.primitive); });
     return std::move(plan_);
   }
 
@@ -114,6 +117,64 @@ class CallPlanner {
 
 }  // namespace
 
+/** The steps of one evaluation of a call. */
+class CallSteps : public LaterSteps {
+ public:
+  using Held = std::vector<std::optional<array>>;
+
+  /** `held` are those of the graph's outputs that somebody holds; `values` is what is in the first
+   *  slots. */
+  CallSteps(std::shared_ptr<const CallPlan> plan, std::vector<array> values, Held held, Event done)
+      : plan_(std::move(plan)),
+        values_(std::move(values)),
+        held_(std::move(held)),
+        done_(std::move(done)) {}
+
+  bool add_some(std::vector<Step>& steps) override {
+    size_t end = std::min(next_ + at_a_time, plan_->steps.size());
+    bool any = next_ < end;
+    while (next_ < end) add(plan_->steps[next_++], steps.emplace_back());
+    return any;
+  }
+
+  void fail(const std::exception_ptr& reason) override {
+    for (auto& held : held_) {
+      if (held && !held->data_shared_ptr()) held->set_error(reason);
+    }
+  }
+
+ private:
+  // The device has work for longer than it takes to bind so many.
+  static constexpr size_t at_a_time = 64;
+
+  void add(const CallPlan::CallStep& planned, Step& step) {
+    step.primitive = planned.primitive;
+    step.inputs = take_list(planned.inputs.size());
+    for (auto [slot, is_last] : planned.inputs) {
+      step.inputs.push_back(is_last ? std::move(values_[slot]) : values_[slot]);
+    }
+    step.outputs = take_list(planned.outputs.size());
+    for (auto& made : planned.outputs) {
+      step.outputs.push_back(output(made));
+      if (made.is_read) values_.push_back(step.outputs.back());
+    }
+  }
+
+  array output(const CallPlan::Made& made) const {
+    if (made.output != Walk::none && held_[made.output]) return *held_[made.output];
+    array a(made.shape, made.dtype, nullptr, {});
+    a.attach_event(done_);
+    a.set_status(array::Status::evaluated);
+    return a;
+  }
+
+  std::shared_ptr<const CallPlan> plan_;
+  std::vector<array> values_;
+  Held held_;
+  Event done_;
+  size_t next_ = 0;
+};
+
 /** Binds one evaluation of a call. */
 class CallBinder {
  public:
@@ -125,8 +186,9 @@ class CallBinder {
 
   BoundPlan run() {
     auto& plans = graph_.plans_;
-    plans.remove_if([](const CallPlan& plan) { return plan.plan.expired(); });
-    auto known = std::ranges::find(plans, situation_, &CallPlan::situation);
+    plans.remove_if([](auto& plan) { return plan->plan.expired(); });
+    auto fits = [&](auto& plan) { return plan->situation == situation_; };
+    auto known = std::ranges::find_if(plans, fits);
     if (known == plans.end()) return bind_graph();
     plans.splice(plans.begin(), plans, known);
     return bind(plans.front());
@@ -193,7 +255,7 @@ class CallBinder {
         plan->plan = planned.plan;
         plan->situation = std::move(situation_);
         plan->bytes = planned.bound.bytes;
-        graph_.plans_.push_front(std::move(*plan));
+        graph_.plans_.push_front(std::make_shared<const CallPlan>(std::move(*plan)));
         if (graph_.plans_.size() > most_plans) graph_.plans_.pop_back();
       }
     }
@@ -208,43 +270,25 @@ class CallBinder {
     });
   }
 
-  // All that may fail comes before the call is touched.
-  BoundPlan bind(const CallPlan& plan) {
+  // What comes later aside, all that may fail comes before the call is touched.
+  BoundPlan bind(const std::shared_ptr<const CallPlan>& plan) {
     BoundPlan bound;
     Batch& batch = bound.batches.emplace_back(call_.stream());
-    batch.steps = take_steps(plan.steps.size());
+    batch.steps = take_steps(plan->steps.size());
     std::vector<array> values;
-    values.reserve(plan.slots);
-    for (uint32_t number : plan.sources) values.push_back(source(number));
-    for (auto& planned : plan.steps) {
-      Step& step = batch.steps.emplace_back();
-      step.primitive = planned.primitive;
-      step.inputs = take_list(planned.inputs.size());
-      for (auto [slot, is_last] : planned.inputs) {
-        step.inputs.push_back(is_last ? std::move(values[slot]) : values[slot]);
-      }
-      step.outputs = take_list(planned.outputs.size());
-      for (auto& made : planned.outputs) {
-        step.outputs.push_back(output(made, batch.done));
-        if (made.is_read) values.push_back(step.outputs.back());
-      }
-    }
-    bound.bytes = plan.bytes;
+    values.reserve(plan->slots);
+    for (uint32_t number : plan->sources) values.push_back(source(number));
+    batch.later = std::make_unique<CallSteps>(plan, std::move(values), held_, batch.done);
+    batch.later->add_some(batch.steps);
+    bound.bytes = plan->bytes;
     take_over(batch.done);
+    if (plan->may_take_long) batch.complete();
     return bound;
   }
 
   const array& source(uint32_t number) const {
     size_t own = call_.inputs_.size();
     return number < own ? call_.inputs_[number] : graph_.constants()[number - own];
-  }
-
-  array output(const CallPlan::Made& made, const Event& done) const {
-    if (made.output != Walk::none && held_[made.output]) return *held_[made.output];
-    array a(made.shape, made.dtype, nullptr, {});
-    a.attach_event(done);
-    a.set_status(array::Status::evaluated);
-    return a;
   }
 
   void take_over(const Event& done) noexcept {

@@ -48,6 +48,7 @@ struct CallPlan {
   std::vector<uint32_t> sources;  // numbers of the arrays in the first slots
   std::vector<CallStep> steps;
   size_t slots = 0, bytes = 0;
+  bool may_take_long = false;
 };
 
 /** A graph over numbered values: arguments, constants, then what its nodes make. */
@@ -79,7 +80,7 @@ class KnownGraph {
  private:
   friend class CallBinder;
   /** The one used last in front. For whoever holds the graph lock. */
-  mutable std::list<CallPlan> plans_;
+  mutable std::list<std::shared_ptr<const CallPlan>> plans_;
 };
 
 /** The primitive of the outputs of one call, until it has been evaluated or its graph is built. */

@@ -39,10 +39,10 @@ constexpr size_t class_of(size_t size) {
   return fine_limit / granule + 8 * (power - 12) + ((size - 1) >> (power - 3)) - 8;
 }
 
-/** Freed blocks of one stream by their size, in a heap for each: the one with the lowest address goes
- *  first, in whatever order they came back. Steps that repeat then get the same ones, and what is
- *  replayed keeps its arguments. The heap of a small size is found at once, the large ones are in a
- *  map. */
+/** Freed blocks of one stream by their size, in a heap for each: the one with the lowest address
+ * goes first, in whatever order they came back. Steps that repeat then get the same ones, and what
+ * is replayed keeps its arguments. The heap of a small size is found at once, the large ones are in
+ * a map. */
 class FreeBlocks {
  public:
   void give(void* address, size_t bytes) {
