@@ -8,6 +8,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "mlx/allocator.h"
@@ -280,6 +281,9 @@ class array {
   /** Handles to the node, this one included. */
   long use_count() const { return desc_.use_count(); }
 
+  /** Finds the node as long as a handle holds it, and holds nothing itself. */
+  class Weak;
+
  private:
   /** Whether nobody else holds it. What others did with it before they let go has happened then. */
   template <typename T>
@@ -334,7 +338,21 @@ class array {
   void set_scalar(T value);
   void allocate();
 
+  explicit array(std::shared_ptr<ArrayDesc> desc) : desc_(std::move(desc)) {}
+
   std::shared_ptr<ArrayDesc> desc_;
+};
+
+class array::Weak {
+ public:
+  explicit Weak(const array& a) : desc_(a.desc_) {}
+  std::optional<array> lock() const {
+    auto desc = desc_.lock();
+    return desc ? std::optional(array(std::move(desc))) : std::nullopt;
+  }
+
+ private:
+  std::weak_ptr<ArrayDesc> desc_;
 };
 
 /** Walks over the slices along the first axis. */

@@ -117,7 +117,7 @@ void Batch::run(bool is_nested) {
     for (auto& step : steps) backend->foresee(*step.primitive, step.inputs, step.outputs);
   }
   backend->begin_batch(stream, steps.size(), is_nested);
-  for (size_t k = 0; k < steps.size(); k++) {
+  for (size_t k = 0; k < steps.size() || add_later(); k++) {
     if (interrupt_count() != interrupts && Clock::now() - last_look > pause) {
       drop_unwanted(k);
       last_look = Clock::now();
@@ -125,6 +125,22 @@ void Batch::run(bool is_nested) {
     run(steps[k]);
   }
   done.signal();
+}
+
+bool Batch::add_later() noexcept {
+  if (!later) return false;
+  try {
+    if (later->add_some(steps)) return true;
+  } catch (...) {
+    later->fail(std::current_exception());
+  }
+  later = nullptr;
+  return false;
+}
+
+void Batch::complete() {
+  while (add_later()) {
+  }
 }
 
 /** If an input of a joined step has failed, its parts run apart: the failure is that of one. */

@@ -1,6 +1,7 @@
 // Running what was planned: the steps of one stream, in order.
 #pragma once
 
+#include <exception>
 #include <memory>
 #include <vector>
 
@@ -19,6 +20,20 @@ struct Step {
   Event done;
 };
 
+/** Steps of a batch that are bound while those before them run. */
+class LaterSteps {
+ public:
+  LaterSteps() = default;
+  LaterSteps(const LaterSteps&) = delete;
+  LaterSteps& operator=(const LaterSteps&) = delete;
+  virtual ~LaterSteps() = default;
+
+  /** Adds some of them behind `steps`; false if there are no more. */
+  virtual bool add_some(std::vector<Step>& steps) = 0;
+  /** Keeps with the outputs of all others why they will not run. */
+  virtual void fail(const std::exception_ptr& reason) = 0;
+};
+
 /** Steps of one stream. `done` follows the last one. */
 struct Batch {
   explicit Batch(Stream stream) : stream(stream), done(stream) {}
@@ -26,6 +41,7 @@ struct Batch {
   Stream stream;
   std::vector<Step> steps;
   Event done;
+  std::unique_ptr<LaterSteps> later;
   bool is_new = false;  // no batch of this plan has run before
 
   /**
@@ -35,7 +51,11 @@ struct Batch {
    */
   void run(bool is_nested = false);
 
+  /** Binds what is to be bound later. */
+  void complete();
+
  private:
+  bool add_later() noexcept;
   void run(Step& step);
   bool run_parts(Step& step);
   void drop_unwanted(size_t next);

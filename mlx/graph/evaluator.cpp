@@ -133,6 +133,9 @@ void schedule(const std::vector<array>& outputs, bool caller_waits) {
   if (!plan.batches.empty()) last_scheduled() = plan.batches.back().done;
   bool here =
       worth_running_here(plan, caller_waits) && scheduler::try_acquire(plan.batches[0].stream);
+  if (!here) {
+    for (auto& batch : plan.batches) batch.complete();
+  }
   if (here || !hand_over(plan)) {
     lock.unlock();
     plan.batches[0].run();

@@ -7,12 +7,15 @@
 
 #include "mlx/core/function_ref.h"
 #include "mlx/core/graph_lock.h"
+#include "mlx/graph/deferred.h"
 #include "mlx/primitives/described.h"
 #include "mlx/utils.h"
 
 namespace mlx::core {
 
 namespace {
+
+using detail::build_graph_of;
 
 /** Calls `source` with each array without a primitive, and `made` with an output of each primitive
  *  after all that it needs. */
@@ -28,6 +31,7 @@ void walk(const std::vector<array>& outputs, FunctionRef<void(const array&)> sou
   while (!stack.empty()) {
     auto [a, inputs_done] = stack.back();
     stack.pop_back();
+    build_graph_of(a);
     if (inputs_done) {
       made(a);
     } else if (!a.has_primitive()) {

@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <atomic>
 #include <iostream>
+#include <utility>
 
 #include "mlx/core/object_pool.h"
 #include "mlx/graph/array_lists.h"
+#include "mlx/graph/deferred.h"
 #include "mlx/graph/passes/epilogue.h"
 #include "mlx/graph/passes/equals.h"
 #include "mlx/graph/passes/fuse.h"
@@ -205,8 +207,7 @@ class Binder {
   // All that may fail, for want of memory too, comes before the graph is touched.
   BoundPlan run() {
     if (bound_.batches.size() == 1) {
-      bound_.batches[0].steps.swap(spare_steps());
-      bound_.batches[0].steps.reserve(plan_.steps.size());
+      bound_.batches[0].steps = take_steps(plan_.steps.size());
     }
     for (auto& planned : plan_.steps) {
       if (planned.recipe) {
@@ -367,7 +368,7 @@ bool to_be_run(const array& a) { return a.status() == array::Status::unscheduled
 /** Whether evaluating `a` takes one node and nothing else, as is plain without a walk. */
 bool is_lone_node(const array& a) {
   return to_be_run(a) && a.has_primitive() && a.siblings().empty() && !a.is_tracer() &&
-         !a.primitive().plain_form() &&
+         !a.primitive().plain_form() && !DeferredCall::of(a) &&
          std::none_of(a.inputs().begin(), a.inputs().end(), to_be_run);
 }
 
@@ -409,12 +410,19 @@ BoundPlan plan_evaluation(const std::vector<array>& outputs) {
   if (outputs.size() == 1 && is_lone_node(outputs[0])) {
     return bind_lone_node(outputs[0]);
   }
+  if (fusion_enabled()) {
+    if (auto bound = bind_call(outputs)) return std::move(*bound);
+  }
+  return plan_graph(outputs).bound;
+}
+
+PlannedGraph plan_graph(const std::vector<array>& outputs) {
   Walk walk(outputs);
   if (walk.nodes.size() == 1) {
-    return bind(lone_plan(), walk);
+    return {bind(lone_plan(), walk), nullptr};
   }
   if (!fusion_enabled()) {
-    return bind(make_plan(walk), walk);
+    return {bind(make_plan(walk), walk), nullptr};
   }
   bool is_new = false;
   auto plan = plan_cache().find(walk.structure, [&] {
@@ -423,7 +431,13 @@ BoundPlan plan_evaluation(const std::vector<array>& outputs) {
   });
   auto bound = bind(*plan, walk);
   for (auto& batch : bound.batches) batch.is_new = is_new;
-  return bound;
+  return {std::move(bound), std::move(plan)};
+}
+
+std::vector<Step> take_steps(size_t count) {
+  auto steps = std::exchange(spare_steps(), {});
+  steps.reserve(count);
+  return steps;
 }
 
 void recycle(Batch batch) {

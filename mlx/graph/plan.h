@@ -57,6 +57,18 @@ BoundPlan bind(const Plan& plan, const Walk& walk);
  *  the graph lock held. */
 BoundPlan plan_evaluation(const std::vector<array>& outputs);
 
+/** A graph's bound plan, and where it is kept; nullptr if it is not. */
+struct PlannedGraph {
+  BoundPlan bound;
+  std::shared_ptr<const Plan> plan;
+};
+
+/** The same by way of a walk over the graph. */
+PlannedGraph plan_graph(const std::vector<array>& outputs);
+
+/** No steps, with room for so many. */
+std::vector<Step> take_steps(size_t count);
+
 /** Takes what is left of a batch that has run; the next plan of this thread is bound in its room.
  */
 void recycle(Batch batch);

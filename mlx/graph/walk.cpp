@@ -7,6 +7,7 @@
 #include "mlx/backend/backend.h"
 #include "mlx/core/errors.h"
 #include "mlx/core/origins.h"
+#include "mlx/graph/deferred.h"
 #include "mlx/primitives.h"
 #include "mlx/primitives/elementwise.h"
 #include "mlx/primitives/fallback.h"
@@ -15,8 +16,6 @@
 namespace mlx::core::detail {
 
 namespace {
-
-uint64_t next_walk_id = 0;
 
 bool to_be_run(const array& a) { return a.status() == array::Status::unscheduled; }
 
@@ -45,13 +44,18 @@ bool is_generator(const array& a) {
 
 }  // namespace
 
+uint64_t new_walk_id() {
+  static uint64_t last = 0;
+  return ++last;
+}
+
 struct Walk::Frame {
   const array* node;
   size_t next_input = 0;
   const std::vector<array>* plain = nullptr;
 };
 
-Walk::Walk(const std::vector<array>& outputs) : id_(++next_walk_id) {
+Walk::Walk(const std::vector<array>& outputs) : id_(new_walk_id()) {
   nodes.swap(room().nodes);
   structure.words.swap(room().words);
   for (auto& out : outputs) {
@@ -78,6 +82,7 @@ bool Walk::enter(const array& a) {
   if (a.walk_mark().walk == id_) {
     return false;
   }
+  build_graph_of(a);
   a.walk_mark().walk = id_;
   a.walk_mark().index = none;
   for (auto& s : a.siblings()) {

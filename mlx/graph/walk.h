@@ -60,6 +60,9 @@ struct Structure {
   }
 };
 
+/** A number for marks on arrays that no walk has had. To be called with the graph lock held. */
+uint64_t new_walk_id();
+
 class Walk {
  public:
   /**

@@ -29,7 +29,7 @@ std::atomic<CompileMode> mode{env::get_var("MLX_DISABLE_COMPILE", 0) ? CompileMo
                                                                      : CompileMode::enabled};
 
 struct Trace {
-  Recording recording;
+  std::shared_ptr<const Recording> recording;
   TraceNote note;
   std::vector<ShapeElem> extents;  // of all inputs in a row
   /** Of a shapeless function: whether its graph differs from shape to shape. */
@@ -37,7 +37,8 @@ struct Trace {
   /** The extents, by bits, that have been seen to leave the graph as it is. */
   mutable std::atomic<uint64_t> free_extents{0};
 
-  Trace(Recording recording, TraceNote note, const std::vector<array>& inputs, bool is_bound)
+  Trace(std::shared_ptr<const Recording> recording, TraceNote note,
+        const std::vector<array>& inputs, bool is_bound)
       : recording(std::move(recording)), note(std::move(note)), is_bound(is_bound) {
     for (auto& in : inputs) extents.insert(extents.end(), in.shape().begin(), in.shape().end());
   }
@@ -112,8 +113,8 @@ TracePtr make_trace(TracedFunction fun, const std::vector<array>& inputs) {
   if (mode == CompileMode::enabled || mode == CompileMode::no_fuse) {
     simplify(tape, outputs);
   }
-  return std::make_shared<Trace>(Recording(tape, arguments, outputs), std::move(note), inputs,
-                                 current_trace()->reads_shapes);
+  return std::make_shared<Trace>(std::make_shared<Recording>(tape, arguments, outputs),
+                                 std::move(note), inputs, current_trace()->reads_shapes);
 }
 
 TracePtr find_or_make(TracedFunction fun, std::uintptr_t fun_id, Words key,
@@ -130,7 +131,7 @@ TracePtr find_or_make(TracedFunction fun, std::uintptr_t fun_id, Words key,
 bool serves(const Trace& first, const Trace& second, const std::vector<array>& inputs) {
   if (second.is_bound) return false;
   try {
-    return first.recording.gives(second.recording, inputs);
+    return first.recording->gives(*second.recording, inputs);
   } catch (const std::invalid_argument&) {
     return false;  // a node whose shape does not follow from its inputs'
   }
@@ -142,7 +143,7 @@ CompiledCall call_shapeless(TracedFunction fun, std::uintptr_t fun_id, Words key
   auto trace = find_or_make(fun, fun_id, key, inputs);
   uint64_t differences = trace->differences(inputs);
   if (differences != 0 && (differences & ~trace->free_extents) == 0) {
-    return {trace->recording.replay(inputs, true), trace->note};
+    return {trace->recording->replay(inputs, true), trace->note};
   }
   if (differences != 0) {
     add_shapes(key, inputs);
@@ -154,7 +155,7 @@ CompiledCall call_shapeless(TracedFunction fun, std::uintptr_t fun_id, Words key
     }
     trace = other;
   }
-  return {trace->recording.replay(inputs, false), trace->note};
+  return {trace->recording->replay(inputs, false), trace->note};
 }
 
 }  // namespace
@@ -173,7 +174,11 @@ CompiledCall call_compiled(TracedFunction fun, std::uintptr_t fun_id, bool shape
     return call_shapeless(fun, fun_id, std::move(constants), inputs);
   }
   auto trace = find_or_make(fun, fun_id, std::move(constants), inputs);
-  return {trace->recording.replay(inputs, false), trace->note};
+  bool deferred = trace->recording->can_be_deferred() && !keeps_origins() &&
+                  std::ranges::none_of(inputs, &array::is_tracer);
+  return {deferred ? Recording::defer(trace->recording, inputs)
+                   : trace->recording->replay(inputs, false),
+          trace->note};
 }
 
 void visit_notes(std::uintptr_t fun_id, FunctionRef<void(void*)> visit) {
@@ -185,7 +190,7 @@ void visit_notes(std::uintptr_t fun_id, FunctionRef<void(void*)> visit) {
 }
 
 void visit_calls(std::uintptr_t fun_id, FunctionRef<void(const void*)> visit) {
-  cache().for_each(fun_id, [&](const Trace& trace) { trace.recording.visit_calls(visit); });
+  cache().for_each(fun_id, [&](const Trace& trace) { trace.recording->visit_calls(visit); });
 }
 
 void erase_compiled(std::uintptr_t fun_id) { cache().erase(fun_id); }

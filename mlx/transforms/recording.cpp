@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
+#include <set>
 #include <unordered_map>
 
 #include "mlx/core/origins.h"
@@ -23,6 +25,23 @@ bool same_constant(const array& a, const array& b) {
   return a.dtype() == b.dtype() && is_scalar(a) && is_scalar(b) &&
          std::memcmp(a.data<char>(), b.data<char>(), a.itemsize()) == 0;
 }
+
+/** Below so many nodes a graph is built soon, and fuses with what is around it. */
+constexpr size_t fewest_deferred = 128;
+
+/** What an array that is there already becomes. */
+struct NodeInPlace {
+  array handle;
+  std::shared_ptr<Primitive> primitive;
+  std::vector<array> inputs, siblings;
+  size_t position;
+
+  void take_place() noexcept {
+    handle.inputs() = std::move(inputs);
+    handle.primitive_ptr() = std::move(primitive);
+    handle.set_siblings(std::move(siblings), static_cast<uint16_t>(position));
+  }
+};
 
 }  // namespace
 
@@ -75,6 +94,7 @@ Recording::Recording(const Tape& tape, const std::vector<array>& arguments,
   }
   for (auto& out : outputs) outputs_.push_back(numbers[out]);
   values_ = numbers.size();
+  find_made();
 }
 
 Recording::Recording(size_t arguments, std::vector<array> constants, std::vector<Node> nodes,
@@ -85,6 +105,33 @@ Recording::Recording(size_t arguments, std::vector<array> constants, std::vector
       outputs_(std::move(outputs)),
       values_(arguments_ + constants_.size()) {
   for (auto& node : nodes_) values_ += node.shapes.size();
+  find_made();
+}
+
+void Recording::find_made() {
+  const Stream* only = nodes_.empty() ? nullptr : &stream();
+  deferrable_ = nodes_.size() >= fewest_deferred && std::ranges::all_of(nodes_, [&](auto& node) {
+                  return node.primitive->stream() == *only;
+                });
+  if (!deferrable_) return;
+  std::vector<uint32_t> plain(arguments_ + constants_.size());  // what each value is
+  std::iota(plain.begin(), plain.end(), 0);
+  size_t first_made = plain.size();
+  std::vector<Output> all;
+  for (auto& node : nodes_) {
+    size_t passed = node.call ? node.inputs.size() - node.dtypes.size() : 0;
+    for (size_t i = 0; i < node.shapes.size(); i++) {
+      auto number = static_cast<uint32_t>(plain.size());
+      plain.push_back(node.call ? plain[node.inputs[passed + i]] : number);
+      all.push_back({number, node.shapes[i], node.dtypes[i]});
+    }
+  }
+  std::set<uint32_t> numbers;
+  for (uint32_t i : outputs_) {
+    results_.push_back(plain[i]);
+    if (plain[i] >= first_made) numbers.insert(plain[i]);
+  }
+  for (uint32_t i : numbers) made_.push_back(all[i - first_made]);
 }
 
 void Recording::replay(const Node& node, bool shapeless, std::vector<array>& values) const {
@@ -111,11 +158,16 @@ void Recording::replay(const Node& node, bool shapeless, std::vector<array>& val
   if (node.call) keep_while_traced(call_of(*node.primitive));
 }
 
-std::vector<array> Recording::replay_all(const std::vector<array>& inputs, bool shapeless) const {
+std::vector<array> Recording::sources(const std::vector<array>& inputs) const {
   std::vector<array> values;
   values.reserve(values_);
-  values = inputs;
+  values.insert(values.end(), inputs.begin(), inputs.end());
   values.insert(values.end(), constants_.begin(), constants_.end());
+  return values;
+}
+
+std::vector<array> Recording::replay_all(const std::vector<array>& inputs, bool shapeless) const {
+  auto values = sources(inputs);
   for (auto& node : nodes_) replay(node, shapeless, values);
   return values;
 }
@@ -126,6 +178,58 @@ std::vector<array> Recording::replay(const std::vector<array>& inputs, bool shap
   outputs.reserve(outputs_.size());
   for (uint32_t i : outputs_) outputs.push_back(values[i]);
   return outputs;
+}
+
+std::vector<array> Recording::defer(const std::shared_ptr<const Recording>& recording,
+                                    const std::vector<array>& inputs) {
+  auto made = DeferredCall::apply(recording, inputs);
+  auto& numbers = recording->made_;
+  auto& constants = recording->constants_;
+  std::vector<array> outputs;
+  outputs.reserve(recording->results_.size());
+  for (uint32_t i : recording->results_) {
+    if (i < inputs.size()) {
+      outputs.push_back(inputs[i]);
+    } else if (i < inputs.size() + constants.size()) {
+      outputs.push_back(constants[i - inputs.size()]);
+    } else {
+      auto at = std::ranges::lower_bound(numbers, i, {}, &Output::number);
+      outputs.push_back(made[static_cast<size_t>(at - numbers.begin())]);
+    }
+  }
+  return outputs;
+}
+
+std::vector<array> Recording::build(const std::vector<array>& inputs,
+                                    std::span<const Placed> placed) const {
+  auto values = sources(inputs);
+  std::vector<NodeInPlace> in_place;
+  for (auto& node : nodes_) {
+    size_t end = values.size() + node.shapes.size();
+    if (placed.empty() || placed.front().number >= end) {
+      replay(node, false, values);
+      continue;
+    }
+    std::vector<array> node_inputs;
+    for (uint32_t i : node.inputs) node_inputs.push_back(values[i]);
+    std::vector<array> made;
+    for (size_t i = 0; i < node.shapes.size(); i++) {
+      if (!placed.empty() && placed.front().number == values.size()) {
+        made.push_back(placed.front().handle);
+        placed = placed.subspan(1);
+      } else {
+        made.push_back(array(node.shapes[i], node.dtypes[i], node.primitive, node_inputs));
+      }
+      values.push_back(made.back());
+    }
+    for (size_t i = 0; i < made.size(); i++) {
+      std::vector<array> siblings = made;
+      siblings.erase(siblings.begin() + static_cast<ptrdiff_t>(i));
+      in_place.push_back({made[i], node.primitive, node_inputs, std::move(siblings), i});
+    }
+  }
+  for (auto& node : in_place) node.take_place();
+  return values;
 }
 
 bool Recording::gives(const Recording& other, const std::vector<array>& inputs) const {

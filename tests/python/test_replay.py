@@ -69,6 +69,38 @@ def test_products_among_kernels():
         np.testing.assert_allclose(y, expected, atol=1e-3)
 
 
+def attention_step(x, w):
+    """Products, attention, a cleared array and a copy, and a weight that is updated."""
+    rows, width = x.shape
+    q, k, v = (
+        part.reshape(1, rows, 2, width // 2).transpose(0, 2, 1, 3)
+        for part in mx.split(x @ w, 3, axis=-1)
+    )
+    y = mx.fast.scaled_dot_product_attention(q, k, v, scale=0.25, mask="causal")
+    y = y.transpose(0, 2, 1, 3).reshape(rows, width)
+    padded = mx.zeros((rows + 1, width), y.dtype).at[1:].add(y)
+    return padded, w * 0.9 + (x.T @ mx.concatenate([y, y, y], axis=-1)) / (10 * rows)
+
+
+@pytest.mark.parametrize("dtype", [mx.float32, mx.float16])
+def test_a_step_with_state_is_repeated(dtype):
+    step = mx.compile(attention_step)
+    tolerance = 1e-3 if dtype == mx.float32 else 2e-2
+    x, other = (mx.array(rng.standard_normal((64, 32)).astype("f4")).astype(dtype) for _ in "ab")
+    w = mx.array(rng.standard_normal((32, 96)).astype("f4") / 8).astype(dtype)
+    for run in range(12):
+        given = other if run % 4 == 3 else x
+        with mx.stream(mx.cpu):
+            expected = attention_step(given.astype(mx.float32), w.astype(mx.float32))
+            mx.eval(expected)
+        made = step(given, w)
+        mx.eval(made)
+        for got, wanted in zip(made, expected, strict=True):
+            error = np.abs(np.array(got.astype(mx.float32)) - np.array(wanted))
+            assert error.max() <= tolerance * np.abs(wanted).max()
+        w = made[1]
+
+
 def test_grids_and_dtypes_change():
     for n in (5, 70000, 5, 1 << 20, 300, 70000):
         for dtype in (mx.float32, mx.int32, mx.float16):

@@ -182,29 +182,22 @@ DnnPlans& all_plans() {
   return *plans;
 }
 
-/** Numbers of tensors and what they are, of a graph with the forward's tensors and numbers. */
-struct Pack {
-  std::vector<int64_t> ids;
-  std::vector<const void*> data;
-
-  void add(int64_t id, const void* at) {
-    ids.push_back(id);
-    data.push_back(at);
-  }
-  Pack(const LibraryAttention& a, const Numbers& numbers) {
-    add(q_id, a.q.data);
-    add(k_id, a.k.data);
-    add(v_id, a.v.data);
-    add(result_id, a.result.data);
-    add(logsumexp_id, a.logsumexp.data);
-    add(scale_id, &numbers.scale);
-    if (!a.causal) return;
-    add(hidden_id, &numbers.hidden);
-    if (a.q.shape[2] == a.k.shape[2]) return;
-    add(keys_id, &numbers.keys);
-    add(length_id, &numbers.length);
-  }
-};
+/** Of a graph with the forward's tensors and numbers. */
+DnnArguments arguments_of(const LibraryAttention& a, const Numbers& numbers) {
+  DnnArguments arguments;
+  arguments.memory(q_id, a.q.data);
+  arguments.memory(k_id, a.k.data);
+  arguments.memory(v_id, a.v.data);
+  arguments.memory(result_id, a.result.data);
+  arguments.memory(logsumexp_id, a.logsumexp.data);
+  arguments.number(scale_id, numbers.scale);
+  if (!a.causal) return arguments;
+  arguments.number(hidden_id, numbers.hidden);
+  if (a.q.shape[2] == a.k.shape[2]) return arguments;
+  arguments.number(keys_id, numbers.keys);
+  arguments.number(length_id, numbers.length);
+  return arguments;
+}
 
 Numbers numbers_of(const LibraryAttention& a) {
   return {.scale = a.scale,
@@ -243,9 +236,8 @@ bool library_takes(const LibraryAttentionBackward& b, const Stream& s) {
 
 bool run_by_library(const LibraryAttention& a, const Stream& s) {
   Numbers numbers = numbers_of(a);
-  Pack pack(a, numbers);
   return all_plans().run(
-      key_of(a), [&] { return plan_forward(a); }, pack.ids, pack.data, s);
+      key_of(a), [&] { return plan_forward(a); }, arguments_of(a, numbers), s);
 }
 
 bool run_by_library(const LibraryAttentionBackward& b, const Stream& s) {
@@ -254,18 +246,18 @@ bool run_by_library(const LibraryAttentionBackward& b, const Stream& s) {
   size_t rows = static_cast<size_t>(a.q.shape[0] * a.q.shape[1] * a.q.shape[2]);
   Scratch row_sums(rows * sizeof(float), s);
   Scratch dq_sums(rows * static_cast<size_t>(a.q.shape[3]) * sizeof(float), s);
-  Pack pack(a, numbers);
-  pack.add(cotangent_id, b.cotangent.data);
-  pack.add(dq_id, b.dq.data);
-  pack.add(dk_id, b.dk.data);
-  pack.add(dv_id, b.dv.data);
-  pack.add(one_id, &numbers.one);
-  pack.add(dq_sums_id, dq_sums.get());
-  pack.add(row_sums_id, row_sums.get());
+  DnnArguments arguments = arguments_of(a, numbers);
+  arguments.memory(cotangent_id, b.cotangent.data);
+  arguments.memory(dq_id, b.dq.data);
+  arguments.memory(dk_id, b.dk.data);
+  arguments.memory(dv_id, b.dv.data);
+  arguments.number(one_id, numbers.one);
+  arguments.memory(dq_sums_id, dq_sums.get());
+  arguments.memory(row_sums_id, row_sums.get());
   DnnPlans::Key key = key_of(a);
   for (const auto* t : {&b.cotangent, &b.dq, &b.dk, &b.dv}) add(key, *t);
   return all_plans().run(
-      key, [&] { return plan_backward(b); }, pack.ids, pack.data, s);
+      key, [&] { return plan_backward(b); }, arguments, s);
 }
 
 }  // namespace mlx::core::cuda

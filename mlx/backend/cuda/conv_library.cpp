@@ -103,9 +103,12 @@ DnnPlans::Key key_of(const LibraryConv& conv) {
 
 bool run_by_library(const LibraryConv& conv, const Stream& s) {
   static auto* plans = new DnnPlans(most_plans);
+  DnnArguments arguments;
+  arguments.memory(x_id, conv.x.data);
+  arguments.memory(w_id, conv.w.data);
+  arguments.memory(y_id, conv.y.data);
   return plans->run(
-      key_of(conv), [&] { return make_plan(conv); }, {x_id, w_id, y_id},
-      {conv.x.data, conv.w.data, conv.y.data}, s);
+      key_of(conv), [&] { return make_plan(conv); }, arguments, s);
 }
 
 }  // namespace mlx::core::cuda

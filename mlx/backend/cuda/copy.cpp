@@ -209,13 +209,11 @@ void copy_strided(const void* in, const Strides& in_strides, void* out, const St
     return;
   }
   if (job.rank() == 1 && job.in_strides[0] == 1 && job.out_strides[0] == 1) {
-    enqueue(s, [&](cudaStream_t stream) {
-      check_cuda(
-          [&] {
-            return cudaMemcpyAsync(out, in, static_cast<size_t>(job.count()) * itemsize,
-                                   cudaMemcpyDeviceToDevice, stream);
-          },
-          "copying");
+    static const uint64_t copying = new_call_number();
+    size_t bytes = static_cast<size_t>(job.count()) * itemsize;
+    enqueue(s, LibraryCall(copying).add(out).add(in).add(bytes), [&](cudaStream_t stream) {
+      check_cuda([&] { return cudaMemcpyAsync(out, in, bytes, cudaMemcpyDeviceToDevice, stream); },
+                 "copying");
     });
     return;
   }
@@ -349,7 +347,8 @@ void clear(void* data, size_t bytes, const Stream& s) {
   if (bytes == 0) {
     return;
   }
-  enqueue(s, [&](cudaStream_t stream) {
+  static const uint64_t clearing = new_call_number();
+  enqueue(s, LibraryCall(clearing).add(data).add(bytes), [&](cudaStream_t stream) {
     check_cuda([&] { return cudaMemsetAsync(data, 0, bytes, stream); }, "clearing memory");
   });
 }

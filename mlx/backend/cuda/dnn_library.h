@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "mlx/backend/cuda/runtime/library_calls.h"
 #include "mlx/backend/cuda/runtime/shared_library.h"
 #include "mlx/dtype.h"
 
@@ -106,6 +107,8 @@ struct DnnPlan {
   DnnDescriptor plan;
   int64_t workspace;
   DnnParts parts;  // what the plan refers to
+  uint64_t number = new_call_number();
+  bool can_be_recorded = true;  // as long as it has not failed
 };
 
 /** A plan for these operations: the first of the library's own choices that `is_wanted` and that

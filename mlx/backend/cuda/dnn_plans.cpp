@@ -10,7 +10,39 @@
 
 namespace mlx::core::cuda {
 
-const DnnPlan* DnnPlans::find(const Key& key, const std::function<DnnPlan()>& make) {
+namespace {
+
+/** Queues the plan on any stream. */
+void execute(const DnnPlan& plan, const DnnArguments& arguments, void* workspace,
+             cudaStream_t stream) {
+  DnnDescriptor pack =
+      DnnDescriptor(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR)
+          .set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, arguments.ids)
+          .set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, arguments.data)
+          .set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, workspace)
+          .finish();
+  expect(dnn().set_stream(dnn_handle(), stream));
+  expect(dnn().execute(dnn_handle(), plan.plan.object(), pack.object()));
+}
+
+/** The same as a call that is recorded once; false if its engine cannot be. */
+bool execute_recorded(DnnPlan& plan, const DnnArguments& arguments, void* workspace,
+                      const Stream& s) {
+  if (!plan.can_be_recorded) return false;
+  LibraryCall call(plan.number);
+  for (uint64_t value : arguments.call_values) call.add(value);
+  call.add(workspace).may_fail();
+  try {
+    enqueue(s, call, [&](cudaStream_t stream) { execute(plan, arguments, workspace, stream); });
+  } catch (const DnnRefusal&) {
+    plan.can_be_recorded = false;
+  }
+  return plan.can_be_recorded;
+}
+
+}  // namespace
+
+DnnPlan* DnnPlans::find(const Key& key, const std::function<DnnPlan()>& make) {
   auto it = plans_.find(key);
   if (it == plans_.end()) {
     if (plans_.size() >= most_) {
@@ -29,28 +61,20 @@ const DnnPlan* DnnPlans::find(const Key& key, const std::function<DnnPlan()>& ma
 }
 
 bool DnnPlans::run(const Key& key, const std::function<DnnPlan()>& make,
-                   const std::vector<int64_t>& ids, const std::vector<const void*>& data,
-                   const Stream& s) {
+                   const DnnArguments& arguments, const Stream& s) {
   static auto* mutex = new std::mutex;
   std::lock_guard lock(*mutex);
   use_device(s.device.index);
-  const DnnPlan* plan = dnn_handle() ? find(key, make) : nullptr;
+  DnnPlan* plan = dnn_handle() ? find(key, make) : nullptr;
   if (!plan) {
     return false;
   }
   Scratch workspace(static_cast<size_t>(plan->workspace), s);
   try {
-    DnnDescriptor pack =
-        DnnDescriptor(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR)
-            .set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, ids)
-            .set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, data)
-            .set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, workspace.get())
-            .finish();
-    // Not recorded: not every engine of the library can be.
-    call_directly(s, [&](cudaStream_t stream) {
-      expect(dnn().set_stream(dnn_handle(), stream));
-      expect(dnn().execute(dnn_handle(), plan->plan.object(), pack.object()));
-    });
+    if (!execute_recorded(*plan, arguments, workspace.get(), s)) {
+      call_directly(
+          s, [&](cudaStream_t stream) { execute(*plan, arguments, workspace.get(), stream); });
+    }
   } catch (const DnnRefusal& refusal) {
     throw std::runtime_error(error_message(OpScope::current(), "cuDNN failed with status ",
                                            static_cast<int>(refusal.code), "."));

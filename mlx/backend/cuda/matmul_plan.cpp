@@ -110,6 +110,7 @@ struct Plan {
   cublasLtMatrixLayout_t a = nullptr, b = nullptr, out = nullptr;
   cublasLtMatmulAlgo_t algorithm{};
   bool complete = true;  // with all that comes with the product
+  const uint64_t number = new_call_number();
 
   Plan() = default;
   Plan(const Plan&) = delete;
@@ -233,6 +234,12 @@ const Plan& kept_plan(const Product& p) {
   return *it->second;
 }
 
+LibraryCall call_of(const Plan& plan, const Product& p, void* workspace) {
+  LibraryCall call(plan.number);
+  call.add(p.a.data).add(p.b.data).add(p.out).add(p.bias).add(p.sums).add(workspace);
+  return call.add(p.alpha).add(p.beta);
+}
+
 }  // namespace
 
 bool run_product(const Product& p, const Stream& s) {
@@ -253,7 +260,7 @@ bool run_product(const Product& p, const Stream& s) {
   bool is_wide = real_dtype(p.dtype) == float64;
   const void* alpha = is_wide ? static_cast<const void*>(wide[0]) : single[0];
   const void* beta = is_wide ? static_cast<const void*>(wide[1]) : single[1];
-  enqueue(s, [&](cudaStream_t stream) {
+  enqueue(s, call_of(plan, p, workspace.get()), [&](cudaStream_t stream) {
     check_cublas(library().matmul(handle(), plan.product, alpha, p.b.data, plan.b, p.a.data, plan.a,
                                   beta, p.out, plan.out, p.out, plan.out, &plan.algorithm,
                                   workspace.get(), workspace_bytes, stream),

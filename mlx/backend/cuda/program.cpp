@@ -278,16 +278,22 @@ class Run {
     }
   }
 
-  // A pack is read before it is written, so any input that is walked in order will do.
+  // A pack is read before it is written, so any input that is walked in order will do. The lowest
+  // in memory is taken: what is updated step by step, among temporaries, comes to rest then.
   bool take_over_input(array& out) {
+    const array* lowest = nullptr;
     for (size_t i = 0; i < inputs_.size(); i++) {
       const array& in = *inputs_[i];
-      if (variant_.inputs[i] == ProgramVariant::in_order && in.shape() == out.shape() &&
-          write_over(in, out, stream_)) {
-        return true;
-      }
+      bool fits = variant_.inputs[i] == ProgramVariant::in_order && in.shape() == out.shape() &&
+                  can_donate(in, out) && in.buffer().device_memory();
+      if (fits && (!lowest || place_of(in) < place_of(*lowest))) lowest = &in;
     }
-    return false;
+    return lowest && write_over(*lowest, out, stream_);
+  }
+
+  static uintptr_t place_of(const array& a) {
+    auto buffer = a.buffer();
+    return reinterpret_cast<uintptr_t>(buffer.device_memory()->device_address());
   }
 
   int fitting_width() {

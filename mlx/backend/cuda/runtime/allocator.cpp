@@ -39,19 +39,14 @@ constexpr size_t class_of(size_t size) {
   return fine_limit / granule + 8 * (power - 12) + ((size - 1) >> (power - 3)) - 8;
 }
 
-/** Freed blocks of one stream by their size. Small ones are in a heap for each size, which is found
- *  at once; the one with the lowest address goes first, in whatever order they came back: steps
- * that repeat then get the same ones, and kernels that are replayed keep their arguments. Large
- * ones are in a map; of equal ones that which came back last goes first, since the cache may hold
- * it. */
+/** Freed blocks of one stream by their size, in a heap for each: the one with the lowest address
+ * goes first, in whatever order they came back. Steps that repeat then get the same ones, and what
+ * is replayed keeps its arguments. The heap of a small size is found at once, the large ones are in
+ * a map. */
 class FreeBlocks {
  public:
   void give(void* address, size_t bytes) {
-    if (bytes > small_limit) {
-      large_[bytes].push_back(address);
-      return;
-    }
-    auto& blocks = small_[class_of(bytes)];
+    auto& blocks = bytes > small_limit ? large_[bytes] : small_[class_of(bytes)];
     blocks.push_back(address);
     std::push_heap(blocks.begin(), blocks.end(), std::greater<>());
   }
@@ -60,9 +55,7 @@ class FreeBlocks {
   void* take(size_t& bytes, size_t most) {
     if (bytes <= small_limit) {
       auto& blocks = small_[class_of(bytes)];
-      if (blocks.empty() || bytes > most) return nullptr;
-      std::pop_heap(blocks.begin(), blocks.end(), std::greater<>());
-      return pop(blocks);
+      return blocks.empty() || bytes > most ? nullptr : pop(blocks);
     }
     most = std::min(most, bytes + bytes / 8 + large_granule);
     for (auto it = large_.lower_bound(bytes); it != large_.end() && it->first <= most; ++it) {
@@ -83,6 +76,7 @@ class FreeBlocks {
 
  private:
   static void* pop(std::vector<void*>& blocks) {
+    std::pop_heap(blocks.begin(), blocks.end(), std::greater<>());
     void* address = blocks.back();
     blocks.pop_back();
     return address;

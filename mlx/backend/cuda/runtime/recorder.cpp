@@ -130,8 +130,29 @@ void Recorder::launch(const KernelLaunch& launch) {
   count_recorded();
 }
 
-/** What was listed comes first in the capture. */
+void Recorder::call(const LibraryCall& call, QueueCall queue) {
+  if (capturing_ && !call.is_certain()) {
+    submit();
+  }
+  if (!worthwhile_ || capturing_) {
+    queue(begin());
+    end();
+    return;
+  }
+  last_mark_ = nullptr;
+  if (failure_) {
+    std::rethrow_exception(failure_);
+  }
+  record_awaited();
+  listed_.add(calls_.find(call, queue));
+  count_recorded();
+}
+
+/** What was listed comes first in the capture, or before it. */
 void Recorder::begin_capture() {
+  if (listed_.has_calls()) {
+    submit();
+  }
   // Relaxed: allocations and library loading may happen meanwhile.
   check_cuda([&] { return cudaStreamBeginCapture(stream_, cudaStreamCaptureModeRelaxed); },
              "recording work");
@@ -179,7 +200,7 @@ void Recorder::submit() {
 }
 
 void Recorder::start_listed() {
-  if (listed_.size() > few_kernels) {
+  if (listed_.size() > few_kernels || listed_.has_calls()) {
     replays_.start(listed_, graphs_++, stream_);
     return;
   }

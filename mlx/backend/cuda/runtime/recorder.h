@@ -1,6 +1,7 @@
 // One CUDA stream whose work goes out in graphs: a launch costs the host five times less when it is
 // recorded with its neighbours, and the device starts it sooner after the one before. Kernels of
-// our own are listed and replayed; only among work of libraries are they captured.
+// our own and calls of libraries that are known again are listed and replayed; only among other
+// work of libraries are they captured.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -53,6 +54,9 @@ class Recorder {
   /** A kernel of our own. Throws as `plain` does. */
   void launch(const KernelLaunch& launch);
 
+  /** A library's call that `queue` makes, now or for its recording. Throws as `plain` does. */
+  void call(const LibraryCall& call, QueueCall queue);
+
  private:
   struct Executable {
     std::string key;
@@ -78,6 +82,7 @@ class Recorder {
   std::shared_ptr<Passing> last_mark_;  // null if work has come since
   std::shared_ptr<CUevent_st> awaited_;
   size_t recorded_ = 0, most_ = 0, graphs_ = 0;
+  RecordedCalls calls_;
   LaunchList listed_;
   Replays replays_;
   std::list<Executable> executables_;  // the one used last in front

@@ -58,17 +58,24 @@ cudaGraphEdgeData edge_to(const KernelLaunch& launch) {
   return edge;
 }
 
+cudaGraphNode_t add_node(const LaunchList& list, size_t i, cudaGraph_t graph) {
+  cudaGraphNode_t node = nullptr;
+  check_cuda(
+      [&] {
+        return list.is_call(i) ? cudaGraphAddChildGraphNode(&node, graph, nullptr, 0, list.call(i))
+                               : cudaGraphAddKernelNode(&node, graph, nullptr, 0,
+                                                        NodeParameters(list[i]).get());
+      },
+      "recording a kernel");
+  return node;
+}
+
 void add_chain(const LaunchList& list, cudaGraph_t graph, std::vector<cudaGraphNode_t>& nodes) {
   for (size_t i = 0; i < list.size(); i++) {
     KernelLaunch launch = list[i];
-    cudaGraphNode_t node = nullptr;
-    check_cuda(
-        [&] {
-          return cudaGraphAddKernelNode(&node, graph, nullptr, 0, NodeParameters(launch).get());
-        },
-        "recording a kernel");
+    cudaGraphNode_t node = add_node(list, i, graph);
     if (!nodes.empty()) {
-      cudaGraphEdgeData edge = edge_to(launch);
+      cudaGraphEdgeData edge = list.is_call(i - 1) ? cudaGraphEdgeData{} : edge_to(launch);
       check_cuda([&] { return cudaGraphAddDependencies(graph, &nodes.back(), &node, &edge, 1); },
                  "recording a kernel");
     }
@@ -83,6 +90,14 @@ void add_chain(const LaunchList& list, cudaGraph_t graph, std::vector<cudaGraphN
     }
     nodes.push_back(node);
   }
+}
+
+/** Gives a node of an executable graph what is in place `i` of the list. */
+cudaError_t set_node(const LaunchList& list, size_t i, cudaGraphExec_t graph,
+                     cudaGraphNode_t node) {
+  return list.is_call(i)
+             ? cudaGraphExecChildGraphNodeSetParams(graph, node, list.call(i))
+             : cudaGraphExecKernelNodeSetParams(graph, node, NodeParameters(list[i]).get());
 }
 
 }  // namespace
@@ -106,19 +121,35 @@ void start(const KernelLaunch& launch, cudaStream_t stream) {
 
 // ------------------------------------------------------------------ lists
 
-void LaunchList::add(const KernelLaunch& launch) {
+void LaunchList::append(const Head& head, const void* argument) {
   constexpr size_t alignment = alignof(Head);
+  size_t begin = bytes_.size(), place = begin + sizeof(Head);
+  bytes_.resize((place + head.bytes + alignment - 1) / alignment * alignment);
+  std::memcpy(bytes_.data() + begin, &head, sizeof(Head));
+  std::memcpy(bytes_.data() + place, argument, head.bytes);
+  offsets_.push_back(begin);
+}
+
+void LaunchList::add(const KernelLaunch& launch) {
   auto [gx, gy, gz] = launch.grid;
   auto [bx, by, bz] = launch.block;
-  Head head{{gx, gy, gz}, {bx, by, bz}, launch.shared_bytes, launch.bytes};
-  size_t begin = bytes_.size(), argument = begin + sizeof(Head);
-  bytes_.resize((argument + launch.bytes + alignment - 1) / alignment * alignment);
-  std::memcpy(bytes_.data() + begin, &head, sizeof(Head));
-  std::memcpy(bytes_.data() + argument, launch.argument, launch.bytes);
-  offsets_.push_back(begin);
-  kernels_.push_back({launch.kernel, launch.cluster, launch.waits});
+  append({{gx, gy, gz}, {bx, by, bz}, launch.shared_bytes, launch.bytes}, launch.argument);
+  kernels_.push_back({launch.kernel, launch.cluster, launch.waits, 0});
   hash_ = hash_combine(hash_, reinterpret_cast<uintptr_t>(launch.kernel));
   hash_ = hash_combine(hash_, launch.cluster);
+}
+
+void LaunchList::add(const RecordedCall& call) {
+  append({{}, {}, 0, sizeof(call)}, &call);
+  kernels_.push_back({nullptr, 0, 0, call.what});
+  hash_ = hash_combine(hash_, call.what);
+  calls_++;
+}
+
+cudaGraph_t LaunchList::call(size_t i) const {
+  RecordedCall call;
+  std::memcpy(&call, bytes_.data() + offsets_[i] + sizeof(Head), sizeof(call));
+  return call.graph;
 }
 
 void LaunchList::clear() {
@@ -126,6 +157,7 @@ void LaunchList::clear() {
   offsets_.clear();
   bytes_.clear();
   hash_ = 0;
+  calls_ = 0;
 }
 
 KernelLaunch LaunchList::operator[](size_t i) const {
@@ -219,10 +251,8 @@ Replays::Executables::iterator Replays::make(LaunchList& list, uint64_t key) {
 bool Replays::update(Executable& executable, LaunchList& list,
                      const std::vector<uint32_t>& changes) {
   for (uint32_t i : changes) {
-    KernelLaunch launch = list[i];
     bool fault = faults::strikes(faults::Point::device);
-    if (fault || cudaGraphExecKernelNodeSetParams(executable.executable, executable.nodes[i],
-                                                  NodeParameters(launch).get()) != cudaSuccess) {
+    if (fault || set_node(list, i, executable.executable, executable.nodes[i]) != cudaSuccess) {
       cudaGetLastError();
       return false;
     }

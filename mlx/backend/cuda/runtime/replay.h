@@ -1,6 +1,7 @@
-// Kernels that go out together, and the executable graphs by which they do. A graph that ran the
-// same kernels before takes over only the arguments that have changed since, which costs the
-// driver nothing for the others; and memory that is reused in one order keeps most of them equal.
+// Kernels and calls of libraries that go out together, and the executable graphs by which they do.
+// A graph that ran the same kernels before takes over only the arguments that have changed since,
+// which costs the driver nothing for the others; and memory that is reused in one order keeps most
+// of them equal.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -10,6 +11,8 @@
 #include <list>
 #include <unordered_map>
 #include <vector>
+
+#include "mlx/backend/cuda/runtime/library_calls.h"
 
 namespace mlx::core::cuda {
 
@@ -33,11 +36,17 @@ bool overlaps();
 class LaunchList {
  public:
   void add(const KernelLaunch& launch);
+  void add(const RecordedCall& call);
   void clear();
 
   size_t size() const { return offsets_.size(); }
   bool empty() const { return offsets_.empty(); }
   KernelLaunch operator[](size_t i) const;
+
+  /** Whether a library's call is in this place, and the work of that. */
+  bool is_call(size_t i) const { return kernels_[i].call != 0; }
+  cudaGraph_t call(size_t i) const;
+  bool has_calls() const { return calls_ > 0; }
 
   /** Of the kernels and their clusters: what a graph keeps when it is updated. */
   uint64_t hash() const { return hash_; }
@@ -55,15 +64,18 @@ class LaunchList {
   struct Kind {
     const void* kernel;
     uint32_t cluster, waits;
+    uint64_t call;  // what it is, or 0
     bool operator==(const Kind&) const = default;
   };
 
+  void append(const Head& head, const void* argument);
   size_t end_of(size_t i) const { return i + 1 < size() ? offsets_[i + 1] : bytes_.size(); }
 
   std::vector<Kind> kernels_;
   std::vector<size_t> offsets_;  // of the heads in bytes_
   std::vector<std::byte> bytes_;
   uint64_t hash_ = 0;
+  size_t calls_ = 0;
 };
 
 /** The executable graphs of one stream. Bounded: those not used for longest go first. */

@@ -23,6 +23,14 @@ void enqueue(const Stream& s, F&& queue) {
   recorder.end();
 }
 
+/** The same for a call that does the same whenever it is given the same. */
+template <typename F>
+void enqueue(const Stream& s, const LibraryCall& call, F&& queue) {
+  Recorder& recorder = recorder_of(s);
+  std::lock_guard lock(recorder.mutex());
+  recorder.call(call, queue);
+}
+
 /** Queues a kernel on `s`. */
 inline void enqueue(const Stream& s, const KernelLaunch& launch) {
   Recorder& recorder = recorder_of(s);
