@@ -30,7 +30,8 @@ array as_matrix(const array& a, const Stream& s) { return is_matrix(a) ? a : con
 
 MatrixOperand operand(const array& a, const Stream& s) {
   bool transposed = a.strides(-1) != 1 || a.strides(-2) < a.shape(-1);
-  return {input_address(a, s), transposed, transposed ? a.strides(-1) : a.strides(-2), 0};
+  return {input_address(a, s), transposed, transposed ? a.strides(-1) : a.strides(-2), 0,
+          is_at_hand(a)};
 }
 
 const void* moved(const void* data, int64_t elements, Dtype dtype) {

@@ -12,6 +12,7 @@ struct MatrixOperand {
   bool transposed;
   int64_t stride;  // between rows (columns if transposed)
   int64_t batch_stride;
+  bool settled = false;  // no work under way writes it
 };
 
 /** The operand whose values are summed over k as well. */

@@ -89,7 +89,7 @@ void add_chain(const LaunchList& list, cudaGraph_t graph, std::vector<cudaGraphN
 
 bool overlaps() {
   static const bool wanted =
-      device_facts(0).major >= 9 && env::get_var("MLX_OVERLAP_KERNELS", 0) != 0;
+      device_facts(0).major >= 9 && env::get_var("MLX_OVERLAP_KERNELS", 1) != 0;
   return wanted;
 }
 
@@ -117,8 +117,16 @@ void LaunchList::add(const KernelLaunch& launch) {
   std::memcpy(bytes_.data() + argument, launch.argument, launch.bytes);
   offsets_.push_back(begin);
   kernels_.push_back({launch.kernel, launch.cluster, launch.waits});
+  hash_before_ = hash_;
   hash_ = hash_combine(hash_, reinterpret_cast<uintptr_t>(launch.kernel));
   hash_ = hash_combine(hash_, launch.cluster);
+}
+
+void LaunchList::drop_last() {
+  bytes_.resize(offsets_.back());
+  kernels_.pop_back();
+  offsets_.pop_back();
+  hash_ = hash_before_;
 }
 
 void LaunchList::clear() {
