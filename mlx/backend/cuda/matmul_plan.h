@@ -29,7 +29,8 @@ struct Product {
   int64_t out_batch_stride;
   bool rectified = false;  // negative results become 0
   Summed summed = Summed::none;
-  void* sums = nullptr;  // m or n results
+  void* sums = nullptr;      // m or n results
+  bool bias_settled = true;  // no work under way writes the bias
 };
 
 /** Returns false if the results are still to be rectified, or the sums to be made: not every

@@ -45,13 +45,14 @@ bool reads_same_rows(const Product& p, const Product& q) {
 }
 
 /** Starts the kernel, which makes the row of x as well if that was the work before. */
-void start(const VectorProductCall& call, Dtype dtype, int64_t m, int rows, const Stream& s) {
+void start(const VectorProductCall& call, Dtype dtype, int64_t m, int rows, bool may_make_row,
+           const Stream& s) {
   auto most = blocks_each * device_facts(s.device.index).multiprocessors;
   unsigned blocks = std::min(blocks_for(call.groups, threads / 32), static_cast<unsigned>(most));
   auto type = static_cast<int64_t>(dtype.val());
   auto text = [&] { return vector_product_call(dtype, static_cast<int>(m), rows); };
   size_t bytes = static_cast<size_t>(call.k) * dtype.size();
-  if (auto row = m == 1 ? take_row(call.x, bytes, threads, s) : std::nullopt) {
+  if (auto row = may_make_row ? take_row(call.x, bytes, threads, s) : std::nullopt) {
     launch_with_row(*row, {0, type, rows, 0}, text, Parameters(call), blocks, threads, s);
     return;
   }
@@ -89,7 +90,11 @@ bool run_vector_products(std::span<const Product> products, const Stream& s) {
     call.part[i] = {q.b.data, q.bias, q.out, q.n, q.b.stride, call.groups};
     call.groups += (q.n + rows - 1) / rows;
   }
-  start(call, p.dtype, p.m, rows, s);
+  // The kernel that makes a row also stores it and its sum, so none of these may be what it reads.
+  bool may_make_row = p.m == 1 && call.settled &&
+                      std::all_of(products.begin(), products.end(),
+                                  [](const Product& q) { return q.bias_settled; });
+  start(call, p.dtype, p.m, rows, may_make_row, s);
   return true;
 }
 

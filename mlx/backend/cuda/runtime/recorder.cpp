@@ -137,6 +137,7 @@ bool Recorder::take_back(uint64_t number) {
     return false;
   }
   listed_.drop_last();
+  launches_++;  // the number is nobody's any more
   recorded_--;
   return true;
 }
