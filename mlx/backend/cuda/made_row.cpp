@@ -1,6 +1,7 @@
 // Which row was made last, and the text of kernels that make one.
 #include "mlx/backend/cuda/made_row.h"
 
+#include <optional>
 #include <utility>
 
 #include "mlx/backend/cuda/runtime/operand.h"
@@ -13,10 +14,13 @@ namespace {
 /** What blocks have without asking for more, beside memory of their own. */
 constexpr size_t most_bytes = 40 << 10, piece = 16;
 
+/** A kernel that can be taken back, with its arrays. */
 struct Offer {
   uint64_t launch;
   Stream stream;
-  MadeRow row;
+  RowMaker maker;
+  array made;
+  std::vector<array> others;
 };
 
 struct Offers {
@@ -43,22 +47,8 @@ void offer_row(uint64_t launch, const Stream& s, array made, std::vector<array> 
                RowMaker maker) {
   if (launch == 0) return;
   auto& all = offers();
-  all.last = Offer{launch, s, {std::move(maker), std::move(made), std::move(others)}};
+  all.last = Offer{launch, s, std::move(maker), std::move(made), std::move(others)};
   all.is_new = true;
-}
-
-std::optional<MadeRow> take_row(const void* address, size_t bytes, unsigned threads,
-                                const Stream& s) {
-  auto& last = offers().last;
-  bool fits = last && last->stream == s && output_address(last->row.made) == address &&
-              last->row.made.nbytes() == bytes &&
-              (last->row.maker.threads == 0 || last->row.maker.threads == threads);
-  if (!fits || !take_back(s, last->launch)) {
-    return {};
-  }
-  std::optional<MadeRow> row(std::move(last->row));
-  last = {};
-  return row;
 }
 
 void expect_rows(size_t primitives) { offers().expected = primitives; }
@@ -69,18 +59,28 @@ RowScope::~RowScope() {
   if (!std::exchange(all.is_new, false)) all.last = {};
 }
 
-void launch_with_row(const MadeRow& row, const std::array<int64_t, 4>& numbers,
+bool launch_with_row(const void* address, size_t bytes, const std::array<int64_t, 4>& numbers,
                      const std::function<KernelCall()>& call, Parameters arguments, dim3 grid,
                      dim3 block, const Stream& s) {
+  auto& last = offers().last;
+  bool fits = last && last->stream == s && output_address(last->made) == address &&
+              last->made.nbytes() == bytes &&
+              (last->maker.threads == 0 || last->maker.threads == block.x);
+  if (!fits) {
+    return false;
+  }
   static auto* kernels = new KernelTable;
-  const RowMaker& maker = row.maker;
-  auto [a, b] = maker.numbers;
+  auto [a, b] = last->maker.numbers;
   Kernel kernel = kernels->find({a, b, numbers[0], numbers[1], numbers[2], numbers[3]}, s, [&] {
     return NamedText{"row " + std::to_string(a) + " " + std::to_string(b) + call().function,
-                     "with_row", [&] { return source_with_row(call(), maker); }};
+                     "with_row", [&] { return source_with_row(call(), last->maker); }};
   });
-  arguments.add_all(maker.arguments);
-  arguments.launch(kernel, grid, block, s, row.made.nbytes());
+  if (!take_back(s, last->launch)) {
+    return false;
+  }
+  arguments.add_all(last->maker.arguments);
+  arguments.launch(kernel, grid, block, s, bytes);
+  return true;
 }
 
 std::string source_with_row(const KernelCall& call, const RowMaker& maker) {

@@ -5,7 +5,6 @@
 
 #include <array>
 #include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,18 +34,6 @@ bool is_short_row(const array& made);
 void offer_row(uint64_t launch, const Stream& s, array made, std::vector<array> others,
                RowMaker maker);
 
-/** A kernel taken back, with its arrays. */
-struct MadeRow {
-  RowMaker maker;
-  array made;
-  std::vector<array> others;
-};
-
-/** Takes back the kernel that makes the row at `address`, for blocks of `threads`, if it is the one
- *  that was queued last on `s`. */
-std::optional<MadeRow> take_row(const void* address, size_t bytes, unsigned threads,
-                                const Stream& s);
-
 /** Comes before `primitives` primitives that this thread runs. */
 void expect_rows(size_t primitives);
 
@@ -59,10 +46,11 @@ class RowScope {
   ~RowScope();
 };
 
-/** Starts a kernel that makes the row and goes on with `call`, whose function takes
- *  `arguments` and where its rows come from, and awaits earlier work itself; `numbers` choose among
- *  such calls. */
-void launch_with_row(const MadeRow& row, const std::array<int64_t, 4>& numbers,
+/** If the kernel that was queued last on `s` makes the row at `address`, for blocks like these:
+ * takes it back and starts one that makes the row and goes on with `call`, whose function takes
+ *  `arguments` and where its rows come from, and awaits earlier work itself. `numbers` choose among
+ *  such calls. Else returns false. */
+bool launch_with_row(const void* address, size_t bytes, const std::array<int64_t, 4>& numbers,
                      const std::function<KernelCall()>& call, Parameters arguments, dim3 grid,
                      dim3 block, const Stream& s);
 

@@ -52,8 +52,8 @@ void start(const VectorProductCall& call, Dtype dtype, int64_t m, int rows, bool
   auto type = static_cast<int64_t>(dtype.val());
   auto text = [&] { return vector_product_call(dtype, static_cast<int>(m), rows); };
   size_t bytes = static_cast<size_t>(call.k) * dtype.size();
-  if (auto row = may_make_row ? take_row(call.x, bytes, threads, s) : std::nullopt) {
-    launch_with_row(*row, {0, type, rows, 0}, text, Parameters(call), blocks, threads, s);
+  if (may_make_row && launch_with_row(call.x, bytes, {0, type, rows, 0}, text, Parameters(call),
+                                      blocks, threads, s)) {
     return;
   }
   static auto* kernels = new KernelTable;
