@@ -211,22 +211,22 @@ bool merges_itself(const AttentionPlan& plan, const AttentionShape& shape) {
 }
 
 std::string kernel_text(const std::string& header, const std::string& function, int threads,
-                        int least_blocks) {
+                        int least_blocks, bool awaits_earlier) {
   return "#include \"mlx/backend/cuda/kernels/" + header +
          "\"\nusing namespace mlx::core::kernels;\nextern \"C\" __global__ void "
          "__launch_bounds__(" +
          std::to_string(threads) + ", " + std::to_string(least_blocks) +
-         ") attention(const __grid_constant__ AttentionCall p) { begin_kernel(); " + function +
-         "(p); }\n";
+         ") attention(const __grid_constant__ AttentionCall p) { let_next_start(); " +
+         (awaits_earlier ? "" : "await_earlier(); ") + function + "(p); }\n";
 }
 
 }  // namespace
 
 std::string AttentionPlan::source() const {
-  return kernel_text(header, function, threads, least_blocks);
+  return kernel_text(header, function, threads, least_blocks, header == "attention_few_mma.h");
 }
 std::string AttentionPlan::merge_source() const {
-  return kernel_text("attention.h", merge, merge_threads, 1);
+  return kernel_text("attention.h", merge, merge_threads, 1, false);
 }
 
 AttentionPlan plan_attention(const AttentionShape& shape, const AttentionDevice& device) {

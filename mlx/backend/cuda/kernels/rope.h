@@ -59,7 +59,8 @@ MLX_FN Circle<float> circle(float angle) {
 }
 MLX_FN Circle<double> circle(double angle) { return {math::cos(angle), math::sin(angle)}; }
 
-/** Of N pairs from number `first` on, the first of which has the frequency `freq` if none are given. */
+/** Of N pairs from number `first` on, the first of which has the frequency `freq` if none are
+ * given. */
 template <typename C, int N>
 MLX_FN void find_circles(const RopeCall& p, int64_t position, int64_t first, double freq,
                          Circle<C>* by) {
