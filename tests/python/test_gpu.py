@@ -274,7 +274,7 @@ def test_rows_that_products_make_have_the_bits_of_those_that_are_stored(dtype):
 
     together = rows_and_products(dtype, lambda a: a)
     apart = rows_and_products(dtype, at_once)
-    for a, b in zip(together, apart):
+    for a, b in zip(together, apart, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
