@@ -14,6 +14,8 @@ namespace {
 /** What blocks have without asking for more, beside memory of their own. */
 constexpr size_t most_bytes = 40 << 10, piece = 16;
 
+constexpr size_t most_declined = 64;
+
 /** A kernel that can be taken back, with its arrays. */
 struct Offer {
   uint64_t launch;
@@ -27,6 +29,10 @@ struct Offers {
   std::optional<Offer> last;
   bool is_new = false;
   size_t expected = 0;  // primitives that are still to come
+  size_t declined = 0;  // offers since one was taken
+
+  /** Where products take no rows, few are offered. */
+  bool are_worthwhile() const { return declined < most_declined || expected % most_declined == 0; }
 };
 
 Offers& offers() {
@@ -39,8 +45,9 @@ Offers& offers() {
 bool is_short_row(const array& made) {
   bool one_row = made.ndim() > 0 && made.size() == static_cast<size_t>(made.shape(-1));
   Dtype type = made.dtype();
-  return one_row && offers().expected > 1 && made.nbytes() > 0 && made.nbytes() <= most_bytes &&
-         made.nbytes() % piece == 0 && (type == float16 || type == bfloat16 || type == float32);
+  return one_row && offers().expected > 1 && offers().are_worthwhile() && made.nbytes() > 0 &&
+         made.nbytes() <= most_bytes && made.nbytes() % piece == 0 &&
+         (type == float16 || type == bfloat16 || type == float32);
 }
 
 void offer_row(uint64_t launch, const Stream& s, array made, std::vector<array> others,
@@ -56,7 +63,9 @@ void expect_rows(size_t primitives) { offers().expected = primitives; }
 RowScope::~RowScope() {
   auto& all = offers();
   all.expected -= all.expected > 0;
-  if (!std::exchange(all.is_new, false)) all.last = {};
+  if (std::exchange(all.is_new, false)) return;
+  all.declined += all.last.has_value();
+  all.last = {};
 }
 
 bool launch_with_row(const void* address, size_t bytes, const std::array<int64_t, 4>& numbers,
@@ -80,6 +89,8 @@ bool launch_with_row(const void* address, size_t bytes, const std::array<int64_t
   }
   arguments.add_all(last->maker.arguments);
   arguments.launch(kernel, grid, block, s, bytes);
+  offers().last = {};
+  offers().declined = 0;
   return true;
 }
 

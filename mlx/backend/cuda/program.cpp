@@ -62,6 +62,18 @@ class ProgramKernels {
     return entry_of(program).number;
   }
 
+  /** The text by which blocks make the row of a program by its number. */
+  std::string row_text(size_t number, const ProgramVariant& variant) {
+    std::lock_guard lock(mutex_);
+    for (auto& [hash, bucket] : known_) {
+      for (auto& known : bucket) {
+        if (known.number == number) return row_source(known.program, variant);
+      }
+    }
+    internal_check(false, "there is no program of that number");
+    return {};
+  }
+
   void foresee(const Program& program, const ProgramVariant& variant, const Stream& s) {
     std::string name;
     {
@@ -200,12 +212,12 @@ class Run {
     variant.width = fitting_width();
     int64_t walk = variant.width;
     for (auto access : variant.inputs) walk = walk * 256 + access;
-    auto number = static_cast<int64_t>(ProgramKernels::instance().number_of(program_));
+    size_t number = ProgramKernels::instance().number_of(program_);
     std::vector<array> others;
     for (const array* in : inputs_) others.push_back(*in);
     offer_row(launch, stream_, outputs_[0], std::move(others),
-              {{number, walk},
-               [program = program_, variant] { return row_source(program, variant); },
+              {{static_cast<int64_t>(number), walk},
+               [=] { return ProgramKernels::instance().row_text(number, variant); },
                std::move(parameters),
                0});
   }
