@@ -76,33 +76,29 @@ def attention_step(x, w):
         part.reshape(1, rows, 2, width // 2).transpose(0, 2, 1, 3)
         for part in mx.split(x @ w, 3, axis=-1)
     )
-    y = mx.fast.scaled_dot_product_attention(q, k, v, scale=0.5, mask="causal")
+    y = mx.fast.scaled_dot_product_attention(q, k, v, scale=0.25, mask="causal")
     y = y.transpose(0, 2, 1, 3).reshape(rows, width)
     padded = mx.zeros((rows + 1, width), y.dtype).at[1:].add(y)
-    return padded, w * 0.99 + 0.01 * (x.T @ mx.concatenate([y, y, y], axis=-1))
+    return padded, w * 0.9 + (x.T @ mx.concatenate([y, y, y], axis=-1)) / (10 * rows)
 
 
 @pytest.mark.parametrize("dtype", [mx.float32, mx.float16])
 def test_a_step_with_state_is_repeated(dtype):
     step = mx.compile(attention_step)
-    x = mx.array(rng.standard_normal((64, 32)).astype("f4")).astype(dtype)
-    other = mx.array(rng.standard_normal((64, 32)).astype("f4")).astype(dtype)
+    tolerance = 1e-3 if dtype == mx.float32 else 2e-2
+    x, other = (mx.array(rng.standard_normal((64, 32)).astype("f4")).astype(dtype) for _ in "ab")
     w = mx.array(rng.standard_normal((32, 96)).astype("f4") / 8).astype(dtype)
-    expected = w
     for run in range(12):
         given = other if run % 4 == 3 else x
-        y, w = step(given, w)
-        mx.eval(y, w)
         with mx.stream(mx.cpu):
-            expected_y, expected = attention_step(given, expected)
-            mx.eval(expected_y, expected)
-        tolerance = 1e-4 if dtype == mx.float32 else 3e-2
-        np.testing.assert_allclose(
-            y.astype(mx.float32), expected_y.astype(mx.float32), atol=tolerance
-        )
-        np.testing.assert_allclose(
-            w.astype(mx.float32), expected.astype(mx.float32), atol=tolerance
-        )
+            expected = attention_step(given.astype(mx.float32), w.astype(mx.float32))
+            mx.eval(expected)
+        made = step(given, w)
+        mx.eval(made)
+        for got, wanted in zip(made, expected, strict=True):
+            error = np.abs(np.array(got.astype(mx.float32)) - np.array(wanted))
+            assert error.max() <= tolerance * np.abs(wanted).max()
+        w = made[1]
 
 
 def test_grids_and_dtypes_change():
