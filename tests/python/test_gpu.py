@@ -243,6 +243,41 @@ def test_a_forked_process_says_that_it_cannot_use_the_gpu():
     assert out.stdout == "0 [4.0, 4.0, 4.0]\n", out
 
 
+def rows_and_products(dtype, step):
+    """Rows that single-row products read, with `step` after each of them: norms behind a sum or
+    alone, programs, with further readers, slices, in place, and matrices made just before."""
+    draw = np.random.default_rng(7)
+    make = lambda *shape: mx.array(draw.standard_normal(shape).astype(np.float32)).astype(dtype)
+    wide, square, narrow, weight = make(1536, 512), make(512, 512), make(512, 1536), make(512)
+    x, found = make(1, 1, 512), []
+    mx.eval(wide, square, narrow, weight, x)
+    for turn in range(6):
+        h = step(mx.fast.rms_norm(x, weight, 1e-5))
+        both = step(h @ wide[:768].T), step(h @ wide[768:].T)
+        y = step(step(mx.sigmoid(both[0]) * both[1] * turn) @ narrow[:, :768].T)
+        x = step(x + y)
+        g = step(mx.fast.layer_norm(x, weight, None, 1e-5))
+        made = step(square * (1 + turn))  # is being written when its product starts
+        z = step(g @ made.T)
+        found += [step(g[..., :256] @ square[:, :256].T), step(z + g), y]
+        z[..., turn] = 1
+        x = step(mx.tanh(z) + step(mx.tanh(z) @ square.T) + x)
+        x = x / step(mx.sqrt(mx.mean(x * x)))
+    return [np.array(a.astype(mx.float32)) for a in (*found, x)]
+
+
+@pytest.mark.parametrize("dtype", [mx.bfloat16, mx.float16, mx.float32])
+def test_rows_that_products_make_have_the_bits_of_those_that_are_stored(dtype):
+    def at_once(a):
+        mx.eval(a)
+        return a
+
+    together = rows_and_products(dtype, lambda a: a)
+    apart = rows_and_products(dtype, at_once)
+    for a, b in zip(together, apart, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_kernels_that_overlap_keep_their_order():
     code = textwrap.dedent(
         """

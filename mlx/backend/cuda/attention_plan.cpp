@@ -104,17 +104,22 @@ Choice few_rows(const AttentionShape& shape) {
           .arguments = type_argument(shape) + list_of({d, e, rows, lanes, warps, step})};
 }
 
-/** The same for half types, whose products are the tensor cores': 8 or 16 rows. */
+/** The same for half types, whose products are the tensor cores': 8 or 16 rows. Bringing parts
+ *  together takes longer than going through so few keys that all of a block's warps need no more
+ *  than two turns for them. */
 Choice few_half_rows(const AttentionShape& shape, int64_t count) {
-  int64_t d = shape.d > 64 ? 128 : 64, e = shape.e > 64 ? 128 : 64, warps = 4;
-  int64_t halves = count > 8 ? 2 : 1, blocks = 2;
+  constexpr int64_t shared_sums = 8192;  // of all warps
+  int64_t d = shape.d > 64 ? 128 : 64, e = shape.e > 64 ? 128 : 64;
+  int64_t halves = count > 8 ? 2 : 1, most_warps = shared_sums / (8 * halves * e);
+  bool whole = shape.keys <= 2 * 16 * most_warps;
+  int64_t warps = whole ? most_warps : 4, blocks = whole ? 1 : 2;
   return {.name = "few_mma",
           .rows = 8 * halves,
           .threads = 32 * warps,
           .least_blocks = blocks,
           .shared_bytes = 0,
           .step = 16 * warps,
-          .least_keys = 64,
+          .least_keys = whole ? std::max<int64_t>(shape.keys, 1) : 64,
           .wanted = blocks,
           .arguments = type_argument(shape) + list_of({d, e, halves, warps})};
 }
@@ -206,22 +211,22 @@ bool merges_itself(const AttentionPlan& plan, const AttentionShape& shape) {
 }
 
 std::string kernel_text(const std::string& header, const std::string& function, int threads,
-                        int least_blocks) {
+                        int least_blocks, bool awaits_earlier) {
   return "#include \"mlx/backend/cuda/kernels/" + header +
          "\"\nusing namespace mlx::core::kernels;\nextern \"C\" __global__ void "
          "__launch_bounds__(" +
          std::to_string(threads) + ", " + std::to_string(least_blocks) +
-         ") attention(const __grid_constant__ AttentionCall p) { begin_kernel(); " + function +
-         "(p); }\n";
+         ") attention(const __grid_constant__ AttentionCall p) { let_next_start(); " +
+         (awaits_earlier ? "" : "await_earlier(); ") + function + "(p); }\n";
 }
 
 }  // namespace
 
 std::string AttentionPlan::source() const {
-  return kernel_text(header, function, threads, least_blocks);
+  return kernel_text(header, function, threads, least_blocks, header == "attention_few_mma.h");
 }
 std::string AttentionPlan::merge_source() const {
-  return kernel_text("attention.h", merge, merge_threads, 1);
+  return kernel_text("attention.h", merge, merge_threads, 1, false);
 }
 
 AttentionPlan plan_attention(const AttentionShape& shape, const AttentionDevice& device) {

@@ -6,6 +6,7 @@
 #include "mlx/backend/common/residual_norm.h"
 #include "mlx/backend/cuda/foresight.h"
 #include "mlx/backend/cuda/joined.h"
+#include "mlx/backend/cuda/made_row.h"
 #include "mlx/backend/cuda/matmul.h"
 #include "mlx/backend/cuda/norm.h"
 #include "mlx/backend/cuda/program.h"
@@ -37,6 +38,7 @@ class CudaBackend : public Backend {
   void eval(BuiltinPrimitive& primitive, const std::vector<array>& inputs,
             std::vector<array>& outputs) override {
     OpScope scope(primitive.name());
+    RowScope row;
     if (primitive.is_view()) {
       primitive.eval_cpu(inputs, outputs);  // shares buffers, whatever memory they are in
       return;
@@ -71,6 +73,7 @@ class CudaBackend : public Backend {
   bool recomputes_values() const override { return true; }
 
   void begin_batch(const Stream& stream, size_t primitives, bool is_nested) override {
+    expect_rows(primitives);
     try {
       recorder_of(stream).expect(primitives, is_nested);
     } catch (const std::exception&) {

@@ -312,8 +312,13 @@ KernelCall tiled_copy_call(size_t word, int rank) {
 
 KernelCall placed_copy_call(size_t word, int rank, int axes) {
   std::string numbers = std::to_string(rank) + ", " + std::to_string(axes) + ">";
-  return {"slice.h", "PlacedCopy<" + numbers,
-          std::string("placed_copy<") + word_name(word) + ", " + numbers, threads};
+  return {"slice.h",
+          "PlacedCopy<" + numbers,
+          std::string("placed_copy<") + word_name(word) + ", " + numbers,
+          threads,
+          1,
+          {},
+          /*awaits_earlier=*/true};
 }
 
 KernelCall strided_copy_pair_call(size_t word, bool wide, int rank) {

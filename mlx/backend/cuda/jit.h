@@ -38,16 +38,17 @@ std::string compile_source(const std::string& source, const std::string& archite
 /** Lets a kernel have more shared memory than all may have. */
 void ask_for_shared(Kernel kernel, size_t bytes);
 
-/** Queues a kernel on the stream; a grid of no blocks is no work. */
-void launch(const KernelLaunch& launch, const Stream& s);
+/** Queues a kernel on the stream; a grid of no blocks is no work. Returns as Recorder::launch. */
+uint64_t launch(const KernelLaunch& launch, const Stream& s);
 
 /** The same for a kernel that takes `call`. `cluster` neighbours along x form a cluster, if it is
  *  not 0. */
 template <typename Call>
-void launch(Kernel kernel, dim3 grid, dim3 block, const Stream& s, const Call& call,
-            size_t shared_bytes = 0, unsigned cluster = 0) {
+uint64_t launch(Kernel kernel, dim3 grid, dim3 block, const Stream& s, const Call& call,
+                size_t shared_bytes = 0, unsigned cluster = 0) {
   static_assert(std::is_trivially_copyable_v<Call>, "arguments are copied as bytes");
-  launch({kernel, grid, block, &call, sizeof(Call), shared_bytes, cluster, /*waits=*/true}, s);
+  return launch({kernel, grid, block, &call, sizeof(Call), shared_bytes, cluster, /*waits=*/true},
+                s);
 }
 
 /** Blocks that cover `count` items, `each` per block. Throws past what a grid holds. */

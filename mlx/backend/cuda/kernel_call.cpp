@@ -22,9 +22,10 @@ std::string source_of(const KernelCall& call) {
          "\"\nusing namespace mlx::core::kernels;\nextern \"C\" __global__ void "
          "__launch_bounds__(" +
          std::to_string(call.threads) + ", " + std::to_string(call.blocks) + ") " + name_of(call) +
-         "(const __grid_constant__ " + call.parameters + " p) { " +
+         "(const __grid_constant__ " + call.parameters + " p) { let_next_start(); " +
          (call.ahead.empty() ? "" : "mlx::core::kernels::" + call.ahead + "(p); ") +
-         "begin_kernel(); mlx::core::kernels::" + call.function + "(p); }\n";
+         (call.awaits_earlier ? "" : "await_earlier(); ") + "mlx::core::kernels::" + call.function +
+         "(p); }\n";
 }
 
 Kernel kernel_of(const KernelCall& call, const Stream& s) {

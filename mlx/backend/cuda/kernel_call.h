@@ -16,14 +16,26 @@ struct KernelCall {
   const char* header;      // in mlx/backend/cuda/kernels
   std::string parameters;  // the struct that the function takes
   std::string function;
-  int threads = 256;       // of a block, at most
-  int blocks = 1;          // that a multiprocessor must be able to hold
-  std::string ahead = {};  // a function that asks for memory before the kernel begins
+  int threads = 256;            // of a block, at most
+  int blocks = 1;               // that a multiprocessor must be able to hold
+  std::string ahead = {};       // a function that asks for memory before the kernel begins
+  bool awaits_earlier = false;  // the function itself does, when it needs earlier work
 };
 
 std::string source_of(const KernelCall& call);
 
 Kernel kernel_of(const KernelCall& call, const Stream& s);
+
+/** A kernel whose text is put together otherwise. */
+struct NamedText {
+  std::string key;
+  const char* name;
+  std::function<std::string()> source;
+};
+
+inline Kernel kernel_of(const NamedText& text, const Stream& s) {
+  return kernel_of(text.key, text.name, s, text.source);
+}
 
 /** Has the kernel compiled soon if it was not so far. */
 void foresee_kernel(const KernelCall& call, const Stream& s) noexcept;
@@ -32,7 +44,8 @@ void foresee_kernel(const KernelCall& call, const Stream& s) noexcept;
  *  which it is known, takes longer than starting it. */
 class KernelTable {
  public:
-  /** The kernel that `call` describes, a function of `numbers` and nothing else. */
+  /** The kernel that `call`, a KernelCall or NamedText, describes: a function of `numbers` and
+   *  nothing else. */
   template <typename F>
   Kernel find(std::initializer_list<int64_t> numbers, const Stream& s, const F& call) {
     Key key = key_of(numbers);

@@ -30,7 +30,8 @@ array as_matrix(const array& a, const Stream& s) { return is_matrix(a) ? a : con
 
 MatrixOperand operand(const array& a, const Stream& s) {
   bool transposed = a.strides(-1) != 1 || a.strides(-2) < a.shape(-1);
-  return {input_address(a, s), transposed, transposed ? a.strides(-1) : a.strides(-2), 0};
+  return {input_address(a, s), transposed, transposed ? a.strides(-1) : a.strides(-2), 0,
+          is_at_hand(a)};
 }
 
 const void* moved(const void* data, int64_t elements, Dtype dtype) {
@@ -85,24 +86,27 @@ struct Ending {
   float alpha = 1.0f, beta = 0.0f;
   const void* bias = nullptr;
   bool rectified = false;
+  bool bias_settled = true;
 };
 
 /** Without its batch. */
 Product product_of(const array& a, const array& b, const Ending& ending, array& out,
                    const Stream& s) {
-  return {out.dtype(),
-          out.shape(-2),
-          out.shape(-1),
-          a.shape(-1),
-          1,
-          operand(a, s),
-          operand(b, s),
-          ending.alpha,
-          ending.beta,
-          ending.bias,
-          output_address(out),
-          0,
-          ending.rectified};
+  Product p{out.dtype(),
+            out.shape(-2),
+            out.shape(-1),
+            a.shape(-1),
+            1,
+            operand(a, s),
+            operand(b, s),
+            ending.alpha,
+            ending.beta,
+            ending.bias,
+            output_address(out),
+            0,
+            ending.rectified};
+  p.bias_settled = ending.bias_settled;
+  return p;
 }
 
 bool multiply(const array& a_in, const array& b_in, const Ending& ending, array& out,
@@ -161,7 +165,8 @@ bool run_addmm(const AddMM& primitive, std::span<const array> inputs, array& out
   }
   if (adds_row(primitive, c, out)) {
     allocate_output(out, s);
-    return multiply(inputs[0], inputs[1], {alpha, 0.0f, input_address(c, s), rectified}, out, s);
+    Ending ending{alpha, 0.0f, input_address(c, s), rectified, is_at_hand(c)};
+    return multiply(inputs[0], inputs[1], ending, out, s);
   }
   if (!c.flags().row_contiguous || !write_over(c, out, s)) {
     place(c.flags().row_contiguous ? c : contiguous(c, s), 1.0f, out, s);
@@ -186,6 +191,7 @@ Product product_of_part(const JoinedPart& part, const Stream& s) {
   if (auto* addmm = dynamic_cast<AddMM*>(&part.primitive)) {
     ending.alpha = addmm->alpha();
     ending.bias = input_address(part.inputs[2], s);
+    ending.bias_settled = is_at_hand(part.inputs[2]);
   }
   Product p = product_of(part.inputs[0], part.inputs[1], ending, out, s);
   p.m = static_cast<int64_t>(out.size()) / p.n;

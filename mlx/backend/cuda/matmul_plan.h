@@ -12,6 +12,7 @@ struct MatrixOperand {
   bool transposed;
   int64_t stride;  // between rows (columns if transposed)
   int64_t batch_stride;
+  bool settled = false;  // no work under way writes it
 };
 
 /** The operand whose values are summed over k as well. */
@@ -28,7 +29,8 @@ struct Product {
   int64_t out_batch_stride;
   bool rectified = false;  // negative results become 0
   Summed summed = Summed::none;
-  void* sums = nullptr;  // m or n results
+  void* sums = nullptr;      // m or n results
+  bool bias_settled = true;  // no work under way writes the bias
 };
 
 /** Returns false if the results are still to be rectified, or the sums to be made: not every

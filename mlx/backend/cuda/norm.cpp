@@ -8,6 +8,7 @@
 #include "mlx/backend/common/residual_norm.h"
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/kernels/norm_call.h"
+#include "mlx/backend/cuda/made_row.h"
 #include "mlx/backend/cuda/program.h"
 #include "mlx/backend/cuda/registry.h"
 #include "mlx/backend/cuda/runtime/operand.h"
@@ -48,11 +49,30 @@ RowVariant variant_of(const NormCall& call, Dtype dtype) {
       {call.x, call.residual, call.weight, call.bias, call.cotangent, call.out, call.sum});
 }
 
+/** Lets the blocks of a product make the row that kernel number `launch` makes. */
+void offer(const NormSpec& spec, const NormOperands& operands, const NormCall& call, RowVariant v,
+           uint64_t launch, const Stream& s) {
+  std::vector<array> others{operands.x};
+  for (const array* each : {operands.residual, operands.weight, operands.bias,
+                            static_cast<const array*>(operands.sum)}) {
+    if (each) others.push_back(*each);
+  }
+  Dtype dtype = operands.x.dtype();
+  RowMaker maker{{-1 - static_cast<int64_t>(dtype.val()) * 2 - spec.kind,
+                  (int64_t{v.lanes} * 64 + v.width) * 64 + v.packs},
+                 [=, kind = spec.kind] { return norm_row_text(kind, dtype, v); },
+                 Parameters(call),
+                 v.lanes > 32 ? static_cast<unsigned>(threads) : 0u};
+  offer_row(launch, s, operands.out, std::move(others), std::move(maker));
+}
+
 void eval_norm(Norm& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
   array& out = outputs[0];
   const NormSpec& spec = primitive.spec();
   const Stream& s = primitive.stream();
-  array x = contiguous_for(inputs[0], out, s);
+  bool is_short = is_short_row(out);
+  if (is_short) allocate_output(out, s);
+  array x = is_short ? contiguous(inputs[0], s) : contiguous_for(inputs[0], out, s);
   if (out.size() == 0) {
     return;
   }
@@ -149,7 +169,10 @@ void run_norm(const NormSpec& spec, const NormOperands& operands, const Stream& 
   Kernel kernel = kernels->find(
       {spec.kind, static_cast<int64_t>(dtype.val()), variant.lanes, variant.width, variant.packs},
       s, [&] { return norm_call(spec.kind, dtype, variant); });
-  launch(kernel, blocks_for(call.rows, threads / variant.lanes), threads, s, call);
+  uint64_t number =
+      launch(kernel, blocks_for(call.rows, threads / variant.lanes), threads, s, call);
+  if (is_short_row(operands.out) && variant.packs > 0)
+    offer(spec, operands, call, variant, number, s);
 }
 
 void run_residual_norm(Fused& fused, const std::vector<array>& inputs,
@@ -162,8 +185,9 @@ void run_residual_norm(Fused& fused, const std::vector<array>& inputs,
     fused.root().eval_gpu(step.norm_inputs(), results);
     return;
   }
-  bool taken = false;
+  bool taken = false, keeps_inputs = is_short_row(step.out);
   for (const array* in : {&step.x, &step.residual}) {
+    if (keeps_inputs) break;
     taken = taken || (in->flags().row_contiguous && write_over(*in, step.sum, s));
   }
   if (!taken) allocate_output(step.sum, s);
@@ -202,6 +226,13 @@ void run_added_norm_gradient(Fused& fused, const std::vector<array>& inputs,
 KernelCall norm_call(NormSpec::Kind kind, Dtype dtype, RowVariant variant) {
   return {"norm.h", "NormCall", function_of("norm_forward", kind, dtype, variant),
           threads,  1,          std::string("fetch_parameters<") + type_name(dtype) + ">"};
+}
+
+std::string norm_row_text(NormSpec::Kind kind, Dtype dtype, RowVariant variant) {
+  return "#include \"mlx/backend/cuda/kernels/norm.h\"\n"
+         "using namespace mlx::core::kernels;\nusing Row = NormCall;\n"
+         "MLX_FN void make_row(const Row& p, void* row) { " +
+         function_of("norm_row", kind, dtype, variant) + "(p, row); }\n";
 }
 
 KernelCall norm_backward_call(NormSpec::Kind kind, Dtype dtype, RowVariant variant) {

@@ -25,6 +25,8 @@ void run_added_norm_gradient(Fused& fused, const std::vector<array>& inputs,
                              std::vector<array>& outputs);
 
 KernelCall norm_call(NormSpec::Kind kind, Dtype dtype, RowVariant variant);
+/** How the blocks of another kernel make a single row (see RowMaker::text). */
+std::string norm_row_text(NormSpec::Kind kind, Dtype dtype, RowVariant variant);
 KernelCall norm_backward_call(NormSpec::Kind kind, Dtype dtype, RowVariant variant);
 /** The gradients of weight and bias, from the sums that the backward call keeps of each strip. */
 KernelCall norm_parameters_call(Dtype dtype);

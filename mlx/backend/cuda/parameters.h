@@ -50,9 +50,11 @@ class Parameters {
     }
   }
 
-  void launch(Kernel kernel, dim3 grid, dim3 block, const Stream& s) {
+  uint64_t launch(Kernel kernel, dim3 grid, dim3 block, const Stream& s,
+                  size_t shared_bytes = 0) const {
     size_t bytes = words_.size() * sizeof(uint64_t);
-    cuda::launch({kernel, grid, block, words_.data(), bytes, 0, 0, /*waits=*/true}, s);
+    return cuda::launch(
+        {kernel, grid, block, words_.data(), bytes, shared_bytes, 0, /*waits=*/true}, s);
   }
 
  private:

@@ -223,7 +223,10 @@ KernelCall rope_call(Dtype dtype, bool neighbours, int pack) {
   return {"rope.h", "RopeCalls",
           std::string("rope<") + type_name(dtype) + (neighbours ? ", true, " : ", false, ") +
               std::to_string(pack) + ">",
-          threads};
+          threads,
+          1,
+          {},
+          /*awaits_earlier=*/true};
 }
 
 }  // namespace mlx::core::cuda

@@ -21,6 +21,8 @@ const Case cases[] = {
     {"FloatPanels", {float32, 1, 16, 16, 1024, 1024, 64, 64, true, false}, true},
     {"HalfTiles", {float16, 1, 2, 1, 100, 4096, 90, 20, false, true}, false},
     {"FloatTiles", {float32, 1, 2, 1, 100, 4096, 30, 7, true, true}, false},
+    {"FewKeys", {bfloat16, 1, 32, 4, 1, 300, 64, 64, false, true}, true},
+    {"FewWideKeys", {float16, 1, 32, 2, 1, 200, 128, 128, true, false}, true},
     {"FewHalfs", {bfloat16, 8, 32, 8, 1, 32768, 128, 128, false, false}, true},
     {"FewMaskedHalfs", {float16, 1, 8, 1, 2, 4096, 90, 20, true, true}, false},
     {"FewWideHalfs", {float16, 1, 4, 1, 1, 4096, 96, 256, true, true}, false},

@@ -35,6 +35,7 @@ struct FewMmaAttention {
         lane(threadIdx.x % 32),
         warp(threadIdx.x / 32),
         factor(score_factor<hiding>(call)) {
+    await_earlier();
 #pragma unroll
     for (int i = 0; i < 2 * d_chunks; i++) queries[i][1] = queries[i][3] = 0;
 #pragma unroll

@@ -67,7 +67,8 @@ MLX_FN auto row_facts(const NormCall& p, HeldRow<T, lanes, width, packs>& x) {
 
 /** The sum of x and the residual, rounded to T as if it were an array of its own. */
 template <typename T, int lanes, int width, int packs>
-MLX_FN void add_residual(const NormCall& p, int64_t first, HeldRow<T, lanes, width, packs>& x) {
+MLX_FN void add_residual(const NormCall& p, int64_t first, HeldRow<T, lanes, width, packs>& x,
+                         bool stores = true) {
   using C = decltype(computed(T{}));
   const T* residual = static_cast<const T*>(p.residual) + first;
   T* sum = static_cast<T*>(p.sum) + first;
@@ -75,7 +76,7 @@ MLX_FN void add_residual(const NormCall& p, int64_t first, HeldRow<T, lanes, wid
     auto pack = load_pack<T, width>(residual, at);
 #pragma unroll
     for (int j = 0; j < width; j++) v[j] = as_stored<T>(v[j] + computed(pack.at[j]));
-    write_values<T>(sum, at, v);
+    if (stores) write_values<T>(sum, at, v);
   });
   if constexpr (packs == 0) x.read(sum, p.length);
 }
@@ -89,17 +90,11 @@ MLX_FN void fetch_parameters(const NormCall& p) {
   if (p.bias) fetch_ahead(p.bias, bytes);
 }
 
-template <typename T, bool layer, int lanes, int width, int packs>
-MLX_FN void norm_forward(const NormCall& p) {
+/** write(column, values) for all of a normalised row. */
+template <typename T, bool layer, int lanes, int width, int packs, typename F>
+MLX_FN void normalise(const NormCall& p, HeldRow<T, lanes, width, packs>& x, F write) {
   using C = decltype(computed(T{}));
-  int64_t row = static_cast<int64_t>(blockIdx.x) * (norm_threads / lanes) + threadIdx.x / lanes;
-  if (row >= p.rows) return;
-  int64_t first = row * p.length;
-  HeldRow<T, lanes, width, packs> x;
-  x.read(static_cast<const T*>(p.x) + first, p.length);
-  if (p.residual) add_residual(p, first, x);
   auto facts = row_facts<T, layer>(p, x);
-  T* out = static_cast<T*>(p.out) + first;
   x.each(p.length, [&](int, int64_t at, C(&v)[width]) {
     C weight[width], bias[width], y[width];
     read_parameter<T>(p.weight, at, C(1), weight);
@@ -109,7 +104,32 @@ MLX_FN void norm_forward(const NormCall& p) {
       y[j] = (v[j] - facts.mean) * facts.scale * weight[j];
       if (p.bias) y[j] += bias[j];
     }
-    write_values<T>(out, at, y);
+    write(at, y);
+  });
+}
+
+template <typename T, bool layer, int lanes, int width, int packs>
+MLX_FN void norm_forward(const NormCall& p) {
+  int64_t row = static_cast<int64_t>(blockIdx.x) * (norm_threads / lanes) + threadIdx.x / lanes;
+  if (row >= p.rows) return;
+  int64_t first = row * p.length;
+  HeldRow<T, lanes, width, packs> x;
+  x.read(static_cast<const T*>(p.x) + first, p.length);
+  if (p.residual) add_residual(p, first, x);
+  T* out = static_cast<T*>(p.out) + first;
+  normalise<T, layer>(p, x, [&](int64_t at, auto& y) { write_values<T>(out, at, y); });
+}
+
+/** Makes a single row by each block, in `to`; the first block stores it and the sum as well. */
+template <typename T, bool layer, int lanes, int width, int packs>
+MLX_FN void norm_row(const NormCall& p, void* to) {
+  HeldRow<T, lanes, width, packs> x;
+  x.read(static_cast<const T*>(p.x), p.length);
+  bool stores = blockIdx.x == 0 && threadIdx.x < lanes;
+  if (p.residual) add_residual(p, 0, x, stores);
+  normalise<T, layer>(p, x, [&](int64_t at, auto& y) {
+    if (threadIdx.x < lanes) write_values<T>(static_cast<T*>(to), at, y);
+    if (stores) write_values<T>(static_cast<T*>(p.out), at, y);
   });
 }
 

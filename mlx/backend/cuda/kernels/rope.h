@@ -59,11 +59,12 @@ MLX_FN Circle<float> circle(float angle) {
 }
 MLX_FN Circle<double> circle(double angle) { return {math::cos(angle), math::sin(angle)}; }
 
-/** Of N pairs from number `first` on. */
+/** Of N pairs from number `first` on, the first of which has the frequency `freq` if none are
+ * given. */
 template <typename C, int N>
-MLX_FN void find_circles(const RopeCall& p, int64_t position, int64_t first, Circle<C>* by) {
+MLX_FN void find_circles(const RopeCall& p, int64_t position, int64_t first, double freq,
+                         Circle<C>* by) {
   C at = static_cast<C>(position) * static_cast<C>(p.scale);
-  double freq = p.freqs ? 0.0 : ::exp2(static_cast<double>(first) * p.step);
 #pragma unroll
   for (int k = 0; k < N; k++) {
     by[k] = circle(
@@ -140,7 +141,6 @@ MLX_FN void rope(const RopeCalls& calls) {
   }
   const RopeCall& p = calls.part[part];
   int64_t thread = (blockIdx.x - calls.first_block[part]) * blockDim.x + threadIdx.x;
-  if (thread >= p.total) return;
   Quotient row = quotient(thread, p.packs), chunk = quotient(row.whole, p.length);
   int64_t pack = row.rest, position = chunk.rest;
   Quotient lists = quotient(chunk.whole, p.chunks);
@@ -153,9 +153,12 @@ MLX_FN void rope(const RopeCalls& calls) {
     return static_cast<const T*>(p.x) + group.in + place.in + position * p.in_stride;
   };
   RopePlace place = rope_place(p.list, first);
+  double freq = p.freqs ? 0.0 : ::exp2(static_cast<double>(pack * N) * p.step);
+  await_earlier();
+  if (thread >= p.total) return;
   if (turns) {  // the row comes while its angles are found
     x.read(row_of(place), pack * N, p.pairs);
-    find_circles<C, N>(p, rope_start(p, group.offset) + position, pack * N, by);
+    find_circles<C, N>(p, rope_start(p, group.offset) + position, pack * N, freq, by);
   }
   int64_t end = first + p.each < p.shared ? first + p.each : p.shared;
   for (int64_t list = first; list < end; list++) {

@@ -16,6 +16,9 @@ struct PlacedCopy : PlacedCopyCall {
 
 template <typename Word, int rank, int axes>
 MLX_FN void place_element(const PlacedCopy<rank, axes>& p, int64_t i) {
+  int64_t at[2];
+  find_places<int64_t>(i, p.shape, p.strides, at);
+  await_earlier();
   if (i >= p.count) return;
   int64_t offset = 0;
 #pragma unroll
@@ -27,8 +30,6 @@ MLX_FN void place_element(const PlacedCopy<rank, axes>& p, int64_t i) {
     }
     offset += start * p.stride[k];
   }
-  int64_t at[2];
-  find_places<int64_t>(i, p.shape, p.strides, at);
   static_cast<Word*>(p.out)[at[1] + offset] = static_cast<const Word*>(p.in)[at[0]];
 }
 

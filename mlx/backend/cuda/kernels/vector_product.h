@@ -1,5 +1,6 @@
 // Products of few rows with a matrix whose rows lie in memory as they are read, as the weights of
-// linear layers do: bound by reading the matrix, once. A warp makes the sums of some of its rows.
+// linear layers do: bound by reading the matrix, once. As many blocks run as fit, and a warp goes
+// from row to row.
 #pragma once
 
 #include "mlx/backend/cuda/kernels/values.h"
@@ -19,127 +20,149 @@ MLX_FN float add_pack(float sum, const Pack& x, const Pack& w) {
   return sum;
 }
 
-/** The matrix that block number `block` works on. */
-MLX_FN const VectorProductPart& part_of_block(const VectorProductCall& p, int64_t block) {
+/** The matrix that group number `group` of rows lies in. */
+MLX_FN const VectorProductPart& part_of_group(const VectorProductCall& p, int group) {
   int part = 0;
 #pragma unroll
   for (int i = 1; i < most_vector_parts; i++) {
-    part += i < p.parts && block >= p.part[i].first_block;
+    part += i < p.parts && group >= p.part[i].first_group;
   }
   return p.part[part];
 }
 
-/** The first of the `rows` rows that this warp of the block takes. */
-template <int rows>
-MLX_FN int64_t first_row_of_warp(const VectorProductPart& own, int64_t block) {
-  constexpr int warps = vector_product_threads / 32;
-  return ((block - own.first_block) * warps + threadIdx.x / 32) * rows;
+/** Sixteen bytes of which the first cache keeps nothing, read here and no later. */
+MLX_FN uint4 load_once(const void* from) {
+  uint4 words;
+  asm volatile("ld.global.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(words.x), "=r"(words.y), "=r"(words.z), "=r"(words.w)
+               : "l"(from));
+  return words;
 }
 
-/** Asks for what the warp reads of w. */
-template <typename T, int rows>
-MLX_FN void fetch_block(const VectorProductCall& p, int64_t block) {
-  const VectorProductPart& own = part_of_block(p, block);
-  int64_t row = first_row_of_warp<rows>(own, block) + threadIdx.x % 32;
-  if (threadIdx.x % 32 >= rows || row >= own.n) return;
-  fetch_ahead(static_cast<const T*>(own.w) + row * own.w_stride, p.k * sizeof(T));
-}
-
-/** The blocks that run first ask for their own rows; all ask for those of the blocks that follow
- *  them, so that memory is busy while they add up. */
-template <typename T, int rows>
-MLX_FN void fetch_matrix(const VectorProductCall& p) {
-  int64_t block = blockIdx.x, next = block + p.resident;
-  if (block < p.resident) fetch_block<T, rows>(p, block);
-  if (next < gridDim.x) fetch_block<T, rows>(p, next);
-}
-
-/** Sums of a warp: of `m` rows of x with `rows` of w, of which a lane takes every 32nd piece of 16
- *  bytes. */
+/** What a warp does: sums of `m` rows of x with groups of `rows` rows of w, one group after the
+ *  other in turns, of which a lane takes every 32nd piece of 16 bytes. Pieces that do not lie in
+ *  front of k are zeros. */
 template <typename T, int m, int rows>
 struct VectorSums {
-  // Of each row of w; what is on its way at a time keeps memory busy although few blocks run.
+  // Of each row of w; what is on its way at a time keeps memory busy although few warps run.
   static constexpr int width = 16 / sizeof(T), depth = 8 / rows, step = 32 * width;
+  static constexpr int turn = depth * step, warps = vector_product_threads / 32;
   using Piece = Pack<T, width>;
 
-  const T *x[m], *w[rows];
+  const VectorProductCall& p;
+  int k, lane, group, next, first;  // the first number of the lane in this turn
+  const T *x, *w[rows];
+  uint4 held[depth][rows];
   float sums[m][rows] = {};
 
-  /** The pieces at `first` and behind it. `whole`: all of them lie in front of `k`; those that do
-   *  not are zeros. */
-  template <bool whole>
-  MLX_FN void add(int64_t first, int64_t k) {
-    Piece from_w[depth][rows], from_x[depth];
+  MLX_FN explicit VectorSums(const VectorProductCall& call)
+      : p(call), k(static_cast<int>(call.k)), lane(threadIdx.x % 32) {
+    go_to(static_cast<int>(threadIdx.x / 32 * gridDim.x + blockIdx.x));
+  }
+
+  /** The row of w that is number r of a group; the last one where there are no more. */
+  MLX_FN static const T* row_of(const VectorProductCall& p, int group, int r) {
+    const VectorProductPart& own = part_of_group(p, group);
+    int64_t row = int64_t{group - static_cast<int>(own.first_group)} * rows + r;
+    return static_cast<const T*>(own.w) + (row < own.n ? row : own.n - 1) * own.w_stride;
+  }
+
+  MLX_FN void go_to(int to) {
+    group = to;
+    next = to + static_cast<int>(gridDim.x) * warps;
+    first = lane * width;
+    if (group >= p.groups) return;
+#pragma unroll
+    for (int r = 0; r < rows; r++) w[r] = row_of(p, group, r);
+  }
+
+  /** Asks for the rest of the first group's rows and for those of the next group. */
+  MLX_FN void fetch() const {
+    int64_t size = sizeof(T), here = p.settled ? turn : 0;
+    if (lane >= rows) return;
+    if (group < p.groups) fetch_ahead(row_of(p, group, lane) + here, (p.k - here) * size);
+    if (next < p.groups) fetch_ahead(row_of(p, next, lane), p.k * size);
+  }
+
+  /** Has the pieces of w for this turn come. */
+  MLX_FN void load() {
+    bool present = group < p.groups;
 #pragma unroll
     for (int d = 0; d < depth; d++) {
+      int at = first + d * step;
 #pragma unroll
-      for (int r = 0; r < rows; r++) from_w[d][r] = load<whole>(w[r], first, d, k);
+      for (int r = 0; r < rows; r++) {
+        held[d][r] = {0, 0, 0, 0};
+        if (present && at < k) held[d][r] = load_once(w[r] + at);
+      }
     }
+  }
+
+  /** Adds up the products of what has come. */
+  MLX_FN void add() {
 #pragma unroll
     for (int i = 0; i < m; i++) {
 #pragma unroll
-      for (int d = 0; d < depth; d++) from_x[d] = load<whole>(x[i], first, d, k);
-#pragma unroll
       for (int d = 0; d < depth; d++) {
+        int at = first + d * step;
+        Piece from_x{};
+        if (at < k) from_x = load_pack<T, width>(x + i * p.x_stride, at);
 #pragma unroll
         for (int r = 0; r < rows; r++) {
-          sums[i][r] = add_pack<T, width>(sums[i][r], from_x[d], from_w[d][r]);
+          sums[i][r] =
+              add_pack<T, width>(sums[i][r], from_x, __builtin_bit_cast(Piece, held[d][r]));
         }
       }
     }
   }
 
- private:
-  template <bool whole>
-  MLX_FN static Piece load(const T* from, int64_t first, int d, int64_t k) {
-    int64_t at = first + d * step;
-    if constexpr (whole) {
-      return load_pack<T, width>(from, at);
-    } else {
-      uint4 words = *reinterpret_cast<const uint4*>(from + (at < k ? at : first));
-      uint32_t mask = at < k ? ~0u : 0u;
-      words = {words.x & mask, words.y & mask, words.z & mask, words.w & mask};
-      return __builtin_bit_cast(Piece, words);
+  /** Writes the sums of a group that is done and starts anew. */
+  MLX_FN void put(int done) {
+    const VectorProductPart& own = part_of_group(p, done);
+#pragma unroll
+    for (int i = 0; i < m; i++) {
+#pragma unroll
+      for (int r = 0; r < rows; r++) {
+        float sum = sums[i][r];
+        sums[i][r] = 0;
+#pragma unroll
+        for (int step = 16; step > 0; step /= 2) sum += __shfl_xor_sync(~0u, sum, step);
+        int64_t row = int64_t{done - static_cast<int>(own.first_group)} * rows + r;
+        if (lane != 0 || row >= own.n) continue;
+        float y = p.alpha * sum;
+        if (own.bias) y += computed(static_cast<const T*>(own.bias)[row]);
+        if (p.rectified && y < 0) y = 0;
+        static_cast<T*>(own.out)[i * own.n + row] = rounded<T>(y);
+      }
+    }
+  }
+
+  MLX_FN void run() {
+#pragma unroll 1
+    while (group < p.groups) {
+      add();
+      int done = group;
+      first += turn;
+      bool ends = first - lane * width >= k;
+      if (ends) go_to(next);
+      load();  // while the sums of the group are added up
+      if (ends) put(done);
     }
   }
 };
 
-/** `m` rows of x; each warp takes `rows` of w. Addresses and strides are multiples of 16 bytes. */
-template <typename T, int m, int rows>
-MLX_FN void vector_product(const VectorProductCall& p) {
-  using Sums = VectorSums<T, m, rows>;
-  const VectorProductPart& own = part_of_block(p, blockIdx.x);
-  const int lane = threadIdx.x % 32;
-  const int64_t first_row = first_row_of_warp<rows>(own, blockIdx.x);
-  Sums all;
-#pragma unroll
-  for (int i = 0; i < m; i++) all.x[i] = static_cast<const T*>(p.x) + i * p.x_stride;
-#pragma unroll
-  for (int r = 0; r < rows; r++) {
-    int64_t row = first_row + r;
-    all.w[r] = static_cast<const T*>(own.w) + (row < own.n ? row : own.n - 1) * own.w_stride;
-  }
-  int64_t first = lane * Sums::width;
-#pragma unroll 1
-  for (; first + (Sums::depth - 1) * Sums::step < p.k; first += Sums::depth * Sums::step) {
-    all.template add<true>(first, p.k);
-  }
-  if (first < p.k) all.template add<false>(first, p.k);
-#pragma unroll
-  for (int i = 0; i < m; i++) {
-#pragma unroll
-    for (int r = 0; r < rows; r++) {
-      float sum = all.sums[i][r];
-#pragma unroll
-      for (int step = 16; step > 0; step /= 2) sum += __shfl_xor_sync(~0u, sum, step);
-      int64_t row = first_row + r;
-      if (lane != 0 || row >= own.n) continue;
-      float y = p.alpha * sum;
-      if (own.bias) y += computed(static_cast<const T*>(own.bias)[row]);
-      if (p.rectified && y < 0) y = 0;
-      static_cast<T*>(own.out)[i * own.n + row] = rounded<T>(y);
-    }
-  }
+/** `m` rows of x; each warp takes groups of `rows` rows of w. Addresses and strides are multiples
+ * of 16 bytes. Matrices that no work under way writes are on their way while earlier kernels run.
+ */
+template <typename T, int m, int rows, typename Source = StoredRows>
+MLX_FN void vector_product(const VectorProductCall& p, const Source& source = {}) {
+  VectorSums<T, m, rows> all(p);
+  if (p.settled) all.load();
+  all.fetch();
+  await_earlier();
+  if (!p.settled) all.load();
+  all.x = static_cast<const T*>(source(p.x));
+  all.run();
 }
 
 }  // namespace mlx::core::kernels

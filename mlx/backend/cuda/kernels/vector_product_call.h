@@ -10,7 +10,7 @@ struct VectorProductPart {
   const void *w, *bias;  // bias may be null
   void* out;
   int64_t n, w_stride;
-  int64_t first_block;
+  int64_t first_group;  // of rows that a warp takes together
 };
 
 /** Products of the same rows with up to so many matrices. */
@@ -22,7 +22,8 @@ struct VectorProductCall {
   int32_t parts;
   float alpha;
   int64_t rectified;  // negative results become 0
-  int64_t resident;   // about as many blocks as run at a time
+  int64_t settled;    // no work under way writes a matrix
+  int64_t groups;
   VectorProductPart part[most_vector_parts];
 };
 

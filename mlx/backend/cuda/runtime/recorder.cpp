@@ -116,7 +116,7 @@ cudaStream_t Recorder::begin() {
 
 void Recorder::end() { count_recorded(); }
 
-void Recorder::launch(const KernelLaunch& launch) {
+uint64_t Recorder::launch(const KernelLaunch& launch) {
   last_mark_ = nullptr;
   if (failure_) {
     std::rethrow_exception(failure_);
@@ -127,7 +127,19 @@ void Recorder::launch(const KernelLaunch& launch) {
   } else {
     cuda::start(launch, stream_);
   }
+  launches_++;
   count_recorded();
+  return listed_.empty() ? 0 : launches_;
+}
+
+bool Recorder::take_back(uint64_t number) {
+  if (number != launches_ || listed_.empty()) {
+    return false;
+  }
+  listed_.drop_last();
+  launches_++;  // the number is nobody's any more
+  recorded_--;
+  return true;
 }
 
 void Recorder::call(const LibraryCall& call, QueueCall queue) {
@@ -145,6 +157,7 @@ void Recorder::call(const LibraryCall& call, QueueCall queue) {
   }
   record_awaited();
   listed_.add(calls_.find(call, queue));
+  launches_++;
   count_recorded();
 }
 

@@ -6,6 +6,7 @@
 
 #include <cuda_runtime.h>
 
+#include <cstdint>
 #include <exception>
 #include <list>
 #include <map>
@@ -51,8 +52,12 @@ class Recorder {
   cudaStream_t begin();
   void end();
 
-  /** A kernel of our own. Throws as `plain` does. */
-  void launch(const KernelLaunch& launch);
+  /** A kernel of our own. Returns its number if it can still be taken back, else 0. Throws as
+   * `plain` does. */
+  uint64_t launch(const KernelLaunch& launch);
+
+  /** Takes a kernel back if nothing has come or been started since; false if it cannot be. */
+  bool take_back(uint64_t number);
 
   /** A library's call that `queue` makes, now or for its recording. Throws as `plain` does. */
   void call(const LibraryCall& call, QueueCall queue);
@@ -82,6 +87,7 @@ class Recorder {
   std::shared_ptr<Passing> last_mark_;  // null if work has come since
   std::shared_ptr<CUevent_st> awaited_;
   size_t recorded_ = 0, most_ = 0, graphs_ = 0;
+  uint64_t launches_ = 0;
   RecordedCalls calls_;
   LaunchList listed_;
   Replays replays_;

@@ -104,7 +104,7 @@ cudaError_t set_node(const LaunchList& list, size_t i, cudaGraphExec_t graph,
 
 bool overlaps() {
   static const bool wanted =
-      device_facts(0).major >= 9 && env::get_var("MLX_OVERLAP_KERNELS", 0) != 0;
+      device_facts(0).major >= 9 && env::get_var("MLX_OVERLAP_KERNELS", 1) != 0;
   return wanted;
 }
 
@@ -135,6 +135,7 @@ void LaunchList::add(const KernelLaunch& launch) {
   auto [bx, by, bz] = launch.block;
   append({{gx, gy, gz}, {bx, by, bz}, launch.shared_bytes, launch.bytes}, launch.argument);
   kernels_.push_back({launch.kernel, launch.cluster, launch.waits, 0});
+  hash_before_ = hash_;
   hash_ = hash_combine(hash_, reinterpret_cast<uintptr_t>(launch.kernel));
   hash_ = hash_combine(hash_, launch.cluster);
 }
@@ -150,6 +151,13 @@ cudaGraph_t LaunchList::call(size_t i) const {
   RecordedCall call;
   std::memcpy(&call, bytes_.data() + offsets_[i] + sizeof(Head), sizeof(call));
   return call.graph;
+}
+
+void LaunchList::drop_last() {
+  bytes_.resize(offsets_.back());
+  kernels_.pop_back();
+  offsets_.pop_back();
+  hash_ = hash_before_;
 }
 
 void LaunchList::clear() {

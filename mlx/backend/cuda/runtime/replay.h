@@ -24,12 +24,13 @@ struct KernelLaunch {
   size_t bytes;
   size_t shared_bytes = 0;
   unsigned cluster = 0;  // neighbours along x that form a cluster, if not 0
-  bool waits = false;    // for the kernel before it, so that it may start while that one ends
+  bool waits = false;    // for the kernel before it, so that it may start while that one runs
 };
 
 void start(const KernelLaunch& launch, cudaStream_t stream);
 
-/** Whether kernels start while the ones before them end: if MLX_OVERLAP_KERNELS is 1. */
+/** Whether kernels start while the ones before them run: where the device can do it, unless
+ *  MLX_OVERLAP_KERNELS is 0. */
 bool overlaps();
 
 /** Launches in their order, with copies of their arguments. */
@@ -37,6 +38,8 @@ class LaunchList {
  public:
   void add(const KernelLaunch& launch);
   void add(const RecordedCall& call);
+  /** Takes back the last kernel, once after each `add`. */
+  void drop_last();
   void clear();
 
   size_t size() const { return offsets_.size(); }
@@ -74,7 +77,7 @@ class LaunchList {
   std::vector<Kind> kernels_;
   std::vector<size_t> offsets_;  // of the heads in bytes_
   std::vector<std::byte> bytes_;
-  uint64_t hash_ = 0;
+  uint64_t hash_ = 0, hash_before_ = 0;  // before the last
   size_t calls_ = 0;
 };
 

@@ -31,11 +31,18 @@ void enqueue(const Stream& s, const LibraryCall& call, F&& queue) {
   recorder.call(call, queue);
 }
 
-/** Queues a kernel on `s`. */
-inline void enqueue(const Stream& s, const KernelLaunch& launch) {
+/** Queues a kernel on `s`. Returns as Recorder::launch. */
+inline uint64_t enqueue(const Stream& s, const KernelLaunch& launch) {
   Recorder& recorder = recorder_of(s);
   std::lock_guard lock(recorder.mutex());
-  recorder.launch(launch);
+  return recorder.launch(launch);
+}
+
+/** As Recorder::take_back. */
+inline bool take_back(const Stream& s, uint64_t number) {
+  Recorder& recorder = recorder_of(s);
+  std::lock_guard lock(recorder.mutex());
+  return recorder.take_back(number);
 }
 
 /** The same for everything else, such as events: call(stream) comes after all that was enqueued. */
