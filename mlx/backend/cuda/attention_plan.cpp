@@ -104,15 +104,17 @@ Choice few_rows(const AttentionShape& shape) {
           .arguments = type_argument(shape) + list_of({d, e, rows, lanes, warps, step})};
 }
 
-/** The same for half types, whose products are the tensor cores': 8 or 16 rows. Bringing parts
- *  together takes longer than going through so few keys that all of a block's warps need no more
- *  than two turns for them. */
-Choice few_half_rows(const AttentionShape& shape, int64_t count) {
+/** The same for half types, whose products are the tensor cores': 8 or 16 rows. Where few blocks
+ *  run, each has many warps; and bringing parts together takes longer than going through so few
+ *  keys that these need no more than two turns for them. */
+Choice few_half_rows(const AttentionShape& shape, int64_t count, int multiprocessors) {
   constexpr int64_t shared_sums = 8192;  // of all warps
   int64_t d = shape.d > 64 ? 128 : 64, e = shape.e > 64 ? 128 : 64;
   int64_t halves = count > 8 ? 2 : 1, most_warps = shared_sums / (8 * halves * e);
-  bool whole = shape.keys <= 2 * 16 * most_warps;
-  int64_t warps = whole ? most_warps : 4, blocks = whole ? 1 : 2;
+  bool few_blocks = shape.batches * shape.key_heads <= multiprocessors;
+  bool whole = few_blocks && shape.keys <= 2 * 16 * most_warps;
+  bool narrow = d == 64 && e == 64 && halves == 1;  // leaves registers for more warps
+  int64_t warps = whole ? most_warps : few_blocks && narrow ? 8 : 4, blocks = whole ? 1 : 2;
   return {.name = "few_mma",
           .rows = 8 * halves,
           .threads = 32 * warps,
@@ -188,7 +190,7 @@ Choice choose(const AttentionShape& shape, const AttentionDevice& device) {
   int64_t rows = shape.query_heads / shape.key_heads * shape.length;
   int64_t widest = std::max(shape.d, shape.e);
   if (shape.dtype != float32 && rows <= 16 && widest <= 128) {
-    return few_half_rows(shape, rows);
+    return few_half_rows(shape, rows, device.multiprocessors);
   }
   if (rows <= (shape.dtype == float32 ? 8 : 4)) {
     return few_rows(shape);

@@ -79,7 +79,7 @@ bool launch_with_row(const void* address, size_t bytes, const std::array<int64_t
     return false;
   }
   static auto* kernels = new KernelTable;
-  auto [a, b] = last->maker.numbers;
+  int64_t a = last->maker.numbers[0], b = last->maker.numbers[1];
   Kernel kernel = kernels->find({a, b, numbers[0], numbers[1], numbers[2], numbers[3]}, s, [&] {
     return NamedText{"row " + std::to_string(a) + " " + std::to_string(b) + call().function,
                      "with_row", [&] { return source_with_row(call(), last->maker); }};

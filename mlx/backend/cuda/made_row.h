@@ -1,6 +1,7 @@
-// Rows that kernels make for themselves. A kernel that makes one short row, as a norm or a program
-// does while one token is decoded, tells so; if the next work is a product of that row, the kernel
-// is taken back, and the blocks of the product each make the row instead of waiting for it.
+// Rows that kernels make for themselves. A kernel that makes one short row, as a norm does while
+// one token is decoded, tells so; if the next work is a product of that row, the kernel is taken
+// back, and the blocks of the product each make the row instead of waiting for it. Only what takes
+// less time than a kernel pays: the activation of a feed-forward layer does not.
 #pragma once
 
 #include <array>

@@ -11,7 +11,6 @@
 
 #include "mlx/backend/cuda/copy.h"
 #include "mlx/backend/cuda/foresight.h"
-#include "mlx/backend/cuda/made_row.h"
 #include "mlx/backend/cuda/matmul.h"
 #include "mlx/backend/cuda/norm.h"
 #include "mlx/backend/cuda/parameters.h"
@@ -55,23 +54,6 @@ class ProgramKernels {
     std::lock_guard lock(mutex_);
     entry_of(program).kernels.emplace_back(variant, made);
     return made;
-  }
-
-  size_t number_of(const Program& program) {
-    std::lock_guard lock(mutex_);
-    return entry_of(program).number;
-  }
-
-  /** The text by which blocks make the row of a program by its number. */
-  std::string row_text(size_t number, const ProgramVariant& variant) {
-    std::lock_guard lock(mutex_);
-    for (auto& [hash, bucket] : known_) {
-      for (auto& known : bucket) {
-        if (known.number == number) return row_source(known.program, variant);
-      }
-    }
-    internal_check(false, "there is no program of that number");
-    return {};
   }
 
   void foresee(const Program& program, const ProgramVariant& variant, const Stream& s) {
@@ -170,8 +152,7 @@ class Run {
       parameters.add_padded(strides, variant_.rank, 0);
     }
     auto walked = static_cast<int64_t>(is_paired() ? (n_ + 1) / 2 : n_);
-    uint64_t number = parameters.launch(kernel(), blocks_of(walked), program_threads, stream_);
-    if (makes_row()) offer(number, std::move(parameters));
+    parameters.launch(kernel(), blocks_of(walked), program_threads, stream_);
   }
 
   bool walks_like(const Run& other) const { return variant_ == other.variant_; }
@@ -196,32 +177,6 @@ class Run {
   }
 
  private:
-  /** Whether blocks of a product may make the output, which is not to take anything over then. */
-  bool makes_row() const {
-    constexpr size_t most_inputs = 4, most_instructions = 8;
-    Dtype type = outputs_[0].dtype();
-    return !is_ahead_ && outputs_.size() == 1 && !is_paired() && is_short_row(outputs_[0]) &&
-           !variant_.joined && variant_.rank == 0 && inputs_.size() <= most_inputs &&
-           program_.code.size() <= most_instructions &&
-           std::all_of(inputs_.begin(), inputs_.end(),
-                       [&](const array* in) { return in->dtype() == type; });
-  }
-
-  void offer(uint64_t launch, Parameters parameters) {
-    ProgramVariant variant = variant_;
-    variant.width = fitting_width();
-    int64_t walk = variant.width;
-    for (auto access : variant.inputs) walk = walk * 256 + access;
-    size_t number = ProgramKernels::instance().number_of(program_);
-    std::vector<array> others;
-    for (const array* in : inputs_) others.push_back(*in);
-    offer_row(launch, stream_, outputs_[0], std::move(others),
-              {{static_cast<int64_t>(number), walk},
-               [=] { return ProgramKernels::instance().row_text(number, variant); },
-               std::move(parameters),
-               0});
-  }
-
   bool join() {
     variant_.joined = variant_.rank == 0 && !variant_.wide;
     if (variant_.joined) variant_.width = fitting_width();
@@ -314,7 +269,7 @@ class Run {
 
   void make_outputs() {
     for (auto& out : outputs_) {
-      if (!makes_row() && take_over_input(out)) continue;
+      if (take_over_input(out)) continue;
       if (model_ && !model_->flags().row_contiguous) {
         allocate_output_like(out, *model_, stream_);
       } else {

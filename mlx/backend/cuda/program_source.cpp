@@ -17,22 +17,15 @@ class Writer {
       : program_(program), variant_(variant) {}
 
   std::string write() {
-    write_head();
+    os_ << "#include \"mlx/backend/cuda/kernels/" << (variant_.paired() ? "random" : "values")
+        << ".h\"\n"
+        << "using namespace mlx::core::kernels;\n"
+        << "using Index = " << (variant_.wide ? "int64_t" : "int32_t") << ";\n"
+        << "using Unsigned = " << (variant_.wide ? "uint64_t" : "uint32_t") << ";\n"
+        << "constexpr int width = " << variant_.width << ";\n";
+    write_parameters();
+    write_body();
     write_kernel();
-    return os_.str();
-  }
-
-  std::string write_row() {
-    write_head();
-    os_ << "using Row = Parameters;\nMLX_FN void make_row(const Row& p, void* row) {\n"
-        << "  Index count = static_cast<Index>(p.count);\n";
-    write_scalars();
-    os_ << "  for (Index first = threadIdx.x * width; first < count;"
-        << " first += blockDim.x * width) {\n";
-    write_pack();
-    os_ << "  store_pack(row, first, r0);\n  if (blockIdx.x > 0) continue;\n";
-    write_stores();
-    os_ << "  }\n}\n";
     return os_.str();
   }
 
@@ -45,17 +38,6 @@ class Writer {
     return variant_.inputs[i] == ProgramVariant::one || variant_.inputs[i] == ProgramVariant::given;
   }
   bool is_made(size_t i) const { return ProgramVariant::is_made(variant_.inputs[i]); }
-
-  void write_head() {
-    os_ << "#include \"mlx/backend/cuda/kernels/" << (variant_.paired() ? "random" : "values")
-        << ".h\"\n"
-        << "using namespace mlx::core::kernels;\n"
-        << "using Index = " << (variant_.wide ? "int64_t" : "int32_t") << ";\n"
-        << "using Unsigned = " << (variant_.wide ? "uint64_t" : "uint32_t") << ";\n"
-        << "constexpr int width = " << variant_.width << ";\n";
-    write_parameters();
-    write_body();
-  }
 
   void write_parameters() {
     os_ << (variant_.joined ? "struct Part {\n  int64_t first_block;\n" : "struct Parameters {\n")
@@ -133,12 +115,6 @@ class Writer {
       os_ << "  Index half = (count + 1) / 2;\n";
     }
     os_ << "  if (" << start << " >= " << (variant_.paired() ? "half" : "count") << ") return;\n";
-    write_scalars();
-    variant_.paired() ? write_pair() : write_elements();
-    os_ << "}\n";
-  }
-
-  void write_scalars() {
     for (size_t i = 0; i < inputs(); i++) {
       if (is_scalar(i)) {
         bool given = variant_.inputs[i] == ProgramVariant::given;
@@ -146,6 +122,8 @@ class Writer {
             << type(i) << ">(p.in[" << i << "]));\n";
       }
     }
+    variant_.paired() ? write_pair() : write_elements();
+    os_ << "}\n";
   }
 
   /** The last part that begins at this block or before. */
@@ -165,13 +143,11 @@ class Writer {
       write_single("first");
     } else if (variant_.rank) {
       write_pack();  // rows are whole packs
-      write_stores();
     } else {
       os_ << "  if (first + width > count) {\n    for (Index i = first; i < count; i++) {\n";
       write_single("i");
       os_ << "    }\n    return;\n  }\n";
       write_pack();
-      write_stores();
     }
   }
 
@@ -189,12 +165,7 @@ class Writer {
       os_ << "  if (first >= count) return;\n";
     }
     write_positions();
-    if (variant_.width == 1) {
-      write_single("first");
-    } else {
-      write_pack();
-      write_stores();
-    }
+    variant_.width == 1 ? write_single("first") : write_pack();
     os_ << "  }\n";
   }
 
@@ -283,9 +254,6 @@ class Writer {
           << "));\n";
     }
     os_ << "  }\n";
-  }
-
-  void write_stores() {
     for (size_t o = 0; o < program_.outputs.size(); o++) {
       os_ << "  store_pack(p.out[" << o << "], first, r" << o << ");\n";
     }
@@ -341,10 +309,6 @@ int64_t most_parts(const Program& program) {
 
 std::string program_source(const Program& program, const ProgramVariant& variant) {
   return Writer(program, variant).write();
-}
-
-std::string row_source(const Program& program, const ProgramVariant& variant) {
-  return Writer(program, variant).write_row();
 }
 
 }  // namespace mlx::core::cuda

@@ -49,12 +49,4 @@ inline constexpr int program_threads = 256;
  */
 std::string program_source(const Program& program, const ProgramVariant& variant);
 
-/**
- * Text that defines the kernel's struct as `Row`, and `make_row(const Row& p, void* row)`, by which
- * all threads of a block write the one output of a program, whose inputs are scalars or walked in
- * order, to memory of the block; the first block stores it as well. For a variant without random
- * words; the elements are whole packs.
- */
-std::string row_source(const Program& program, const ProgramVariant& variant);
-
 }  // namespace mlx::core::cuda

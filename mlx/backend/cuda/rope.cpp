@@ -220,7 +220,8 @@ void run_joined_ropes(const std::vector<JoinedPart>& parts, const Stream& s) {
 int rope_pack(Dtype dtype) { return dtype.size() == 8 ? 1 : 8 / static_cast<int>(dtype.size()); }
 
 KernelCall rope_call(Dtype dtype, bool neighbours, int pack) {
-  return {"rope.h", "RopeCalls",
+  return {"rope.h",
+          "RopeCalls",
           std::string("rope<") + type_name(dtype) + (neighbours ? ", true, " : ", false, ") +
               std::to_string(pack) + ">",
           threads,

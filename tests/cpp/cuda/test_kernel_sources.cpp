@@ -8,7 +8,6 @@
 #include "mlx/backend/cuda/made_row.h"
 #include "mlx/backend/cuda/norm.h"
 #include "mlx/backend/cuda/product.h"
-#include "mlx/backend/cuda/program_source.h"
 #include "mlx/backend/cuda/random.h"
 #include "mlx/backend/cuda/recurrent.h"
 #include "mlx/backend/cuda/reduce.h"
@@ -157,7 +156,6 @@ TEST(CudaProducts, ProductsOfFewRowsCompile) {
 }
 
 TEST(CudaProducts, RowsThatTheyMakeThemselvesCompile) {
-  using Variant = cuda::ProgramVariant;
   for (Dtype dtype : {float16, bfloat16, float32}) {
     auto call = cuda::vector_product_call(dtype, 1, 1);
     std::vector<std::string> texts;
@@ -166,13 +164,6 @@ TEST(CudaProducts, RowsThatTheyMakeThemselvesCompile) {
       texts.push_back(cuda::norm_row_text(NormSpec::Rms, dtype, variant));
       texts.push_back(cuda::norm_row_text(NormSpec::Layer, dtype, variant));
     }
-    Program program;
-    program.inputs = {dtype, dtype, dtype};
-    uint16_t gate = program.add(ElementwiseOp::Multiply, 0, program.add(ElementwiseOp::Sigmoid, 0));
-    program.outputs = {program.add(ElementwiseOp::Multiply, gate, 1)};
-    int width = 16 / static_cast<int>(dtype.size());
-    texts.push_back(cuda::row_source(
-        program, {{Variant::in_order, Variant::in_order, Variant::given}, width, 0, false}));
     for (auto& text : texts) {
       cuda::RowMaker maker{{}, [&] { return text; }, {}, 0};
       EXPECT_NO_THROW(cuda::compile_source(cuda::source_with_row(call, maker), "sm_90"));

@@ -76,14 +76,6 @@ struct VectorSums {
     for (int r = 0; r < rows; r++) w[r] = row_of(p, group, r);
   }
 
-  /** Asks for the rest of the first group's rows and for those of the next group. */
-  MLX_FN void fetch() const {
-    int64_t size = sizeof(T), here = p.settled ? turn : 0;
-    if (lane >= rows) return;
-    if (group < p.groups) fetch_ahead(row_of(p, group, lane) + here, (p.k - here) * size);
-    if (next < p.groups) fetch_ahead(row_of(p, next, lane), p.k * size);
-  }
-
   /** Has the pieces of w for this turn come. */
   MLX_FN void load() {
     bool present = group < p.groups;
@@ -158,7 +150,6 @@ template <typename T, int m, int rows, typename Source = StoredRows>
 MLX_FN void vector_product(const VectorProductCall& p, const Source& source = {}) {
   VectorSums<T, m, rows> all(p);
   if (p.settled) all.load();
-  all.fetch();
   await_earlier();
   if (!p.settled) all.load();
   all.x = static_cast<const T*>(source(p.x));
