@@ -1,7 +1,7 @@
 // The blocked product. Slabs of B (columns x depth) are packed by all threads together; tasks, each
 // a range of row panels times a range of column panels, have rows of A that stay in the L2 cache
 // and run the micro kernels with a panel of B in the L1 cache. Where tasks share rows, A is packed
-// with B, else each packs its own.
+// with B, else each packs its own. Of smaller products a task packs its part of B, too.
 #include "mlx/backend/cpu/gemm/blocked.h"
 
 #include <unistd.h>
@@ -13,6 +13,7 @@
 
 #include "mlx/backend/cpu/gemm/scratch.h"
 #include "mlx/backend/cpu/runtime/amx.h"
+#include "mlx/core/function_ref.h"
 #include "mlx/core/parallel.h"
 
 namespace mlx::core::cpu {
@@ -23,9 +24,15 @@ constexpr int64_t kPanelBytes = 40 << 10;  // a panel of B: most of an L1 cache
 constexpr int64_t kLeastDepth = 512;       // of panels: the output is read and written so rarely
 constexpr int64_t kTileDepth = 2048;  // tiles read faster from an L2 cache than they are stored
 constexpr int64_t kPlacedPanels = 4;  // of B, for which packing a large A does not pay
+constexpr int64_t kPageBytes = 4096;  // rows so far apart share a set of the L1 cache
 constexpr int64_t kTasksPerThread = 4;
-constexpr int64_t kSlabBytes = 8 << 20;  // packed B
-constexpr int64_t kSumsBytes = 8 << 20;  // sums kept outside the output
+constexpr int64_t kTaskWork = 1 << 19;     // products that are worth a second thread
+constexpr int64_t kFewEntries = 1 << 16;   // which take less to pack than threads to join
+constexpr int64_t kMostEntries = 1 << 18;  // of a task that packs them alone
+constexpr int64_t kEntryWork = 64;         // products, beside which packing an entry is little
+constexpr int64_t kTileEntryWork = 1024;   // the same of tiles
+constexpr int64_t kSlabBytes = 8 << 20;    // packed B
+constexpr int64_t kSumsBytes = 8 << 20;    // sums kept outside the output
 constexpr int64_t kMaxCols = 4096;
 constexpr int64_t kFewRows = 128;
 constexpr int64_t kThreadSlabBytes = 512 << 10;
@@ -106,7 +113,11 @@ class Blocked {
   int64_t pack_step(const GemmOperand& operand, int64_t depth) const;
   void pack_b(const Slab& slab, int64_t block, Range panels, char* packed) const;
   void pack_a(const Slab& slab, int64_t block, Range panels, char* packed) const;
-  Grid grid_of(const Slab& slab) const;
+  Grid grid_of(const Slab& slab, int64_t most_rounds) const;
+  void run_tasks(const Slab& slab, Grid grid,
+                 FunctionRef<void(Range row_panels, Range col_panels)> run) const;
+  bool packs_alone(const Slab& slab, const Grid& grid) const;
+  void run_alone(const Slab& slab, Range row_panels, Range col_panels) const;
   void run_task(const Slab& slab, const char* packed_a, const char* packed_b, const Sums& sums,
                 Range row_panels, Range col_panels) const;
   void run_blocks(const Slab& slab, Range blocks, const char* packed_a, const char* packed_b,
@@ -142,8 +153,9 @@ Blocked::Blocked(const GemmKernels& kernels, const Gemm& product) : kernels_(ker
   direct_ = kernels.direct && g_.out_col_stride == 1 && !g_.out_row_offsets && g_.alpha == 1;
   shape_ = best_shape(kernels, g_.m, g_.n);
   width_ = shape_.vectors * kernels.lanes;
-  placed_ = shape_.placed && !g_.a.source && g_.a.depth_stride == 1 &&
-            g_.n <= kPlacedPanels * width_ && g_.m * g_.n * g_.k >= kParallelWork;
+  placed_ =
+      shape_.placed && !g_.a.source && g_.a.depth_stride == 1 &&
+      (g_.n <= kPlacedPanels * width_ || g_.a.width_stride * kernels.source_size % kPageBytes != 0);
   panel_rows_ = round_up(ceil_div(g_.m, ceil_div(g_.m, shape_.rows)), kernels.row_unit);
   int64_t most = kPanelBytes / (width_ * kernels.packed_size) * kernels.unit;
   most = std::max(most, kernels.tiles ? kTileDepth : kernels.unit == 1 ? kLeastDepth : 0);
@@ -272,23 +284,24 @@ void Blocked::pack_a(const Slab& slab, int64_t block, Range panels, char* packed
 
 // Tasks whose rows of A stay in the L2 cache, in rounds of as equal work as there can be. Among
 // equals few columns of tasks are better, as each row of tasks reads B again.
-Grid Blocked::grid_of(const Slab& slab) const {
+Grid Blocked::grid_of(const Slab& slab, int64_t most_rounds) const {
   int64_t rows = row_panels(slab), cols = col_panels(slab), threads = num_threads();
   int64_t kept_blocks = direct_ ? 1 : slab.blocks;
   int64_t kept = std::max<int64_t>(block_bytes() / (a_panel_bytes_ * kept_blocks), 1);
   int64_t fewest = ceil_div(rows, kept);
-  int64_t wanted = std::min<int64_t>(kTasksPerThread * threads,
-                                     static_cast<int64_t>(2 * work_of(slab) / kParallelWork));
+  int64_t wanted =
+      std::min<int64_t>(most_rounds * threads, static_cast<int64_t>(2 * work_of(slab) / kTaskWork));
   if (threads == 1 || wanted < 2) return {fewest, 1};
   Grid best = {};
   int64_t least = std::numeric_limits<int64_t>::max();
   for (int64_t r = fewest; r <= std::min(rows, std::max(wanted, fewest)); ++r) {
-    for (int64_t rounds = kTasksPerThread; rounds > 0; rounds /= 2) {
+    for (int64_t rounds = most_rounds; rounds > 0; rounds /= 2) {
       int64_t c = std::clamp<int64_t>(rounds * threads / r, 1, cols);
       int64_t tall = ceil_div(rows, r), wide = ceil_div(cols, c);
       int64_t turns = ceil_div(r * c, threads);
-      // A task also loads its panels: about what two more rows and columns of tiles take.
-      int64_t time = turns * (tall * wide + tall + wide);
+      // A task also loads its panels: about what two more rows and columns of tiles take, and less
+      // where A stays where it is.
+      int64_t time = turns * (4 * tall * wide + (placed_ ? 1 : 4) * tall + 4 * wide);
       if (time < least || (time == least && c < best.cols)) {
         least = time;
         best = {r, c};
@@ -299,25 +312,61 @@ Grid Blocked::grid_of(const Slab& slab) const {
 }
 
 void Blocked::run_slab(const Slab& slab, const Sums& sums) const {
-  int64_t rows = row_panels(slab), cols = col_panels(slab);
-  Grid grid = grid_of(slab);
-  int64_t b_bytes = round_up(cols * slab.blocks * b_panel_bytes_, 64);
+  Grid grid = grid_of(slab, 1);
+  if (packs_alone(slab, grid)) {
+    run_tasks(slab, grid, [&](Range rows, Range cols) { run_alone(slab, rows, cols); });
+    return;
+  }
+  grid = grid_of(slab, kTasksPerThread);
+  int64_t b_bytes = round_up(col_panels(slab) * slab.blocks * b_panel_bytes_, 64);
   bool shared_a = grid.cols > 1 && !placed_;
-  Scratch packed(b_bytes + (shared_a ? rows * slab.blocks * a_panel_bytes_ : 0));
+  Scratch packed(b_bytes + (shared_a ? row_panels(slab) * slab.blocks * a_panel_bytes_ : 0));
   char* packed_b = packed.as<char>();
   char* packed_a = shared_a ? packed_b + b_bytes : nullptr;
   pack_slab(slab, packed_a, packed_b);
+  run_tasks(slab, grid,
+            [&](Range rows, Range cols) { run_task(slab, packed_a, packed_b, sums, rows, cols); });
+}
+
+void Blocked::run_tasks(const Slab& slab, Grid grid,
+                        FunctionRef<void(Range rows, Range cols)> run) const {
   auto range = [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      run_task(slab, packed_a, packed_b, sums, part(i / grid.cols, grid.rows, rows),
-               part(i % grid.cols, grid.cols, cols));
+      run(part(i / grid.cols, grid.rows, row_panels(slab)),
+          part(i % grid.cols, grid.cols, col_panels(slab)));
     }
   };
-  if (work_of(slab) > kParallelWork) {
+  if (work_of(slab) > kTaskWork) {
     parallel_for(grid.rows * grid.cols, 1, range);
   } else {
     range(0, grid.rows * grid.cols);
   }
+}
+
+// Whether tasks had better pack all that they need than wait for what others pack, and fetch it
+// out of their caches: where that takes little, by itself or beside the products.
+bool Blocked::packs_alone(const Slab& slab, const Grid& grid) const {
+  if (slab.blocks < blocks_ || g_.a.source || g_.b.source) return false;
+  int64_t depth = slab.blocks * block_depth_;
+  int64_t rows = ceil_div(slab.rows, grid.rows), cols = ceil_div(slab.cols, grid.cols);
+  int64_t entries = (cols + (placed_ ? 0 : rows)) * depth;
+  int64_t entry_work = kernels_.tiles ? kTileEntryWork : kEntryWork;
+  return entries <= kFewEntries ||
+         (entries <= kMostEntries && entries * entry_work <= rows * cols * depth);
+}
+
+void Blocked::run_alone(const Slab& slab, Range rows, Range cols) const {
+  Slab own = slab;
+  own.row += rows.begin * panel_rows_;
+  own.rows = std::min(rows.end * panel_rows_, slab.rows) - rows.begin * panel_rows_;
+  own.col += cols.begin * width_;
+  own.cols = std::min(cols.end * width_, slab.cols) - cols.begin * width_;
+  Scratch packed(cols.size() * own.blocks * b_panel_bytes_);
+  for (int64_t block = 0; block < own.blocks; ++block) {
+    pack_b(own, own.first_block + block, {0, cols.size()},
+           packed.as<char>() + block * cols.size() * b_panel_bytes_);
+  }
+  run_task(own, nullptr, packed.as<char>(), {}, {0, rows.size()}, {0, cols.size()});
 }
 
 // Sums that wait in the output, or aside, are taken further block by block, with the rows of one
