@@ -96,6 +96,9 @@ double time_of(const TileShape& shape, int64_t m, int64_t vectors) {
 TileShape best_shape(const GemmKernels& kernels, int64_t m, int64_t n) {
   TileShape best = {kernels.rows, 2, kernels.micro, nullptr};
   int64_t vectors = ceil_div(n, kernels.lanes);
+  static const int S = getenv("SHAPE") ? atoi(getenv("SHAPE")) : -1;
+  if (S == 2) return best;
+  if (S >= 0) return kernels.others[S];
   for (const TileShape& other : kernels.others) {
     if (other.micro && time_of(other, m, vectors) < time_of(best, m, vectors)) best = other;
   }
@@ -115,9 +118,9 @@ class Blocked {
   void pack_a(const Slab& slab, int64_t block, Range panels, char* packed) const;
   Grid grid_of(const Slab& slab, int64_t most_rounds) const;
   void run_tasks(const Slab& slab, Grid grid,
-                 FunctionRef<void(Range row_panels, Range col_panels)> run) const;
-  bool packs_alone(const Slab& slab, const Grid& grid) const;
-  void run_alone(const Slab& slab, Range row_panels, Range col_panels) const;
+                 FunctionRef<void(int64_t begin, int64_t end)> run) const;
+  bool packs_alone(const Slab& slab, Grid grid) const;
+  void run_alone(const Slab& slab, Grid grid, int64_t begin, int64_t end) const;
   void run_task(const Slab& slab, const char* packed_a, const char* packed_b, const Sums& sums,
                 Range row_panels, Range col_panels) const;
   void run_blocks(const Slab& slab, Range blocks, const char* packed_a, const char* packed_b,
@@ -314,38 +317,38 @@ Grid Blocked::grid_of(const Slab& slab, int64_t most_rounds) const {
 void Blocked::run_slab(const Slab& slab, const Sums& sums) const {
   Grid grid = grid_of(slab, 1);
   if (packs_alone(slab, grid)) {
-    run_tasks(slab, grid, [&](Range rows, Range cols) { run_alone(slab, rows, cols); });
+    run_tasks(slab, grid, [&](int64_t begin, int64_t end) { run_alone(slab, grid, begin, end); });
     return;
   }
   grid = grid_of(slab, kTasksPerThread);
-  int64_t b_bytes = round_up(col_panels(slab) * slab.blocks * b_panel_bytes_, 64);
+  int64_t rows = row_panels(slab), cols = col_panels(slab);
+  int64_t b_bytes = round_up(cols * slab.blocks * b_panel_bytes_, 64);
   bool shared_a = grid.cols > 1 && !placed_;
-  Scratch packed(b_bytes + (shared_a ? row_panels(slab) * slab.blocks * a_panel_bytes_ : 0));
+  Scratch packed(b_bytes + (shared_a ? rows * slab.blocks * a_panel_bytes_ : 0));
   char* packed_b = packed.as<char>();
   char* packed_a = shared_a ? packed_b + b_bytes : nullptr;
   pack_slab(slab, packed_a, packed_b);
-  run_tasks(slab, grid,
-            [&](Range rows, Range cols) { run_task(slab, packed_a, packed_b, sums, rows, cols); });
+  run_tasks(slab, grid, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      run_task(slab, packed_a, packed_b, sums, part(i / grid.cols, grid.rows, rows),
+               part(i % grid.cols, grid.cols, cols));
+    }
+  });
 }
 
 void Blocked::run_tasks(const Slab& slab, Grid grid,
-                        FunctionRef<void(Range rows, Range cols)> run) const {
-  auto range = [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      run(part(i / grid.cols, grid.rows, row_panels(slab)),
-          part(i % grid.cols, grid.cols, col_panels(slab)));
-    }
-  };
+                        FunctionRef<void(int64_t begin, int64_t end)> run) const {
+  int64_t tasks = grid.rows * grid.cols;
   if (work_of(slab) > kTaskWork) {
-    parallel_for(grid.rows * grid.cols, 1, range);
+    parallel_for(tasks, 1, run);
   } else {
-    range(0, grid.rows * grid.cols);
+    run(0, tasks);
   }
 }
 
 // Whether tasks had better pack all that they need than wait for what others pack, and fetch it
 // out of their caches: where that takes little, by itself or beside the products.
-bool Blocked::packs_alone(const Slab& slab, const Grid& grid) const {
+bool Blocked::packs_alone(const Slab& slab, Grid grid) const {
   if (slab.blocks < blocks_ || g_.a.source || g_.b.source) return false;
   int64_t depth = slab.blocks * block_depth_;
   int64_t rows = ceil_div(slab.rows, grid.rows), cols = ceil_div(slab.cols, grid.cols);
@@ -355,18 +358,21 @@ bool Blocked::packs_alone(const Slab& slab, const Grid& grid) const {
          (entries <= kMostEntries && entries * entry_work <= rows * cols * depth);
 }
 
-void Blocked::run_alone(const Slab& slab, Range rows, Range cols) const {
-  Slab own = slab;
-  own.row += rows.begin * panel_rows_;
-  own.rows = std::min(rows.end * panel_rows_, slab.rows) - rows.begin * panel_rows_;
-  own.col += cols.begin * width_;
-  own.cols = std::min(cols.end * width_, slab.cols) - cols.begin * width_;
-  Scratch packed(cols.size() * own.blocks * b_panel_bytes_);
-  for (int64_t block = 0; block < own.blocks; ++block) {
-    pack_b(own, own.first_block + block, {0, cols.size()},
-           packed.as<char>() + block * cols.size() * b_panel_bytes_);
+// Some tasks, of which those of one part of the columns follow each other.
+void Blocked::run_alone(const Slab& slab, Grid grid, int64_t begin, int64_t end) const {
+  Scratch packed(ceil_div(col_panels(slab), grid.cols) * slab.blocks * b_panel_bytes_);
+  for (int64_t i = begin; i < end; ++i) {
+    Range cols = part(i / grid.rows, grid.cols, col_panels(slab));
+    Slab own = slab;
+    own.col += cols.begin * width_;
+    own.cols = std::min(cols.end * width_, slab.cols) - cols.begin * width_;
+    for (int64_t block = 0; block < own.blocks && (i == begin || i % grid.rows == 0); ++block) {
+      pack_b(own, block, {0, cols.size()},
+             packed.as<char>() + block * cols.size() * b_panel_bytes_);
+    }
+    run_task(own, nullptr, packed.as<char>(), {}, part(i % grid.rows, grid.rows, row_panels(slab)),
+             {0, cols.size()});
   }
-  run_task(own, nullptr, packed.as<char>(), {}, {0, rows.size()}, {0, cols.size()});
 }
 
 // Sums that wait in the output, or aside, are taken further block by block, with the rows of one
