@@ -24,7 +24,7 @@ constexpr int64_t kPanelBytes = 40 << 10;  // a panel of B: most of an L1 cache
 constexpr int64_t kLeastDepth = 512;       // of panels: the output is read and written so rarely
 constexpr int64_t kTileDepth = 2048;  // tiles read faster from an L2 cache than they are stored
 constexpr int64_t kPlacedPanels = 4;  // of B, for which packing a large A does not pay
-constexpr int64_t kPageBytes = 4096;  // rows so far apart share a set of the L1 cache
+constexpr int64_t kPageBytes = 4096;  // parts of rows so far apart meet in few sets of a cache
 constexpr int64_t kTasksPerThread = 4;
 constexpr int64_t kTaskWork = 1 << 19;     // products that are worth a second thread
 constexpr int64_t kFewEntries = 1 << 16;   // which take less to pack than threads to join
@@ -96,9 +96,6 @@ double time_of(const TileShape& shape, int64_t m, int64_t vectors) {
 TileShape best_shape(const GemmKernels& kernels, int64_t m, int64_t n) {
   TileShape best = {kernels.rows, 2, kernels.micro, nullptr};
   int64_t vectors = ceil_div(n, kernels.lanes);
-  static const int S = getenv("SHAPE") ? atoi(getenv("SHAPE")) : -1;
-  if (S == 2) return best;
-  if (S >= 0) return kernels.others[S];
   for (const TileShape& other : kernels.others) {
     if (other.micro && time_of(other, m, vectors) < time_of(best, m, vectors)) best = other;
   }
@@ -156,15 +153,15 @@ Blocked::Blocked(const GemmKernels& kernels, const Gemm& product) : kernels_(ker
   direct_ = kernels.direct && g_.out_col_stride == 1 && !g_.out_row_offsets && g_.alpha == 1;
   shape_ = best_shape(kernels, g_.m, g_.n);
   width_ = shape_.vectors * kernels.lanes;
-  placed_ =
-      shape_.placed && !g_.a.source && g_.a.depth_stride == 1 &&
-      (g_.n <= kPlacedPanels * width_ || g_.a.width_stride * kernels.source_size % kPageBytes != 0);
   panel_rows_ = round_up(ceil_div(g_.m, ceil_div(g_.m, shape_.rows)), kernels.row_unit);
   int64_t most = kPanelBytes / (width_ * kernels.packed_size) * kernels.unit;
   most = std::max(most, kernels.tiles ? kTileDepth : kernels.unit == 1 ? kLeastDepth : 0);
   int64_t whole = std::max(16, kernels.unit);
   block_depth_ = round_up(ceil_div(g_.k, ceil_div(g_.k, most)), whole);
   blocks_ = ceil_div(g_.k, block_depth_);
+  placed_ = shape_.placed && !g_.a.source && g_.a.depth_stride == 1 &&
+            (g_.n <= kPlacedPanels * width_ || blocks_ == 1 ||
+             g_.a.width_stride * kernels.source_size % kPageBytes != 0);
   int64_t entry_bytes = ceil_div(block_depth_, kernels.unit) * kernels.packed_size;
   // Packers write whole vectors: past the end of a panel is room, since the next may be there
   // already.

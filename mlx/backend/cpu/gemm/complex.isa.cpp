@@ -105,6 +105,10 @@ static constexpr GemmKernels complex_kernels() {
   kernels.pack_lines = pack_complex_lines<T>;
   kernels.pack_strided = pack_complex_strided<T>;
   kernels.write = write_complex_tile<T>;
+#if defined(__AVX512F__)
+  kernels.others[0] = shape<ComplexMath<T>, 3, 4, true>();
+  kernels.others[1] = shape<ComplexMath<T>, 4, 3, true>();
+#endif
   return kernels;
 }
 

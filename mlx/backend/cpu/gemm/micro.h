@@ -174,4 +174,11 @@ template <typename Math, int Rows, int Vectors>
 static constexpr auto placed_table =
     make_placed_table<Math, Rows>(std::make_integer_sequence<int, Rows * Vectors>{});
 
+template <typename Math, int Rows, int Vectors, bool Placed>
+static constexpr TileShape shape() {
+  TileShape shape = {Rows, Vectors, micro_table<Math, Rows, Vectors>.kernels, nullptr};
+  if constexpr (Placed) shape.placed = placed_table<Math, Rows, Vectors>.kernels;
+  return shape;
+}
+
 }  // namespace mlx::core::cpu::MLX_ISA::simd
