@@ -27,10 +27,10 @@ constexpr int64_t kPlacedPanels = 4;  // of B, for which packing a large A does 
 constexpr int64_t kPageBytes = 4096;  // parts of rows so far apart meet in few sets of a cache
 constexpr int64_t kTasksPerThread = 4;
 constexpr int64_t kTaskWork = 1 << 19;     // products that are worth a second thread
-constexpr int64_t kFewEntries = 1 << 16;   // which take less to pack than threads to join
-constexpr int64_t kMostEntries = 1 << 18;  // of a task that packs them alone
-constexpr int64_t kEntryWork = 64;         // products, beside which packing an entry is little
-constexpr int64_t kTileEntryWork = 1024;   // the same of tiles
+constexpr int64_t kFewEntries = 1 << 15;   // which take less to pack than threads to join
+constexpr int64_t kMostEntries = 1 << 18;  // that are packed more than once
+constexpr int64_t kEntryWork = 32;         // products that take as long as to fetch an entry
+constexpr int64_t kTileEntryWork = 512;    // the same of tiles
 constexpr int64_t kSlabBytes = 8 << 20;    // packed B
 constexpr int64_t kSumsBytes = 8 << 20;    // sums kept outside the output
 constexpr int64_t kMaxCols = 4096;
@@ -113,7 +113,7 @@ class Blocked {
   int64_t pack_step(const GemmOperand& operand, int64_t depth) const;
   void pack_b(const Slab& slab, int64_t block, Range panels, char* packed) const;
   void pack_a(const Slab& slab, int64_t block, Range panels, char* packed) const;
-  Grid grid_of(const Slab& slab, int64_t most_rounds) const;
+  Grid grid_of(const Slab& slab) const;
   void run_tasks(const Slab& slab, Grid grid,
                  FunctionRef<void(int64_t begin, int64_t end)> run) const;
   bool packs_alone(const Slab& slab, Grid grid) const;
@@ -132,6 +132,7 @@ class Blocked {
   int64_t steps_of(int64_t block) const { return ceil_div(depth_of(block), kernels_.unit); }
   int64_t row_panels(const Slab& slab) const { return ceil_div(slab.rows, panel_rows_); }
   int64_t col_panels(const Slab& slab) const { return ceil_div(slab.cols, width_); }
+  int64_t entry_work() const { return kernels_.tiles ? kTileEntryWork : kEntryWork; }
   double work_of(const Slab& slab) const {
     return static_cast<double>(slab.rows) * static_cast<double>(slab.cols) *
            static_cast<double>(slab.blocks * block_depth_);
@@ -282,27 +283,28 @@ void Blocked::pack_a(const Slab& slab, int64_t block, Range panels, char* packed
   }
 }
 
-// Tasks whose rows of A stay in the L2 cache, in rounds of as equal work as there can be. Among
-// equals few columns of tasks are better, as each row of tasks reads B again.
-Grid Blocked::grid_of(const Slab& slab, int64_t most_rounds) const {
+// Tasks whose rows of A stay in the L2 cache, in rounds of as equal work as there can be, where
+// what a task fetches counts as well, twice if it has to be turned. Among equals few columns of
+// tasks are better, since each packs its rows of A, and many where A is only read.
+Grid Blocked::grid_of(const Slab& slab) const {
   int64_t rows = row_panels(slab), cols = col_panels(slab), threads = num_threads();
   int64_t kept_blocks = direct_ ? 1 : slab.blocks;
   int64_t kept = std::max<int64_t>(block_bytes() / (a_panel_bytes_ * kept_blocks), 1);
   int64_t fewest = ceil_div(rows, kept);
-  int64_t wanted =
-      std::min<int64_t>(most_rounds * threads, static_cast<int64_t>(2 * work_of(slab) / kTaskWork));
+  int64_t wanted = std::min<int64_t>(kTasksPerThread * threads,
+                                     static_cast<int64_t>(2 * work_of(slab) / kTaskWork));
   if (threads == 1 || wanted < 2) return {fewest, 1};
   Grid best = {};
   int64_t least = std::numeric_limits<int64_t>::max();
   for (int64_t r = fewest; r <= std::min(rows, std::max(wanted, fewest)); ++r) {
-    for (int64_t rounds = most_rounds; rounds > 0; rounds /= 2) {
+    for (int64_t rounds = kTasksPerThread; rounds > 0; rounds /= 2) {
       int64_t c = std::clamp<int64_t>(rounds * threads / r, 1, cols);
       int64_t tall = ceil_div(rows, r), wide = ceil_div(cols, c);
       int64_t turns = ceil_div(r * c, threads);
-      // A task also loads its panels: about what two more rows and columns of tiles take, and less
-      // where A stays where it is.
-      int64_t time = turns * (4 * tall * wide + (placed_ ? 1 : 4) * tall + 4 * wide);
-      if (time < least || (time == least && c < best.cols)) {
+      int64_t height = tall * panel_rows_, width = wide * width_;
+      int64_t fetched = (placed_ || kernels_.tiles ? 1 : 2) * height + width;
+      int64_t time = turns * (height * width + entry_work() * fetched);
+      if (time < least || (time == least && !placed_)) {
         least = time;
         best = {r, c};
       }
@@ -312,12 +314,11 @@ Grid Blocked::grid_of(const Slab& slab, int64_t most_rounds) const {
 }
 
 void Blocked::run_slab(const Slab& slab, const Sums& sums) const {
-  Grid grid = grid_of(slab, 1);
+  Grid grid = grid_of(slab);
   if (packs_alone(slab, grid)) {
     run_tasks(slab, grid, [&](int64_t begin, int64_t end) { run_alone(slab, grid, begin, end); });
     return;
   }
-  grid = grid_of(slab, kTasksPerThread);
   int64_t rows = row_panels(slab), cols = col_panels(slab);
   int64_t b_bytes = round_up(cols * slab.blocks * b_panel_bytes_, 64);
   bool shared_a = grid.cols > 1 && !placed_;
@@ -344,15 +345,15 @@ void Blocked::run_tasks(const Slab& slab, Grid grid,
 }
 
 // Whether tasks had better pack all that they need than wait for what others pack, and fetch it
-// out of their caches: where that takes little, by itself or beside the products.
+// out of their caches: where what several pack is little, by itself or beside the products.
 bool Blocked::packs_alone(const Slab& slab, Grid grid) const {
   if (slab.blocks < blocks_ || g_.a.source || g_.b.source) return false;
   int64_t depth = slab.blocks * block_depth_;
   int64_t rows = ceil_div(slab.rows, grid.rows), cols = ceil_div(slab.cols, grid.cols);
-  int64_t entries = (cols + (placed_ ? 0 : rows)) * depth;
-  int64_t entry_work = kernels_.tiles ? kTileEntryWork : kEntryWork;
+  bool shares_a = grid.cols > 1 && !placed_, shares_b = grid.rows > 1;
+  int64_t entries = ((shares_a ? rows : 0) + (shares_b ? cols : 0)) * depth;
   return entries <= kFewEntries ||
-         (entries <= kMostEntries && entries * entry_work <= rows * cols * depth);
+         (entries <= kMostEntries && entries * 2 * entry_work() <= rows * cols * depth);
 }
 
 // Some tasks, of which those of one part of the columns follow each other.
