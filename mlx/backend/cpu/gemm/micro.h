@@ -4,13 +4,13 @@
 
 #include <utility>
 
+#include "mlx/backend/cpu/gemm/element.h"
 #include "mlx/backend/cpu/gemm/kernels.h"
-#include "mlx/backend/cpu/gemm/simd.h"
 
 namespace mlx::core::cpu::MLX_ISA::simd {
 
 constexpr int kStepsAhead = 8;        // of the depth, for which panels are asked for
-constexpr int64_t kOutputSteps = 64;  // before the end of the depth the output is asked for
+constexpr int64_t kOutputSteps = 40;  // before the end of the depth the output is asked for
 
 // One value of A times vectors of B. A row may have several of them at each step, with sums of
 // their own, out of which a row of the tile is joined.
@@ -95,7 +95,8 @@ template <typename Math, int Rows, int Vectors, typename Source>
   auto c = static_cast<Sum*>(c_tile);
   Vec<Sum> sums[values][Vectors] = {};
   ldc *= Math::parts;
-  // The output is asked for late, so that it neither holds up panels nor is gone again when used.
+  // The output is asked for late, so that it neither holds up panels, those of short depths above
+  // all, nor is gone again when used.
   for (int64_t left = steps < kOutputSteps ? steps : kOutputSteps; steps > 0; left = 0) {
     for (; steps > left + 1; steps -= 2) {
       a.ask();
@@ -111,7 +112,7 @@ template <typename Math, int Rows, int Vectors, typename Source>
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 4
-      for (int v = 0; v < Vectors; ++v) __builtin_prefetch(c + r * ldc + v * lanes, 1);
+      for (int v = 0; v < Vectors; ++v) fetch_ahead(c + r * ldc + v * lanes);
     }
   }
 #pragma GCC unroll 16
