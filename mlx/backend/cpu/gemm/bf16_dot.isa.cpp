@@ -71,12 +71,14 @@ static void pack_pair_strided(void* panel, int width, const void* source, int64_
 struct DotMath {
   using Packed = uint32_t;
   using Sum = float;
+  static constexpr int parts = 1;
   static inline Vec<uint32_t> spread(uint32_t a) {
     return reinterpret_cast<Vec<uint32_t>>(_mm512_set1_epi32(static_cast<int>(a)));
   }
   static inline Vec<float> add_product(Vec<uint32_t> a, Vec<uint32_t> b, Vec<float> c) {
     return _mm512_dpbf16_ps(c, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
   }
+  static inline Vec<float> join(const Vec<float>& sum) { return sum; }
 };
 
 static constexpr GemmKernels dot_kernels() {

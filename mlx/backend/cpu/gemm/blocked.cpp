@@ -1,7 +1,7 @@
 // The blocked product. Slabs of B (columns x depth) are packed by all threads together; tasks, each
 // a range of row panels times a range of column panels, have rows of A that stay in the L2 cache
 // and run the micro kernels with a panel of B in the L1 cache. Where tasks share rows, A is packed
-// with B, else each packs its own.
+// with B, else each packs its own. Of smaller products a task packs its part of B, too.
 #include "mlx/backend/cpu/gemm/blocked.h"
 
 #include <unistd.h>
@@ -13,6 +13,7 @@
 
 #include "mlx/backend/cpu/gemm/scratch.h"
 #include "mlx/backend/cpu/runtime/amx.h"
+#include "mlx/core/function_ref.h"
 #include "mlx/core/parallel.h"
 
 namespace mlx::core::cpu {
@@ -23,9 +24,15 @@ constexpr int64_t kPanelBytes = 40 << 10;  // a panel of B: most of an L1 cache
 constexpr int64_t kLeastDepth = 512;       // of panels: the output is read and written so rarely
 constexpr int64_t kTileDepth = 2048;  // tiles read faster from an L2 cache than they are stored
 constexpr int64_t kPlacedPanels = 4;  // of B, for which packing a large A does not pay
+constexpr int64_t kPageBytes = 4096;  // parts of rows so far apart meet in few sets of a cache
 constexpr int64_t kTasksPerThread = 4;
-constexpr int64_t kSlabBytes = 8 << 20;  // packed B
-constexpr int64_t kSumsBytes = 8 << 20;  // sums kept outside the output
+constexpr int64_t kTaskWork = 1 << 19;     // products that are worth a second thread
+constexpr int64_t kFewEntries = 1 << 15;   // which take less to pack than threads to join
+constexpr int64_t kMostEntries = 1 << 18;  // that are packed more than once
+constexpr int64_t kEntryWork = 32;         // products that take as long as to fetch an entry
+constexpr int64_t kTileEntryWork = 512;    // the same of tiles
+constexpr int64_t kSlabBytes = 8 << 20;    // packed B
+constexpr int64_t kSumsBytes = 8 << 20;    // sums kept outside the output
 constexpr int64_t kMaxCols = 4096;
 constexpr int64_t kFewRows = 128;
 constexpr int64_t kThreadSlabBytes = 512 << 10;
@@ -107,6 +114,10 @@ class Blocked {
   void pack_b(const Slab& slab, int64_t block, Range panels, char* packed) const;
   void pack_a(const Slab& slab, int64_t block, Range panels, char* packed) const;
   Grid grid_of(const Slab& slab) const;
+  void run_tasks(const Slab& slab, Grid grid,
+                 FunctionRef<void(int64_t begin, int64_t end)> run) const;
+  bool packs_alone(const Slab& slab, Grid grid) const;
+  void run_alone(const Slab& slab, Grid grid, int64_t begin, int64_t end) const;
   void run_task(const Slab& slab, const char* packed_a, const char* packed_b, const Sums& sums,
                 Range row_panels, Range col_panels) const;
   void run_blocks(const Slab& slab, Range blocks, const char* packed_a, const char* packed_b,
@@ -121,6 +132,7 @@ class Blocked {
   int64_t steps_of(int64_t block) const { return ceil_div(depth_of(block), kernels_.unit); }
   int64_t row_panels(const Slab& slab) const { return ceil_div(slab.rows, panel_rows_); }
   int64_t col_panels(const Slab& slab) const { return ceil_div(slab.cols, width_); }
+  int64_t entry_work() const { return kernels_.tiles ? kTileEntryWork : kEntryWork; }
   double work_of(const Slab& slab) const {
     return static_cast<double>(slab.rows) * static_cast<double>(slab.cols) *
            static_cast<double>(slab.blocks * block_depth_);
@@ -142,14 +154,15 @@ Blocked::Blocked(const GemmKernels& kernels, const Gemm& product) : kernels_(ker
   direct_ = kernels.direct && g_.out_col_stride == 1 && !g_.out_row_offsets && g_.alpha == 1;
   shape_ = best_shape(kernels, g_.m, g_.n);
   width_ = shape_.vectors * kernels.lanes;
-  placed_ = shape_.placed && !g_.a.source && g_.a.depth_stride == 1 &&
-            g_.n <= kPlacedPanels * width_ && g_.m * g_.n * g_.k >= kParallelWork;
   panel_rows_ = round_up(ceil_div(g_.m, ceil_div(g_.m, shape_.rows)), kernels.row_unit);
   int64_t most = kPanelBytes / (width_ * kernels.packed_size) * kernels.unit;
   most = std::max(most, kernels.tiles ? kTileDepth : kernels.unit == 1 ? kLeastDepth : 0);
   int64_t whole = std::max(16, kernels.unit);
   block_depth_ = round_up(ceil_div(g_.k, ceil_div(g_.k, most)), whole);
   blocks_ = ceil_div(g_.k, block_depth_);
+  placed_ = shape_.placed && !g_.a.source && g_.a.depth_stride == 1 &&
+            (g_.n <= kPlacedPanels * width_ || blocks_ == 1 ||
+             g_.a.width_stride * kernels.source_size % kPageBytes != 0);
   int64_t entry_bytes = ceil_div(block_depth_, kernels.unit) * kernels.packed_size;
   // Packers write whole vectors: past the end of a panel is room, since the next may be there
   // already.
@@ -270,15 +283,16 @@ void Blocked::pack_a(const Slab& slab, int64_t block, Range panels, char* packed
   }
 }
 
-// Tasks whose rows of A stay in the L2 cache, in rounds of as equal work as there can be. Among
-// equals few columns of tasks are better, as each row of tasks reads B again.
+// Tasks whose rows of A stay in the L2 cache, in rounds of as equal work as there can be, where
+// what a task fetches counts as well, twice if it has to be turned. Among equals few columns of
+// tasks are better, since each packs its rows of A, and many where A is only read.
 Grid Blocked::grid_of(const Slab& slab) const {
   int64_t rows = row_panels(slab), cols = col_panels(slab), threads = num_threads();
   int64_t kept_blocks = direct_ ? 1 : slab.blocks;
   int64_t kept = std::max<int64_t>(block_bytes() / (a_panel_bytes_ * kept_blocks), 1);
   int64_t fewest = ceil_div(rows, kept);
   int64_t wanted = std::min<int64_t>(kTasksPerThread * threads,
-                                     static_cast<int64_t>(2 * work_of(slab) / kParallelWork));
+                                     static_cast<int64_t>(2 * work_of(slab) / kTaskWork));
   if (threads == 1 || wanted < 2) return {fewest, 1};
   Grid best = {};
   int64_t least = std::numeric_limits<int64_t>::max();
@@ -287,9 +301,10 @@ Grid Blocked::grid_of(const Slab& slab) const {
       int64_t c = std::clamp<int64_t>(rounds * threads / r, 1, cols);
       int64_t tall = ceil_div(rows, r), wide = ceil_div(cols, c);
       int64_t turns = ceil_div(r * c, threads);
-      // A task also loads its panels: about what two more rows and columns of tiles take.
-      int64_t time = turns * (tall * wide + tall + wide);
-      if (time < least || (time == least && c < best.cols)) {
+      int64_t height = tall * panel_rows_, width = wide * width_;
+      int64_t fetched = (placed_ || kernels_.tiles ? 1 : 2) * height + width;
+      int64_t time = turns * (height * width + entry_work() * fetched);
+      if (time < least || (time == least && !placed_)) {
         least = time;
         best = {r, c};
       }
@@ -299,24 +314,62 @@ Grid Blocked::grid_of(const Slab& slab) const {
 }
 
 void Blocked::run_slab(const Slab& slab, const Sums& sums) const {
-  int64_t rows = row_panels(slab), cols = col_panels(slab);
   Grid grid = grid_of(slab);
+  if (packs_alone(slab, grid)) {
+    run_tasks(slab, grid, [&](int64_t begin, int64_t end) { run_alone(slab, grid, begin, end); });
+    return;
+  }
+  int64_t rows = row_panels(slab), cols = col_panels(slab);
   int64_t b_bytes = round_up(cols * slab.blocks * b_panel_bytes_, 64);
   bool shared_a = grid.cols > 1 && !placed_;
   Scratch packed(b_bytes + (shared_a ? rows * slab.blocks * a_panel_bytes_ : 0));
   char* packed_b = packed.as<char>();
   char* packed_a = shared_a ? packed_b + b_bytes : nullptr;
   pack_slab(slab, packed_a, packed_b);
-  auto range = [&](int64_t begin, int64_t end) {
+  run_tasks(slab, grid, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       run_task(slab, packed_a, packed_b, sums, part(i / grid.cols, grid.rows, rows),
                part(i % grid.cols, grid.cols, cols));
     }
-  };
-  if (work_of(slab) > kParallelWork) {
-    parallel_for(grid.rows * grid.cols, 1, range);
+  });
+}
+
+void Blocked::run_tasks(const Slab& slab, Grid grid,
+                        FunctionRef<void(int64_t begin, int64_t end)> run) const {
+  int64_t tasks = grid.rows * grid.cols;
+  if (work_of(slab) > kTaskWork) {
+    parallel_for(tasks, 1, run);
   } else {
-    range(0, grid.rows * grid.cols);
+    run(0, tasks);
+  }
+}
+
+// Whether tasks had better pack all that they need than wait for what others pack, and fetch it
+// out of their caches: where what several pack is little, by itself or beside the products.
+bool Blocked::packs_alone(const Slab& slab, Grid grid) const {
+  if (slab.blocks < blocks_ || g_.a.source || g_.b.source) return false;
+  int64_t depth = slab.blocks * block_depth_;
+  int64_t rows = ceil_div(slab.rows, grid.rows), cols = ceil_div(slab.cols, grid.cols);
+  bool shares_a = grid.cols > 1 && !placed_, shares_b = grid.rows > 1;
+  int64_t entries = ((shares_a ? rows : 0) + (shares_b ? cols : 0)) * depth;
+  return entries <= kFewEntries ||
+         (entries <= kMostEntries && entries * 2 * entry_work() <= rows * cols * depth);
+}
+
+// Some tasks, of which those of one part of the columns follow each other.
+void Blocked::run_alone(const Slab& slab, Grid grid, int64_t begin, int64_t end) const {
+  Scratch packed(ceil_div(col_panels(slab), grid.cols) * slab.blocks * b_panel_bytes_);
+  for (int64_t i = begin; i < end; ++i) {
+    Range cols = part(i / grid.rows, grid.cols, col_panels(slab));
+    Slab own = slab;
+    own.col += cols.begin * width_;
+    own.cols = std::min(cols.end * width_, slab.cols) - cols.begin * width_;
+    for (int64_t block = 0; block < own.blocks && (i == begin || i % grid.rows == 0); ++block) {
+      pack_b(own, block, {0, cols.size()},
+             packed.as<char>() + block * cols.size() * b_panel_bytes_);
+    }
+    run_task(own, nullptr, packed.as<char>(), {}, part(i % grid.rows, grid.rows, row_panels(slab)),
+             {0, cols.size()});
   }
 }
 

@@ -1,129 +1,67 @@
-// Gemm kernels of complex64 and complex128: panels keep real and imaginary parts apart, so that a
-// tile is four real products. Sums are written interleaved. In memory a complex number counts as
-// two reals.
-#include "mlx/backend/cpu/gemm/complex_parts.h"
+// Gemm kernels of complex numbers. A part of a number of A times numbers of B, which lie as in
+// memory, has sums of its own: those of real parts and those of imaginary parts, the latter turned
+// by a right angle, are the product's. That is four real products, and nothing is taken apart. In
+// memory a complex number counts as two reals.
+#include <utility>
+
 #include "mlx/backend/cpu/gemm/plain_kernels.h"
 
 namespace mlx::core::cpu::MLX_ISA {
 
 namespace simd {
 
-// rows x 2 vectors of both parts of sums, 4 of B, 2 of A.
-#if defined(__AVX512F__)
-constexpr int kComplexRows = 6;
-#else
-constexpr int kComplexRows = 2;
-#endif
+constexpr int kComplexRows = kRegisterRows / 2;
 
 template <typename T>
-static inline void store_numbers(T* c, Vec<T> re, Vec<T> im, bool accumulate) {
-  join_parts<T>(re, im);
-  store<T>(c, accumulate ? load(c) + re : re);
-  store<T>(c + kLanes<T>, accumulate ? load(c + kLanes<T>) + im : im);
-}
+struct ComplexMath : PlainMath<T> {
+  static constexpr int parts = 2;
 
-template <typename T, int Rows, int Vectors>
-static void complex_micro_kernel(int64_t steps, const void* a_panel, const void* b_panel,
-                                 void* c_tile, int64_t ldc, bool accumulate) {
-  constexpr int lanes = kLanes<T>, width = Vectors * lanes;
-  auto a = static_cast<const T*>(a_panel);
-  auto b = static_cast<const T*>(b_panel);
-  auto c = static_cast<T*>(c_tile);
-#pragma GCC unroll 8
-  for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 4
-    for (int v = 0; v < 2 * Vectors; ++v) __builtin_prefetch(c + 2 * r * ldc + v * lanes, 1);
-  }
-  Vec<T> re[Rows][Vectors] = {}, im[Rows][Vectors] = {};
-  for (int64_t k = 0; k < steps; ++k, a += 2 * Rows, b += 2 * width) {
-    Vec<T> b_re[Vectors], b_im[Vectors];
-#pragma GCC unroll 2
-    for (int v = 0; v < Vectors; ++v) {
-      b_re[v] = load(b + v * lanes);
-      b_im[v] = load(b + width + v * lanes);
+  // a + i b
+  static inline Vec<T> join(const Vec<T>& a, const Vec<T>& b) {
+    return [&]<int... J>(std::integer_sequence<int, J...>) {
+      constexpr Vec<typename IndexOf<sizeof(T)>::type> swapped = {(J ^ 1)...};
+      constexpr Vec<T> sign = {(J % 2 ? T(1) : T(-1))...};
+      return fma<T>(__builtin_shuffle(b, swapped), sign, a);
     }
-#pragma GCC unroll 8
-    for (int r = 0; r < Rows; ++r) {
-      Vec<T> a_re = splat(a[r]), a_im = splat(a[Rows + r]);
-#pragma GCC unroll 2
-      for (int v = 0; v < Vectors; ++v) {
-        re[r][v] = fma<T>(a_re, b_re[v], re[r][v]);
-        im[r][v] = fma<T>(a_re, b_im[v], im[r][v]);
-      }
-#pragma GCC unroll 2
-      for (int v = 0; v < Vectors; ++v) {
-        re[r][v] = fnma<T>(a_im, b_im[v], re[r][v]);
-        im[r][v] = fma<T>(a_im, b_re[v], im[r][v]);
-      }
-      // As long as these live, their registers are not taken for sums, which would then be moved.
-      asm("" : : "x"(a_re), "x"(a_im));
-    }
+    (std::make_integer_sequence<int, kLanes<T>>{});
   }
-#pragma GCC unroll 8
-  for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 2
-    for (int v = 0; v < Vectors; ++v) {
-      store_numbers<T>(c + 2 * (r * ldc + v * lanes), re[r][v], im[r][v], accumulate);
-    }
-  }
-}
-
-template <typename T>
-struct ComplexMicroTable {
-  MicroKernel kernels[2 * kComplexRows];
 };
 
-template <typename T, int... I>
-static constexpr ComplexMicroTable<T> make_complex_table(std::integer_sequence<int, I...>) {
-  return {{complex_micro_kernel<T, I + 1, 1>..., complex_micro_kernel<T, I + 1, 2>...}};
-}
-
 template <typename T>
-static constexpr auto complex_table =
-    make_complex_table<T>(std::make_integer_sequence<int, kComplexRows>{});
+struct Number {
+  T re, im;
+};
 
 template <typename T>
 static void pack_complex_strided(void* panel, int width, const void* source, int64_t width_stride,
                                  int64_t depth_stride, int count, int64_t depth) {
-  T* step = static_cast<T*>(panel);
-  for (int64_t k = 0; k < depth; ++k, step += 2 * width) {
-    const T* from = static_cast<const T*>(source) + 2 * k * depth_stride;
-    for (int w = 0; w < width; ++w) {
-      const T* number = from + 2 * w * width_stride;
-      step[w] = w < count ? number[0] : T(0);
-      step[width + w] = w < count ? number[1] : T(0);
-    }
+  auto to = static_cast<Number<T>*>(panel);
+  for (int64_t k = 0; k < depth; ++k, to += width) {
+    auto from = static_cast<const Number<T>*>(source) + k * depth_stride;
+    for (int w = 0; w < count; ++w) to[w] = from[w * width_stride];
+    for (int w = count; w < width; ++w) to[w] = {};
   }
 }
 
-// Along the depth parts alternate as steps of panels do.
+// Numbers of eight bytes are moved as integers.
 template <typename T>
 static void pack_complex_rows(void* panel, int width, const void* const* rows, int count,
                               int64_t depth) {
-  pack_rows<Element<T>, T>(panel, width, rows, count, 2 * depth);
-}
-
-template <typename T>
-static inline Vec<T> load_parts(const T* p, int n) {
-  constexpr int lanes = kLanes<T>;
-  return n >= lanes ? load(p) : n > 0 ? load_some<Element<T>>(p, n) : Vec<T>{};
+  if constexpr (sizeof(T) == 4) {
+    pack_rows<Element<int64_t>, int64_t>(panel, width, rows, count, depth);
+  } else {
+    auto to = static_cast<Number<T>*>(panel);
+    for (int w = 0; w < width; ++w) {
+      auto row = static_cast<const Number<T>*>(w < count ? rows[w] : nullptr);
+      for (int64_t k = 0; k < depth; ++k) to[k * width + w] = row ? row[k] : Number<T>{};
+    }
+  }
 }
 
 template <typename T>
 static void pack_complex_lines(void* panel, int width, const void* const* lines, int count,
                                int64_t depth) {
-  constexpr int lanes = kLanes<T>;
-  for (int64_t k = 0; k < depth; ++k) {
-    auto line = static_cast<const T*>(lines[k]);
-    T* step = static_cast<T*>(panel) + 2 * k * width;
-    for (int w = 0; w < width; w += lanes) {
-      Vec<T> re = load_parts(line + 2 * w, 2 * (count - w));
-      Vec<T> im = load_parts(line + 2 * w + lanes, 2 * (count - w) - lanes);
-      split_parts<T>(re, im);
-      store<T>(step + w, re);
-      store<T>(step + width + w, im);
-    }
-  }
+  pack_lines<Element<T>, T>(panel, 2 * width, lines, 2 * count, depth);
 }
 
 template <typename T>
@@ -158,15 +96,19 @@ template <typename T>
 static constexpr GemmKernels complex_kernels() {
   GemmKernels kernels = {};
   kernels.rows = kComplexRows;
-  kernels.lanes = kLanes<T>;
+  kernels.lanes = kLanes<T> / 2;
   kernels.unit = 1;
   kernels.source_size = kernels.packed_size = kernels.sum_size = 2 * sizeof(T);
   kernels.direct = true;
-  kernels.micro = complex_table<T>.kernels;
+  kernels.micro = micro_table<ComplexMath<T>, kComplexRows, 2>.kernels;
   kernels.pack_rows = pack_complex_rows<T>;
   kernels.pack_lines = pack_complex_lines<T>;
   kernels.pack_strided = pack_complex_strided<T>;
   kernels.write = write_complex_tile<T>;
+#if defined(__AVX512F__)
+  kernels.others[0] = shape<ComplexMath<T>, 3, 4, true>();
+  kernels.others[1] = shape<ComplexMath<T>, 4, 3, true>();
+#endif
   return kernels;
 }
 

@@ -5,22 +5,14 @@ namespace mlx::core::cpu::MLX_ISA {
 
 namespace simd {
 
-template <typename Lane, int Rows, int Vectors, bool Placed>
-static constexpr TileShape shape() {
-  using Math = PlainMath<Lane>;
-  TileShape shape = {Rows, Vectors, micro_table<Math, Rows, Vectors>.kernels, nullptr};
-  if constexpr (Placed) shape.placed = placed_table<Math, Rows, Vectors>.kernels;
-  return shape;
-}
-
 // Where there are 32 registers, wider tiles read less per product than tall ones do.
 template <typename Source, typename Lane>
 static constexpr GemmKernels real_kernels() {
   GemmKernels kernels = plain_kernels<Source, Lane>();
 #if defined(__AVX512F__)
   constexpr bool placed = sizeof(Source) == sizeof(Lane);
-  kernels.others[0] = shape<Lane, 6, 4, placed>();
-  kernels.others[1] = shape<Lane, 8, 3, placed>();
+  kernels.others[0] = shape<PlainMath<Lane>, 6, 4, placed>();
+  kernels.others[1] = shape<PlainMath<Lane>, 8, 3, placed>();
 #endif
   return kernels;
 }
