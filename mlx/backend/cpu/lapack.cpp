@@ -89,8 +89,16 @@ Lapack<T> open() {
   find<T>(routines.laswp, "laswp");
   find<T>(routines.geqrt3, "geqrt3");
   find<T>(routines.larfb, "larfb");
+  constexpr bool complex = Lapack<T>::complex;
+  using Real = typename Lapack<T>::Real;
+  find<T>(routines.gebrd, "gebrd");
+  find<Real>(routines.bdsdc, "bdsdc");
+  find<T>(routines.unmbr, complex ? "unmbr" : "ormbr");
+  find<T>(routines.hetrd, complex ? "hetrd" : "sytrd");
+  find<Real>(routines.stedc, "stedc");
+  find<T>(routines.unmtr, complex ? "unmtr" : "ormtr");
   find<T>(routines.gesdd, "gesdd");
-  find<T>(routines.heevd, Lapack<T>::complex ? "heevd" : "syevd");
+  find<T>(routines.heevd, complex ? "heevd" : "syevd");
   find<T>(routines.geev, "geev");
   return routines;
 }
