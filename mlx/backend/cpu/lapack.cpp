@@ -93,6 +93,8 @@ Lapack<T> open() {
   using Real = typename Lapack<T>::Real;
   find<T>(routines.gebrd, "gebrd");
   find<Real>(routines.bdsdc, "bdsdc");
+  find<Real>(routines.lasd0, "lasd0");
+  find<Real>(routines.lasd1, "lasd1");
   find<T>(routines.unmbr, complex ? "unmbr" : "ormbr");
   find<T>(routines.hetrd, complex ? "hetrd" : "sytrd");
   find<Real>(routines.stedc, "stedc");

@@ -65,6 +65,10 @@ struct Lapack {
                 int* info);
   void (*bdsdc)(Char uplo, Char job, Int n, Real* d, Real* e, Real* u, Int ldu, Real* vt, Int ldvt,
                 Real* q, int* iq, Real* work, int* iwork, int* info, size_t, size_t);
+  void (*lasd0)(Int n, Int sqre, Real* d, Real* e, Real* u, Int ldu, Real* vt, Int ldvt, Int smlsiz,
+                int* iwork, Real* work, int* info);
+  void (*lasd1)(Int nl, Int nr, Int sqre, Real* d, Real* alpha, Real* beta, Real* u, Int ldu,
+                Real* vt, Int ldvt, int* idxq, int* iwork, Real* work, int* info);
   void (*unmbr)(Char vect, Char side, Char trans, Int m, Int n, Int k, const T* a, Int lda,
                 const T* tau, T* c, Int ldc, T* work, Int lwork, int* info, size_t, size_t,
                 size_t);  // ormbr where it is real, and so on

@@ -6,6 +6,7 @@
 
 #include "mlx/backend/cpu/lapack.h"
 #include "mlx/backend/cpu/linalg.h"
+#include "mlx/backend/cpu/linalg_bidiagonal.h"
 #include "mlx/backend/cpu/registry.h"
 #include "mlx/primitives/linalg.h"
 
@@ -80,11 +81,8 @@ class Bidiagonal {
 
   int solve(T* u, int u_columns, T* vh, int v_rows) {
     size_t k = k_;
-    std::vector<Real> left(k * k), right(k * k), work((3 * k + 4) * k);
-    std::vector<int> iwork(8 * k);
-    int info = 0;
-    lapack_.bdsdc(m_ >= n_ ? "U" : "L", "I", &k_, s_, e_.data(), left.data(), &k_, right.data(),
-                  &k_, nullptr, nullptr, work.data(), iwork.data(), &info, 1, 1);
+    std::vector<Real> left(k * k), right(k * k);
+    int info = decompose_bidiagonal(m_ >= n_, k_, s_, e_.data(), left.data(), right.data());
     place(left, u, m_, u_columns);
     place(right, vh, v_rows, n_);
     return info;
