@@ -95,10 +95,8 @@ Lapack<T> open() {
   find<Real>(routines.bdsdc, "bdsdc");
   find<Real>(routines.lasd0, "lasd0");
   find<Real>(routines.lasd1, "lasd1");
-  find<T>(routines.unmbr, complex ? "unmbr" : "ormbr");
   find<T>(routines.hetrd, complex ? "hetrd" : "sytrd");
   find<Real>(routines.stedc, "stedc");
-  find<T>(routines.unmtr, complex ? "unmtr" : "ormtr");
   find<T>(routines.gesdd, "gesdd");
   find<T>(routines.heevd, complex ? "heevd" : "syevd");
   find<T>(routines.geev, "geev");

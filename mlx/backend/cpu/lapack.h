@@ -69,15 +69,10 @@ struct Lapack {
                 int* iwork, Real* work, int* info);
   void (*lasd1)(Int nl, Int nr, Int sqre, Real* d, Real* alpha, Real* beta, Real* u, Int ldu,
                 Real* vt, Int ldvt, int* idxq, int* iwork, Real* work, int* info);
-  void (*unmbr)(Char vect, Char side, Char trans, Int m, Int n, Int k, const T* a, Int lda,
-                const T* tau, T* c, Int ldc, T* work, Int lwork, int* info, size_t, size_t,
-                size_t);  // ormbr where it is real, and so on
   void (*hetrd)(Char uplo, Int n, T* a, Int lda, Real* d, Real* e, T* tau, T* work, Int lwork,
                 int* info, size_t);
   void (*stedc)(Char job, Int n, Real* d, Real* e, Real* z, Int ldz, Real* work, Int lwork,
                 int* iwork, Int liwork, int* info, size_t);
-  void (*unmtr)(Char side, Char uplo, Char trans, Int m, Int n, const T* a, Int lda, const T* tau,
-                T* c, Int ldc, T* work, Int lwork, int* info, size_t, size_t, size_t);
   Gesdd gesdd;
   Heevd heevd;  // syevd where it is real
   Geev geev;

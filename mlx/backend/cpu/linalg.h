@@ -83,10 +83,6 @@ void for_blocks_after(FunctionRef<void()> first, int64_t n, FunctionRef<void(int
 /** A size of workspace as LAPACK tells it. Throws where its 32-bit numbers do not reach. */
 int workspace_size(const char* op, double wanted);
 
-/** What unmbr and unmtr take for `count` columns or rows to work by blocks; what they ask for is
- *  less, and reflectors one by one are written to for a while, which other threads would see. */
-constexpr int reflectors_workspace(int count) { return (count + 65) * 64; }
-
 /** Calls f(work, size) of a LAPACK routine with as much workspace as a first call asks for. */
 template <typename T, typename F>
 void with_workspace(const char* op, F&& f) {

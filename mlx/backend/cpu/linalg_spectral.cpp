@@ -5,6 +5,7 @@
 
 #include "mlx/backend/cpu/lapack.h"
 #include "mlx/backend/cpu/linalg.h"
+#include "mlx/backend/cpu/linalg_reflections.h"
 #include "mlx/backend/cpu/registry.h"
 #include "mlx/primitives/linalg.h"
 
@@ -30,11 +31,28 @@ int heevd(const char* job, const char* uplo, int n, T* a, typename Lapack<T>::Re
   return info;
 }
 
+/** Fills the lower triangle of a column-major Hermitian matrix from the upper one. */
+template <typename T>
+void mirror(T* a, int64_t n) {
+  for (int64_t j = 0; j < n; j++) {
+    for (int64_t i = j + 1; i < n; i++) {
+      T x = a[j + i * n];
+      if constexpr (Lapack<T>::complex) {
+        x = std::conj(x);
+      }
+      a[i + j * n] = x;
+    }
+  }
+}
+
 /** The steps of heevd, with vectors: those of the matrix of three diagonals are brought back in all
  *  threads. */
 template <typename T>
-int diagonalize(const char* uplo, int n, T* a, typename Lapack<T>::Real* w) {
+int diagonalize(bool upper, int n, T* a, typename Lapack<T>::Real* w) {
   using Real = typename Lapack<T>::Real;
+  if (upper) {
+    mirror(a, n);
+  }
   const auto& lapack = Lapack<T>::instance();
   size_t size = size_t(n) * n;
   std::vector<Real> e(n), vectors(size), work(1 + 4 * size_t(n) + size);
@@ -42,7 +60,7 @@ int diagonalize(const char* uplo, int n, T* a, typename Lapack<T>::Real* w) {
   std::vector<int> iwork(3 + 5 * size_t(n));
   int info = 0, lwork = static_cast<int>(work.size()), liwork = static_cast<int>(iwork.size());
   with_workspace<T>("linalg::eigh", [&](T* space, int count) {
-    lapack.hetrd(uplo, &n, a, &n, w, e.data(), tau.data(), space, &count, &info, 1);
+    lapack.hetrd("L", &n, a, &n, w, e.data(), tau.data(), space, &count, &info, 1);
   });
   lapack.stedc("I", &n, w, e.data(), vectors.data(), &n, work.data(), &lwork, iwork.data(), &liwork,
                &info, 1);
@@ -50,12 +68,9 @@ int diagonalize(const char* uplo, int n, T* a, typename Lapack<T>::Real* w) {
     return info;
   }
   std::vector<T> out(vectors.begin(), vectors.end());
-  for_blocks(n, [&](int begin, int end) {
-    int count = end - begin, room = reflectors_workspace(count), done = 0;
-    std::vector<T> space(room);
-    lapack.unmtr("L", uplo, "N", &n, &count, a, &n, tau.data(), out.data() + size_t(begin) * n, &n,
-                 space.data(), &room, &done, 1, 1, 1);
-  });
+  Reflections<T> q({a, 1, n, n, n - 1, 1, false}, tau.data());
+  for_blocks(n,
+             [&](int begin, int end) { q.apply(out.data() + size_t(begin) * n, n, end - begin); });
   std::copy(out.begin(), out.end(), a);
   return 0;
 }
@@ -86,7 +101,7 @@ void diagonalize_all(array& a, array& w, bool upper, bool vectors) {
           return 0;
         }
         if (alone && vectors && n >= worth_threads && needs_no_scaling(matrix, size)) {
-          return diagonalize<T>(uplo, n, matrix, values);
+          return diagonalize<T>(upper, n, matrix, values);
         }
         std::vector<T> work(lwork);
         std::vector<Real> rwork(lrwork);

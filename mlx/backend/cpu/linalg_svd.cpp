@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <vector>
 
+#include "mlx/backend/cpu/gemm/scratch.h"
 #include "mlx/backend/cpu/lapack.h"
 #include "mlx/backend/cpu/linalg.h"
 #include "mlx/backend/cpu/linalg_bidiagonal.h"
+#include "mlx/backend/cpu/linalg_reflections.h"
 #include "mlx/backend/cpu/registry.h"
 #include "mlx/primitives/linalg.h"
 
@@ -52,20 +54,11 @@ class Bidiagonal {
   /** U with m rows and V^H with `v_rows`. Returns an info code. */
   int decompose(T* u, int u_columns, T* vh, int v_rows) {
     reduce();
-    int info = solve(u, u_columns, vh, v_rows);
+    size_t k = k_;
+    std::vector<Real> left(k * k), right(k * k);
+    int info = decompose_bidiagonal(m_ >= n_, k_, s_, e_.data(), left.data(), right.data());
     if (info == 0) {
-      for_blocks(int64_t{u_columns} + v_rows, [&](int begin, int end) {
-        int columns_end = std::min(end, u_columns), rows = std::max(begin, u_columns) - u_columns;
-        if (begin < columns_end) {
-          int count = columns_end - begin;
-          bring_back("Q", "L", "N", m_, count, n_, tau_q_, u + int64_t{begin} * m_, m_);
-        }
-        if (end > u_columns) {
-          const char* adjoint = Lapack<T>::complex ? "C" : "T";
-          int count = end - u_columns - rows;
-          bring_back("P", "R", adjoint, count, n_, m_, tau_p_, vh + rows, v_rows);
-        }
-      });
+      bring_back(left, right, u, u_columns, vh, v_rows);
     }
     return info;
   }
@@ -79,34 +72,55 @@ class Bidiagonal {
     });
   }
 
-  int solve(T* u, int u_columns, T* vh, int v_rows) {
-    size_t k = k_;
-    std::vector<Real> left(k * k), right(k * k);
-    int info = decompose_bidiagonal(m_ >= n_, k_, s_, e_.data(), left.data(), right.data());
-    place(left, u, m_, u_columns);
-    place(right, vh, v_rows, n_);
-    return info;
+  void bring_back(const std::vector<Real>& left, const std::vector<Real>& right, T* u,
+                  int u_columns, T* vh, int v_rows) const {
+    int wide = m_ < n_ ? 1 : 0;
+    Reflections<T> q({a_, 1, m_, m_, k_ - wide, wide, false}, tau_q_.data());
+    Reflections<T> p({a_, m_, 1, n_, k_ - 1 + wide, 1 - wide, true}, tau_p_.data());
+    for_blocks(int64_t{u_columns} + v_rows, [&](int begin, int end) {
+      for (int j = begin; j < std::min(end, u_columns); j++) {
+        place(left.data() + int64_t{j} * k_, 1, j, u + int64_t{j} * m_, m_);
+      }
+      if (begin < u_columns) {
+        q.apply(u + int64_t{begin} * m_, m_, std::min(end, u_columns) - begin);
+      }
+      bring_rows_back(p, right, vh, v_rows, std::max(begin - u_columns, 0), end - u_columns);
+    });
   }
 
-  /** Column-major ones on the diagonal, with the k x k matrix in place of the first. */
-  void place(const std::vector<Real>& matrix, T* out, int rows, int columns) const {
-    for (int64_t j = 0; j < columns; j++) {
-      T* column = out + j * rows;
-      std::fill_n(column, rows, T{});
-      if (j < k_) {
-        std::copy_n(matrix.data() + j * k_, k_, column);
-      } else if (j < rows) {
-        column[j] = T{1};
+  /** Rows [begin, end) of V^H, the adjoints of columns of V. */
+  void bring_rows_back(const Reflections<T>& p, const std::vector<Real>& right, T* vh, int v_rows,
+                       int begin, int end) const {
+    if (begin >= end) {
+      return;
+    }
+    Scratch scratch(sizeof(T) * n_ * (end - begin));
+    T* columns = scratch.as<T>();
+    for (int j = begin; j < end; j++) {
+      place(right.data() + j, k_, j, columns + int64_t{j - begin} * n_, n_);
+    }
+    p.apply(columns, n_, end - begin);
+    for (int64_t r = 0; r < n_; r++) {
+      for (int64_t j = begin; j < end; j++) {
+        T x = columns[(j - begin) * n_ + r];
+        if constexpr (Lapack<T>::complex) {
+          x = std::conj(x);
+        }
+        vh[j + r * v_rows] = x;
       }
     }
   }
 
-  void bring_back(const char* vectors, const char* side, const char* trans, int rows, int columns,
-                  int reflectors, const std::vector<T>& tau, T* c, int stride) const {
-    int info = 0, size = reflectors_workspace(*side == 'L' ? columns : rows);
-    std::vector<T> work(size);
-    lapack_.unmbr(vectors, side, trans, &rows, &columns, &reflectors, a_, &m_, tau.data(), c,
-                  &stride, work.data(), &size, &info, 1, 1, 1);
+  /** Column j of a matrix with `rows` rows: of the k x k one, and beyond of the identity. */
+  void place(const Real* numbers, int64_t step, int j, T* column, int rows) const {
+    std::fill_n(column, rows, T{});
+    if (j >= k_) {
+      column[j] = T{1};
+      return;
+    }
+    for (int64_t i = 0; i < k_; i++) {
+      column[i] = numbers[i * step];
+    }
   }
 
   const Lapack<T>& lapack_ = Lapack<T>::instance();

@@ -16,11 +16,16 @@ constexpr int kTile = 2 * kLanes<T>;
 
 #if defined(__AVX512F__)
 constexpr int kColumns = 8;  // whose sums for a tile fit in the registers
+#elif defined(__AVX2__)
+constexpr int kColumns = 6;
 #else
 constexpr int kColumns = 4;
 #endif
 
-static_assert(lu_panel % kTile<float> == 0 && kTile<double> % kColumns == 0);
+/** Columns of a panel that are factored one by one; their diagonal lies in one tile. */
+constexpr int kNarrow = kTile<double> < 8 ? kTile<double> : 8;
+
+static_assert(lu_panel % kTile<float> == 0 && kTile<double> % kNarrow == 0);
 
 static inline int smaller(int a, int b) { return a < b ? a : b; }
 
@@ -31,13 +36,21 @@ static inline void exchange(T& a, T& b) {
   b = was;
 }
 
-/** Calls f with the number of columns, as a constant, of each group of them. */
-template <typename F>
+/** Calls f with the number of columns, as a constant, of each group of them: as many as fit, then
+ *  halves of that. */
+template <int Columns = kColumns, typename F>
 static inline void for_groups(int begin, int end, F f) {
-  for (; begin + kColumns <= end; begin += kColumns) {
-    f(begin, std::integral_constant<int, kColumns>());
+  for (; begin + Columns <= end; begin += Columns) {
+    f(begin, std::integral_constant<int, Columns>());
   }
-  for (; begin < end; ++begin) f(begin, std::integral_constant<int, 1>());
+  if constexpr (Columns > 1) for_groups<Columns / 2>(begin, end, f);
+}
+
+/** The same from the last to the first. */
+template <int Columns = kColumns, typename F>
+static inline void for_groups_backward(int end, F f) {
+  for (; end >= Columns; end -= Columns) f(end - Columns, std::integral_constant<int, Columns>());
+  if constexpr (Columns > 1) for_groups_backward<Columns / 2>(end, f);
 }
 
 template <typename T, int Columns>
@@ -125,8 +138,8 @@ class Panel {
 
   int factor() const {
     int first_zero = 0;
-    for (int begin = 0; begin < p_.columns; begin += kColumns) {
-      int end = smaller(begin + kColumns, p_.columns);
+    for (int begin = 0; begin < p_.columns; begin += kNarrow) {
+      int end = smaller(begin + kNarrow, p_.columns);
       for (int j = begin; j < end; ++j) {
         exchange(j, find_pivot(j));
         if (!eliminate(j, end) && first_zero == 0) first_zero = j + 1;
@@ -241,7 +254,7 @@ class Panel {
 
   /** Rows [begin, end) of U, and the rest of the tile they are in. */
   void finish_rows(int begin, int end) const {
-    alignas(64) T lower[kColumns * tile_rows];
+    alignas(64) T lower[kNarrow * tile_rows];
     lower_triangle(begin, begin, end, lower);
     T* columns = tile(begin / tile_rows);
     for (int c = end, all = p_.columns; c < all; ++c) {
@@ -444,14 +457,11 @@ static void divide(const T* lu, int64_t stride, T* x, int tiles, int first, int 
       divide_by_upper<T, decltype(columns)::value>(lu, stride, x + i * size, first, j);
     }
   });
-  for (int end = n; end > 0;) {
-    int width = end >= kColumns ? kColumns : 1;
-    end -= width;
+  for_groups_backward(n, [&](int j, auto columns) {
     for (int i = 0; i < tiles; ++i) {
-      (width == 1 ? divide_by_lower<T, 1> : divide_by_lower<T, kColumns>)(lu, stride, x + i * size,
-                                                                          end, n);
+      divide_by_lower<T, decltype(columns)::value>(lu, stride, x + i * size, j, n);
     }
-  }
+  });
 }
 
 template <typename T>
