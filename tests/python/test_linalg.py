@@ -145,6 +145,9 @@ def test_instruction_sets(isa):
                 t.test_inverses_and_systems(shape, dtype)
             for shape in ((7, 7), (70, 130), (130, 70), (200, 200), (150, 301)):
                 t.test_lu(shape, dtype)
+            for shape in ((7, 7), (70, 70), (201, 201)):
+                t.test_cholesky(shape, dtype, True)
+                t.test_cholesky(shape, dtype, False)
         """,
     )
 
@@ -220,7 +223,7 @@ def test_large_ones_take_blocks(n):
     check_close(l @ adjoint(l), wide(hermitian), hermitian, dtype=np.float32)
 
 
-def test_lu_has_the_same_bits_for_any_number_of_threads():
+def test_factors_have_the_same_bits_for_any_number_of_threads():
     code = """
         import hashlib, mlx.core as mx, numpy as np
         digest, rng = hashlib.sha1(), np.random.default_rng(0)
@@ -231,6 +234,9 @@ def test_lu_has_the_same_bits_for_any_number_of_threads():
                 results = mx.linalg.lu_factor(a, stream=mx.cpu)
                 if shape[0] == shape[1]:
                     results += (mx.linalg.inv(a, stream=mx.cpu),)
+                    if dtype != "complex64":
+                        positive = a @ a.T + 1e3 * mx.eye(shape[0])
+                        results += (mx.linalg.cholesky(positive, stream=mx.cpu),)
                     results += (mx.linalg.solve(a, a[:, :77], stream=mx.cpu),)
                 for result in results:
                     digest.update(np.array(result).tobytes())

@@ -1,16 +1,13 @@
 // LU, systems of equations and inverses on the CPU. Systems are solved in row-major memory, which
 // holds the transposes: X^T A^T = B^T, where A^T = P L U.
 #include <algorithm>
-#include <atomic>
 #include <numeric>
-#include <type_traits>
 #include <vector>
-
-#include <sched.h>
 
 #include "mlx/backend/cpu/gemm/scratch.h"
 #include "mlx/backend/cpu/lapack.h"
 #include "mlx/backend/cpu/linalg.h"
+#include "mlx/backend/cpu/linalg_panels.h"
 #include "mlx/backend/cpu/lu_kernels.h"
 #include "mlx/backend/cpu/registry.h"
 #include "mlx/core/parallel.h"
@@ -23,35 +20,7 @@ namespace {
 template <typename T>
 constexpr bool has_kernels = !Lapack<T>::complex;
 
-template <typename T>
-const LuKernels<T>& kernels() {
-  if constexpr (std::is_same_v<T, float>) {
-    return lu_kernels().f32;
-  } else {
-    return lu_kernels().f64;
-  }
-}
-
-/** Offers the core to others when what a thread waits for takes long. */
-class Patience {
- public:
-  void wait() {
-    if (spins_++ < spins_before_yield) {
-      __builtin_ia32_pause();
-    } else {
-      sched_yield();
-    }
-  }
-
- private:
-  static constexpr int spins_before_yield = 4096;
-  int spins_ = 0;
-};
-
-/** LU in place of a column-major matrix, by panels of columns. What a panel does to the blocks of
- *  columns on its right are tasks, which threads take as they come; the one that brings the next
- *  panel up to date factors it, while others still work on the rest. Nothing depends on who does
- *  what. */
+/** LU in place of a column-major matrix. */
 template <typename T>
 class Factoring {
  public:
@@ -62,16 +31,14 @@ class Factoring {
         k_(std::min(m, n)),
         pivots_(pivots),
         panel_size_(size_of_panel()),
-        space_(panel_size_ * kept_panels * sizeof(T)),
-        panels_((k_ + lu_panel - 1) / lu_panel),
-        tasks_((n + columns_of_task - 1) / columns_of_task) {}
+        space_(panel_size_ * kept_panels * sizeof(T)) {}
 
   /** Pivots count from 1. Returns LAPACK's info. */
   int run() {
-    factor_panel(0);
-    if (end_of(0) < n_) {
-      parallel_for(num_threads(), 1, [&](int64_t, int64_t) { work(); });
-    }
+    auto factor = [this](int panel) { this->factor(panel); };
+    auto finish = [this](int panel) { unpack(panel); };
+    auto apply = [this](int panel, int column, int count) { this->apply(panel, column, count); };
+    run_panels({k_, n_, columns_of_task, factor, finish, apply});
     for (int j = 0; j < k_; j++) {
       pivots_[j] += j / lu_panel * lu_panel;
     }
@@ -80,16 +47,11 @@ class Factoring {
   }
 
  private:
-  static constexpr int columns_of_task = has_kernels<T> ? 16 : lu_panel, kept_panels = 3;
-
-  struct PanelState {
-    std::atomic<int> awaited{0};     // tasks that bring its columns up to date
-    std::atomic<int> unfinished{0};  // tasks that read it
-  };
+  static constexpr int columns_of_task = has_kernels<T> ? 16 : lu_panel;
 
   int64_t size_of_panel() const {
     if constexpr (has_kernels<T>) {
-      return kernels<T>().panel_size(m_, std::min(lu_panel, k_));
+      return lu_kernels_of<T>().panel_size(m_, std::min(lu_panel, k_));
     } else {
       return 0;
     }
@@ -97,68 +59,7 @@ class Factoring {
 
   T* at(int64_t row, int64_t column) const { return a_ + row + column * m_; }
 
-  int panel_count() const { return static_cast<int>(panels_.size()); }
-  int task_count() const { return static_cast<int>(tasks_.size()); }
   int end_of(int panel) const { return std::min(k_, (panel + 1) * lu_panel); }
-  int first_task(int panel) const { return end_of(panel) / columns_of_task; }
-
-  /** The end of the tasks whose columns the next panel needs. */
-  int urgent_end(int panel) const {
-    if (panel + 1 == panel_count()) {
-      return first_task(panel);
-    }
-    return (end_of(panel + 1) + columns_of_task - 1) / columns_of_task;
-  }
-
-  void work() {
-    for (int panel = 0; panel < panel_count() && end_of(panel) < n_; panel++) {
-      Patience patience;
-      while (factored_.load(std::memory_order_acquire) <= panel) {
-        patience.wait();
-      }
-      while (!take_tasks(panel)) {
-        patience.wait();
-      }
-    }
-  }
-
-  /** Those the next panel waits for come first, then those that this thread had before, whose
-   *  columns are in its cache. Returns whether all have been taken. */
-  bool take_tasks(int panel) {
-    int threads = num_threads(), urgent = urgent_end(panel);
-    bool all = true;
-    for (int task = first_task(panel); task < urgent; task++) {
-      all &= take(task, panel);
-    }
-    for (int shift = 0; shift < threads; shift++) {
-      int first = (thread_index() + shift - urgent % threads + threads) % threads;
-      for (int task = urgent + first; task < task_count(); task += threads) {
-        all &= take(task, panel);
-      }
-    }
-    return all;
-  }
-
-  /** Does a task unless another thread does, or has not finished with its columns. Returns whether
-   *  it has been taken. */
-  bool take(int task, int panel) {
-    int done = tasks_[task].load(std::memory_order_acquire);
-    if (done != 2 * panel) {
-      return done > 2 * panel;
-    }
-    if (!tasks_[task].compare_exchange_strong(done, done + 1, std::memory_order_acquire)) {
-      return done > 2 * panel;
-    }
-    int begin = std::max(task * columns_of_task, end_of(panel));
-    apply(panel, begin, std::min(n_, (task + 1) * columns_of_task) - begin);
-    tasks_[task].store(2 * panel + 2, std::memory_order_release);
-    panels_[panel].unfinished.fetch_sub(1, std::memory_order_release);
-    if (task < urgent_end(panel) &&
-        panels_[panel + 1].awaited.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-      factor_panel(panel + 1);
-    }
-    return true;
-  }
 
   LuPanel<T> packed(int panel) const {
     int j = panel * lu_panel;
@@ -166,40 +67,28 @@ class Factoring {
             pivots_ + j};
   }
 
-  void factor_panel(int panel) {
+  void factor(int panel) {
     int j = panel * lu_panel, info = 0;
-    panels_[panel].unfinished = task_count() - first_task(panel) + 1;
-    if (panel + 1 < panel_count()) {
-      panels_[panel + 1].awaited = urgent_end(panel) - first_task(panel);
-    }
-    wait_for_space(panel);
     if constexpr (has_kernels<T>) {
-      info = kernels<T>().factor(packed(panel), at(j, j), m_);
+      info = lu_kernels_of<T>().factor(packed(panel), at(j, j), m_);
     } else {
       int width = end_of(panel) - j, height = m_ - j;
       lapack_.getrf(&height, &width, at(j, j), &m_, pivots_ + j, &info);
     }
     first_zero_ = first_zero_ == 0 && info > 0 ? info + j : first_zero_;
-    factored_.store(panel + 1, std::memory_order_release);
-    if constexpr (has_kernels<T>) {
-      kernels<T>().unpack(packed(panel), at(j, j), m_);
-    }
-    panels_[panel].unfinished.fetch_sub(1, std::memory_order_release);
   }
 
-  /** The panel that lies there has no tasks that nobody has taken, but some may be running. */
-  void wait_for_space(int panel) const {
-    Patience patience;
-    while (panel >= kept_panels &&
-           panels_[panel - kept_panels].unfinished.load(std::memory_order_acquire) > 0) {
-      patience.wait();
+  void unpack(int panel) const {
+    if constexpr (has_kernels<T>) {
+      int j = panel * lu_panel;
+      lu_kernels_of<T>().unpack(packed(panel), at(j, j), m_);
     }
   }
 
   void apply(int panel, int column, int count) const {
     int j = panel * lu_panel;
     if constexpr (has_kernels<T>) {
-      kernels<T>().apply(packed(panel), at(j, column), m_, count);
+      lu_kernels_of<T>().apply(packed(panel), at(j, column), m_, count);
     } else {
       const int step = 1, width = end_of(panel) - j, below = m_ - j - width;
       const T one = 1, minus_one = -1;
@@ -215,7 +104,7 @@ class Factoring {
 
   /** What later panels exchange, in the columns of those before them. */
   void exchange_left() const {
-    for_blocks((panel_count() - 1) * lu_panel, [&](int begin, int end) {
+    for_blocks((k_ - 1) / lu_panel * lu_panel, [&](int begin, int end) {
       for (int column = begin; column < end; column++) {
         T* rows = at(0, column);
         for (int i = end_of(column / lu_panel); i < k_; i++) {
@@ -231,9 +120,6 @@ class Factoring {
   int* pivots_;
   int64_t panel_size_;
   Scratch space_;
-  std::vector<PanelState> panels_;
-  std::vector<std::atomic<int>> tasks_;  // twice the panels that were applied, and 1 while one is
-  std::atomic<int> factored_{0};
   int first_zero_ = 0;
 };
 
@@ -264,7 +150,7 @@ class Rows {
 
   static int tile() {
     if constexpr (has_kernels<T>) {
-      return kernels<T>().tile;
+      return lu_kernels_of<T>().tile;
     } else {
       return 16;
     }
@@ -291,7 +177,7 @@ class Rows {
   void divide(const T* lu, int first) {
     T* x = space_.template as<T>();
     if constexpr (has_kernels<T>) {
-      kernels<T>().divide(lu, n_, x, tiles_, first, n_);
+      lu_kernels_of<T>().divide(lu, n_, x, tiles_, first, n_);
     } else {
       const T one = 1;
       const int rows = tile();

@@ -27,6 +27,9 @@ constexpr int kNarrow = kTile<double> < 8 ? kTile<double> : 8;
 
 static_assert(lu_panel % kTile<float> == 0 && kTile<double> % kNarrow == 0);
 
+static inline float root_of(float x) { return __builtin_sqrtf(x); }
+static inline double root_of(double x) { return __builtin_sqrt(x); }
+
 static inline int smaller(int a, int b) { return a < b ? a : b; }
 
 template <typename T>
@@ -145,9 +148,37 @@ class Panel {
         if (!eliminate(j, end) && first_zero == 0) first_zero = j + 1;
       }
       finish_rows(begin, end);
-      for (int i = begin / tile_rows + 1; i < tiles_; ++i) update(i, begin, end);
+      const T* rows = tile(begin / tile_rows) + begin % tile_rows;
+      for (int i = begin / tile_rows + 1; i < tiles_; ++i) {
+        update(i, begin, end, rows, tile_rows);
+      }
     }
     return first_zero;
+  }
+
+  /** The factor L of a positive matrix, whose upper triangle is neither read nor kept. Returns
+   * which column, from 1, shows that it is none, or 0. */
+  int factor_positive() const {
+    for (int begin = 0; begin < p_.columns; begin += kNarrow) {
+      int end = smaller(begin + kNarrow, p_.columns);
+      for (int j = begin; j < end; ++j) {
+        T pivot = at(j, j);
+        if (!(pivot > 0)) return j + 1;
+        eliminate_positive(j, end, root_of(pivot));
+      }
+      alignas(64) T rows[lu_panel * kNarrow];
+      for (int c = end; c < p_.columns; ++c) copy_row(c, begin, end, rows + c * kNarrow);
+      for (int i = begin / tile_rows; i < tiles_; ++i) {
+        update(i, begin, end, rows, kNarrow);
+      }
+    }
+    return 0;
+  }
+
+  /** Columns [begin, end) of a row. */
+  void copy_row(int row, int begin, int end, T* to) const {
+    const T* from = &at(row, 0);
+    for (int j = begin; j < end; ++j) to[j - begin] = from[j * tile_rows];
   }
 
   /** The columns of the tile on the diagonal at `row`, with zeros on and above it. */
@@ -268,13 +299,37 @@ class Panel {
     }
   }
 
-  /** What columns [begin, end) leave of those after them in a tile below. */
-  void update(int i, int begin, int end) const {
-    const T *left = tile(i) + begin * tile_rows,
-            *rows = tile(begin / tile_rows) + begin % tile_rows;
+  /** Divides column j by the root of its pivot and takes it from those up to `end`. */
+  void eliminate_positive(int j, int end, T root) const {
+    Vec<T> factor = splat(1 / root);
+    T multipliers[kNarrow] = {};
+    int top = j / tile_rows;
+    T* columns = tile(top);
+    for (int i = top; i < tiles_; ++i, columns += step_) {
+      T* column = columns + j * tile_rows;
+      Vec<T> low = load(column) * factor, high = load(column + lanes) * factor;
+      store<T>(column, low);
+      store<T>(column + lanes, high);
+      if (i == top) {
+        at(j, j) = root;
+        for (int c = j + 1; c < end; ++c) multipliers[c - j] = column[c % tile_rows];
+      }
+      for (int c = j + 1; c < end; ++c) {
+        T* to = columns + c * tile_rows;
+        Vec<T> multiplier = splat(multipliers[c - j]);
+        store<T>(to, fnma<T>(multiplier, low, load(to)));
+        store<T>(to + lanes, fnma<T>(multiplier, high, load(to + lanes)));
+      }
+    }
+  }
+
+  /** What columns [begin, end) leave of those after them in a tile; `rows` is what they are
+   *  multiplied with, that for column c at c * stride. */
+  void update(int i, int begin, int end, const T* rows, int stride) const {
+    const T* left = tile(i) + begin * tile_rows;
     for_groups(end, p_.columns, [&](int c, auto columns) {
-      subtract_product<T, decltype(columns)::value>(end - begin, left, rows + c * tile_rows,
-                                                    tile_rows, tile(i) + c * tile_rows, tile_rows);
+      subtract_product<T, decltype(columns)::value>(end - begin, left, rows + c * stride, stride,
+                                                    tile(i) + c * tile_rows, tile_rows);
     });
   }
 
@@ -298,6 +353,14 @@ class Right {
     exchange();
     solve();
     for (int i = (p_.columns + tile_rows - 1) / tile_rows; i < panel_.tiles(); ++i) update(i);
+  }
+
+  /** Of a positive matrix, whose columns have their diagonal from `row` on. */
+  void run_positive(int row) {
+    for (int c = 0; c < columns_; ++c) {
+      panel_.copy_row(row + c, 0, p_.columns, upper_ + c * lu_panel);
+    }
+    for (int i = row / tile_rows; i < panel_.tiles(); ++i) update(i);
   }
 
  private:
@@ -403,9 +466,25 @@ static void apply(const LuPanel<T>& p, T* a, int64_t stride, int columns) {
   }
 }
 
-/** Columns [j, j + Columns) of X U = B in a tile, where those from `first` to j are known. */
+template <typename T>
+static int factor_positive(const LuPanel<T>& p, const T* a, int64_t stride) {
+  Panel<T> panel(p);
+  panel.pack(a, stride);
+  return panel.factor_positive();
+}
+
+template <typename T>
+static void apply_positive(const LuPanel<T>& p, T* a, int64_t stride, int row, int columns) {
+  for (int j = 0; j < columns; j += Right<T>::most_columns) {
+    int count = smaller(Right<T>::most_columns, columns - j);
+    Right<T>(p, a + j * stride, stride, count).run_positive(row + j);
+  }
+}
+
+/** Columns [j, j + Columns) of X U = B in a tile, where those from `first` to j are known. Not
+ * inlined: its sums would lose their registers. */
 template <typename T, int Columns>
-static void divide_by_upper(const T* u, int64_t stride, T* x, int first, int j) {
+[[gnu::noinline]] static void divide_by_upper(const T* u, int64_t stride, T* x, int first, int j) {
   constexpr int tile_rows = kTile<T>;
   Sums<T, Columns> sums;
   T* to = x + j * tile_rows;
@@ -429,7 +508,7 @@ static void divide_by_upper(const T* u, int64_t stride, T* x, int first, int j) 
 
 /** The same of X L = B, where those after them are known. */
 template <typename T, int Columns>
-static void divide_by_lower(const T* l, int64_t stride, T* x, int j, int n) {
+[[gnu::noinline]] static void divide_by_lower(const T* l, int64_t stride, T* x, int j, int n) {
   constexpr int tile_rows = kTile<T>;
   Sums<T, Columns> sums;
   T* to = x + j * tile_rows;
@@ -466,7 +545,8 @@ static void divide(const T* lu, int64_t stride, T* x, int tiles, int first, int 
 
 template <typename T>
 static constexpr LuKernels<T> kernels() {
-  return {kTile<T>, panel_size<T>, factor<T>, unpack<T>, apply<T>, divide<T>};
+  return {kTile<T>, panel_size<T>, factor<T>,          unpack<T>,
+          apply<T>, divide<T>,     factor_positive<T>, apply_positive<T>};
 }
 
 }  // namespace simd

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "mlx/backend/cpu/runtime/isa.h"
 
@@ -38,6 +39,13 @@ struct LuKernels {
 
   /** X of X L U = B, in place of B, in `tiles` packed tiles; B has zeros before column `first`. */
   void (*divide)(const T* lu, int64_t stride, T* x, int tiles, int first, int n);
+
+  /** The same of a positive matrix, of which the lower triangle is read: the panel's part of L.
+   *  Returns which column, from 1, shows that it is none, or 0. */
+  int (*factor_positive)(const LuPanel<T>& panel, const T* a, int64_t stride);
+
+  /** What that leaves of columns on the right, whose diagonal begins in the panel's `row`. */
+  void (*apply_positive)(const LuPanel<T>& panel, T* a, int64_t stride, int row, int columns);
 };
 
 struct LuTables {
@@ -46,5 +54,14 @@ struct LuTables {
 };
 
 MLX_ISA_TABLE(LuTables, lu_kernels)
+
+template <typename T>
+const LuKernels<T>& lu_kernels_of() {
+  if constexpr (std::is_same_v<T, float>) {
+    return lu_kernels().f32;
+  } else {
+    return lu_kernels().f64;
+  }
+}
 
 }  // namespace mlx::core::cpu
