@@ -7,30 +7,13 @@
 #include <atomic>
 #include <vector>
 
-#include <sched.h>
-
 #include "mlx/backend/cpu/lu_kernels.h"
+#include "mlx/backend/cpu/runtime/patience.h"
 #include "mlx/core/parallel.h"
 
 namespace mlx::core::cpu {
 
 namespace {
-
-/** Offers the core to others when what a thread waits for takes long. */
-class Patience {
- public:
-  void wait() {
-    if (spins_++ < spins_before_yield) {
-      __builtin_ia32_pause();
-    } else {
-      sched_yield();
-    }
-  }
-
- private:
-  static constexpr int spins_before_yield = 4096;
-  int spins_ = 0;
-};
 
 class PanelLoop {
  public:
