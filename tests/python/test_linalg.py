@@ -8,7 +8,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 import scipy.linalg
-from children import run_with_isa
+from children import run_python, run_with_isa
 from dtypes import COMPLEX, complex_of, real_of
 from matrices import (
     DTYPES,
@@ -143,6 +143,11 @@ def test_instruction_sets(isa):
         for dtype in t.DTYPES:
             for shape in ((1, 1), (33, 33), (3, 70, 70), (300, 300)):
                 t.test_inverses_and_systems(shape, dtype)
+            for shape in ((7, 7), (70, 130), (130, 70), (200, 200), (150, 301)):
+                t.test_lu(shape, dtype)
+            for shape in ((7, 7), (70, 70), (201, 201)):
+                t.test_cholesky(shape, dtype, True)
+                t.test_cholesky(shape, dtype, False)
         """,
     )
 
@@ -216,6 +221,66 @@ def test_large_ones_take_blocks(n):
     hermitian = positive((n, n), "complex64")
     l = wide(L.cholesky(to_mlx(hermitian)))
     check_close(l @ adjoint(l), wide(hermitian), hermitian, dtype=np.float32)
+
+
+def test_factors_have_the_same_bits_for_any_number_of_threads():
+    code = """
+        import hashlib, mlx.core as mx, numpy as np
+        digest, rng = hashlib.sha1(), np.random.default_rng(0)
+        for dtype in ("float32", "float64", "complex64"):
+            for shape in ((300, 300), (513, 257), (130, 640)):
+                x = rng.standard_normal(shape)
+                a = mx.array((x if dtype != "complex64" else x + 1j * x[::-1]).astype(dtype))
+                results = mx.linalg.lu_factor(a, stream=mx.cpu)
+                if shape[0] == shape[1]:
+                    results += (mx.linalg.inv(a, stream=mx.cpu),)
+                    if dtype != "complex64":
+                        positive = a @ a.T + 1e3 * mx.eye(shape[0])
+                        results += (mx.linalg.cholesky(positive, stream=mx.cpu),)
+                    results += (mx.linalg.solve(a, a[:, :77], stream=mx.cpu),)
+                for result in results:
+                    digest.update(np.array(result).tobytes())
+        print(digest.hexdigest())
+        """
+    digests = {run_python(code, MLX_NUM_THREADS=str(threads)) for threads in (1, 2, 3, 16)}
+    assert len(digests) == 1
+
+
+SPECTRA = {
+    "random": lambda x: x,
+    "tiny": lambda x: x * 1e-30,
+    "huge": lambda x: x * 1e30,
+    "zero": lambda x: x * 0,
+    "diagonal": lambda x: x * np.eye(*x.shape),
+    "low rank": lambda x: x[:, :9] @ x[:9],
+    "clustered": lambda x: np.eye(*x.shape) + 1e-3 * x[:, :1] @ x[:1],
+    "graded": lambda x: x * np.logspace(0, -20, x.shape[1]),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
+@pytest.mark.parametrize("kind", SPECTRA)
+def test_large_spectra(kind, dtype):
+    for shape in ((128, 128), (300, 300), (200, 270), (270, 200)):
+        x = SPECTRA[kind](random(shape, dtype)).astype(dtype)
+        k = min(shape)
+        for full in (True, False):
+            u, s, vt = L.svd(to_mlx(x), full_matrices=full)
+            check_orthonormal(u)
+            check_orthonormal(adjoint(np.array(vt)))
+            product = (wide(u)[:, :k] * wide(s)) @ wide(vt)[:k]
+            check_close(product, wide(x), wide(x), dtype=DTYPES[dtype])
+            check_close(
+                wide(s), np.linalg.svd(wide(x), compute_uv=False), wide(x), dtype=DTYPES[dtype]
+            )
+        if shape[0] == shape[1]:
+            x = x + adjoint(x)
+            for triangle in "LU":
+                w, v = L.eigh(to_mlx(x), triangle)
+                check_orthonormal(v)
+                check_close(
+                    (wide(v) * wide(w)) @ adjoint(wide(v)), wide(x), wide(x), dtype=DTYPES[dtype]
+                )
 
 
 def test_ill_conditioned():

@@ -89,8 +89,16 @@ Lapack<T> open() {
   find<T>(routines.laswp, "laswp");
   find<T>(routines.geqrt3, "geqrt3");
   find<T>(routines.larfb, "larfb");
+  constexpr bool complex = Lapack<T>::complex;
+  using Real = typename Lapack<T>::Real;
+  find<T>(routines.gebrd, "gebrd");
+  find<Real>(routines.bdsdc, "bdsdc");
+  find<Real>(routines.lasd0, "lasd0");
+  find<Real>(routines.lasd1, "lasd1");
+  find<T>(routines.hetrd, complex ? "hetrd" : "sytrd");
+  find<Real>(routines.stedc, "stedc");
   find<T>(routines.gesdd, "gesdd");
-  find<T>(routines.heevd, Lapack<T>::complex ? "heevd" : "syevd");
+  find<T>(routines.heevd, complex ? "heevd" : "syevd");
   find<T>(routines.geev, "geev");
   return routines;
 }

@@ -59,6 +59,20 @@ struct Lapack {
                T* work, Int lwork, Real* rwork, int* info, size_t, size_t),
       void (*)(Char left, Char right, Int n, T* a, Int lda, Real* real, Real* imaginary, T* vl,
                Int ldvl, T* vr, Int ldvr, T* work, Int lwork, int* info, size_t, size_t)>;
+  // The steps of gesdd and heevd: to a matrix of two or three diagonals, what is done with that
+  // (its numbers are real), and back.
+  void (*gebrd)(Int m, Int n, T* a, Int lda, Real* d, Real* e, T* tauq, T* taup, T* work, Int lwork,
+                int* info);
+  void (*bdsdc)(Char uplo, Char job, Int n, Real* d, Real* e, Real* u, Int ldu, Real* vt, Int ldvt,
+                Real* q, int* iq, Real* work, int* iwork, int* info, size_t, size_t);
+  void (*lasd0)(Int n, Int sqre, Real* d, Real* e, Real* u, Int ldu, Real* vt, Int ldvt, Int smlsiz,
+                int* iwork, Real* work, int* info);
+  void (*lasd1)(Int nl, Int nr, Int sqre, Real* d, Real* alpha, Real* beta, Real* u, Int ldu,
+                Real* vt, Int ldvt, int* idxq, int* iwork, Real* work, int* info);
+  void (*hetrd)(Char uplo, Int n, T* a, Int lda, Real* d, Real* e, T* tau, T* work, Int lwork,
+                int* info, size_t);
+  void (*stedc)(Char job, Int n, Real* d, Real* e, Real* z, Int ldz, Real* work, Int lwork,
+                int* iwork, Int liwork, int* info, size_t);
   Gesdd gesdd;
   Heevd heevd;  // syevd where it is real
   Geev geev;

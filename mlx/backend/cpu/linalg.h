@@ -2,8 +2,12 @@
 // over a batch, and failures that say which matrix of it.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <complex>
+#include <limits>
 #include <string>
+#include <vector>
 
 #include "mlx/array.h"
 #include "mlx/backend/common/linalg.h"
@@ -46,6 +50,21 @@ bool all_finite(const T* x, int64_t count) {
   return sum == sum;
 }
 
+/** Whether LAPACK would take its singular values or eigenvalues without scaling it first. */
+template <typename T>
+bool needs_no_scaling(const T* x, int64_t count) {
+  using Real = typename RealPart<T>::type;
+  using Limits = std::numeric_limits<Real>;
+  Real most = 0, least = std::sqrt(Limits::min()) / Limits::epsilon();
+  for (int64_t i = 0; i < count; i++) {
+    most = std::max({most, std::abs(std::real(x[i])), std::abs(std::imag(x[i]))});
+  }
+  return most == 0 || (most > least && most < 1 / least);
+}
+
+/** The least size of a matrix whose vectors several threads bring back. */
+constexpr int worth_threads = 128;
+
 /**
  * Runs f(i) for every matrix: in parallel, each in one thread, or one after the other where each
  * uses all threads itself. `work` is roughly how many operations a matrix takes. Throws
@@ -63,5 +82,14 @@ void for_blocks_after(FunctionRef<void()> first, int64_t n, FunctionRef<void(int
 
 /** A size of workspace as LAPACK tells it. Throws where its 32-bit numbers do not reach. */
 int workspace_size(const char* op, double wanted);
+
+/** Calls f(work, size) of a LAPACK routine with as much workspace as a first call asks for. */
+template <typename T, typename F>
+void with_workspace(const char* op, F&& f) {
+  T wanted{};
+  f(&wanted, -1);
+  std::vector<T> work(workspace_size(op, std::real(wanted)));
+  f(work.data(), static_cast<int>(work.size()));
+}
 
 }  // namespace mlx::core::cpu

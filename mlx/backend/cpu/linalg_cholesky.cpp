@@ -1,9 +1,13 @@
 // Cholesky and triangular systems on the CPU. A row-major matrix is the transpose of a column-major
-// one, so both are done in row-major memory: A = L L^H becomes conj(A) = U^H U with U = L^T.
+// one, so either triangle is in place for either factor: A = L L^H becomes conj(A) = U^H U with
+// U = L^T. Real numbers have kernels, which make lower factors, and others LAPACK's upper ones.
 #include <algorithm>
 
+#include "mlx/backend/cpu/gemm/scratch.h"
 #include "mlx/backend/cpu/lapack.h"
 #include "mlx/backend/cpu/linalg.h"
+#include "mlx/backend/cpu/linalg_panels.h"
+#include "mlx/backend/cpu/lu_kernels.h"
 #include "mlx/backend/cpu/registry.h"
 #include "mlx/core/layout.h"
 #include "mlx/primitives/linalg.h"
@@ -43,6 +47,56 @@ int factor_upper(T* a, int n) {
   return 0;
 }
 
+/** The lower factor of a column-major matrix of real numbers in place; LAPACK's info. */
+template <typename T>
+int factor_lower(T* a, int n) {
+  constexpr int columns_of_task = 16;
+  const auto& kernels = lu_kernels_of<T>();
+  int64_t size = kernels.panel_size(n, std::min(lu_panel, n));
+  Scratch space(size * kept_panels * sizeof(T));
+  int first_bad = 0;
+  auto at = [&](int64_t row, int64_t column) { return a + row + column * n; };
+  auto packed = [&](int panel) {
+    int j = panel * lu_panel;
+    T* tiles = space.as<T>() + panel % kept_panels * size;
+    return LuPanel<T>{tiles, n - j, std::min(lu_panel, n - j), nullptr};
+  };
+  auto factor = [&](int panel) {
+    int j = panel * lu_panel, info = kernels.factor_positive(packed(panel), at(j, j), n);
+    first_bad = first_bad == 0 && info > 0 ? info + j : first_bad;
+  };
+  auto finish = [&](int panel) {
+    int j = panel * lu_panel;
+    kernels.unpack(packed(panel), at(j, j), n);
+  };
+  auto apply = [&](int panel, int column, int count) {
+    int j = panel * lu_panel;
+    kernels.apply_positive(packed(panel), at(j, column), n, column - j, count);
+  };
+  run_panels({n, n, columns_of_task, factor, finish, apply});
+  return first_bad;
+}
+
+/** The factor in the triangle that the type's way leaves it in, and zeros in the other. */
+template <typename T>
+int factor(T* a, int n) {
+  int info = 0;
+  if constexpr (Lapack<T>::complex) {
+    info = factor_upper(a, n);
+  } else {
+    info = factor_lower(a, n);
+  }
+  for (int64_t column = 0; column < n; column++) {
+    T* rows = a + column * n;
+    if constexpr (Lapack<T>::complex) {
+      std::fill(rows + column + 1, rows + n, T{});
+    } else {
+      std::fill(rows, rows + column, T{});
+    }
+  }
+  return info;
+}
+
 template <typename T>
 void factor_all(array& matrices, const char* op) {
   int n = matrices.shape(-1);
@@ -50,15 +104,7 @@ void factor_all(array& matrices, const char* op) {
   T* data = elements<T>(matrices);
   for_matrices(
       op, matrix_count(matrices), size * n / 3.0, true,
-      [&](int64_t i) {
-        T* a = data + i * size;
-        int info = factor_upper(a, n);
-        for (int64_t column = 0; column < n; column++) {
-          std::fill(a + column * n + column + 1, a + (column + 1) * n, T{});
-        }
-        return info;
-      },
-      not_positive);
+      [&](int64_t i) { return factor(data + i * size, n); }, not_positive);
 }
 
 /** A triangular matrix where LAPACK can read it: `transposed` if it is column major. */
@@ -119,7 +165,8 @@ void solve_all(const array& a, array& x, bool upper, bool unit) {
 void eval_cholesky(Cholesky& primitive, const std::vector<array>& inputs,
                    std::vector<array>& outputs) {
   // The upper triangle of A^T, column by column, is the lower one of A, row by row.
-  array a = primitive.upper() ? columns_copy(inputs[0]) : rows_copy(inputs[0]);
+  bool leaves_upper = is_complex_dtype(inputs[0].dtype());
+  array a = primitive.upper() == leaves_upper ? columns_copy(inputs[0]) : rows_copy(inputs[0]);
   if (a.size() > 0) {
     with_matrix_type(a.dtype(), [&](auto x) { factor_all<decltype(x)>(a, "linalg::cholesky"); });
   }

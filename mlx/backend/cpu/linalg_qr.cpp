@@ -1,4 +1,4 @@
-// QR on the CPU by block reflectors: panels in one thread, what they do to the rest in all.
+// QR on the CPU by block reflectors: panels in one thread, what they do to the rest in the others.
 #include <algorithm>
 
 #include "mlx/backend/cpu/lapack.h"
@@ -24,16 +24,21 @@ class Reflectors {
         k_(std::min(m, n)),
         triangles_(static_cast<size_t>(block) * k_) {}
 
-  /** R in the upper triangle, the reflectors below. */
+  /** R in the upper triangle, the reflectors below. Each panel is factored as soon as its own
+   *  columns are up to date, while other threads still bring the rest there. */
   void factor() {
+    factor_panel(0);
     for (int j = 0; j < k_; j += block) {
-      int width = std::min(block, k_ - j), height = m_ - j, after = j + width, info = 0;
-      lapack_.geqrt3(&height, &width, at(j, j), &m_, triangle(j), &block, &info);
-      if (after < n_) {
-        for_blocks(n_ - after, [&](int begin, int end) {
-          reflect(j, "C", at(j, after + begin), m_, end - begin);
-        });
-      }
+      int after = std::min(j + block, k_), next = std::min(block, k_ - after);
+      auto next_panel = [&] {
+        if (next > 0) {
+          reflect(j, "C", at(j, after), m_, next);
+          factor_panel(after);
+        }
+      };
+      for_blocks_after(next_panel, n_ - after - next, [&](int begin, int end) {
+        reflect(j, "C", at(j, after + next + begin), m_, end - begin);
+      });
     }
   }
 
@@ -53,6 +58,11 @@ class Reflectors {
  private:
   T* at(int64_t row, int64_t column) const { return a_ + row + column * m_; }
   T* triangle(int j) const { return const_cast<T*>(triangles_.data()) + int64_t{j} * block; }
+
+  void factor_panel(int j) {
+    int width = std::min(block, k_ - j), height = m_ - j, info = 0;
+    lapack_.geqrt3(&height, &width, at(j, j), &m_, triangle(j), &block, &info);
+  }
 
   /** Applies the reflectors of the panel at j, or their adjoint, to `count` columns from row j. */
   void reflect(int j, const char* trans, T* columns, int stride, int count) const {

@@ -1,72 +1,17 @@
-// Singular values, eigenvalues and their vectors on the CPU, by divide and conquer. A matrix takes
-// one thread; those of a batch go in parallel.
+// Eigenvalues and their vectors on the CPU. A matrix takes one thread, and those of a batch go in
+// parallel; vectors of a large Hermitian one by itself are brought back in all threads.
 #include <algorithm>
 #include <limits>
 
 #include "mlx/backend/cpu/lapack.h"
 #include "mlx/backend/cpu/linalg.h"
+#include "mlx/backend/cpu/linalg_reflections.h"
 #include "mlx/backend/cpu/registry.h"
 #include "mlx/primitives/linalg.h"
 
 namespace mlx::core::cpu {
 
 namespace {
-
-/** One call of gesdd; `lwork` of -1 asks for the size of the workspace. */
-template <typename T>
-int gesdd(const char* job, int m, int n, T* a, typename Lapack<T>::Real* s, T* u, T* vt, int ldvt,
-          T* work, int lwork) {
-  const auto& lapack = Lapack<T>::instance();
-  int64_t small = std::min(m, n), large = std::max(m, n);
-  std::vector<int> iwork(lwork < 0 ? 1 : 8 * small);
-  int info = 0, lda = std::max(m, 1);
-  if constexpr (Lapack<T>::complex) {
-    int64_t reals = *job == 'N' ? 7 * small : small * (5 * small + 7 + 2 * large + 2 * small + 1);
-    std::vector<typename Lapack<T>::Real> rwork(lwork < 0 ? 1 : reals);
-    lapack.gesdd(job, &m, &n, a, &lda, s, u, &lda, vt, &ldvt, work, &lwork, rwork.data(),
-                 iwork.data(), &info, 1);
-  } else {
-    lapack.gesdd(job, &m, &n, a, &lda, s, u, &lda, vt, &ldvt, work, &lwork, iwork.data(), &info, 1);
-  }
-  return info;
-}
-
-/** The SVD of row-major matrices as that of their transposes: A^T = conj(V) S U^T. */
-template <typename T>
-void decompose_all(array& a, array* u, array& s, array* vt, bool full) {
-  int m = a.shape(-2), n = a.shape(-1), k = std::min(m, n), u_columns = full ? m : k;
-  int64_t v_rows = full ? n : k;
-  const char* job = !u ? "N" : full ? "A" : "S";
-  T* matrices = elements<T>(a);
-  auto* values = elements<typename Lapack<T>::Real>(s);
-  T none{}, wanted{};
-  T *left = u ? elements<T>(*u) : &none, *right = vt ? elements<T>(*vt) : &none;
-  gesdd<T>(job, n, m, matrices, values, right, left, u_columns, &wanted, -1);
-  int lwork = workspace_size("linalg::svd", std::real(wanted));
-  for_matrices(
-      "linalg::svd", matrix_count(a), 8.0 * m * n * k, false,
-      [&](int64_t i) {
-        T* matrix = matrices + i * m * n;
-        if (!all_finite(matrix, int64_t{m} * n)) {
-          return not_finite;
-        }
-        std::vector<T> work(lwork);
-        return gesdd<T>(job, n, m, matrix, values + i * k, u ? right + i * v_rows * n : right,
-                        u ? left + i * m * u_columns : left, u_columns, work.data(), lwork);
-      },
-      not_converged);
-}
-
-void fill_identity(array& out) {
-  int64_t rows = out.shape(-2), columns = out.shape(-1);
-  with_matrix_type(out.dtype(), [&](auto t) {
-    using T = decltype(t);
-    T* x = elements<T>(out);
-    for (size_t i = 0; i < out.size(); i++) {
-      x[i] = T(i / columns % rows == i % columns ? 1 : 0);
-    }
-  });
-}
 
 /** One call of syevd or heevd; the first elements of the workspaces hold the sizes they want. */
 template <typename T>
@@ -86,6 +31,50 @@ int heevd(const char* job, const char* uplo, int n, T* a, typename Lapack<T>::Re
   return info;
 }
 
+/** Fills the lower triangle of a column-major Hermitian matrix from the upper one. */
+template <typename T>
+void mirror(T* a, int64_t n) {
+  for (int64_t j = 0; j < n; j++) {
+    for (int64_t i = j + 1; i < n; i++) {
+      T x = a[j + i * n];
+      if constexpr (Lapack<T>::complex) {
+        x = std::conj(x);
+      }
+      a[i + j * n] = x;
+    }
+  }
+}
+
+/** The steps of heevd, with vectors: those of the matrix of three diagonals are brought back in all
+ *  threads. */
+template <typename T>
+int diagonalize(bool upper, int n, T* a, typename Lapack<T>::Real* w) {
+  using Real = typename Lapack<T>::Real;
+  if (upper) {
+    mirror(a, n);
+  }
+  const auto& lapack = Lapack<T>::instance();
+  size_t size = size_t(n) * n;
+  std::vector<Real> e(n), vectors(size), work(1 + 4 * size_t(n) + size);
+  std::vector<T> tau(n);
+  std::vector<int> iwork(3 + 5 * size_t(n));
+  int info = 0, lwork = static_cast<int>(work.size()), liwork = static_cast<int>(iwork.size());
+  with_workspace<T>("linalg::eigh", [&](T* space, int count) {
+    lapack.hetrd("L", &n, a, &n, w, e.data(), tau.data(), space, &count, &info, 1);
+  });
+  lapack.stedc("I", &n, w, e.data(), vectors.data(), &n, work.data(), &lwork, iwork.data(), &liwork,
+               &info, 1);
+  if (info != 0) {
+    return info;
+  }
+  std::vector<T> out(vectors.begin(), vectors.end());
+  Reflections<T> q({a, 1, n, n, n - 1, 1, false}, tau.data());
+  for_blocks(n,
+             [&](int begin, int end) { q.apply(out.data() + size_t(begin) * n, n, end - begin); });
+  std::copy(out.begin(), out.end(), a);
+  return 0;
+}
+
 template <typename T>
 void diagonalize_all(array& a, array& w, bool upper, bool vectors) {
   using Real = typename Lapack<T>::Real;
@@ -100,8 +89,9 @@ void diagonalize_all(array& a, array& w, bool upper, bool vectors) {
   heevd<T>(job, uplo, n, matrices, values, wanted, rwanted, iwanted, true);
   int lwork = workspace_size("linalg::eigh", std::real(wanted[0]));
   int lrwork = workspace_size("linalg::eigh", rwanted[0]);
+  bool alone = matrix_count(a) == 1;
   for_matrices(
-      "linalg::eigh", matrix_count(a), 6.0 * size * n, false,
+      "linalg::eigh", matrix_count(a), 6.0 * size * n, alone,
       [&](int64_t i) {
         T* matrix = matrices + i * size;
         if (!all_finite(matrix, size)) {
@@ -109,6 +99,9 @@ void diagonalize_all(array& a, array& w, bool upper, bool vectors) {
           std::fill(matrix, matrix + size, T(nan));
           std::fill(values + i * n, values + (i + 1) * n, nan);
           return 0;
+        }
+        if (alone && vectors && n >= worth_threads && needs_no_scaling(matrix, size)) {
+          return diagonalize<T>(upper, n, matrix, values);
         }
         std::vector<T> work(lwork);
         std::vector<Real> rwork(lrwork);
@@ -185,24 +178,6 @@ void eigen_all(array& a, array& w, array* v) {
       not_converged);
 }
 
-void eval_svd(SVD& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
-  array a = rows_copy(inputs[0]);
-  for (array& out : outputs) {
-    out.set_data(allocator::malloc(out.nbytes()));
-  }
-  bool alone = primitive.vectors() == SVD::Vectors::none;
-  if (a.size() > 0) {
-    with_matrix_type(a.dtype(), [&](auto t) {
-      decompose_all<decltype(t)>(a, alone ? nullptr : &outputs[0], outputs[alone ? 0 : 1],
-                                 alone ? nullptr : &outputs[2],
-                                 primitive.vectors() == SVD::Vectors::full);
-    });
-  } else if (!alone) {
-    fill_identity(outputs[0]);
-    fill_identity(outputs[2]);
-  }
-}
-
 void eval_eigh(Eigh& primitive, const std::vector<array>& inputs, std::vector<array>& outputs) {
   // Row-major memory holds A^T, which is A with its triangles exchanged; conjugated, if complex.
   bool complex = is_complex_dtype(inputs[0].dtype());
@@ -232,7 +207,6 @@ void eval_eig(Eig& primitive, const std::vector<array>& inputs, std::vector<arra
   }
 }
 
-const Register<SVD> svd(eval_svd);
 const Register<Eigh> eigh(eval_eigh);
 const Register<Eig> eig(eval_eig);
 

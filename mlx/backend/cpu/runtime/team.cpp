@@ -5,8 +5,7 @@
 #include <chrono>
 #include <optional>
 
-#include <sched.h>
-
+#include "mlx/backend/cpu/runtime/patience.h"
 #include "mlx/core/parallel.h"
 
 namespace mlx::core::cpu {
@@ -15,7 +14,6 @@ namespace {
 
 /** How long the first member waits for the others: a few times what waking a thread takes. */
 constexpr auto gathering_time = std::chrono::microseconds(200);
-constexpr int spins_before_yield = 4096;
 
 class Gathering {
  public:
@@ -60,12 +58,9 @@ void Team::wait() {
     round_.store(round + 1, std::memory_order_release);
     return;
   }
-  for (int i = 0; round_.load(std::memory_order_acquire) == round; i++) {
-    if (i < spins_before_yield) {
-      __builtin_ia32_pause();
-    } else {
-      sched_yield();
-    }
+  Patience patience;
+  while (round_.load(std::memory_order_acquire) == round) {
+    patience.wait();
   }
 }
 
