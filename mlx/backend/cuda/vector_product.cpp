@@ -21,7 +21,7 @@ constexpr int64_t longest_row = int64_t{1} << 30;
 constexpr int64_t many_rows = 4096;
 
 /** Blocks of a multiprocessor, with room for those of kernels behind and in front. */
-constexpr int64_t blocks_each = 2;
+constexpr int64_t blocks_each = 3;
 
 /** Blocks that a multiprocessor has registers for. */
 int most_blocks(int64_t m) { return m == 1 ? 3 : 2; }
