@@ -18,7 +18,7 @@ using kernels::ConvPhase;
 constexpr int64_t depthwise_lanes = 32;
 constexpr unsigned depthwise_threads = 256;
 constexpr int64_t depthwise_pixels = 4, depthwise_taps = 9;
-constexpr int depthwise_blocks = 3;
+constexpr int most_line_taps = 7;
 constexpr unsigned sum_columns = 32, sum_rows = 32;
 // Of the kernels for warpgroups.
 constexpr int64_t warpgroup_pixels = 64, packed_rows = 64, packed_depth = 16;
@@ -60,6 +60,14 @@ int64_t depth_of(const ConvPhase& phase) {
   return depth;
 }
 
+/** Whether pixels come in groups that are neighbours along the last axis, and read neighbours by
+ *  each of `taps` taps. */
+bool has_lines(const ConvPhase& phase, int taps) {
+  const auto& axis = phase.axes[2];
+  return axis.taps == taps && axis.pixels % depthwise_pixels == 0 && axis.ratio == 1 &&
+         axis.at_step == 1 && axis.tap_in == axis.in_stride;
+}
+
 /** The array itself where its channels lie side by side, else a contiguous copy. */
 array with_neighbours(const array& a, const Stream& s) {
   return a.strides(-1) == 1 || a.shape(-1) == 1 ? a : contiguous(a, s);
@@ -71,7 +79,6 @@ struct Launch {
   int64_t blocks;
   dim3 block;
   unsigned most_threads;
-  int least_blocks = 0;  // that a multiprocessor must be able to hold, if it matters
 };
 
 class Run {
@@ -113,9 +120,7 @@ class Run {
         continue;
       }
       if (depthwise_) {
-        Launch work = over_lanes("conv_depthwise", 16, pixels, 1);
-        work.least_blocks = depthwise_blocks;
-        start(work, &first, count);
+        convolve_depthwise(&phases_[i], count, pixels);
         continue;
       }
       Tile tile = forward_tile(dtype_, first.out_channels);
@@ -135,6 +140,16 @@ class Run {
   }
 
  private:
+  void convolve_depthwise(const ConvPhase* phases, size_t count, int64_t pixels) const {
+    int taps = phases[0].axes[2].taps;
+    bool lines = taps > 1 && taps <= most_line_taps &&
+                 std::all_of(phases, phases + count,
+                             [&](const ConvPhase& phase) { return has_lines(phase, taps); });
+    start(lines ? over_lanes("conv_depthwise_lines", 16, pixels, 1, taps)
+                : over_lanes("conv_depthwise", 16, pixels, 1),
+          phases, count);
+  }
+
   void convolve_packed(ConvPhase* phases, size_t count, int64_t pixels) const {
     std::vector<int64_t> packed_tiles;
     int64_t total = 0, most = 0;
@@ -194,12 +209,14 @@ class Run {
   }
 
   /** For depthwise kernels: threads for so many bytes of channels each, as far as there are, and
-   * for pixels. */
-  Launch over_lanes(const std::string& name, int64_t bytes, int64_t pixels, int64_t parts) const {
+   * for pixels. `taps`: a number that the kernel is made for, if it is not 0. */
+  Launch over_lanes(const std::string& name, int64_t bytes, int64_t pixels, int64_t parts,
+                    int taps = 0) const {
     int64_t width = wide_lanes_ ? bytes / static_cast<int64_t>(dtype_.size()) : 1, lanes = 1;
     while (lanes < depthwise_lanes && lanes * width < outputs_) lanes *= 2;
     int64_t rows = depthwise_threads / lanes;
-    return {name + "<" + type_ + ", " + std::to_string(width) + ">",
+    return {name + "<" + type_ + ", " + std::to_string(width) +
+                (taps ? ", " + std::to_string(taps) : "") + ">",
             tiles(pixels, rows * depthwise_pixels) * tiles(outputs_, lanes * width) * parts,
             dim3(static_cast<unsigned>(lanes), static_cast<unsigned>(rows)), depthwise_threads};
   }
@@ -220,9 +237,9 @@ class Run {
 
   void start(const Launch& work, const ConvPhase* phases, size_t count) const {
     bool several = count > 1;
-    Kernel kernel = kernel_of(
-        work.function + (several ? " several" : ""), "convolve", stream_,
-        [&] { return conv_source(work.function, work.most_threads, work.least_blocks, several); });
+    Kernel kernel =
+        kernel_of(work.function + (several ? " several" : ""), "convolve", stream_,
+                  [&] { return conv_source(work.function, work.most_threads, several); });
     dim3 grid = blocks_for(work.blocks * static_cast<int64_t>(count), 1);
     kernels::ConvPhases<kernels::most_phases> arguments;
     std::copy(phases, phases + count, arguments.phases);
@@ -247,14 +264,13 @@ bool packs_weight(const array& in, int out_channels, int groups, const Stream& s
          out_channels / groups > packed_rows / 2;
 }
 
-std::string conv_source(const std::string& function, unsigned threads, int blocks, bool several) {
+std::string conv_source(const std::string& function, unsigned threads, bool several) {
   std::string most = several ? "most_phases" : "1";
   return "#include \"mlx/backend/cuda/kernels/conv_depthwise.h\"\n"
          "#include \"mlx/backend/cuda/kernels/conv_warpgroup.h\"\n"
          "using namespace mlx::core::kernels;\n"
          "extern \"C\" __global__ void __launch_bounds__(" +
-         std::to_string(threads) + (blocks > 0 ? ", " + std::to_string(blocks) : "") +
-         ") convolve(const __grid_constant__ ConvPhases<" + most +
+         std::to_string(threads) + ") convolve(const __grid_constant__ ConvPhases<" + most +
          "> all) {\n  begin_kernel();\n  with_phase(all, [](const ConvPhase& p, BlockNumber block) "
          "{ " +
          function + "(p, block); });\n}\n";

@@ -6,9 +6,8 @@
 namespace mlx::core::cuda {
 
 /** Text of the kernel that a function such as "conv_gemm<float, true, TileShape<...>>" makes, for
- *  blocks of at most so many threads and one or several phases. A multiprocessor must be able to
- *  hold so many blocks, if it is not 0. */
-std::string conv_source(const std::string& function, unsigned threads, int blocks, bool several);
+ *  blocks of at most so many threads and one or several phases. */
+std::string conv_source(const std::string& function, unsigned threads, bool several);
 
 /** Whether a forward convolution takes the weight apart for the tensor cores before it multiplies,
  *  which makes the weight's layout irrelevant. */

@@ -20,7 +20,7 @@ class CudaConv : public testing::TestWithParam<Function> {};
 
 TEST_P(CudaConv, Compiles) {
   auto [text, threads, several] = GetParam();
-  std::string code = cuda::compile_source(cuda::conv_source(text, threads, 0, several), "sm_90a");
+  std::string code = cuda::compile_source(cuda::conv_source(text, threads, several), "sm_90a");
   EXPECT_GT(code.size(), 0u);
 }
 
@@ -38,5 +38,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Function{"conv_warpgroup<false, 1, 3>", 128, false},
                     Function{"sum_weight_parts<BFloat>", 1024, false},
                     Function{"conv_depthwise<float, 4>", 256, true},
+                    Function{"conv_depthwise_lines<float, 4, 3>", 256, false},
+                    Function{"conv_depthwise_lines<BFloat, 8, 7>", 256, true},
                     Function{"conv_depthwise_weight<BFloat, 4>", 256, false}),
     [](const auto& info) { return "at" + std::to_string(info.index); });

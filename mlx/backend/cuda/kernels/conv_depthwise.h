@@ -8,29 +8,17 @@ namespace mlx::core::kernels {
 
 constexpr int depthwise_lanes = 32, depthwise_threads = 256, depthwise_pixels = 4;
 
-/** A block per tile of pixels and tile of output channels; N > 1 where those are input channels.
- *  Along x, threads share out channels, at most 32; along y, pixels. */
-template <typename T, int N>
-MLX_FN void conv_depthwise(const ConvPhase& p, BlockNumber block) {
-  using C = Computed<T>;
-  constexpr int chunk = 9;
-  constexpr int shares = (chunk * depthwise_lanes * N - 1) / depthwise_threads + 1;
-  __shared__ __align__(16) T weights[chunk][depthwise_lanes * N];
-  __shared__ Tap taps[chunk];
-  int outputs = p.groups * p.out_channels, width = static_cast<int>(blockDim.x) * N;
-  int first_channel = block.next(tiles_of(outputs, width)) * width;
-  int thread = static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x);
-  int channel = first_channel + static_cast<int>(threadIdx.x) * N;
-  int64_t first = (block.last() * blockDim.y + threadIdx.y) * depthwise_pixels;
-  const T* in = static_cast<const T*>(p.in) + (channel < outputs ? channel / p.out_channels : 0);
-  Pixel pixels[depthwise_pixels];
-  C sums[depthwise_pixels][N] = {};
-#pragma unroll
-  for (int i = 0; i < depthwise_pixels; i++) {
-    pixels[i] = Pixel(p, channel < outputs ? first + i : p.pixels);
-  }
-  for (int start = 0; start < p.depth(); start += chunk) {
-    int count = p.depth() - start < chunk ? p.depth() - start : chunk;
+/** Weights of up to `chunk` taps, each with the channels of the block side by side. */
+template <typename T, int N, int chunk>
+struct DepthwiseWeights {
+  alignas(16) T at[chunk][depthwise_lanes * N];
+  Tap taps[chunk];
+
+  /** Takes `count` taps from number `start` on, in all threads of the block. */
+  MLX_FN void take(const ConvPhase& p, int start, int count, int first_channel) {
+    constexpr int shares = (chunk * depthwise_lanes * N - 1) / depthwise_threads + 1;
+    int outputs = p.groups * p.out_channels, width = static_cast<int>(blockDim.x) * N;
+    int thread = static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x);
     __syncthreads();
     if (thread < count) taps[thread] = Tap(p, start + thread);
     __syncthreads();
@@ -47,18 +35,54 @@ MLX_FN void conv_depthwise(const ConvPhase& p, BlockNumber block) {
 #pragma unroll
     for (int k = 0; k < shares; k++) {
       int i = thread + k * depthwise_threads, c = i / chunk;
-      if (c < width) weights[i - c * chunk][c] = read[k];
+      if (c < width) at[i - c * chunk][c] = read[k];
     }
     __syncthreads();
+  }
+
+  MLX_FN Pack<T, N> of(int tap) const {
+    return load_pack<T, N>(at[tap], static_cast<int>(threadIdx.x) * N);
+  }
+};
+
+template <typename T, int N>
+MLX_FN void store_sums(const ConvPhase& p, int64_t at, const Computed<T> (&sums)[N]) {
+  Pack<T, N> result;
+#pragma unroll
+  for (int n = 0; n < N; n++) result.at[n] = rounded<T>(sums[n]);
+  store_pack<T, N>(p.out, at, result);
+}
+
+/** A block per tile of pixels and tile of output channels; N > 1 where those are input channels.
+ *  Along x, threads share out channels, at most 32; along y, pixels. */
+template <typename T, int N>
+MLX_FN void conv_depthwise(const ConvPhase& p, BlockNumber block) {
+  using C = Computed<T>;
+  constexpr int chunk = 9;
+  __shared__ DepthwiseWeights<T, N, chunk> weights;
+  int outputs = p.groups * p.out_channels, width = static_cast<int>(blockDim.x) * N;
+  int first_channel = block.next(tiles_of(outputs, width)) * width;
+  int channel = first_channel + static_cast<int>(threadIdx.x) * N;
+  int64_t first = (block.last() * blockDim.y + threadIdx.y) * depthwise_pixels;
+  const T* in = static_cast<const T*>(p.in) + (channel < outputs ? channel / p.out_channels : 0);
+  Pixel pixels[depthwise_pixels];
+  C sums[depthwise_pixels][N] = {};
+#pragma unroll
+  for (int i = 0; i < depthwise_pixels; i++) {
+    pixels[i] = Pixel(p, channel < outputs ? first + i : p.pixels);
+  }
+  for (int start = 0; start < p.depth(); start += chunk) {
+    int count = p.depth() - start < chunk ? p.depth() - start : chunk;
+    weights.take(p, start, count, first_channel);
 #pragma unroll 3
     for (int t = 0; t < count; t++) {
-      Tap tap = taps[t];
+      Tap tap = weights.taps[t];
       Pack<T, N> x[depthwise_pixels] = {};
 #pragma unroll
       for (int i = 0; i < depthwise_pixels; i++) {
         if (is_inside(p, pixels[i].at, tap.at)) x[i] = load_pack<T, N>(in, pixels[i].in + tap.in);
       }
-      auto weight = load_pack<T, N>(weights[t], static_cast<int>(threadIdx.x) * N);
+      auto weight = weights.of(t);
 #pragma unroll
       for (int i = 0; i < depthwise_pixels; i++) {
 #pragma unroll
@@ -70,11 +94,58 @@ MLX_FN void conv_depthwise(const ConvPhase& p, BlockNumber block) {
   }
 #pragma unroll
   for (int i = 0; i < depthwise_pixels; i++) {
-    if (first + i >= p.pixels || channel >= outputs) continue;
-    Pack<T, N> result;
+    if (first + i < p.pixels && channel < outputs) {
+      store_sums<T, N>(p, pixels[i].out + channel, sums[i]);
+    }
+  }
+}
+
+/** The same where a thread's pixels are neighbours along the last axis and so is what the `K` taps
+ *  of that axis read: what several pixels read is loaded once. */
+template <typename T, int N, int K>
+MLX_FN void conv_depthwise_lines(const ConvPhase& p, BlockNumber block) {
+  using C = Computed<T>;
+  constexpr int lines = K < 9 ? 9 / K : 1, chunk = lines * K, columns = K + depthwise_pixels - 1;
+  __shared__ DepthwiseWeights<T, N, chunk> weights;
+  int outputs = p.groups * p.out_channels, width = static_cast<int>(blockDim.x) * N;
+  int first_channel = block.next(tiles_of(outputs, width)) * width;
+  int channel = first_channel + static_cast<int>(threadIdx.x) * N;
+  int64_t first = (block.last() * blockDim.y + threadIdx.y) * depthwise_pixels;
+  const T* in = static_cast<const T*>(p.in) + (channel < outputs ? channel / p.out_channels : 0);
+  Pixel pixel(p, channel < outputs ? first : p.pixels);
+  C sums[depthwise_pixels][N] = {};
+  for (int start = 0; start < p.depth(); start += chunk) {
+    int count = p.depth() - start < chunk ? p.depth() - start : chunk;
+    weights.take(p, start, count, first_channel);
 #pragma unroll
-    for (int n = 0; n < N; n++) result.at[n] = rounded<T>(sums[i][n]);
-    store_pack<T, N>(p.out, pixels[i].out + channel, result);
+    for (int line = 0; line < lines; line++) {
+      if (line * K >= count) break;
+      Tap tap = weights.taps[line * K];
+      Pack<T, N> x[columns] = {};
+#pragma unroll
+      for (int j = 0; j < columns; j++) {
+        if (is_inside(p, pixel.at, tap.at)) {
+          x[j] = load_pack<T, N>(in, pixel.in + tap.in + j * p.axes[2].in_stride);
+        }
+        tap.at[2]++;
+      }
+#pragma unroll
+      for (int t = 0; t < K; t++) {
+        auto weight = weights.of(line * K + t);
+#pragma unroll
+        for (int i = 0; i < depthwise_pixels; i++) {
+#pragma unroll
+          for (int n = 0; n < N; n++) {
+            sums[i][n] = madd(computed(x[i + t].at[n]), computed(weight.at[n]), sums[i][n]);
+          }
+        }
+      }
+    }
+  }
+  if (first >= p.pixels || channel >= outputs) return;
+#pragma unroll
+  for (int i = 0; i < depthwise_pixels; i++) {
+    store_sums<T, N>(p, pixel.out + i * p.axes[2].step * p.out_strides[2] + channel, sums[i]);
   }
 }
 
