@@ -31,6 +31,18 @@ def together(*calls):
 
 """
 
+# A compiled function of so many nodes that its calls build no graph for the time being.
+LARGE = """
+def large(z, *a):
+    for i in range(70):
+        z = z * 2 + i
+    return (z, *f(*a))
+
+g = mx.compile(large)
+z = mx.array(1.0)
+[mx.eval(g(z, *inputs())) for _ in k + k]
+"""
+
 STREAMS = """
 streams = [mx.default_stream(mx.cpu), mx.new_stream(mx.cpu), mx.new_stream(mx.cpu)]
 """
@@ -67,6 +79,21 @@ MODES: dict[str, str] = {
     "def chosen(i):\n    c = Chosen(inputs())\n    c.which = i\n    return c\n\n"
     "g = mx.compile(lambda c: f(*c)[c.which])\n"
     "[g(chosen(i)) for i in k]\ngot = [g(chosen(i)) for i in range(len(k))]\n",
+    "large": LARGE + "got = g(z, *inputs())[1:]\n",
+    "large, in part": LARGE
+    + "a = g(z, *inputs())\nmx.eval(a[1 + k[0]])\na = a[1:]\n[repr(x) for x in a[1:]]\ngot = a\n",
+    "large, two at a time": LARGE
+    + "a, b = g(z, *inputs()), g(z, *inputs())\nmx.eval(a)\nmx.eval(b)\ngot = b[1:]\n",
+    "large, one by one": LARGE
+    + "got = g(z, *inputs())[1:]\nfor i in k:\n    mx.async_eval(got[i])\n",
+    "large of pending inputs": LARGE
+    + "got = g(z + 1, *[mx.where(mx.array(True), x, x) for x in inputs()])[1:]\n",
+    "large in threads": THREADS
+    + LARGE
+    + "a = together(*[lambda: g(z, *inputs())] * 3)\nmx.eval(a[0])\ngot = a[2][1:]\n",
+    "large, mapped and derived": LARGE
+    + "h = mx.compile(lambda z: mx.grad(lambda z: mx.sum(large(z, *inputs())[0]))(z))\n"
+    + "mx.eval(h(z), mx.vmap(h)(mx.stack([z, z])))\ngot = g(h(z) * 0 + 1, *inputs())[1:]\n",
     "checkpoint": "got = mx.checkpoint(f)(*inputs())\n",
     "custom": "got = mx.custom_function(f)(*inputs())\n",
 }
