@@ -54,6 +54,13 @@ void expect_same(const Arrays& got, const Arrays& in, size_t count = 7) {
   }
 }
 
+template <typename F>
+void expect_call_gives_the_same(F& f, const Arrays& in) {
+  auto out = f(in);
+  eval(out);
+  expect_same(out, in);
+}
+
 }  // namespace
 
 TEST(Deferred, RepeatedCallsGiveTheSameAsTheFunction) {
@@ -143,9 +150,7 @@ TEST(Deferred, OneArrayForTwoArgumentsIsNotTwo) {
   array x = input(0.01f), y = input(0.02f);
   for (bool same : {true, true, true, false, false, false, true}) {
     Arrays in = {x, same ? x : y, rate(0.1f)};
-    auto out = f(in);
-    eval(out);
-    expect_same(out, in);
+    expect_call_gives_the_same(f, in);
   }
 }
 
@@ -153,9 +158,7 @@ TEST(Deferred, AZeroIsNotAnyNumber) {
   auto f = compile(step);
   for (float value : {0.0f, 0.0f, 0.0f, 0.5f, 0.5f, 0.0f}) {
     Arrays in = {input(0.01f), input(0.02f), array(value)};
-    auto out = f(in);
-    eval(out);
-    expect_same(out, in);
+    expect_call_gives_the_same(f, in);
   }
 }
 
@@ -175,9 +178,7 @@ TEST(Deferred, InputsMayBeUnevaluated) {
   auto f = compile(step);
   for (int i = 0; i < 4; i++) {
     Arrays in = {input(0.01f) + array(1.0f), input(0.02f), rate(0.1f)};
-    auto out = f(in);
-    eval(out);
-    expect_same(out, in);
+    expect_call_gives_the_same(f, in);
   }
 }
 

@@ -40,9 +40,4 @@ MLX_FN void fetch_ahead(const void* from, int64_t bytes) {
 #endif
 }
 
-/** Rows that a kernel reads where they lie. */
-struct StoredRows {
-  MLX_FN const void* operator()(const void* x) const { return x; }
-};
-
 }  // namespace mlx::core::kernels

@@ -45,6 +45,25 @@ struct DepthwiseWeights {
   }
 };
 
+/** Where a thread works: the block's first channel, its own, whether that exists, its first pixel,
+ *  and where its channel of the image begins. */
+template <typename T, int N>
+struct DepthwisePlace {
+  int first_channel, channel;
+  bool exists;
+  int64_t first;
+  const T* in;
+
+  MLX_FN DepthwisePlace(const ConvPhase& p, BlockNumber& block) {
+    int outputs = p.groups * p.out_channels, width = static_cast<int>(blockDim.x) * N;
+    first_channel = block.next(tiles_of(outputs, width)) * width;
+    channel = first_channel + static_cast<int>(threadIdx.x) * N;
+    exists = channel < outputs;
+    first = (block.last() * blockDim.y + threadIdx.y) * depthwise_pixels;
+    in = static_cast<const T*>(p.in) + (exists ? channel / p.out_channels : 0);
+  }
+};
+
 template <typename T, int N>
 MLX_FN void store_sums(const ConvPhase& p, int64_t at, const Computed<T> (&sums)[N]) {
   Pack<T, N> result;
@@ -60,27 +79,25 @@ MLX_FN void conv_depthwise(const ConvPhase& p, BlockNumber block) {
   using C = Computed<T>;
   constexpr int chunk = 9;
   __shared__ DepthwiseWeights<T, N, chunk> weights;
-  int outputs = p.groups * p.out_channels, width = static_cast<int>(blockDim.x) * N;
-  int first_channel = block.next(tiles_of(outputs, width)) * width;
-  int channel = first_channel + static_cast<int>(threadIdx.x) * N;
-  int64_t first = (block.last() * blockDim.y + threadIdx.y) * depthwise_pixels;
-  const T* in = static_cast<const T*>(p.in) + (channel < outputs ? channel / p.out_channels : 0);
+  const DepthwisePlace<T, N> own(p, block);
   Pixel pixels[depthwise_pixels];
   C sums[depthwise_pixels][N] = {};
 #pragma unroll
   for (int i = 0; i < depthwise_pixels; i++) {
-    pixels[i] = Pixel(p, channel < outputs ? first + i : p.pixels);
+    pixels[i] = Pixel(p, own.exists ? own.first + i : p.pixels);
   }
   for (int start = 0; start < p.depth(); start += chunk) {
     int count = p.depth() - start < chunk ? p.depth() - start : chunk;
-    weights.take(p, start, count, first_channel);
+    weights.take(p, start, count, own.first_channel);
 #pragma unroll 3
     for (int t = 0; t < count; t++) {
       Tap tap = weights.taps[t];
       Pack<T, N> x[depthwise_pixels] = {};
 #pragma unroll
       for (int i = 0; i < depthwise_pixels; i++) {
-        if (is_inside(p, pixels[i].at, tap.at)) x[i] = load_pack<T, N>(in, pixels[i].in + tap.in);
+        if (is_inside(p, pixels[i].at, tap.at)) {
+          x[i] = load_pack<T, N>(own.in, pixels[i].in + tap.in);
+        }
       }
       auto weight = weights.of(t);
 #pragma unroll
@@ -94,8 +111,8 @@ MLX_FN void conv_depthwise(const ConvPhase& p, BlockNumber block) {
   }
 #pragma unroll
   for (int i = 0; i < depthwise_pixels; i++) {
-    if (first + i < p.pixels && channel < outputs) {
-      store_sums<T, N>(p, pixels[i].out + channel, sums[i]);
+    if (own.first + i < p.pixels && own.exists) {
+      store_sums<T, N>(p, pixels[i].out + own.channel, sums[i]);
     }
   }
 }
@@ -107,16 +124,12 @@ MLX_FN void conv_depthwise_lines(const ConvPhase& p, BlockNumber block) {
   using C = Computed<T>;
   constexpr int lines = K < 9 ? 9 / K : 1, chunk = lines * K, columns = K + depthwise_pixels - 1;
   __shared__ DepthwiseWeights<T, N, chunk> weights;
-  int outputs = p.groups * p.out_channels, width = static_cast<int>(blockDim.x) * N;
-  int first_channel = block.next(tiles_of(outputs, width)) * width;
-  int channel = first_channel + static_cast<int>(threadIdx.x) * N;
-  int64_t first = (block.last() * blockDim.y + threadIdx.y) * depthwise_pixels;
-  const T* in = static_cast<const T*>(p.in) + (channel < outputs ? channel / p.out_channels : 0);
-  Pixel pixel(p, channel < outputs ? first : p.pixels);
+  const DepthwisePlace<T, N> own(p, block);
+  Pixel pixel(p, own.exists ? own.first : p.pixels);
   C sums[depthwise_pixels][N] = {};
   for (int start = 0; start < p.depth(); start += chunk) {
     int count = p.depth() - start < chunk ? p.depth() - start : chunk;
-    weights.take(p, start, count, first_channel);
+    weights.take(p, start, count, own.first_channel);
 #pragma unroll
     for (int line = 0; line < lines; line++) {
       if (line * K >= count) break;
@@ -125,7 +138,7 @@ MLX_FN void conv_depthwise_lines(const ConvPhase& p, BlockNumber block) {
 #pragma unroll
       for (int j = 0; j < columns; j++) {
         if (is_inside(p, pixel.at, tap.at)) {
-          x[j] = load_pack<T, N>(in, pixel.in + tap.in + j * p.axes[2].in_stride);
+          x[j] = load_pack<T, N>(own.in, pixel.in + tap.in + j * p.axes[2].in_stride);
         }
         tap.at[2]++;
       }
@@ -142,10 +155,10 @@ MLX_FN void conv_depthwise_lines(const ConvPhase& p, BlockNumber block) {
       }
     }
   }
-  if (first >= p.pixels || channel >= outputs) return;
+  if (own.first >= p.pixels || !own.exists) return;
 #pragma unroll
   for (int i = 0; i < depthwise_pixels; i++) {
-    store_sums<T, N>(p, pixel.out + i * p.axes[2].step * p.out_strides[2] + channel, sums[i]);
+    store_sums<T, N>(p, pixel.out + i * p.axes[2].step * p.out_strides[2] + own.channel, sums[i]);
   }
 }
 

@@ -143,6 +143,11 @@ struct VectorSums {
   }
 };
 
+/** Rows that a kernel reads where they lie. */
+struct StoredRows {
+  MLX_FN const void* operator()(const void* x) const { return x; }
+};
+
 /** `m` rows of x; each warp takes groups of `rows` rows of w. Addresses and strides are multiples
  * of 16 bytes. Matrices that no work under way writes are on their way while earlier kernels run.
  */

@@ -103,8 +103,12 @@ cudaError_t set_node(const LaunchList& list, size_t i, cudaGraphExec_t graph,
 }  // namespace
 
 bool overlaps() {
-  static const bool wanted =
-      device_facts(0).major >= 9 && env::get_var("MLX_OVERLAP_KERNELS", 1) != 0;
+  static const bool wanted = [] {
+    for (int i = 0; i < count_devices(nullptr); i++) {
+      if (device_facts(i).major < 9) return false;
+    }
+    return env::get_var("MLX_OVERLAP_KERNELS", 1) != 0;
+  }();
   return wanted;
 }
 

@@ -29,7 +29,7 @@ struct KernelLaunch {
 
 void start(const KernelLaunch& launch, cudaStream_t stream);
 
-/** Whether kernels start while the ones before them run: where the device can do it, unless
+/** Whether kernels start while the ones before them run: where all devices can do it, unless
  *  MLX_OVERLAP_KERNELS is 0. */
 bool overlaps();
 
