@@ -10,7 +10,8 @@ if(NOT CUDAToolkit_FOUND OR NOT TARGET CUDA::nvrtc)
   return()
 endif()
 
-file(GLOB_RECURSE mlx_cuda_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/mlx/backend/cuda/*.cpp)
+file(GLOB mlx_cuda_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/mlx/backend/cuda/*.cpp
+  ${PROJECT_SOURCE_DIR}/mlx/backend/cuda/runtime/*.cpp)
 file(GLOB mlx_kernel_headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}
   ${PROJECT_SOURCE_DIR}/mlx/kernels/*.h ${PROJECT_SOURCE_DIR}/mlx/backend/cuda/kernels/*.h)
 set(mlx_embedded ${PROJECT_BINARY_DIR}/embedded_kernels.cpp)
@@ -22,20 +23,24 @@ add_custom_command(OUTPUT ${mlx_embedded}
   WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
   COMMENT "Embedding the kernel headers" VERBATIM)
 
-add_library(mlx_cuda SHARED ${mlx_cuda_sources} ${mlx_embedded})
-target_link_libraries(mlx_cuda PRIVATE mlx CUDA::cudart_static)
-target_compile_options(mlx_cuda PRIVATE ${MLX_WARNINGS} ${MLX_HARDENED})
-target_link_options(mlx_cuda PRIVATE ${MLX_HARDENED_LINK})
+# As object files, which cmake/kernels.cmake links once more.
+add_library(mlx_cuda_objects OBJECT ${mlx_cuda_sources} ${mlx_embedded})
+set_target_properties(mlx_cuda_objects PROPERTIES POSITION_INDEPENDENT_CODE ON)
+target_include_directories(mlx_cuda_objects SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
+target_link_libraries(mlx_cuda_objects PRIVATE mlx)
+target_compile_options(mlx_cuda_objects PRIVATE ${MLX_WARNINGS} ${MLX_HARDENED})
 if(MLX_FAULTS)
-  target_compile_definitions(mlx_cuda PRIVATE MLX_FAULTS)
+  target_compile_definitions(mlx_cuda_objects PRIVATE MLX_FAULTS)
 endif()
+add_library(mlx_cuda SHARED $<TARGET_OBJECTS:mlx_cuda_objects>)
+target_link_libraries(mlx_cuda PRIVATE mlx CUDA::cudart_static ${CMAKE_DL_LIBS})
+target_link_options(mlx_cuda PRIVATE ${MLX_HARDENED_LINK})
 # Libraries of CUDA are opened at run time, when they are first needed, so looking for a GPU loads
 # none. Only their headers are used here; without those of cuDNN it is never used.
 find_path(MLX_CUDNN_INCLUDE_DIR cudnn_graph.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
 if(MLX_CUDNN_INCLUDE_DIR)
-  target_include_directories(mlx_cuda SYSTEM PRIVATE ${MLX_CUDNN_INCLUDE_DIR})
+  target_include_directories(mlx_cuda_objects SYSTEM PRIVATE ${MLX_CUDNN_INCLUDE_DIR})
 endif()
-target_link_libraries(mlx_cuda PRIVATE ${CMAKE_DL_LIBS})
 # In a wheel they may be NVIDIA's Python packages beside this one; a build here takes those of the
 # toolkit that it was built with. What the loader has been told to take comes first.
 set(mlx_cuda_folder ${CUDAToolkit_LIBRARY_DIR})
@@ -44,7 +49,7 @@ if(SKBUILD)
   set(mlx_cuda_folder /usr/local/cuda/lib64)
   list(APPEND mlx_cuda_rpath $ORIGIN/../../nvidia/cu13/lib $ORIGIN/../../nvidia/cudnn/lib)
 endif()
-target_compile_definitions(mlx_cuda PRIVATE MLX_CUDA_FOLDER="${mlx_cuda_folder}")
+target_compile_definitions(mlx_cuda_objects PRIVATE MLX_CUDA_FOLDER="${mlx_cuda_folder}")
 set_target_properties(mlx_cuda PROPERTIES
   LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/python/mlx/lib
   BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH "${mlx_cuda_rpath}")

@@ -1,5 +1,6 @@
 // Queues of batches and their threads.
 #include "mlx/core/scheduler.h"
+#include "mlx/core/at_end.h"
 
 #include <algorithm>
 #include <atomic>
@@ -189,6 +190,14 @@ class Registry {
       queue(s).wait_idle();
     }
     cancelling--;
+    for (auto finish : finishers()) {
+      finish();
+    }
+  }
+
+  void call_at_end(void (*finish)()) {
+    std::lock_guard lock(mutex_);
+    finishers_.push_back(finish);
   }
 
   // The child gets none of the threads, so a fork waits for all work to end. Batches enter queues
@@ -227,6 +236,11 @@ class Registry {
     std::atexit([] { instance().cancel_all(); });
   }
 
+  std::vector<void (*)()> finishers() {
+    std::lock_guard lock(mutex_);
+    return finishers_;
+  }
+
   Queue* find(const Stream& s) {
     auto it = queues_.find(s.device);
     bool known =
@@ -243,6 +257,7 @@ class Registry {
   std::map<Device, std::vector<std::unique_ptr<Queue>>> queues_;
   std::vector<Stream> streams_;
   std::vector<Stream> free_;
+  std::vector<void (*)()> finishers_;
 };
 
 const OnFork registered(ForkStage::graphs_and_streams,
@@ -278,6 +293,8 @@ void wait_idle(const Stream& s) {
 }
 
 void cancel_all() { Registry::instance().cancel_all(); }
+
+void call_at_end(void (*finish)()) { Registry::instance().call_at_end(finish); }
 
 void check_cancelled() {
   if (cancelling.load(std::memory_order_relaxed) > 0) [[unlikely]] {

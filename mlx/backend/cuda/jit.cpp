@@ -2,12 +2,14 @@
 #include "mlx/backend/cuda/jit.h"
 
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
 #include "mlx/backend/cuda/embedded.h"
 #include "mlx/backend/cuda/jit_ahead.h"
+#include "mlx/backend/cuda/jit_archive.h"
 #include "mlx/backend/cuda/jit_cache.h"
 #include "mlx/backend/cuda/jit_library.h"
 #include "mlx/backend/cuda/runtime/shared_library.h"
@@ -78,6 +80,15 @@ Kernel load(const std::string& code, const char* name) {
   return reinterpret_cast<Kernel>(kernel);
 }
 
+/** nullptr if there is no code, or none that the driver takes. */
+Kernel load_if_any(const std::optional<std::string>& code, const char* name) {
+  try {
+    return code ? load(*code, name) : nullptr;
+  } catch (const std::runtime_error&) {
+    return nullptr;
+  }
+}
+
 /** Kernels of one sort by their keys. */
 class KnownKernels {
  public:
@@ -131,25 +142,20 @@ std::string digest_of(const std::string& source, const std::string& architecture
   return text_digest(common_text(whose) + architecture + source);
 }
 
-/** Compiled ahead, from the cache, or compiled: also where the driver does not take what it has. */
+/** The library's own, compiled ahead, from the cache, or compiled: also where the driver takes none
+ *  of what is there. */
 Kernel load_or_compile(const std::string& source, const std::string& architecture, const char* name,
                        TextOf whose) {
   internal_check(whose == TextOf::user || source.find("begin_kernel();") != std::string::npos ||
                      source.find("let_next_start();") != std::string::npos,
                  "a kernel does not wait for the one before it");
   std::string digest = digest_of(source, architecture, whose);
-  auto code = compiled_ahead(digest);
-  if (!code) code = read_cached(digest);
-  if (code) {
-    try {
-      return load(*code, name);
-    } catch (const std::runtime_error&) {
-      // An entry that is of no use is replaced.
-    }
-  }
-  code = compile_source(source, architecture, whose);
-  write_cached(digest, *code);
-  return load(*code, name);
+  if (Kernel made = load_if_any(KernelArchive::own().read(digest), name)) return made;
+  if (Kernel made = load_if_any(compiled_ahead(digest), name)) return made;
+  if (Kernel made = load_if_any(read_cached(digest), name)) return made;
+  std::string code = compile_source(source, architecture, whose);
+  write_cached(digest, code);
+  return load(code, name);
 }
 
 }  // namespace
@@ -201,7 +207,7 @@ void foresee_kernel(const std::string& key, const Stream& s,
     if (!kernels_by_key().is_first_word_of(key)) return;
     std::string text = source(), architecture = architecture_of(s.device.index);
     std::string digest = digest_of(text, architecture, TextOf::library);
-    if (has_cached(digest)) return;
+    if (KernelArchive::own().has(digest) || has_cached(digest)) return;
     JitLibrary::instance();  // it has to be there for longer than the threads
     compile_ahead(digest, [=] {
       std::string code = compile_source(text, architecture);

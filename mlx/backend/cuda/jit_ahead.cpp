@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 
+#include "mlx/core/at_end.h"
 #include "mlx/core/cores.h"
 #include "mlx/core/threads.h"
 
@@ -79,9 +80,16 @@ class Compilers {
       task->compile = nullptr;
       task->state = Task::done;
       changed_.notify_all();
+      finish_at_exit();
     }
     threads_--;
     changed_.notify_all();
+  }
+
+  /** Again, since statics that the compiler makes as it goes end before what was registered earlier
+   *  is called. */
+  static void finish_at_exit() {
+    [[maybe_unused]] static const int registered = std::atexit([] { instance().finish(); });
   }
 
   static std::optional<std::string> result_of(const Task& task) {
@@ -103,6 +111,8 @@ class Compilers {
 
 void compile_ahead(const std::string& digest, std::function<std::string()> compile) {
   static const int at_exit = std::atexit([] { Compilers::instance().finish(); });
+  [[maybe_unused]] static const bool at_end =
+      (scheduler::call_at_end([] { Compilers::instance().finish(); }), true);
   if (at_exit != 0) return;
   try {
     Compilers::instance().add(digest, std::move(compile));

@@ -18,14 +18,6 @@ namespace {
 namespace fs = std::filesystem;
 using faults::Point;
 
-/** FNV-1a of 64 bits from a starting value. */
-uint64_t hash_from(uint64_t hash, const std::string& text) {
-  for (unsigned char c : text) {
-    hash = (hash ^ c) * 0x100000001b3ull;
-  }
-  return hash ^ (hash >> 29);
-}
-
 constexpr off_t most_bytes = off_t{256} << 20;  // far more than any kernel has
 
 bool is_ours(const struct stat& info) {
@@ -57,17 +49,6 @@ const fs::path& folder() {
   return *path;
 }
 
-/** What follows the checksum at the start of an entry; nothing if they do not match. */
-std::optional<std::string> checked(std::string entry) {
-  const size_t digits = text_digest("").size();
-  if (entry.size() <= digits) {
-    return std::nullopt;
-  }
-  std::string code = entry.substr(digits);
-  entry.resize(digits);
-  return text_digest(code) == entry ? std::optional(std::move(code)) : std::nullopt;
-}
-
 bool write_all(int file, const std::string& bytes) {
   size_t done = 0;
   while (done < bytes.size()) {
@@ -83,16 +64,32 @@ bool write_all(int file, const std::string& bytes) {
 
 }  // namespace
 
+/** FNV-1a of 64 bits from two starting values, side by side. */
 std::string text_digest(const std::string& text) {
   constexpr char digits[] = "0123456789abcdef";
+  constexpr uint64_t prime = 0x100000001b3ull;
+  uint64_t hashes[] = {0xcbf29ce484222325ull, 0x9e3779b97f4a7c15ull};
+  for (unsigned char c : text) {
+    for (uint64_t& hash : hashes) hash = (hash ^ c) * prime;
+  }
   std::string digest;
-  for (uint64_t start : {0xcbf29ce484222325ull, 0x9e3779b97f4a7c15ull}) {
-    uint64_t hash = hash_from(start, text);
+  for (uint64_t hash : hashes) {
+    hash ^= hash >> 29;
     for (int shift = 60; shift >= 0; shift -= 4) {
       digest += digits[(hash >> shift) & 15];
     }
   }
   return digest;
+}
+
+std::optional<std::string> checked_code(std::string entry) {
+  const size_t digits = text_digest("").size();
+  if (entry.size() <= digits) {
+    return std::nullopt;
+  }
+  std::string code = entry.substr(digits);
+  entry.resize(digits);
+  return text_digest(code) == entry ? std::optional(std::move(code)) : std::nullopt;
 }
 
 std::optional<std::string> read_cached(const std::string& digest) {
@@ -121,7 +118,7 @@ std::optional<std::string> read_cached(const std::string& digest) {
     }
   }
   close(file);
-  return checked(std::move(code));
+  return checked_code(std::move(code));
 }
 
 bool has_cached(const std::string& digest) {

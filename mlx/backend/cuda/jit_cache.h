@@ -11,6 +11,9 @@ namespace mlx::core::cuda {
 /** 128 bits that depend on every byte of the text, as hexadecimal digits. */
 std::string text_digest(const std::string& text);
 
+/** What follows the checksum that an entry starts with; nothing if they do not match. */
+std::optional<std::string> checked_code(std::string entry);
+
 /** The entry's bytes; nothing if there is none that is ours, whole and safe to load. */
 std::optional<std::string> read_cached(const std::string& digest);
 
