@@ -1,6 +1,7 @@
 // Memory for the objects that graphs are made of. They come and go by the thousand with every
 // evaluation, all of a few sizes, which general allocators are slow at: each thread keeps what it
-// frees and takes it again, last in first out, so that it is in the cache.
+// frees and takes it again, last in first out, so that it is in the cache. Threads that free more
+// than they take, as those of streams do, hand it on to others.
 #pragma once
 
 #include <cstddef>

@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <atomic>
 #include <iostream>
+#include <mutex>
 #include <utility>
 
 #include "mlx/core/object_pool.h"
+#include "mlx/core/try_lock.h"
 #include "mlx/graph/array_lists.h"
 #include "mlx/graph/deferred.h"
 #include "mlx/graph/passes/epilogue.h"
@@ -185,10 +187,15 @@ void add_outputs(std::vector<array>& to, const array& made, bool without_first =
   to.insert(to.end(), all.begin() + without_first, all.end());
 }
 
-/** Room for the steps of one batch. */
-std::vector<Step>& spare_steps() {
-  thread_local std::vector<Step> spare;
-  return spare;
+/** Room for the steps of one batch, which mostly ends in another thread. */
+struct SpareSteps {
+  TryLock lock;
+  std::vector<Step> steps;
+};
+
+SpareSteps& spare_steps() {
+  static auto* spare = new SpareSteps;
+  return *spare;
 }
 
 class Binder {
@@ -435,15 +442,22 @@ PlannedGraph plan_graph(const std::vector<array>& outputs) {
 }
 
 std::vector<Step> take_steps(size_t count) {
-  auto steps = std::exchange(spare_steps(), {});
+  std::vector<Step> steps;
+  if (std::unique_lock lock(spare_steps().lock, std::try_to_lock); lock) {
+    steps.swap(spare_steps().steps);
+  }
   steps.reserve(count);
   return steps;
 }
 
 void recycle(Batch batch) {
-  constexpr size_t most_steps = 4096;
+  constexpr size_t fewest_steps = 16, most_steps = 4096;
   batch.steps.clear();
-  if (batch.steps.capacity() <= most_steps) spare_steps() = std::move(batch.steps);
+  size_t room = batch.steps.capacity();
+  if (room < fewest_steps || room > most_steps) return;
+  if (std::unique_lock lock(spare_steps().lock, std::try_to_lock); lock) {
+    spare_steps().steps.swap(batch.steps);
+  }
 }
 
 void set_fusion_enabled(bool enabled) { fusion = enabled; }

@@ -69,8 +69,7 @@ PlannedGraph plan_graph(const std::vector<array>& outputs);
 /** No steps, with room for so many. */
 std::vector<Step> take_steps(size_t count);
 
-/** Takes what is left of a batch that has run; the next plan of this thread is bound in its room.
- */
+/** Takes what is left of a batch that has run; the next plan is bound in its room. */
 void recycle(Batch batch);
 
 /** Whether nodes are fused; compile modes and tests turn it off. */

@@ -1,6 +1,7 @@
 // Memory of graphs' objects: taken again by size, on whatever thread it was freed.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstring>
 #include <memory>
 #include <thread>
@@ -39,6 +40,37 @@ TEST(ObjectPool, TakesWhatOtherThreadsTook) {
     std::memset(memory, 1, 64);
     object_pool::give(memory, 64);
   }
+}
+
+TEST(ObjectPool, ThreadsHandObjectsOn) {
+  constexpr int rounds = 200, objects = 300, sizes = 3;
+  auto bytes_of = [](int i) { return size_t{40} << (i % sizes); };
+  std::vector<void*> on_the_way(objects);
+  std::atomic<int> turn{0}, mixed{0};
+  auto wait_for = [&](int t) {
+    while (turn.load() != t) std::this_thread::yield();
+  };
+  std::thread giver([&] {
+    for (int round = 0; round < rounds; round++) {
+      wait_for(2 * round + 1);
+      for (int i = 0; i < objects; i++) {
+        auto* found = static_cast<unsigned char*>(on_the_way[i]);
+        mixed += found[0] != i % 251 || found[bytes_of(i) - 1] != i % 251;
+        object_pool::give(found, bytes_of(i));
+      }
+      turn++;
+    }
+  });
+  for (int round = 0; round < rounds; round++) {
+    wait_for(2 * round);
+    for (int i = 0; i < objects; i++) {
+      on_the_way[i] = object_pool::take(bytes_of(i));
+      std::memset(on_the_way[i], i % 251, bytes_of(i));
+    }
+    turn++;
+  }
+  giver.join();
+  EXPECT_EQ(mixed, 0);
 }
 
 TEST(ObjectPool, SharedPointersDestroyTheirObjects) {
