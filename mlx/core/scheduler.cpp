@@ -35,6 +35,8 @@ namespace {
 // A thread that has had nothing to do for so long ends; the next batch starts another.
 constexpr auto idle_time = std::chrono::seconds(10);
 
+constexpr auto longest_turn = std::chrono::milliseconds(20);
+
 thread_local bool is_stream_thread = false;
 
 constinit std::atomic<int> cancelling{0};
@@ -71,6 +73,11 @@ class Queue {
     busy_ = false;
     if (is_wanted()) wanted_.notify_all();
     idle_.notify_all();
+  }
+
+  void wait_for_turn() {
+    std::unique_lock lock(mutex_);
+    idle_.wait_for(lock, longest_turn, [this] { return batches_.size() <= 1; });
   }
 
   bool wait_idle_for(std::chrono::milliseconds time) {
@@ -112,6 +119,7 @@ class Queue {
       auto batch = std::move(batches_.front());
       batches_.pop_front();
       busy_ = true;
+      idle_.notify_all();  // those who wait for their turn
       lock.unlock();
       batch();
       batch = nullptr;
@@ -278,6 +286,8 @@ std::vector<Stream> streams() { return Registry::instance().streams(); }
 void submit(const Stream& s, std::function<void()> batch) {
   Registry::instance().queue(s).submit(std::move(batch));
 }
+
+void wait_for_turn(const Stream& s) { Registry::instance().queue(s).wait_for_turn(); }
 
 bool try_acquire(const Stream& s) { return Registry::instance().queue(s).try_acquire(); }
 

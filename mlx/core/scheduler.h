@@ -27,6 +27,13 @@ std::vector<Stream> streams();
 void submit(const Stream& s, std::function<void()> batch);
 
 /**
+ * Waits until at most one batch of the stream has not begun, or none has ended for a while: who
+ * submits many that hold much stays close to their execution, and never waits for what may need a
+ * later one elsewhere.
+ */
+void wait_for_turn(const Stream& s);
+
+/**
  * If the stream has nothing to do, keeps it for the caller and returns true: batches submitted from
  * now on wait for `release`.
  */

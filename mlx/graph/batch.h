@@ -52,7 +52,7 @@ struct Batch {
   void run(bool is_nested = false);
 
   /** Binds what is to be bound later. */
-  void complete();
+  void complete() noexcept;
 
  private:
   bool add_later() noexcept;

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <system_error>
 
+#include "mlx/core/cores.h"
 #include "mlx/core/errors.h"
 #include "mlx/core/graph_lock.h"
 #include "mlx/core/layout.h"
@@ -36,19 +37,29 @@ bool may_take_long(const detail::Batch& batch) {
                      [](const detail::Step& step) { return detail::is_nested(*step.primitive); });
 }
 
-// Running a batch of a GPU only queues work there, so it takes no time whatever its size. (Handing
-// it to the stream's thread costs more than it saves: the two threads then meet in the allocator.)
-// A batch that has to wait for others runs in its stream's thread all the same: the caller's wait
-// can be interrupted, the batch's own cannot.
+// Queueing so many steps on a GPU takes longer than waking a thread to do it.
+constexpr size_t fewest_handed_over = 32;
+
+/** Whether running the batch only queues work on a GPU, so that it takes no time to speak of. */
+bool only_queues(const detail::Batch& batch) { return batch.stream.device.type == Device::gpu; }
+
+// A caller that goes on builds the next graph while the stream's thread queues this one, unless it
+// is short. A batch that has to wait for others runs in its stream's thread all the same: the
+// caller's wait can be interrupted, the batch's own cannot.
 bool worth_running_here(const detail::BoundPlan& plan, bool caller_waits) {
   if (plan.batches.size() != 1 || would_block(plan.batches[0]) || may_take_long(plan.batches[0])) {
     return false;
   }
-  bool queues_only = plan.batches[0].stream.device.type == Device::gpu;
-  return queues_only || (caller_waits && plan.bytes <= inline_bytes);
+  if (only_queues(plan.batches[0])) {
+    static const bool has_core_to_spare = usable_cores() > 1;
+    bool goes_on = !caller_waits && has_core_to_spare;
+    return !goes_on || plan.batches[0].steps.size() < fewest_handed_over;
+  }
+  return caller_waits && plan.bytes <= inline_bytes;
 }
 
 void fail(detail::Batch& batch, const std::exception_ptr& reason) {
+  batch.complete();
   for (auto& step : batch.steps) {
     for (auto& out : step.outputs) {
       out.set_error(reason);
@@ -76,7 +87,10 @@ std::exception_ptr submit(detail::Batch& batch) {
   std::exception_ptr reason;
   try {
     shared = std::make_shared<detail::Batch>(std::move(batch));
-    scheduler::submit(shared->stream, [shared] { shared->run(); });
+    scheduler::submit(shared->stream, [shared] {
+      shared->run();
+      detail::recycle(std::move(*shared));
+    });
     return nullptr;
   } catch (const std::system_error& e) {
     reason = no_thread(shared->stream, e);
@@ -133,14 +147,16 @@ void schedule(const std::vector<array>& outputs, bool caller_waits) {
   if (!plan.batches.empty()) last_scheduled() = plan.batches.back().done;
   bool here =
       worth_running_here(plan, caller_waits) && scheduler::try_acquire(plan.batches[0].stream);
-  if (!here) {
-    for (auto& batch : plan.batches) batch.complete();
-  }
-  if (here || !hand_over(plan)) {
-    lock.unlock();
+  bool takes_turns =
+      !here && !caller_waits && plan.batches.size() == 1 && only_queues(plan.batches[0]);
+  bool handed_over = !here && hand_over(plan);
+  lock.unlock();
+  if (!handed_over) {
     plan.batches[0].run();
     scheduler::release(plan.batches[0].stream);
     detail::recycle(std::move(plan.batches[0]));
+  } else if (takes_turns) {
+    scheduler::wait_for_turn(plan.batches[0].stream);
   }
 }
 

@@ -2,6 +2,7 @@
 // sleeps.
 #include "mlx/backend/cuda/runtime/streams.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -119,8 +120,10 @@ class GpuEvent : public EventState {
     }
   }
 
+  // A thread of the stream is mostly about to queue the work, if it has not.
   bool wait_recorded(Clock::time_point until) {
-    if (!is_recorded()) {
+    auto soon = Clock::now() + std::chrono::microseconds(50);
+    if (!is_recorded() && !poll(std::min(until, soon), [this] { return is_recorded(); })) {
       std::unique_lock lock(mutex_);
       auto recorded = [this] { return is_recorded(); };
       if (until == Clock::time_point::max()) {
