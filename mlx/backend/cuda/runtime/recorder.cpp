@@ -15,7 +15,7 @@ namespace {
 
 constexpr size_t fewest_primitives = 4;
 // The first graphs of a batch are short, so that the device starts early, and none is so long that
-// it waits for the host; where it is known to have work, each start takes longer than it gains.
+// it waits for the host; where it has work for long enough, each start takes longer than it gains.
 constexpr size_t first_graph = 8, longest_graph = 64, longest_behind_work = 128;
 // So few kernels are started one by one.
 constexpr size_t few_kernels = 2;
@@ -58,9 +58,9 @@ void Recorder::expect(size_t primitives, bool is_nested) {
     failure_ = nullptr;
   }
   worthwhile_ = primitives >= fewest_primitives;
-  bool has_work = last_mark_ && !last_mark_->was_seen_over();
-  most_ = has_work ? longest_behind_work : first_graph;
-  graphs_ = 0;
+  before_ = last_mark_ && !last_mark_->was_seen_over() ? last_mark_ : nullptr;
+  most_ = before_ && !runs_dry_ ? longest_behind_work : first_graph;
+  graphs_ = behind_ = 0;
 }
 
 void Recorder::record_before_next(std::shared_ptr<CUevent_st> event) {
@@ -187,7 +187,16 @@ void Recorder::begin_capture() {
   listed_.clear();
 }
 
+/** Looks once whether the device still has the work before a batch when the first long graph behind
+ *  it would go out. Batches that come again and again find it as the one before them did. */
+void Recorder::note_dryness() {
+  if (before_ && ++behind_ == longest_behind_work) {
+    runs_dry_ = std::exchange(before_, nullptr)->is_over();
+  }
+}
+
 void Recorder::count_recorded() {
+  note_dryness();
   if (worthwhile_ && ++recorded_ >= most_) {
     submit();
     most_ = std::max(most_, std::min(2 * most_, longest_graph));

@@ -73,6 +73,7 @@ class Recorder {
   void start_listed();
   void start_captured();
   void begin_capture();
+  void note_dryness();
   void count_recorded();
   void start(cudaGraph_t graph);
   static std::string key_of(cudaGraph_t graph);
@@ -85,6 +86,9 @@ class Recorder {
   bool worthwhile_ = false, capturing_ = false;
   std::exception_ptr failure_;
   std::shared_ptr<Passing> last_mark_;  // null if work has come since
+  std::shared_ptr<Passing> before_;     // ends the work before the batch, until it is looked at
+  bool runs_dry_ = false;               // that was over too early
+  size_t behind_ = 0;                   // recorded while it was not looked at
   std::shared_ptr<CUevent_st> awaited_;
   size_t recorded_ = 0, most_ = 0, graphs_ = 0;
   uint64_t launches_ = 0;
