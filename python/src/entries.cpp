@@ -57,12 +57,17 @@ PyMethodDef methods[] = {
 }  // namespace
 
 void bind_entries(nb::module_& m) {
+  // As slots of its own: Python's classes inherit these, but reach those of dict by its methods.
+  static PyMappingMethods mapping = *PyDict_Type.tp_as_mapping;
+  static PySequenceMethods sequence = *PyDict_Type.tp_as_sequence;
   PyTypeObject& type = entries_type;
   Py_SET_REFCNT(reinterpret_cast<PyObject*>(&type), 1);
   type.tp_name = "mlx.core._Entries";
   type.tp_base = &PyDict_Type;
   type.tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE;
   type.tp_getattro = find_attribute;
+  type.tp_as_mapping = &mapping;
+  type.tp_as_sequence = &sequence;
   type.tp_methods = methods;
   if (PyType_Ready(&type) < 0) {
     throw nb::python_error();

@@ -70,7 +70,39 @@ void bind_conversions(nb::module_& m) {
       "mode 'affine' and with a global scale, and become bfloat16 otherwise.");
 }
 
+nb::handle interned(const char* name) {
+  nb::handle text = PyUnicode_InternFromString(name);
+  return text.is_valid() ? text : throw nb::python_error();
+}
+
+/** What a layer keeps as an entry; nothing if it is not there or None. */
+MaybeArray find_array(nb::handle layer, nb::handle name) {
+  nb::handle found = PyDict_GetItemWithError(layer.ptr(), name.ptr());
+  if (!found.is_valid() && PyErr_Occurred()) throw nb::python_error();
+  return !found.is_valid() || found.is_none() ? MaybeArray() : to_array(Operand{found.ptr()});
+}
+
+array array_of(nb::handle layer, nb::handle name) {
+  auto found = find_array(layer, name);
+  if (!found) throw nb::key_error(nb::cast<const char*>(name));
+  return *std::move(found);
+}
+
+/** x times the matrix that a layer keeps beside its settings. Looking each up in Python and handing
+ *  it over by name takes as long as the rest of a call. */
+array multiply_by_layer(const array& x, const nb::dict& layer) {
+  static const nb::handle weight = interned("weight"), scales = interned("scales"),
+                          biases = interned("biases"), group_size = interned("group_size"),
+                          bits = interned("bits"), mode = interned("mode");
+  return quantized_matmul(
+      x, array_of(layer, weight), array_of(layer, scales), find_array(layer, biases), true,
+      nb::cast<std::optional<int>>(layer.attr(group_size)),
+      nb::cast<std::optional<int>>(layer.attr(bits)), nb::cast<std::string>(layer.attr(mode)));
+}
+
 void bind_products(nb::module_& m) {
+  m.def("_multiply_by_layer", &multiply_by_layer, "x"_a, "layer"_a,
+        "`quantized_matmul` with the entries and attributes of a layer of that name.");
   m.def(
       "quantized_matmul",
       [](const array& x, const array& w, const array& scales, const MaybeArray& biases,

@@ -42,16 +42,7 @@ class QuantizedBase(Module):
         self.biases = biases[0] if biases else None
 
     def _matmul(self, x: mx.array) -> mx.array:
-        return mx.quantized_matmul(
-            x,
-            self["weight"],
-            scales=self["scales"],
-            biases=self.get("biases"),
-            transpose=True,
-            group_size=self.group_size,
-            bits=self.bits,
-            mode=self.mode,
-        )
+        return mx._multiply_by_layer(x, self)
 
     def _settings(self) -> str:
         return f"group_size={self.group_size}, bits={self.bits}, mode={self.mode}"
@@ -158,7 +149,7 @@ class QuantizedLinear(QuantizedBase):
         )
 
     def __call__(self, x: mx.array) -> mx.array:
-        y = self._matmul(x)
+        y = mx._multiply_by_layer(x, self)
         return y + self["bias"] if "bias" in self else y
 
     @classmethod
