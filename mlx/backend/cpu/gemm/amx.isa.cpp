@@ -236,6 +236,7 @@ static constexpr GemmKernels tile_kernels() {
   kernels.micro = tiles.kernels;
   kernels.pack_rows = transpose_rows;
   kernels.pack_lines = pair_lines;
+  kernels.pack_across = nullptr;
   kernels.pack_strided = pack_halves<false>;
   kernels.write = write_tiles;
   return kernels;

@@ -87,6 +87,7 @@ static constexpr GemmKernels dot_kernels() {
   kernels.micro = micro_table<DotMath, kRegisterRows, 2>.kernels;
   kernels.pack_rows = pack_pair_rows;
   kernels.pack_lines = pack_pair_lines;
+  kernels.pack_across = nullptr;
   kernels.pack_strided = pack_pair_strided;
   return kernels;
 }

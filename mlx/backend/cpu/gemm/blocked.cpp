@@ -8,12 +8,13 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <limits>
 #include <optional>
+#include <vector>
 
 #include "mlx/backend/cpu/gemm/scratch.h"
 #include "mlx/backend/cpu/runtime/amx.h"
-#include "mlx/core/function_ref.h"
 #include "mlx/core/parallel.h"
 
 namespace mlx::core::cpu {
@@ -37,8 +38,9 @@ constexpr int64_t kMaxCols = 4096;
 constexpr int64_t kFewRows = 128;
 constexpr int64_t kThreadSlabBytes = 512 << 10;
 constexpr int64_t kThreadCols = 512;
-constexpr int64_t kPanelGroup = 16;  // panels of B that are packed together
-constexpr int64_t kLineGroup = 8;    // lines of B that are read together
+constexpr int64_t kPanelGroup = 16;   // panels of B that are packed together
+constexpr int64_t kLineGroup = 8;     // lines that are read together
+constexpr int64_t kFewestLines = 32;  // that a thread takes
 constexpr int kMaxWidth = 64;
 constexpr int kMaxTileBytes = 16 * kMaxWidth * 8;
 
@@ -61,12 +63,35 @@ struct Slab {
 // How a slab is cut into tasks of whole panels.
 struct Grid {
   int64_t rows, cols;
+
+  int64_t tasks() const { return rows * cols; }
 };
 
 struct Range {
   int64_t begin, end;
 
   int64_t size() const { return end - begin; }
+};
+
+// An operand of a slab in panels.
+struct Side {
+  const GemmKernels& kernels;  // whose packers fill them
+  const GemmOperand& operand;
+  int64_t begin, size;  // of the slab along the width
+  int64_t width, unit;  // of panels
+  int64_t panel_bytes;
+
+  int64_t panels() const { return ceil_div(size, width); }
+  bool lies_in_lines() const {
+    return !operand.source && operand.width_stride == 1 && operand.depth_stride != 1;
+  }
+};
+
+// How the packing of a block of an operand is shared: groups of panels, parts of the depth.
+struct Cut {
+  int64_t groups, parts;
+
+  int64_t items() const { return groups * parts; }
 };
 
 Range part(int64_t i, int64_t parts, int64_t n) { return {i * n / parts, (i + 1) * n / parts}; }
@@ -110,14 +135,14 @@ class Blocked {
  private:
   void run_slab(const Slab& slab, const Sums& sums) const;
   void pack_slab(const Slab& slab, char* packed_a, char* packed_b) const;
-  int64_t pack_step(const GemmOperand& operand, int64_t depth) const;
-  void pack_b(const Slab& slab, int64_t block, Range panels, char* packed) const;
-  void pack_a(const Slab& slab, int64_t block, Range panels, char* packed) const;
+  Side side_a(const Slab& slab) const;
+  Side side_b(const Slab& slab) const;
+  Cut cut_of(const Side& side, int64_t blocks) const;
+  void pack_panels(const Side& side, int64_t block, Range panels, Range steps, char* packed) const;
   Grid grid_of(const Slab& slab) const;
-  void run_tasks(const Slab& slab, Grid grid,
-                 FunctionRef<void(int64_t begin, int64_t end)> run) const;
   bool packs_alone(const Slab& slab, Grid grid) const;
-  void run_alone(const Slab& slab, Grid grid, int64_t begin, int64_t end) const;
+  void run_alone(const Slab& slab, Grid grid) const;
+  void take_tasks(const Slab& slab, Grid grid, int64_t part, std::atomic<int64_t>& taken) const;
   void run_task(const Slab& slab, const char* packed_a, const char* packed_b, const Sums& sums,
                 Range row_panels, Range col_panels) const;
   void run_blocks(const Slab& slab, Range blocks, const char* packed_a, const char* packed_b,
@@ -133,6 +158,10 @@ class Blocked {
   int64_t row_panels(const Slab& slab) const { return ceil_div(slab.rows, panel_rows_); }
   int64_t col_panels(const Slab& slab) const { return ceil_div(slab.cols, width_); }
   int64_t entry_work() const { return kernels_.tiles ? kTileEntryWork : kEntryWork; }
+  // Of a loop over parts of a slab, which may not be worth a second thread.
+  int64_t grain_of(const Slab& slab, int64_t parts) const {
+    return work_of(slab) > kTaskWork ? 1 : parts;
+  }
   double work_of(const Slab& slab) const {
     return static_cast<double>(slab.rows) * static_cast<double>(slab.cols) *
            static_cast<double>(slab.blocks * block_depth_);
@@ -222,63 +251,78 @@ void pack_operand(const GemmKernels& kernels, const GemmOperand& operand, void* 
              operand.width_stride, operand.depth_stride, count, depth);
 }
 
+Side Blocked::side_a(const Slab& slab) const {
+  return {kernels_.for_left(), g_.a,          slab.row, slab.rows, panel_rows_,
+          kernels_.row_unit,   a_panel_bytes_};
+}
+
+Side Blocked::side_b(const Slab& slab) const {
+  return {kernels_, g_.b, slab.col, slab.cols, width_, kernels_.lanes, b_panel_bytes_};
+}
+
+// Lines are shared rather than what lies across them, so that memory is read in long pieces, but
+// only where steps fill vectors: others are written a little into the next step.
+Cut Blocked::cut_of(const Side& side, int64_t blocks) const {
+  int64_t most = std::max<int64_t>(kPanelGroup * width_ / side.width, 1);
+  int64_t panels = side.panels(), wanted = 2 * num_threads();
+  if (!side.lies_in_lines() || side.unit % kernels_.lanes != 0) {
+    return {ceil_div(panels, std::min(most, ceil_div(panels * blocks, wanted))), 1};
+  }
+  int64_t groups = ceil_div(panels, most), most_parts = ceil_div(block_depth_, kFewestLines);
+  return {groups, std::clamp<int64_t>(ceil_div(wanted, groups * blocks), 1, most_parts)};
+}
+
 // Packs B and, if it is shared by tasks, A.
 void Blocked::pack_slab(const Slab& slab, char* packed_a, char* packed_b) const {
-  int64_t cols = col_panels(slab), rows = packed_a ? row_panels(slab) : 0;
-  int64_t even_share = ceil_div(cols * slab.blocks, 2 * num_threads());
-  int64_t col_group = std::min(kPanelGroup, even_share);
-  int64_t row_group = std::max<int64_t>(col_group * width_ / panel_rows_, 1);
-  int64_t col_groups = ceil_div(cols, col_group), row_groups = ceil_div(rows, row_group);
-  int64_t b_items = col_groups * slab.blocks, a_items = row_groups * slab.blocks;
-  int64_t item_work = col_group * width_ * block_depth_ * 16;  // an entry costs some products
-  int64_t grain = std::max<int64_t>(kParallelWork / item_work, 1);
+  Side a = side_a(slab), b = side_b(slab);
+  Cut cut_a = cut_of(a, slab.blocks), cut_b = cut_of(b, slab.blocks);
+  int64_t a_items = packed_a ? cut_a.items() * slab.blocks : 0;
+  int64_t b_items = cut_b.items() * slab.blocks;
+  int64_t entries = b.panels() * width_ * block_depth_ / cut_b.items();
+  int64_t grain = std::max<int64_t>(kParallelWork / (16 * entries), 1);  // each costs some products
+  auto pack = [&](const Side& side, const Cut& cut, int64_t item, char* packed) {
+    int64_t at = item / cut.items(), block = slab.first_block + at;
+    Range panels = part(item % cut.groups, cut.groups, side.panels());
+    Range steps = part(item / cut.groups % cut.parts, cut.parts, steps_of(block));
+    packed += (at * side.panels() + panels.begin) * side.panel_bytes;
+    pack_panels(side, block, panels, steps, packed);
+  };
   parallel_for(b_items + a_items, grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       if (i < b_items) {
-        int64_t block = i / col_groups, first = i % col_groups * col_group;
-        pack_b(slab, slab.first_block + block, {first, std::min(first + col_group, cols)},
-               packed_b + block * cols * b_panel_bytes_);
+        pack(b, cut_b, i, packed_b);
       } else {
-        int64_t block = (i - b_items) / row_groups, first = (i - b_items) % row_groups * row_group;
-        pack_a(slab, slab.first_block + block, {first, std::min(first + row_group, rows)},
-               packed_a + (block * rows + first) * a_panel_bytes_);
+        pack(a, cut_a, i - b_items, packed_a);
       }
     }
   });
 }
 
-// How much of the depth is packed into each of some panels at a time. Where lines run across the
-// panels, a few of them are taken through all panels, so that memory is read in long pieces.
-int64_t Blocked::pack_step(const GemmOperand& operand, int64_t depth) const {
-  bool lines = !operand.source && operand.width_stride == 1 && operand.depth_stride != 1;
-  return lines ? std::max<int64_t>(kLineGroup, kernels_.unit) : depth;
-}
-
-// Panels of one block.
-void Blocked::pack_b(const Slab& slab, int64_t block, Range panels, char* packed) const {
-  int64_t depth = depth_of(block), step = pack_step(g_.b, depth);
-  for (int64_t k = 0; k < depth; k += step) {
-    for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
-      int64_t col = panel * width_;
-      int count = static_cast<int>(std::min(width_, slab.cols - col));
-      int width = static_cast<int>(round_up(count, kernels_.lanes));
-      char* to = packed + panel * b_panel_bytes_ + k / kernels_.unit * width * kernels_.packed_size;
-      pack_operand(kernels_, g_.b, to, width, slab.col + col, count, block * block_depth_ + k,
-                   std::min(step, depth - k));
-    }
+// Some steps of some panels of a block.
+void Blocked::pack_panels(const Side& side, int64_t block, Range panels, Range steps,
+                          char* packed) const {
+  const GemmKernels& kernels = side.kernels;
+  int64_t start = steps.begin * kernels.unit, first = block * block_depth_ + start;
+  int64_t depth = std::min(steps.end * kernels.unit, depth_of(block)) - start;
+  int64_t whole = std::min(panels.end, side.size / side.width) - panels.begin;
+  if (side.lies_in_lines() && kernels.pack_across && whole > 0) {
+    int64_t at = side.begin + panels.begin * side.width + first * side.operand.depth_stride;
+    kernels.pack_across(packed + steps.begin * side.width * kernels.packed_size,
+                        static_cast<int>(side.width), side.panel_bytes, whole,
+                        static_cast<const char*>(side.operand.data) + at * kernels.source_size,
+                        side.operand.depth_stride, depth);
+    panels.begin += whole;
+    packed += whole * side.panel_bytes;
   }
-}
-
-void Blocked::pack_a(const Slab& slab, int64_t block, Range panels, char* packed) const {
-  int64_t depth = depth_of(block), step = pack_step(g_.a, depth);
+  int64_t step = side.lies_in_lines() ? std::max<int64_t>(kLineGroup, kernels.unit) : depth;
   for (int64_t k = 0; k < depth; k += step) {
     for (int64_t p = panels.begin; p < panels.end; ++p) {
-      int count = static_cast<int>(std::min(panel_rows_, slab.rows - p * panel_rows_));
-      int width = static_cast<int>(round_up(count, kernels_.row_unit));
-      char* to = packed + (p - panels.begin) * a_panel_bytes_ +
-                 k / kernels_.unit * width * kernels_.packed_size;
-      pack_operand(kernels_.for_left(), g_.a, to, width, slab.row + p * panel_rows_, count,
-                   block * block_depth_ + k, std::min(step, depth - k));
+      int count = static_cast<int>(std::min(side.width, side.size - p * side.width));
+      int width = static_cast<int>(round_up(count, side.unit));
+      char* to = packed + (p - panels.begin) * side.panel_bytes +
+                 (start + k) / kernels.unit * width * kernels.packed_size;
+      pack_operand(kernels, side.operand, to, width, side.begin + p * side.width, count, first + k,
+                   std::min(step, depth - k));
     }
   }
 }
@@ -302,8 +346,9 @@ Grid Blocked::grid_of(const Slab& slab) const {
       int64_t tall = ceil_div(rows, r), wide = ceil_div(cols, c);
       int64_t turns = ceil_div(r * c, threads);
       int64_t height = tall * panel_rows_, width = wide * width_;
-      int64_t fetched = (placed_ || kernels_.tiles ? 1 : 2) * height + width;
-      int64_t time = turns * (height * width + entry_work() * fetched);
+      int64_t fetched = turns * (placed_ || kernels_.tiles ? 1 : 2) * height;
+      fetched += ceil_div(turns, r) * width;  // of B each part once
+      int64_t time = turns * height * width + entry_work() * fetched;
       // Cores of one machine differ in speed: of few turns the last takes long.
       time += time / (4 * turns);
       if (time < least || (time == least && !placed_)) {
@@ -318,8 +363,7 @@ Grid Blocked::grid_of(const Slab& slab) const {
 void Blocked::run_slab(const Slab& slab, const Sums& sums) const {
   Grid grid = grid_of(slab);
   if (packs_alone(slab, grid)) {
-    run_tasks(slab, grid, [&](int64_t begin, int64_t end) { run_alone(slab, grid, begin, end); });
-    return;
+    return run_alone(slab, grid);
   }
   int64_t rows = row_panels(slab), cols = col_panels(slab);
   int64_t b_bytes = round_up(cols * slab.blocks * b_panel_bytes_, 64);
@@ -328,7 +372,7 @@ void Blocked::run_slab(const Slab& slab, const Sums& sums) const {
   char* packed_b = packed.as<char>();
   char* packed_a = shared_a ? packed_b + b_bytes : nullptr;
   pack_slab(slab, packed_a, packed_b);
-  run_tasks(slab, grid, [&](int64_t begin, int64_t end) {
+  parallel_for(grid.tasks(), grain_of(slab, grid.tasks()), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       run_task(slab, packed_a, packed_b, sums, part(i / grid.cols, grid.rows, rows),
                part(i % grid.cols, grid.cols, cols));
@@ -336,41 +380,53 @@ void Blocked::run_slab(const Slab& slab, const Sums& sums) const {
   });
 }
 
-void Blocked::run_tasks(const Slab& slab, Grid grid,
-                        FunctionRef<void(int64_t begin, int64_t end)> run) const {
-  int64_t tasks = grid.rows * grid.cols;
-  if (work_of(slab) > kTaskWork) {
-    parallel_for(tasks, 1, run);
-  } else {
-    run(0, tasks);
-  }
-}
-
-// Whether tasks had better pack all that they need than wait for what others pack, and fetch it
-// out of their caches: where what several pack is little, by itself or beside the products.
+// Whether threads had better pack all that their tasks need than wait for what others pack, and
+// fetch it out of their caches: where what they pack beyond their share is little, by itself or
+// beside the products.
 bool Blocked::packs_alone(const Slab& slab, Grid grid) const {
   if (slab.blocks < blocks_ || g_.a.source || g_.b.source) return false;
-  int64_t depth = slab.blocks * block_depth_;
-  int64_t rows = ceil_div(slab.rows, grid.rows), cols = ceil_div(slab.cols, grid.cols);
-  bool shares_a = grid.cols > 1 && !placed_, shares_b = grid.rows > 1;
-  int64_t entries = ((shares_a ? rows : 0) + (shares_b ? cols : 0)) * depth;
+  int64_t depth = slab.blocks * block_depth_, threads = num_threads();
+  int64_t turns = ceil_div(grid.tasks(), threads);
+  int64_t rows = turns * ceil_div(slab.rows, grid.rows), cols = ceil_div(slab.cols, grid.cols);
+  int64_t entries = ceil_div(turns, grid.rows) * cols - slab.cols / threads;
+  if (grid.cols > 1 && !placed_) entries += rows - slab.rows / threads;
+  entries *= depth;
   return entries <= kFewEntries ||
          (entries <= kMostEntries && entries * 2 * entry_work() <= rows * cols * depth);
 }
 
-// Some tasks, of which those of one part of the columns follow each other.
-void Blocked::run_alone(const Slab& slab, Grid grid, int64_t begin, int64_t end) const {
-  Scratch packed(ceil_div(col_panels(slab), grid.cols) * slab.blocks * b_panel_bytes_);
-  for (int64_t i = begin; i < end; ++i) {
-    Range cols = part(i / grid.rows, grid.cols, col_panels(slab));
-    Slab own = slab;
-    own.col += cols.begin * width_;
-    own.cols = std::min(cols.end * width_, slab.cols) - cols.begin * width_;
-    for (int64_t block = 0; block < own.blocks && (i == begin || i % grid.rows == 0); ++block) {
-      pack_b(own, block, {0, cols.size()},
-             packed.as<char>() + block * cols.size() * b_panel_bytes_);
+// Each thread begins with another part of the columns and helps with those of others when it is
+// done, so that parts are packed once for the most part and no thread waits for a slower one.
+void Blocked::run_alone(const Slab& slab, Grid grid) const {
+  std::vector<std::atomic<int64_t>> taken(grid.cols);
+  int64_t members = std::min<int64_t>(num_threads(), grid.tasks());
+  parallel_for(members, grain_of(slab, members), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      int64_t first = i * grid.cols / members;
+      for (int64_t j = 0; j < grid.cols; ++j) {
+        int64_t part = (first + j) % grid.cols;
+        take_tasks(slab, grid, part, taken[part]);
+      }
     }
-    run_task(own, nullptr, packed.as<char>(), {}, part(i % grid.rows, grid.rows, row_panels(slab)),
+  });
+}
+
+// Tasks of one part of the columns that nobody has taken.
+void Blocked::take_tasks(const Slab& slab, Grid grid, int64_t col_part,
+                         std::atomic<int64_t>& taken) const {
+  int64_t task = taken.fetch_add(1, std::memory_order_relaxed);
+  if (task >= grid.rows) return;
+  Range cols = part(col_part, grid.cols, col_panels(slab));
+  Slab own = slab;
+  own.col += cols.begin * width_;
+  own.cols = std::min(cols.end * width_, slab.cols) - cols.begin * width_;
+  Scratch packed(cols.size() * slab.blocks * b_panel_bytes_);
+  for (int64_t block = 0; block < own.blocks; ++block) {
+    pack_panels(side_b(own), block, {0, cols.size()}, {0, steps_of(block)},
+                packed.as<char>() + block * cols.size() * b_panel_bytes_);
+  }
+  for (; task < grid.rows; task = taken.fetch_add(1, std::memory_order_relaxed)) {
+    run_task(own, nullptr, packed.as<char>(), {}, part(task, grid.rows, row_panels(slab)),
              {0, cols.size()});
   }
 }
@@ -409,7 +465,7 @@ void Blocked::run_blocks(const Slab& slab, Range blocks, const char* packed_a, c
     return packed_a + first * a_panel_bytes_;
   };
   for (int64_t block = blocks.begin; packs && block < blocks.end; ++block) {
-    pack_a(slab, block, rows, own_panels(block));
+    pack_panels(side_a(slab), block, rows, {0, steps_of(block)}, own_panels(block));
   }
   for (int64_t c = cols.begin; c < cols.end; ++c) {
     if (own_sums) sums = {kept.as<char>(), width_, rows.begin * panel_rows_, c * width_};

@@ -61,7 +61,11 @@ struct GemmKernels {
   void (*pack_rows)(void* panel, int width, const void* const* rows, int count, int64_t depth);
   // The same from one pointer for every step of the depth, contiguous along the width.
   void (*pack_lines)(void* panel, int width, const void* const* lines, int count, int64_t depth);
-  // The same from any strides, in elements.
+  // Whole panels that lie side by side in lines, `panel_bytes` apart when packed. Each may be
+  // overwritten likewise. May be null.
+  void (*pack_across)(void* panels, int width, int64_t panel_bytes, int64_t count,
+                      const void* lines, int64_t line_stride, int64_t depth);
+  // Like pack_rows from any strides, in elements.
   void (*pack_strided)(void* panel, int width, const void* source, int64_t width_stride,
                        int64_t depth_stride, int count, int64_t depth);
   void (*write)(const TileWrite& tile);

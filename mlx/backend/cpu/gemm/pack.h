@@ -1,6 +1,7 @@
 // Packers: from memory in rows, lines or any strides into panels. Included only by *.isa.cpp files.
 #pragma once
 
+#include <array>
 #include <utility>
 
 #include "mlx/backend/cpu/gemm/element.h"
@@ -104,6 +105,68 @@ static void pack_lines(void* panel, int width, const void* const* lines, int cou
       store<Lane>(to + w, v);
     }
   }
+}
+
+constexpr int kEntriesTogether = 64;  // of a panel: so many lines are read through all panels
+
+// One panel out of some lines, in vectors of which the last may reach into the next step.
+template <typename E, int Vectors, typename Source>
+static inline void pack_piece(typename E::Lane* to, int width, const Source* from, int64_t stride,
+                              int depth) {
+  using Lane = typename E::Lane;
+  constexpr int lanes = kLanes<Lane>;
+  constexpr int half = lanes / 2 * sizeof(Lane);
+  const Source* ahead = from + depth * stride;
+  for (int k = 0; k < depth; ++k, to += width, from += stride, ahead += stride) {
+    if (Vectors == 1 && std::is_same_v<Source, Lane> && width <= lanes / 2) {
+      __builtin_memcpy(to, from, half);
+    } else {
+#pragma GCC unroll 4
+      for (int v = 0; v < Vectors; ++v) store<Lane>(to + v * lanes, E::load(from + v * lanes));
+    }
+    if (Vectors == 1) fetch_ahead(ahead);
+  }
+}
+
+// The same where the last vector would read past the end of the lines.
+template <typename E, typename Source>
+static inline void pack_last_piece(typename E::Lane* to, int width, const Source* from,
+                                   int64_t stride, int depth) {
+  std::array<const void*, kEntriesTogether> lines;
+  for (int k = 0; k < depth; ++k) lines[k] = from + k * stride;
+  pack_lines<E, Source>(to, width, lines.data(), width, depth);
+}
+
+template <typename E, int Vectors, typename Source>
+static void pack_pieces(void* panels, int width, int64_t panel_bytes, int64_t count,
+                        const void* lines, int64_t stride, int64_t depth) {
+  using Lane = typename E::Lane;
+  int together = width < kEntriesTogether ? kEntriesTogether / width : 1;
+  for (int64_t k = 0; k < depth; k += together) {
+    int here = depth - k < together ? static_cast<int>(depth - k) : together;
+    auto from = static_cast<const Source*>(lines) + k * stride;
+    auto to = static_cast<char*>(panels) + k * width * static_cast<int64_t>(sizeof(Lane));
+    for (int64_t p = 0; p < count; ++p, from += width, to += panel_bytes) {
+      auto panel = reinterpret_cast<Lane*>(to);
+      if ((count - p) * width >= Vectors * kLanes<Lane>) {
+        pack_piece<E, Vectors>(panel, width, from, stride, here);
+      } else {
+        pack_last_piece<E>(panel, width, from, stride, here);
+      }
+    }
+  }
+}
+
+template <typename E, typename Source>
+static void pack_across(void* panels, int width, int64_t panel_bytes, int64_t count,
+                        const void* lines, int64_t line_stride, int64_t depth) {
+  constexpr int lanes = kLanes<typename E::Lane>;
+  int vectors = (width + lanes - 1) / lanes;
+  auto pack = vectors == 1   ? pack_pieces<E, 1, Source>
+              : vectors == 2 ? pack_pieces<E, 2, Source>
+              : vectors == 3 ? pack_pieces<E, 3, Source>
+                             : pack_pieces<E, 4, Source>;
+  pack(panels, width, panel_bytes, count, lines, line_stride, depth);
 }
 
 template <typename E, typename Source>

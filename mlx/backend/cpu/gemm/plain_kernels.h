@@ -21,6 +21,7 @@ static constexpr GemmKernels plain_kernels() {
   kernels.micro = micro_table<PlainMath<Lane>, kRegisterRows, 2>.kernels;
   kernels.pack_rows = pack_rows<E, Source>;
   kernels.pack_lines = pack_lines<E, Source>;
+  kernels.pack_across = pack_across<E, Source>;
   kernels.pack_strided = pack_strided<E, Source>;
   kernels.write = write_tile<E, Source>;
   return kernels;
