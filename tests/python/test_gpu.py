@@ -345,3 +345,16 @@ def test_float32_loses_digits_only_where_it_is_asked_to():
     assert max(exact) < 5e-6
     assert max(fast) < 5e-3
     assert fast[-1] > 5e-6, "products are TF32"
+
+
+def test_recorded_copies_do_not_outlive_their_memory():
+    """Of the same addresses the driver makes blocks of other sizes."""
+    for number in range(12):
+        for n in (1 << 20, 3 << 19, 1 << 21):
+            held = [mx.full((n >> k,), float(number)) for k in range(3)]
+            mx.eval(held)
+            sums = [x.at[mx.array([1, 1, 0])].add(1.0) + 1 for x in held]
+            mx.eval(sums)
+            assert [x[:3].tolist() for x in sums] == [[number + 2, number + 3, number + 1]] * 3
+            del held, sums
+            mx.clear_cache()

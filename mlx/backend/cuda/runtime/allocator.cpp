@@ -2,6 +2,7 @@
 #include "mlx/backend/cuda/runtime/allocator.h"
 
 #include <algorithm>
+#include <atomic>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -97,6 +98,8 @@ cudaError_t system_block(void** address, size_t bytes) {
   return fault ? cudaErrorMemoryAllocation : cudaMalloc(address, bytes);
 }
 
+std::atomic<uint64_t> returns{0};
+
 class Pool : public MemoryPool {
  public:
   static Pool& instance() {
@@ -124,6 +127,7 @@ class Pool : public MemoryPool {
     active_ -= bytes;
     watch_.update(active_ > limit_);
     submit_all();
+    returns++;
     cudaFree(address);
   }
 
@@ -235,6 +239,7 @@ class Pool : public MemoryPool {
       return;
     }
     submit_all();
+    returns++;
     for (auto& [stream, blocks] : cache_) {
       blocks.for_each([&](std::vector<void*>& addresses, size_t bytes) {
         while (!addresses.empty() && cached_ > limit) {
@@ -351,5 +356,7 @@ void allocate_output_like(array& out, const array& model, const Stream& s) {
 }
 
 MemoryPool& device_pool() { return Pool::instance(); }
+
+uint64_t memory_returns() { return returns.load(std::memory_order_relaxed); }
 
 }  // namespace mlx::core::cuda

@@ -2,6 +2,7 @@
 // later work of the same stream without waiting for anything.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <vector>
 
@@ -73,5 +74,8 @@ class Scratch {
 };
 
 MemoryPool& device_pool();
+
+/** How often memory has gone back to the driver. */
+uint64_t memory_returns();
 
 }  // namespace mlx::core::cuda

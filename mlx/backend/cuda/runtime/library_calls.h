@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <list>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <unordered_map>
@@ -47,7 +48,9 @@ class LibraryCall {
 
 uint64_t new_call_number();
 
-/** The work of a call; a number of its own tells it from all others. */
+/** The work of a call; a number of its own tells it from all others. What copies or clears memory
+ * is bound to the allocations that it was recorded with: `what` differs once memory has gone back.
+ */
 struct RecordedCall {
   uint64_t what, number;
   cudaGraph_t graph;
@@ -67,9 +70,12 @@ class RecordedCalls {
   struct Entry {
     std::string key;
     RecordedCall call;
+    std::optional<uint64_t> returns;  // of memory when it was recorded, where that matters
   };
 
-  cudaGraph_t record(QueueCall queue);
+  static bool is_good(const Entry& entry);
+  void drop_oldest();
+  void record(Entry& entry, QueueCall queue);
 
   cudaStream_t stream_ = nullptr;  // for recording alone
   std::list<Entry> entries_;       // the one made last in front
