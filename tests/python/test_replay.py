@@ -69,6 +69,26 @@ def test_products_among_kernels():
         np.testing.assert_allclose(y, expected, atol=1e-3)
 
 
+def test_ops_alone_come_again():
+    """Each is evaluated by itself, into memory that is sometimes the same and sometimes not."""
+    w = rng.standard_normal((96, 80)).astype("f4") / 8
+    weight, held = mx.array(w), []
+    for run in range(24):
+        x = rng.standard_normal(((64, 64, 9)[run % 3], 96)).astype("f4")
+        given = mx.array(x)
+        alone = [given @ weight, given * 2 + run, mx.sum(mx.broadcast_to(given, (200, *x.shape)))]
+        expected = [x @ w.astype("f8"), x * 2.0 + run, 200 * x.sum(dtype="f8")]
+        for y in alone:
+            mx.eval(y)
+        for y, wanted in zip(alone, expected, strict=True):
+            np.testing.assert_allclose(y, wanted, rtol=1e-4, atol=1e-3)
+        if run % 4 == 1:
+            held.append((alone, expected))
+    for alone, expected in held:
+        for y, wanted in zip(alone, expected, strict=True):
+            np.testing.assert_allclose(y, wanted, rtol=1e-4, atol=1e-3)
+
+
 def attention_step(x, w):
     """Products, attention, a cleared array and a copy, and a weight that is updated."""
     rows, width = x.shape

@@ -31,7 +31,7 @@ bool execute_recorded(DnnPlan& plan, const DnnArguments& arguments, void* worksp
   if (!plan.can_be_recorded) return false;
   LibraryCall call(plan.number);
   for (uint64_t value : arguments.call_values) call.add(value);
-  call.add(workspace).may_fail();
+  call.add(workspace).may_fail().takes_long();
   try {
     enqueue(s, call, [&](cudaStream_t stream) { execute(plan, arguments, workspace, stream); });
   } catch (const DnnRefusal&) {

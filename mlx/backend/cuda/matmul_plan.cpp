@@ -237,7 +237,7 @@ const Plan& kept_plan(const Product& p) {
 LibraryCall call_of(const Plan& plan, const Product& p, void* workspace) {
   LibraryCall call(plan.number);
   call.add(p.a.data).add(p.b.data).add(p.out).add(p.bias).add(p.sums).add(workspace);
-  return call.add(p.alpha).add(p.beta);
+  return call.add(p.alpha).add(p.beta).takes_long();
 }
 
 }  // namespace

@@ -67,6 +67,12 @@ RecordedCall RecordedCalls::find(const LibraryCall& call, QueueCall queue) {
   return entries_.front().call;
 }
 
+bool RecordedCalls::comes_again(const LibraryCall& call) {
+  if (by_key_.contains(call.key())) return true;
+  if (asked_about_.size() >= most_calls) asked_about_.clear();
+  return !asked_about_.insert(call.key()).second;
+}
+
 bool RecordedCalls::is_good(const Entry& entry) {
   return !entry.returns || *entry.returns == memory_returns();
 }

@@ -12,6 +12,7 @@
 #include <string>
 #include <type_traits>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "mlx/core/function_ref.h"
 
@@ -35,14 +36,20 @@ class LibraryCall {
     may_fail_ = true;
     return *this;
   }
+  /** Says that the library takes longer to queue it than the driver takes to start a graph. */
+  LibraryCall& takes_long() {
+    takes_long_ = true;
+    return *this;
+  }
 
   uint64_t what() const { return what_; }
   const std::string& key() const { return key_; }
   bool is_certain() const { return !may_fail_; }
+  bool is_worth_recording() const { return takes_long_; }
 
  private:
   uint64_t what_;
-  bool may_fail_ = false;
+  bool may_fail_ = false, takes_long_ = false;
   std::string key_;
 };
 
@@ -66,6 +73,9 @@ class RecordedCalls {
    *  of launches is. Throws what `queue` does. */
   RecordedCall find(const LibraryCall& call, QueueCall queue);
 
+  /** Whether it was recorded or asked about before. */
+  bool comes_again(const LibraryCall& call);
+
  private:
   struct Entry {
     std::string key;
@@ -80,6 +90,7 @@ class RecordedCalls {
   cudaStream_t stream_ = nullptr;  // for recording alone
   std::list<Entry> entries_;       // the one made last in front
   std::unordered_map<std::string, std::list<Entry>::iterator> by_key_;
+  std::unordered_set<std::string> asked_about_;
 };
 
 }  // namespace mlx::core::cuda

@@ -146,7 +146,9 @@ void Recorder::call(const LibraryCall& call, QueueCall queue) {
   if (capturing_ && !call.is_certain()) {
     submit();
   }
-  if (!worthwhile_ || capturing_) {
+  // What comes alone is recorded if it comes again: recording costs more than one call does.
+  bool records = worthwhile_ || (call.is_worth_recording() && calls_.comes_again(call));
+  if (!records || capturing_) {
     queue(begin());
     end();
     return;
@@ -159,6 +161,9 @@ void Recorder::call(const LibraryCall& call, QueueCall queue) {
   listed_.add(calls_.find(call, queue));
   launches_++;
   count_recorded();
+  if (!worthwhile_) {
+    submit();
+  }
 }
 
 /** What was listed comes first in the capture, or before it. */
