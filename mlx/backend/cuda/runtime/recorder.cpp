@@ -72,6 +72,7 @@ void Recorder::record_before_next(std::shared_ptr<CUevent_st> event) {
 
 void Recorder::record_awaited() {
   if (awaited_) {
+    behind_kernel_ = false;
     check_cuda([&] { return cudaEventRecord(awaited_.get(), stream_); }, "recording an event");
     awaited_ = nullptr;
   }
@@ -81,6 +82,7 @@ cudaStream_t Recorder::plain() {
   last_mark_ = nullptr;
   submit();
   record_awaited();
+  behind_kernel_ = false;
   return stream_;
 }
 
@@ -111,6 +113,7 @@ cudaStream_t Recorder::begin() {
   if (worthwhile_ && !capturing_) {
     begin_capture();
   }
+  behind_kernel_ = false;
   return stream_;
 }
 
@@ -125,7 +128,7 @@ uint64_t Recorder::launch(const KernelLaunch& launch) {
   if (worthwhile_ && !capturing_) {
     listed_.add(launch);
   } else {
-    cuda::start(launch, stream_);
+    start_alone(launch);
   }
   launches_++;
   count_recorded();
@@ -228,13 +231,19 @@ void Recorder::submit() {
 
 void Recorder::start_listed() {
   if (listed_.size() > few_kernels || listed_.has_calls()) {
+    behind_kernel_ = false;
     replays_.start(listed_, graphs_++, stream_);
     return;
   }
   for (size_t i = 0; i < listed_.size(); i++) {
-    cuda::start(listed_[i], stream_);
+    start_alone(listed_[i]);
   }
   listed_.clear();
+}
+
+void Recorder::start_alone(const KernelLaunch& launch) {
+  cuda::start(launch, stream_, behind_kernel_ && !capturing_);
+  behind_kernel_ = !capturing_;
 }
 
 void Recorder::start_captured() {
@@ -248,6 +257,7 @@ void Recorder::start_captured() {
 
 void Recorder::start(cudaGraph_t graph) {
   cudaGraphExec_t executable = executable_for(graph);
+  behind_kernel_ = false;
   if (executable) {
     check_cuda([&] { return cudaGraphLaunch(executable, stream_); }, "starting work");
   }

@@ -71,6 +71,7 @@ class Recorder {
   void submit();
   void record_awaited();
   void start_listed();
+  void start_alone(const KernelLaunch& launch);
   void start_captured();
   void begin_capture();
   void note_dryness();
@@ -84,6 +85,7 @@ class Recorder {
   int device_;
   cudaStream_t stream_;
   bool worthwhile_ = false, capturing_ = false;
+  bool behind_kernel_ = false;  // what the stream got last is a kernel that was started by itself
   std::exception_ptr failure_;
   std::shared_ptr<Passing> last_mark_;  // null if work has come since
   std::shared_ptr<Passing> before_;     // ends the work before the batch, until it is looked at

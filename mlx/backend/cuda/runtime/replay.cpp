@@ -48,10 +48,14 @@ class NodeParameters {
   cudaKernelNodeParams parameters_{};
 };
 
+bool may_overlap(const KernelLaunch& launch) {
+  return launch.waits && !launch.cluster && overlaps();
+}
+
 /** The edge to a kernel from the one before it. */
 cudaGraphEdgeData edge_to(const KernelLaunch& launch) {
   cudaGraphEdgeData edge{};
-  if (launch.waits && !launch.cluster && overlaps()) {
+  if (may_overlap(launch)) {
     edge.from_port = cudaGraphKernelNodePortProgrammatic;
     edge.type = cudaGraphDependencyTypeProgrammatic;
   }
@@ -112,12 +116,18 @@ bool overlaps() {
   return wanted;
 }
 
-void start(const KernelLaunch& launch, cudaStream_t stream) {
+void start(const KernelLaunch& launch, cudaStream_t stream, bool overlapping) {
   cudaLaunchAttribute attribute{};
-  attribute.id = cudaLaunchAttributeClusterDimension;
-  attribute.val = cluster_value(launch.cluster);
+  bool overlaps = overlapping && may_overlap(launch);
+  if (overlaps) {
+    attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attribute.val.programmaticStreamSerializationAllowed = 1;
+  } else {
+    attribute.id = cudaLaunchAttributeClusterDimension;
+    attribute.val = cluster_value(launch.cluster);
+  }
   cudaLaunchConfig_t config{launch.grid, launch.block, launch.shared_bytes,
-                            stream,      &attribute,   launch.cluster > 0};
+                            stream,      &attribute,   overlaps || launch.cluster > 0};
   void* arguments[] = {const_cast<void*>(launch.argument)};
   check_cuda([&] { return cudaLaunchKernelExC(&config, launch.kernel, arguments); },
              "starting a kernel");

@@ -27,7 +27,9 @@ struct KernelLaunch {
   bool waits = false;    // for the kernel before it, so that it may start while that one runs
 };
 
-void start(const KernelLaunch& launch, cudaStream_t stream);
+/** Starts a kernel by itself. `overlapping`: while the kernel that was queued before it still runs,
+ * if it waits for that one itself. */
+void start(const KernelLaunch& launch, cudaStream_t stream, bool overlapping = false);
 
 /** Whether kernels start while the ones before them run: where all devices can do it, unless
  *  MLX_OVERLAP_KERNELS is 0. */
