@@ -17,7 +17,7 @@ namespace mlx::core::cuda {
 namespace {
 
 constexpr int threads = 256;
-using kernels::tile, kernels::tile_threads;
+using kernels::tile_lanes, kernels::tile_threads;
 constexpr int64_t narrow_limit = int64_t{1} << 30;
 
 struct Job {
@@ -158,6 +158,11 @@ int tile_axis(const Job& job) {
   return -1;
 }
 
+/** Large tiles have more of memory on its way at once. */
+int tile_side(int64_t rows, int64_t columns, size_t itemsize) {
+  return std::min(rows, columns) > 32 && itemsize <= 4 ? 64 : 32;
+}
+
 void run_tiled(const Job& job, int axis, const Stream& s) {
   int last = job.rank() - 1;
   SmallVector<int64_t> shape;
@@ -176,17 +181,18 @@ void run_tiled(const Job& job, int axis, const Stream& s) {
   call.columns = job.shape[last];
   call.column_stride = job.in_strides[last];
   call.row_stride = job.out_strides[axis];
-  call.tiles_down = (call.rows + tile - 1) / tile;
-  call.tiles_across = (call.columns + tile - 1) / tile;
+  int side = tile_side(call.rows, call.columns, job.itemsize);
+  call.tiles_down = (call.rows + side - 1) / side;
+  call.tiles_across = (call.columns + side - 1) / side;
   call.in = job.in;
   call.out = job.out;
   Parameters parameters(call);
   parameters.add_padded(shape, rank, 1);
   parameters.add_padded(in_strides, rank, 0);
   parameters.add_padded(out_strides, rank, 0);
-  parameters.launch(kernel_of(tiled_copy_call(job.itemsize, rank), s),
+  parameters.launch(kernel_of(tiled_copy_call(job.itemsize, side, rank), s),
                     blocks_for(matrices * call.tiles_down * call.tiles_across, 1),
-                    dim3(tile, tile_threads), s);
+                    dim3(tile_lanes, tile_threads), s);
 }
 
 /** All of `out` becomes the one element of `in`, which a program writes in packs. */
@@ -304,10 +310,10 @@ KernelCall strided_combine_call(UpdateMode mode, Dtype dtype, bool wide, int ran
       rank);
 }
 
-KernelCall tiled_copy_call(size_t word, int rank) {
-  std::string ranks = std::to_string(rank) + ">";
-  return {"copy.h", "TiledCopy<" + ranks,
-          std::string("tiled_copy<") + word_name(word) + ", " + ranks, tile * tile_threads};
+KernelCall tiled_copy_call(size_t word, int side, int rank) {
+  std::string ranks = std::to_string(side) + ", " + std::to_string(rank) + ">";
+  return {"copy.h", "TiledCopy<" + std::to_string(rank) + ">",
+          std::string("tiled_copy<") + word_name(word) + ", " + ranks, tile_lanes * tile_threads};
 }
 
 KernelCall placed_copy_call(size_t word, int rank, int axes) {

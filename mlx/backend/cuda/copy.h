@@ -58,7 +58,7 @@ void combine_strided(UpdateMode mode, Dtype dtype, const void* in, const Strides
 // The kernels: by strides, with an operation of the table, and by tiles where rows become columns.
 KernelCall strided_copy_call(size_t word, bool wide, int rank);
 KernelCall strided_combine_call(UpdateMode mode, Dtype dtype, bool wide, int rank);
-KernelCall tiled_copy_call(size_t word, int rank);
+KernelCall tiled_copy_call(size_t word, int side, int rank);
 KernelCall placed_copy_call(size_t word, int rank, int axes);
 KernelCall strided_copy_pair_call(size_t word, bool wide, int rank);
 KernelCall placed_copy_pair_call(size_t word, int rank, int axes);

@@ -209,7 +209,8 @@ TEST(CudaMoves, Compile) {
   for (size_t word : {1, 2, 4, 8, 16}) {
     copies.push_back(cuda::strided_copy_call(word, word == 4, 3));
     copies.push_back(cuda::strided_copy_pair_call(word, word == 4, 3));
-    if (word <= 8) copies.push_back(cuda::tiled_copy_call(word, 2));
+    if (word <= 8) copies.push_back(cuda::tiled_copy_call(word, 32, 2));
+    if (word <= 4) copies.push_back(cuda::tiled_copy_call(word, 64, 1));
     copies.push_back(cuda::placed_copy_call(word, 3, word == 2 ? 2 : 1));
     copies.push_back(cuda::placed_copy_pair_call(word, 3, word == 2 ? 2 : 1));
     for (auto op : {kernels::FaultOp::gather, kernels::FaultOp::take_along_axis}) {

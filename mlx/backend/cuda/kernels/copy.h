@@ -55,31 +55,47 @@ struct TiledCopy : TiledCopyCall {
   int64_t strides[2][rank];
 };
 
-template <typename Word, int rank>
+/** By tiles of `side` rows and columns. */
+template <typename Word, int side, int rank>
 MLX_FN void tiled_copy(const TiledCopy<rank>& p) {
-  __shared__ Word staged[tile][tile + 1];
+  constexpr int across = side / tile_lanes, down = side / tile_threads;
+  __shared__ Word staged[side][side + 1];
   int64_t block = blockIdx.x;
-  int64_t across = block % p.tiles_across;
+  int64_t first_column = block % p.tiles_across * side;
   block /= p.tiles_across;
-  int64_t down = block % p.tiles_down;
-  block /= p.tiles_down;
+  int64_t first_row = block % p.tiles_down * side;
   int64_t at[2];
-  find_places<int64_t>(block, p.shape, p.strides, at);
+  find_places<int64_t>(block / p.tiles_down, p.shape, p.strides, at);
   const Word* in = static_cast<const Word*>(p.in) + at[0];
   Word* out = static_cast<Word*>(p.out) + at[1];
-  int64_t row = down * tile + threadIdx.x;
-  for (int k = threadIdx.y; k < tile; k += tile_threads) {
-    int64_t column = across * tile + k;
-    if (row < p.rows && column < p.columns) {
-      staged[k][threadIdx.x] = in[row + column * p.column_stride];
+  int lane = threadIdx.x, line = threadIdx.y;
+  Word values[down][across];  // all on their way at once
+#pragma unroll
+  for (int k = 0; k < down; k++) {
+#pragma unroll
+    for (int j = 0; j < across; j++) {
+      int64_t row = first_row + j * tile_lanes + lane;
+      int64_t column = first_column + k * tile_threads + line;
+      if (row < p.rows && column < p.columns) values[k][j] = in[row + column * p.column_stride];
+    }
+  }
+#pragma unroll
+  for (int k = 0; k < down; k++) {
+#pragma unroll
+    for (int j = 0; j < across; j++) {
+      staged[k * tile_threads + line][j * tile_lanes + lane] = values[k][j];
     }
   }
   __syncthreads();
-  int64_t column = across * tile + threadIdx.x;
-  for (int k = threadIdx.y; k < tile; k += tile_threads) {
-    row = down * tile + k;
-    if (row < p.rows && column < p.columns) {
-      out[row * p.row_stride + column] = staged[threadIdx.x][k];
+#pragma unroll
+  for (int k = 0; k < down; k++) {
+#pragma unroll
+    for (int j = 0; j < across; j++) {
+      int64_t row = first_row + k * tile_threads + line;
+      int64_t column = first_column + j * tile_lanes + lane;
+      if (row < p.rows && column < p.columns) {
+        out[row * p.row_stride + column] = staged[j * tile_lanes + lane][k * tile_threads + line];
+      }
     }
   }
 }

@@ -12,7 +12,8 @@ struct StridedCopyCall {
   void* out;
 };
 
-constexpr int tile = 32, tile_threads = 8;
+// Threads of a tile: so many neighbours, and rows of them.
+constexpr int tile_lanes = 32, tile_threads = 8;
 
 /** Matrices of `rows` x `columns`, one for each position of the shape: in has its rows side by side
  *  (row_stride 1 apart), out its columns. */
