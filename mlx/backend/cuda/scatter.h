@@ -26,7 +26,7 @@ KernelCall scatter_few_call(const IndexVariant& variant, UpdateMode mode, Dtype 
 /** The keys of positions; `key` is their type. */
 KernelCall scatter_keys_call(const IndexVariant& variant, Dtype key);
 /** Sorted updates; `first` where they are updates, not sums of them. */
-KernelCall combine_sorted_call(UpdateMode mode, Dtype dtype, Dtype key, bool first, int index_rank,
-                               int slice_rank);
+KernelCall combine_sorted_call(UpdateMode mode, Dtype dtype, Dtype key, bool first, int width,
+                               int index_rank, int slice_rank);
 
 }  // namespace mlx::core::cuda

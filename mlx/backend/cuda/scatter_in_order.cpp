@@ -69,7 +69,8 @@ Dtype key_type(size_t targets) {
 }
 
 // Updates of a chunk: short slices leave threads to fill the device only if chunks are short.
-constexpr int64_t short_slice = 32, short_chunk = 16, long_chunk = 64;
+constexpr int64_t short_slice = 32, short_chunk = 16, long_chunk = 32;
+constexpr int neighbours = 4;  // that a thread takes where they lie side by side
 
 /** Rounds over sorted updates, each over the sums that the one before left. */
 class Rounds {
@@ -83,6 +84,7 @@ class Rounds {
         slice_(
             collapse_dims(work.slice_shape, {work.array_slice_strides, work.update_slice_strides})),
         chunk_(work.slice_elements() < short_slice ? short_chunk : long_chunk),
+        width_(has_neighbours() ? neighbours : 1),
         stream_(s) {}
 
   void run(array& keys, array& order) {
@@ -109,6 +111,18 @@ class Rounds {
     const void* values;
   };
 
+  /** Whether slices consist of aligned packs, in the array and in the updates. */
+  bool has_neighbours() const {
+    auto fits = [](int64_t elements) { return elements % neighbours == 0; };
+    auto are_neighbours = [](const Strides& strides) {
+      return strides.size() == 1 && strides[0] == 1;
+    };
+    auto places = reinterpret_cast<uint64_t>(work_.in) | reinterpret_cast<uint64_t>(work_.out);
+    return dtype_.size() <= 4 && fits(work_.slice_elements()) && fits(work_.unit) &&
+           are_neighbours(slice_.strides[0]) && are_neighbours(slice_.strides[1]) &&
+           std::all_of(updates_.strides[0].begin(), updates_.strides[0].end(), fits) &&
+           places % (neighbours * dtype_.size()) == 0;
+  }
   size_t sum_size() const { return std::max<size_t>(dtype_.size(), sizeof(float)); }
   int64_t chunks_of(int64_t items) const { return (items + chunk_ - 1) / chunk_; }
   /** Of each chunk its first and its last sum, unless there is only one chunk. */
@@ -119,8 +133,8 @@ class Rounds {
   void start(const Items& items, void* left_keys, void* left_sums) {
     int index_rank = rank_class(updates_.shape.size());
     int slice_rank = rank_class(slice_.shape.size());
-    KernelCall call =
-        combine_sorted_call(mode_, dtype_, key_, items.order != nullptr, index_rank, slice_rank);
+    KernelCall call = combine_sorted_call(mode_, dtype_, key_, items.order != nullptr, width_,
+                                          index_rank, slice_rank);
     kernels::SortedUpdatesCall arguments{};
     arguments.items = items.count;
     arguments.chunk = chunk_;
@@ -139,8 +153,8 @@ class Rounds {
     parameters.add_padded(slice_.strides[0], slice_rank, 0);
     parameters.add_padded(slice_.strides[1], slice_rank, 0);
     parameters.launch(kernel_of(call, stream_),
-                      blocks_for(chunks_of(items.count) * work_.slice_elements(), threads), threads,
-                      stream_);
+                      blocks_for(chunks_of(items.count) * work_.slice_elements() / width_, threads),
+                      threads, stream_);
   }
 
   const IndexWork& work_;
@@ -148,6 +162,7 @@ class Rounds {
   Dtype dtype_, key_;
   CollapsedLayout updates_, slice_;
   int64_t chunk_;
+  int width_;
   Stream stream_;
 };
 
@@ -191,12 +206,12 @@ KernelCall scatter_keys_call(const IndexVariant& variant, Dtype key) {
   return indexed_call("scatter.h", "scatter_keys", variant, type_name(key));
 }
 
-KernelCall combine_sorted_call(UpdateMode mode, Dtype dtype, Dtype key, bool first, int index_rank,
-                               int slice_rank) {
+KernelCall combine_sorted_call(UpdateMode mode, Dtype dtype, Dtype key, bool first, int width,
+                               int index_rank, int slice_rank) {
   std::string ranks = std::to_string(index_rank) + ", " + std::to_string(slice_rank) + ">";
   return {"scatter_sorted.h", "SortedUpdates<" + ranks,
           "combine_sorted<" + update_types(mode, dtype) + ", " + type_name(key) +
-              (first ? ", true, " : ", false, ") + ranks,
+              (first ? ", true, " : ", false, ") + std::to_string(width) + ", " + ranks,
           threads};
 }
 

@@ -120,7 +120,10 @@ TEST_P(CudaOrderedScatter, Compiles) {
     if (!cuda::needs_order(mode, dtype)) continue;
     few.push_back(cuda::scatter_few_call(variant, mode, dtype));
     for (bool first : {true, false}) {
-      rounds.push_back(cuda::combine_sorted_call(mode, dtype, uint16, first, 2, 1));
+      rounds.push_back(cuda::combine_sorted_call(mode, dtype, uint16, first, 1, 2, 1));
+      if (dtype.size() <= 4) {
+        rounds.push_back(cuda::combine_sorted_call(mode, dtype, uint16, first, 4, 1, 1));
+      }
     }
   }
   expect_compiles(few);
