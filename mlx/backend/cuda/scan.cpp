@@ -144,7 +144,8 @@ void scan_array(const ScanSpec& spec, const array& in, array& out, const Stream&
 KernelCall row_scan_call(ScanOp op, Dtype dtype, int width, int lanes) {
   return {"scan_rows.h", "ScanCall",
           "scan_rows<" + folding_of(op, dtype) + ", " + type_name(dtype) + ", " +
-              std::to_string(width) + ", " + std::to_string(lanes) + ">"};
+              std::to_string(width) + ", " + std::to_string(lanes) + ">",
+          scan_threads, op == ScanOp::LogAddExp || dtype.size() == 8 ? 1 : 4};
 }
 
 KernelCall row_total_call(ScanOp op, Dtype dtype, int width) {
