@@ -105,6 +105,22 @@ def test_sizes_that_split(shape):
         np.testing.assert_array_equal(to_numpy(mx.argmin(a, axis)), x.argmin(axis))
 
 
+@pytest.mark.parametrize("length", [37, 4096, 70001])
+def test_logsumexp_of_extremes(length):
+    x = np.linspace(-90, 90, length, dtype="f4") * np.ones((9, 1), "f4")  # a greatest that rises
+    x[1] = x[0][::-1]
+    x[2, length // 2] = INF
+    x[3, ::3] = -INF
+    x[4] = -INF
+    x[5, 5], x[5, -1] = INF, NAN
+    x[6], x[7, 7] = np.finfo("f4").min, np.finfo("f4").max
+    x[8, ::2], x[8, 9] = -INF, INF
+    with np.errstate(all="ignore"):
+        want = np.logaddexp.reduce(x.astype("f8"), axis=1)
+    for a, axis in ((mx.array(x), 1), (mx.array(np.ascontiguousarray(x.T)), 0)):
+        np.testing.assert_allclose(to_numpy(mx.logsumexp(a, axis)), want, rtol=1e-6)
+
+
 def test_error_of_long_sums():
     x = np.full(1 << 22, 0.1, "float32")
     assert abs(mx.sum(mx.array(x)).item() / x.astype("float64").sum() - 1) < 1e-6

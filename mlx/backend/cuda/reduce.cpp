@@ -226,10 +226,12 @@ Folding position_folding(bool largest, Dtype in) {
 }
 
 KernelCall reduce_rows_call(const Folding& folding, int lanes, bool dense, ReduceRanks ranks) {
-  return call_of("reduce_rows<" + folding.name + ", " + type_name(folding.in) + ", " +
-                     type_name(folding.out) + ", " + std::to_string(lanes) +
-                     (dense ? ", true" : ", false"),
-                 ranks);
+  KernelCall call = call_of("reduce_rows<" + folding.name + ", " + type_name(folding.in) + ", " +
+                                type_name(folding.out) + ", " + std::to_string(lanes) +
+                                (dense ? ", true" : ", false"),
+                            ranks);
+  call.blocks = 4;
+  return call;
 }
 
 KernelCall reduce_columns_call(const Folding& folding, int64_t width, ReduceRanks ranks) {

@@ -4,11 +4,46 @@
 
 #include "mlx/backend/cuda/kernels/walk.h"
 #include "mlx/kernels/reduce.h"
+#include "mlx/kernels/softmax.h"
 
 namespace mlx::core::kernels {
 
 template <typename T>
 using Computed = decltype(computed(T{}));
+
+/** Waits for each other in groups of so many neighbouring threads. */
+MLX_FN void wait_for_lanes(int lanes) {
+  if (lanes > 32) {
+    __syncthreads();
+  } else {
+    __syncwarp();
+  }
+}
+
+/** The total of `lanes` neighbouring threads of a block, for all of them. */
+template <typename F, int lanes>
+MLX_FN typename F::Total merge_lanes(typename F::Total mine, typename F::Total* shared) {
+  int t = threadIdx.x + threadIdx.y * blockDim.x;
+  shared[t] = mine;
+#pragma unroll
+  for (int step = lanes / 2; step > 0; step /= 2) {
+    wait_for_lanes(2 * step);
+    if (t % lanes < step) shared[t] = F::merge(shared[t], shared[t + step]);
+  }
+  wait_for_lanes(lanes);
+  return shared[t - t % lanes];
+}
+
+template <typename C>
+struct MaxFold {
+  using Total = C;
+  MLX_FN static C merge(C a, C b) { return MaxOp().apply(a, b); }
+};
+template <typename C>
+struct SumFold {
+  using Total = C;
+  MLX_FN static C merge(C a, C b) { return a + b; }
+};
 
 /** The smallest value of a type: what a maximum starts from; with `high` the largest. */
 template <typename T>
@@ -125,32 +160,68 @@ struct VarianceFolding {
   }
 };
 
+/** A sum of exponentials as sum * exp(shift), where the shift is the greatest exponent. */
+template <typename C>
+struct ShiftedExpSum {
+  C shift;
+  double sum;
+};
+
 template <typename T, typename Out>
 struct ExpSumFolding {
   using C = Computed<T>;
   using Total = ExpSum;
-  using Part = ExpSum;
+  using Part = ShiftedExpSum<C>;
   static constexpr double lowest =
       is_same<C, double> ? -1.7976931348623157e308 : -3.4028234663852886e38;
-  MLX_FN static Part start() { return {lowest, 0}; }
+  MLX_FN static Part start() { return {static_cast<C>(lowest), 0}; }
   /** The sum for a greater shift. Infinity stays what it is, whatever it is scaled by. */
-  MLX_FN static double shifted(ExpSum part, double shift) {
-    return part.sum == 0 || !is_finite(part.sum) ? part.sum : part.sum * ::exp(part.shift - shift);
+  template <typename Sum>
+  MLX_FN static double shifted(Sum part, decltype(part.shift) shift) {
+    if (part.sum == 0 || !is_finite(part.sum)) return part.sum;
+    return part.sum * static_cast<double>(exp_nonpositive(static_cast<C>(part.shift - shift)));
   }
   MLX_FN static Total merge(Total a, Total b) {
-    double shift = a.shift > b.shift ? a.shift : b.shift;
-    return {shift, shifted(a, shift) + shifted(b, shift)};
+    bool first = a.shift > b.shift;
+    Total high = first ? a : b, low = first ? b : a;
+    return {high.shift, high.sum + shifted(low, high.shift)};
+  }
+  /** What adds nothing. */
+  MLX_FN static C nothing() { return C(-inf_d); }
+  /** The greatest of several values is found first, so that they take one rescaling. */
+  template <int n>
+  MLX_FN static void add_values(Part& part, const C (&values)[n]) {
+    constexpr int apart = n < 4 ? n : 4;
+    C shift = part.shift, sums[apart] = {};
+#pragma unroll
+    for (int k = 0; k < n; k++) shift = values[k] > shift ? values[k] : shift;
+    if (!is_finite(shift)) {
+#pragma unroll
+      for (int k = 0; k < n; k++) part.sum += values[k] < 0 ? C(0) : values[k];
+      return;
+    }
+    if (shift > part.shift) part = {shift, shifted(part, shift)};
+#pragma unroll
+    for (int k = 0; k < n; k++) sums[k % apart] += exp_nonpositive(values[k] - shift);
+    C sum = 0;
+#pragma unroll
+    for (int k = 0; k < apart; k++) sum += sums[k];
+    part.sum += static_cast<double>(sum);
   }
   MLX_FN static void add(Part& part, T x, int64_t) {
-    C value = static_cast<C>(computed(x));
-    double wide = value;
-    if (wide > part.shift && is_finite(value)) {
-      part = {wide, shifted(part, wide)};
-    }
-    if (value == C(-inf_d)) return;
-    part.sum += static_cast<double>(math::exp(static_cast<C>(wide - part.shift)));
+    const C value[1] = {computed(x)};
+    add_values(part, value);
   }
-  MLX_FN static Total total(Part part) { return part; }
+  MLX_FN static Total total(Part part) { return {static_cast<double>(part.shift), part.sum}; }
+  /** As merge_lanes; parts that have the greatest shift of all just add up. */
+  template <int lanes, int threads>
+  MLX_FN static Total merge_parts(Part part) {
+    __shared__ C shifts[threads];
+    __shared__ double sums[threads];
+    C shift = merge_lanes<MaxFold<C>, lanes>(part.shift, shifts);
+    double sum = part.shift == shift ? part.sum : shifted(part, shift);
+    return {static_cast<double>(shift), merge_lanes<SumFold<double>, lanes>(sum, sums)};
+  }
   MLX_FN static Out finish(Total total, double, double) {
     return cast<Out>(total.sum == 0 ? -inf_d : total.shift + ::log(total.sum));
   }
@@ -168,26 +239,15 @@ struct PositionFolding {
     if (replaces<Op>(a.value, b.value)) return a;
     return a.position < b.position ? a : b;
   }
+  /** Positions come in ascending order, so of equal values the one before stays. */
   MLX_FN static void add(Part& part, T x, int64_t position) {
-    part = merge(part, Total{computed(x), position});
+    Computed<T> value = computed(x);
+    if (part.position < 0 || replaces<Op>(value, part.value)) part = {value, position};
   }
   MLX_FN static Total total(Part part) { return part; }
   MLX_FN static uint32_t finish(Total total, double, double) {
     return static_cast<uint32_t>(total.position);
   }
 };
-
-/** The total of `lanes` neighbouring threads of a block, in the first of them. */
-template <typename F, int lanes>
-MLX_FN typename F::Total merge_lanes(typename F::Total mine, typename F::Total* shared) {
-  int t = threadIdx.x + threadIdx.y * blockDim.x;
-  shared[t] = mine;
-  for (int step = lanes / 2; step > 0; step /= 2) {
-    __syncthreads();
-    if (t % lanes < step) shared[t] = F::merge(shared[t], shared[t + step]);
-  }
-  __syncthreads();
-  return shared[t - t % lanes];
-}
 
 }  // namespace mlx::core::kernels

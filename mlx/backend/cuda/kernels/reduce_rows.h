@@ -25,10 +25,37 @@ MLX_FN void put_total(const Reduction<kept, reduced>& p, typename F::Total total
   }
 }
 
+/** Adds the values of packs of a row, the first of which is number `first` and the others so far
+ *  apart, as far as they lie before `end`. */
+template <typename F, typename T, int width, int count>
+MLX_FN void add_packs(typename F::Part& part, const Pack<T, width> (&packs)[count], int64_t first,
+                      int64_t apart, int64_t end) {
+  if constexpr (requires { F::nothing(); }) {
+    Computed<T> values[count * width];
+#pragma unroll
+    for (int i = 0; i < count * width; i++) {
+      int k = i / width;
+      bool exists = first + k * apart < end;
+      values[i] = exists ? computed(from_stored<T>(packs[k].at[i % width])) : F::nothing();
+    }
+    F::add_values(part, values);
+  } else {
+#pragma unroll
+    for (int k = 0; k < count; k++) {
+      int64_t i = first + k * apart;
+      if (i >= end) continue;
+#pragma unroll
+      for (int j = 0; j < width; j++) F::add(part, from_stored<T>(packs[k].at[j]), i + j);
+    }
+  }
+}
+
 /** Values [begin, end) of a row of neighbours, dealt to `lanes` threads. */
 template <typename F, typename T, int lanes>
 MLX_FN typename F::Part fold_dense(const T* row, int64_t begin, int64_t end, int lane) {
-  constexpr int width = 16 / sizeof(T);
+  // Packs that are read at once: as many as registers hold values.
+  constexpr int width = 16 / sizeof(T), ahead = width > 4 ? 2 : 4;
+  constexpr int64_t apart = lanes * width;
   auto part = F::start();
   int64_t i = begin;
   auto first = reinterpret_cast<uint64_t>(row + begin);
@@ -37,10 +64,13 @@ MLX_FN typename F::Part fold_dense(const T* row, int64_t begin, int64_t end, int
     int64_t head = begin + skip < end ? begin + skip : end;
     for (i = begin + lane; i < head; i += lanes) F::add(part, load<T>(row, i), i);
     int64_t body = head + (end - head) / width * width;
-    for (i = head + lane * width; i < body; i += lanes * width) {
-      auto pack = load_pack<T, width>(row, i);
+    for (i = head + lane * width; i < body; i += ahead * apart) {
+      Pack<T, width> packs[ahead];
 #pragma unroll
-      for (int k = 0; k < width; k++) F::add(part, from_stored<T>(pack.at[k]), i + k);
+      for (int k = 0; k < ahead; k++) {
+        if (i + k * apart < body) packs[k] = load_pack<T, width>(row, i + k * apart);
+      }
+      add_packs<F>(part, packs, i, apart, body);
     }
     i = body;
   }
@@ -48,9 +78,19 @@ MLX_FN typename F::Part fold_dense(const T* row, int64_t begin, int64_t end, int
   return part;
 }
 
+/** The total of `lanes` neighbouring threads' parts. */
+template <typename F, int lanes>
+MLX_FN typename F::Total merge_parts(typename F::Part part) {
+  if constexpr (requires { F::template merge_parts<lanes, reduce_threads>(part); }) {
+    return F::template merge_parts<lanes, reduce_threads>(part);
+  } else {
+    __shared__ typename F::Total shared[reduce_threads];
+    return merge_lanes<F, lanes>(F::total(part), shared);
+  }
+}
+
 template <typename F, typename T, typename Out, int lanes, bool dense, int kept, int reduced>
 MLX_FN void reduce_rows(const Reduction<kept, reduced>& p) {
-  __shared__ typename F::Total shared[reduce_threads];
   int lane = threadIdx.x % lanes;
   int64_t task = static_cast<int64_t>(blockIdx.x) * (reduce_threads / lanes) + threadIdx.x / lanes;
   bool active = task < p.outputs * p.chunks;
@@ -72,7 +112,7 @@ MLX_FN void reduce_rows(const Reduction<kept, reduced>& p) {
       F::add(part, load<T>(row, place[0]), i);
     }
   }
-  auto total = merge_lanes<F, lanes>(F::total(part), shared);
+  auto total = merge_parts<F, lanes>(part);
   if (active && lane == 0) put_total<F, Out>(p, total, output, chunk);
 }
 

@@ -8,17 +8,6 @@
 
 namespace mlx::core::kernels {
 
-template <typename C>
-struct MaxFold {
-  using Total = C;
-  MLX_FN static C merge(C a, C b) { return MaxOp().apply(a, b); }
-};
-template <typename C>
-struct SumFold {
-  using Total = C;
-  MLX_FN static C merge(C a, C b) { return a + b; }
-};
-
 constexpr int softmax_threads = 256;
 
 /** Rows that registers hold. */
