@@ -11,13 +11,25 @@ struct ThreefryWords {
   uint32_t x0, x1;
 };
 
+/** a + b. On GPUs in the pipe of multiplications, since that of additions turns and mixes bits. */
+MLX_FN uint32_t add_words(uint32_t a, uint32_t b) {
+#ifdef __CUDACC__
+  return a * blockDim.z + b;  // blockDim.z is 1, as the compiler does not know
+#else
+  return a + b;
+#endif
+}
+
 template <int r0, int r1, int r2, int r3>
 MLX_FN void threefry_rounds(ThreefryWords& w) {
-  auto round = [&w](int r) {
-    w.x0 += w.x1;
-    w.x1 = ((w.x1 << r) | (w.x1 >> (32 - r))) ^ w.x0;
+  auto mix = [&w](int r) { w.x1 = ((w.x1 << r) | (w.x1 >> (32 - r))) ^ w.x0; };
+  auto round = [&w, mix](int r) {
+    w.x0 = add_words(w.x0, w.x1);
+    mix(r);
   };
-  round(r0), round(r1), round(r2), round(r3);
+  w.x0 += w.x1;  // and the key in the same instruction
+  mix(r0);
+  round(r1), round(r2), round(r3);
 }
 
 /** The two words that the key (k0, k1) makes of the counter (c0, c1). */

@@ -18,24 +18,29 @@ bool is_real_float(Dtype t) { return issubdtype(t, floating); }
 /** The largest value of a half type below 1. */
 array below_one(Dtype dtype) { return array(1.0 - (dtype == float16 ? 0x1p-11 : 0x1p-8), dtype); }
 
+/** Random words as floats below 2^32. */
+array float_words(const Shape& shape, const std::optional<array>& key, StreamOrDevice s) {
+  // What lies above would round to 2^32.
+  return astype(minimum(bits(shape, 4, key, s), array(0xffffff7fu), s), float32, s);
+}
+
 /** Uniform in [0, 1). */
 array unit_uniform(const Shape& shape, Dtype dtype, const std::optional<array>& key,
                    StreamOrDevice s) {
   check(is_real_float(dtype) && dtype != float64, "uniform",
         "Can only generate float32, float16 and bfloat16 numbers, not ", dtype, ".");
-  array words = bits(shape, 4, key, s);
+  array unit(0x1p-32f);
   if (dtype == float32) {
-    // What lies above would round to 2^32.
-    words = minimum(words, array(0xffffff7fu), s);
+    return multiply(float_words(shape, key, s), unit, s);
   }
-  array scaled = multiply(astype(words, float32, s), array(0x1p-32f), s);
-  return dtype == float32 ? scaled : minimum(astype(scaled, dtype, s), below_one(dtype), s);
+  array scaled = multiply(astype(bits(shape, 4, key, s), float32, s), unit, s);
+  return minimum(astype(scaled, dtype, s), below_one(dtype), s);
 }
 
 /** Uniform in (-1, 1), float32. */
 array signed_uniform(const Shape& shape, const std::optional<array>& key, StreamOrDevice s) {
-  array unit = unit_uniform(shape, float32, key, s);
-  return add(multiply(unit, array(2.0f), s), array(-1.0f + 0x1p-24f), s);
+  array scaled = multiply(float_words(shape, key, s), array(0x1p-31f), s);
+  return add(scaled, array(-1.0f + 0x1p-24f), s);
 }
 
 /** scale * x + location, both of them in the dtype of x and optional. */
