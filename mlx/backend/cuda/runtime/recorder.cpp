@@ -17,7 +17,7 @@ constexpr size_t fewest_primitives = 4;
 // The first graphs of a batch are short, so that the device starts early, and none is so long that
 // it waits for the host; where it has work for long enough, each start takes longer than it gains.
 constexpr size_t first_graph = 8, longest_graph = 64, longest_behind_work = 128;
-// So few kernels are started one by one.
+// So few kernels are started one by one when they come for the first time.
 constexpr size_t few_kernels = 2;
 constexpr size_t most_executables = 128;
 
@@ -58,6 +58,7 @@ void Recorder::expect(size_t primitives, bool is_nested) {
     failure_ = nullptr;
   }
   worthwhile_ = primitives >= fewest_primitives;
+  in_pieces_ = false;
   before_ = last_mark_ && !last_mark_->was_seen_over() ? last_mark_ : nullptr;
   most_ = before_ && !runs_dry_ ? longest_behind_work : first_graph;
   graphs_ = behind_ = 0;
@@ -66,8 +67,10 @@ void Recorder::expect(size_t primitives, bool is_nested) {
 void Recorder::record_before_next(std::shared_ptr<CUevent_st> event) {
   last_mark_ = nullptr;
   submit();
+  record_awaited();  // of a step that has queued nothing before this one, which is part of it
   awaited_ = std::move(event);
   worthwhile_ = false;
+  in_pieces_ = true;
 }
 
 void Recorder::record_awaited() {
@@ -109,6 +112,9 @@ cudaStream_t Recorder::begin() {
   if (failure_) {
     std::rethrow_exception(failure_);
   }
+  if (!worthwhile_) {
+    submit();
+  }
   record_awaited();
   if (worthwhile_ && !capturing_) {
     begin_capture();
@@ -125,10 +131,10 @@ uint64_t Recorder::launch(const KernelLaunch& launch) {
     std::rethrow_exception(failure_);
   }
   record_awaited();
-  if (worthwhile_ && !capturing_) {
-    listed_.add(launch);
-  } else {
+  if (in_pieces_ || capturing_) {
     start_alone(launch);
+  } else {
+    listed_.add(launch);
   }
   launches_++;
   count_recorded();
@@ -150,7 +156,8 @@ void Recorder::call(const LibraryCall& call, QueueCall queue) {
     submit();
   }
   // What comes alone is recorded if it comes again: recording costs more than one call does.
-  bool records = worthwhile_ || (call.is_worth_recording() && calls_.comes_again(call));
+  bool records =
+      worthwhile_ || (call.is_worth_recording() && replays_.has_room() && calls_.comes_again(call));
   if (!records || capturing_) {
     queue(begin());
     end();
@@ -164,7 +171,7 @@ void Recorder::call(const LibraryCall& call, QueueCall queue) {
   listed_.add(calls_.find(call, queue));
   launches_++;
   count_recorded();
-  if (!worthwhile_) {
+  if (in_pieces_) {
     submit();
   }
 }
@@ -205,7 +212,7 @@ void Recorder::note_dryness() {
 
 void Recorder::count_recorded() {
   note_dryness();
-  if (worthwhile_ && ++recorded_ >= most_) {
+  if (!in_pieces_ && ++recorded_ >= most_) {
     submit();
     most_ = std::max(most_, std::min(2 * most_, longest_graph));
   }
@@ -230,7 +237,8 @@ void Recorder::submit() {
 }
 
 void Recorder::start_listed() {
-  if (listed_.size() > few_kernels || listed_.has_calls()) {
+  bool pays = listed_.size() > few_kernels || listed_.has_calls();
+  if (pays || replays_.comes_again(listed_, graphs_)) {
     behind_kernel_ = false;
     replays_.start(listed_, graphs_++, stream_);
     return;

@@ -84,7 +84,7 @@ class Recorder {
   std::mutex mutex_;
   int device_;
   cudaStream_t stream_;
-  bool worthwhile_ = false, capturing_ = false;
+  bool worthwhile_ = false, in_pieces_ = false, capturing_ = false;
   bool behind_kernel_ = false;  // what the stream got last is a kernel that was started by itself
   std::exception_ptr failure_;
   std::shared_ptr<Passing> last_mark_;  // null if work has come since

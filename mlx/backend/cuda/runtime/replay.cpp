@@ -13,13 +13,16 @@ namespace mlx::core::cuda {
 namespace {
 
 constexpr size_t most_executables = 256;
+// Starts of others after which an executable graph may go for one that may be as rare.
+constexpr uint64_t long_ago = 4 * most_executables;
+constexpr size_t most_remembered = 4096;
 // Lists of equal kernels in the same place: arguments may come in turns, as from two models.
 constexpr size_t most_alike = 4;
 
 /** How many of them may be kept if so many arguments change even from the closest. Two for a few:
  *  steps take turns where one is queued while the one before it still holds its memory. */
 size_t most_alike_for(size_t changes, size_t size) {
-  return changes > size / 2 ? most_alike : changes > size / 8 ? 2 : 1;
+  return changes > 2 && changes > size / 2 ? most_alike : changes > size / 8 ? 2 : 1;
 }
 
 cudaLaunchAttributeValue cluster_value(unsigned cluster) {
@@ -228,7 +231,21 @@ void Replays::start(LaunchList& list, size_t place, cudaStream_t stream) {
     }
   }
   list.clear();
-  check_cuda([&] { return cudaGraphLaunch(chosen->executable, stream); }, "starting work");
+  chosen->last_start = ++starts_;
+  cudaGraphExec_t executable = chosen->executable;
+  check_cuda([&] { return cudaGraphLaunch(executable, stream); }, "starting work");
+}
+
+bool Replays::comes_again(const LaunchList& list, size_t place) {
+  uint64_t key = hash_combine(list.hash(), place);
+  if (by_key_.contains(key)) return true;
+  if (came_.size() >= most_remembered) came_.clear();
+  return !came_.insert(key).second && has_room();
+}
+
+bool Replays::has_room() const {
+  return executables_.size() < most_executables ||
+         starts_ - executables_.back().last_start > long_ago;
 }
 
 /** Of those with the same kernels, the one that least has to be changed in; none if it pays to make

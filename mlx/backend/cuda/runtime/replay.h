@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <list>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "mlx/backend/cuda/runtime/library_calls.h"
@@ -90,6 +91,11 @@ class Replays {
    *  kernels apart, such as those of the layers of a model. */
   void start(LaunchList& list, size_t place, cudaStream_t stream);
 
+  /** Whether a list of few kernels had better start as a graph: it came before, and none that is in
+   *  use has to go for it. */
+  bool comes_again(const LaunchList& list, size_t place);
+  bool has_room() const;
+
  private:
   struct Executable {
     uint64_t key;
@@ -97,6 +103,7 @@ class Replays {
     cudaGraph_t graph;
     std::vector<cudaGraphNode_t> nodes;
     cudaGraphExec_t executable;
+    uint64_t last_start = 0;
   };
   using Executables = std::list<Executable>;
 
@@ -113,6 +120,8 @@ class Replays {
 
   Executables executables_;  // the one used last in front
   std::unordered_multimap<uint64_t, Executables::iterator> by_key_;
+  std::unordered_set<uint64_t> came_;  // few kernels that were asked about
+  uint64_t starts_ = 0;
 };
 
 }  // namespace mlx::core::cuda
