@@ -91,7 +91,7 @@ def test_logsumexp(name):
 
 
 @pytest.mark.parametrize(
-    "shape", [(70000,), (300, 700), (3, 40000), (40000, 3), (5000, 17), (2, 9, 4097)]
+    "shape", [(70000,), (300, 700), (3, 40000), (40000, 3), (5000, 17), (2, 9, 4097), (4100, 1030)]
 )
 def test_sizes_that_split(shape):
     """Work cut into chunks, tiles and narrow columns."""

@@ -123,6 +123,14 @@ def test_long_rows(op, n):
             np.testing.assert_allclose(got, want, rtol=2e-4, atol=1e-6 * n)
 
 
+@pytest.mark.parametrize("length", [2049, 2600])
+def test_many_long_rows(length):
+    x = np.random.randint(-8, 8, (4100, length)).astype("float32")
+    for reverse, inclusive in ((False, True), (True, False)):
+        flags = {"axis": 1, "reverse": reverse, "inclusive": inclusive}
+        np.testing.assert_array_equal(mx.cumsum(mx.array(x), **flags), scan("cumsum", x, **flags))
+
+
 def test_special_values():
     assert np.isnan(to_numpy(mx.cummax(mx.array([1.0, NAN, 3.0])))).tolist() == [False, True, True]
     long = np.ones((2, 100), "float32")

@@ -17,6 +17,7 @@ namespace mlx::core::cuda {
 namespace {
 
 constexpr int threads = 256, column_threads = 32;
+constexpr int row_blocks = 4;  // at work on rows on a multiprocessor
 constexpr size_t largest_total = 32;
 
 KernelCall call_of(const std::string& start, ReduceRanks ranks) {
@@ -99,9 +100,16 @@ class Run {
     return fits ? several : 1;
   }
 
+  /** Warps that take a row each need not wait for whole blocks. */
+  bool rows_suit_warps() const {
+    constexpr int rows = threads / 32;
+    return fills_evenly((outputs_ + rows - 1) / rows, row_blocks,
+                        device_facts(stream_.device.index));
+  }
+
   /** Cuts long reductions into chunks where there are too few results to fill the device. */
   void deal_out() {
-    lanes_ = length_ > 1024 ? threads : 32;
+    lanes_ = length_ <= 1024 || rows_suit_warps() ? 32 : threads;
     int64_t per_block = by_columns_ ? column_threads * width_ : threads / lanes_;
     int64_t blocks = (outputs_ + per_block - 1) / per_block;
     int64_t wanted = 4 * device_facts(stream_.device.index).multiprocessors;
@@ -230,7 +238,7 @@ KernelCall reduce_rows_call(const Folding& folding, int lanes, bool dense, Reduc
                                 type_name(folding.out) + ", " + std::to_string(lanes) +
                                 (dense ? ", true" : ", false"),
                             ranks);
-  call.blocks = 4;
+  call.blocks = row_blocks;
   return call;
 }
 

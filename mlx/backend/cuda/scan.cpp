@@ -41,6 +41,11 @@ std::string folding_of(ScanOp op, Dtype dtype) {
   __builtin_unreachable();
 }
 
+/** How many blocks a multiprocessor has to hold at least. */
+int row_blocks(ScanOp op, Dtype dtype) {
+  return op == ScanOp::LogAddExp || dtype.size() == 8 ? 1 : 4;
+}
+
 class Scanner {
  public:
   Scanner(const ScanSpec& spec, const array& in, array& out, const Stream& s)
@@ -78,13 +83,21 @@ class Scanner {
              grid, block);
   }
 
+  /** Warps that take a row each need not wait for whole blocks. */
+  bool rows_suit_warps() const {
+    constexpr int rows = scan_threads / 32;
+    int resident = row_blocks(spec_.op, in_.dtype());
+    return resident > 1 &&
+           fills_evenly((rows_ + rows - 1) / rows, resident, device_facts(stream_.device.index));
+  }
+
   void run_rows() {
     auto size = static_cast<int64_t>(in_.itemsize());
     auto places = reinterpret_cast<uint64_t>(input_address(in_, stream_)) |
                   reinterpret_cast<uint64_t>(output_address(out_));
     int64_t pack = std::min<int64_t>(8 * size, 16);
     int width = length_ * size % pack == 0 && places % 16 == 0 ? static_cast<int>(pack / size) : 1;
-    int lanes = length_ <= short_row ? 32 : scan_threads;
+    int lanes = length_ <= short_row || rows_suit_warps() ? 32 : scan_threads;
     cut(lanes == 32 ? wanted_blocks() : rows_, row_strips * lanes * width);
     run_both(row_total_call(spec_.op, in_.dtype(), width),
              row_scan_call(spec_.op, in_.dtype(), width, lanes),
@@ -145,7 +158,7 @@ KernelCall row_scan_call(ScanOp op, Dtype dtype, int width, int lanes) {
   return {"scan_rows.h", "ScanCall",
           "scan_rows<" + folding_of(op, dtype) + ", " + type_name(dtype) + ", " +
               std::to_string(width) + ", " + std::to_string(lanes) + ">",
-          scan_threads, op == ScanOp::LogAddExp || dtype.size() == 8 ? 1 : 4};
+          scan_threads, row_blocks(op, dtype)};
 }
 
 KernelCall row_total_call(ScanOp op, Dtype dtype, int width) {

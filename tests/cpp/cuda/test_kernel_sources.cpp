@@ -41,7 +41,9 @@ TEST_P(CudaKernels, ReductionsCompile) {
   std::vector<cuda::KernelCall> calls;
   for (ReduceOp op : reductions_of(dtype)) {
     auto folding = cuda::reduce_folding(op, dtype, reduce_result_type(op, dtype));
-    calls.push_back(cuda::reduce_rows_call(folding, 32, true, {1, 1}));
+    for (int lanes : {32, 256}) {
+      calls.push_back(cuda::reduce_rows_call(folding, lanes, true, {1, 1}));
+    }
   }
   for (bool largest : {false, true}) {
     calls.push_back(

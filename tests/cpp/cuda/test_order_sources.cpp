@@ -36,7 +36,8 @@ TEST_P(CudaScans, Compile) {
   int width = static_cast<int>(std::min<size_t>(16 / dtype.size(), 8));
   std::vector<cuda::KernelCall> calls = {
       cuda::row_total_call(ScanOp::Sum, dtype, width), cuda::column_scan_call(ScanOp::Sum, dtype),
-      cuda::column_total_call(ScanOp::Max, dtype), cuda::row_scan_call(ScanOp::Min, dtype, 1, 32)};
+      cuda::column_total_call(ScanOp::Max, dtype), cuda::row_scan_call(ScanOp::Min, dtype, 1, 32),
+      cuda::row_scan_call(ScanOp::Sum, dtype, width, 32)};
   for (auto op : {ScanOp::Sum, ScanOp::Prod, ScanOp::Max, ScanOp::LogAddExp}) {
     if (op != ScanOp::LogAddExp || issubdtype(dtype, inexact)) {
       calls.push_back(cuda::row_scan_call(op, dtype, width, 256));

@@ -64,6 +64,12 @@ const DeviceFacts& device_facts(int index) {
   return all->at(index);
 }
 
+bool fills_evenly(int64_t blocks, int resident, const DeviceFacts& device) {
+  int64_t at_once = int64_t{device.multiprocessors} * resident;
+  int64_t rounds = (blocks + at_once - 1) / at_once;
+  return 10 * blocks >= 9 * rounds * at_once;
+}
+
 void use_device(int index) {
   if (after_fork.load(std::memory_order_relaxed)) [[unlikely]] {
     throw std::runtime_error(error_message(

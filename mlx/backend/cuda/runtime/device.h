@@ -22,6 +22,9 @@ int count_devices(std::string* why_not);
 
 const DeviceFacts& device_facts(int index);
 
+/** Whether equal blocks keep all multiprocessors busy to the end, which hold `resident` each. */
+bool fills_evenly(int64_t blocks, int resident, const DeviceFacts& device);
+
 /** Makes `index` the calling thread's device. Throws in a child of a fork. */
 void use_device(int index);
 
