@@ -41,6 +41,11 @@ struct Device {
     cudaMalloc(&x, 32 * sizeof(float));
     cudaHostAlloc(&pinned, sizeof(float), cudaHostAllocPortable);
     cudaHostAlloc(&told, sizeof(int), cudaHostAllocMapped);
+    cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed);
+    start();
+    cudaGraph_t recorded;
+    cudaStreamEndCapture(stream, &recorded);
+    cudaGraphInstantiate(&graph, recorded, 0);
   }
 
   void start() { touch<<<1, 32, 0, stream>>>(x); }
@@ -52,6 +57,7 @@ struct Device {
 
   cudaStream_t stream;
   cudaEvent_t event;
+  cudaGraphExec_t graph;  // of the same kernel
   float *x, *pinned;
   int* told;
 };
@@ -66,6 +72,10 @@ int main() {
   });
   measure("start, poll an event", [&](int) {
     d.start();
+    d.wait_for_event();
+  });
+  measure("start a graph of it, poll an event", [&](int) {
+    cudaGraphLaunch(d.graph, d.stream);
     d.wait_for_event();
   });
   measure("start, poll what the kernel writes to the host", [&](int number) {
