@@ -1,12 +1,15 @@
 // The thread pool, without a lock on its way: a caller opens its loop in a slot and counts a word
 // up that idle workers watch, first spinning for some tens of microseconds, so that a chain of
-// small loops has no wake-up cost, then asleep, so that an idle pool costs nothing. Joining a loop
-// and taking a range of it are one operation on one word.
+// small loops has no wake-up cost, then asleep, so that an idle pool costs nothing. Each thread has
+// ranges of its own that it takes first, the same for every loop of as many, so that it finds in
+// its caches what it wrote or read in the loop before; then it takes those that others have not
+// begun.
 #include "mlx/core/parallel.h"
 
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <bit>
 #include <chrono>
 #include <cstdlib>
 #include <exception>
@@ -58,41 +61,98 @@ bool spin_until(Done done, bool crowded) {
   return done();
 }
 
+// Which ranges of a loop nobody has taken.
+class FreeRanges {
+ public:
+  int64_t size() const { return size_.load(std::memory_order_relaxed); }
+
+  void fill(int64_t size) {
+    size_.store(size, std::memory_order_relaxed);
+    for (int64_t i = 0; i < words_of(size); ++i) {
+      int64_t bits = std::min<int64_t>(size - i * kBits, kBits);
+      words_[i].store(~uint64_t{0} >> (kBits - bits), std::memory_order_relaxed);
+    }
+  }
+
+  int count() const {
+    int free = 0;
+    for (int64_t i = 0; i < words_of(size()); ++i) free += std::popcount(word(i));
+    return free;
+  }
+
+  // Takes the first of [begin, end); -1 if there is none.
+  int64_t take_first(int64_t begin, int64_t end) {
+    for (int64_t i = begin / kBits; i * kBits < end; ++i) {
+      while (uint64_t free = word(i) & between(begin, end, i)) {
+        int bit = std::countr_zero(free);
+        if (take(i, bit)) return i * kBits + bit;
+      }
+    }
+    return -1;
+  }
+
+  // Takes the last of [begin, end); -1 if there is none.
+  int64_t take_last(int64_t begin, int64_t end) {
+    for (int64_t i = words_of(end) - 1; i >= 0 && (i + 1) * kBits > begin; --i) {
+      while (uint64_t free = word(i) & between(begin, end, i)) {
+        int bit = kBits - 1 - std::countl_zero(free);
+        if (take(i, bit)) return i * kBits + bit;
+      }
+    }
+    return -1;
+  }
+
+ private:
+  static constexpr int kBits = 64;
+
+  static int64_t words_of(int64_t size) { return (size + kBits - 1) / kBits; }
+
+  // The bits of word i that stand for ranges in [begin, end), of which it has some.
+  static uint64_t between(int64_t begin, int64_t end, int64_t i) {
+    int64_t low = std::max<int64_t>(begin - i * kBits, 0);
+    int64_t high = std::min<int64_t>(end - i * kBits, kBits);
+    return low < high ? ~uint64_t{0} >> (kBits - high) & ~uint64_t{0} << low : 0;
+  }
+
+  uint64_t word(int64_t i) const { return words_[i].load(std::memory_order_relaxed); }
+
+  bool take(int64_t i, int bit) {
+    uint64_t mask = uint64_t{1} << bit;
+    return words_[i].fetch_and(~mask, std::memory_order_relaxed) & mask;
+  }
+
+  std::array<std::atomic<uint64_t>, kMaxThreads * kRangesPerThread / kBits> words_{};
+  std::atomic<int64_t> size_{0};
+};
+
 // Where one loop at a time runs. Slots are never freed, so that a worker may look at one whose loop
-// has just ended. The state is one word: 32 bits with the number of ranges taken, and below them
-// whether the loop is open, whether its caller sleeps, and how many workers are inside. A worker
-// that has counted itself in while the loop was open may read the rest.
+// has just ended. The state is one word: whether the loop is open, whether its caller sleeps, and
+// how many workers are inside. A worker that has counted itself in while the loop was open may read
+// the rest.
 class alignas(kCacheLine) Slot {
  public:
   bool claim() { return !claimed_.load(std::memory_order_relaxed) && !claimed_.exchange(true); }
   void release() { claimed_.store(false, std::memory_order_release); }
 
-  void open(const Body& body, int64_t n, uint32_t ranges) {
+  void open(const Body& body, int64_t n, int64_t ranges, int threads) {
     body_ = &body;
     n_ = n;
+    sharers_ = std::min<int64_t>(threads, ranges);
     mode_ = float_mode();
-    ranges_.store(ranges, std::memory_order_relaxed);
-    uint64_t old = state_.load(std::memory_order_relaxed);
-    while (
-        !state_.compare_exchange_weak(old, (old & kWorkers) | kOpen, std::memory_order_seq_cst)) {
-    }
+    free_.fill(ranges);
+    state_.fetch_or(kOpen, std::memory_order_seq_cst);
   }
 
   // How many ranges nobody has taken: a guess unless the loop is known to be open.
-  uint32_t left() const {
-    uint64_t state = state_.load(std::memory_order_relaxed);
-    uint32_t ranges = ranges_.load(std::memory_order_relaxed), taken = state >> kTakenShift;
-    return (state & kOpen) && taken < ranges ? ranges - taken : 0;
-  }
+  int left() const { return state_.load(std::memory_order_relaxed) & kOpen ? free_.count() : 0; }
 
   // A worker joins, takes ranges while `welcome`, and leaves.
   template <typename Welcome>
   void help(Welcome welcome) {
-    uint64_t state = state_.fetch_add(kRange | 1, std::memory_order_acq_rel);
+    uint32_t state = state_.fetch_add(1, std::memory_order_acq_rel);
     if (state & kOpen) {
       set_float_mode(mode_);
-      run(state >> kTakenShift);
-      while (left() > 0 && welcome() && take_range()) {
+      while (welcome() && take_range()) {
       }
     }
     state = state_.fetch_sub(1, std::memory_order_acq_rel);
@@ -109,9 +169,9 @@ class alignas(kCacheLine) Slot {
   void wait_for_workers(bool crowded) {
     auto empty = [this] { return (state_.load(std::memory_order_acquire) & kWorkers) == 0; };
     if (spin_until(empty, crowded)) return;
-    uint64_t state = state_.fetch_or(kCallerSleeps, std::memory_order_acq_rel) | kCallerSleeps;
+    uint32_t state = state_.fetch_or(kCallerSleeps, std::memory_order_acq_rel) | kCallerSleeps;
     while (state & kWorkers) {
-      futex_wait(&state_, static_cast<uint32_t>(state));
+      futex_wait(&state_, state);
       state = state_.load(std::memory_order_acquire);
     }
     state_.fetch_and(~kCallerSleeps, std::memory_order_relaxed);
@@ -123,20 +183,22 @@ class alignas(kCacheLine) Slot {
   }
 
  private:
-  static constexpr uint64_t kWorkers = 0xffff, kOpen = 1 << 16, kCallerSleeps = 1 << 17;
-  static constexpr int kTakenShift = 32;
-  static constexpr uint64_t kRange = uint64_t{1} << kTakenShift;
+  static constexpr uint32_t kWorkers = 0xffff, kOpen = 1 << 16, kCallerSleeps = 1 << 17;
 
-  bool take_range() {
-    return run(state_.fetch_add(kRange, std::memory_order_relaxed) >> kTakenShift);
+  // A range of the thread's own, else one of those before: the last, to which its owner comes last.
+  int64_t next_range() {
+    int64_t ranges = free_.size(), own = index_in_loop % sharers_;
+    int64_t begin = own * ranges / sharers_, end = (own + 1) * ranges / sharers_;
+    int64_t range = free_.take_first(begin, end);
+    if (range < 0) range = free_.take_last(0, begin);
+    return range < 0 ? free_.take_last(end, ranges) : range;
   }
 
-  bool run(uint64_t range) {
-    auto ranges = static_cast<int64_t>(ranges_.load(std::memory_order_relaxed));
-    auto i = static_cast<int64_t>(range);
-    if (i >= ranges) return false;
+  bool take_range() {
+    int64_t i = next_range();
+    if (i < 0) return false;
     if (failed_.load(std::memory_order_relaxed)) return true;  // nothing more is started
-    int64_t size = n_ / ranges, rest = n_ % ranges;
+    int64_t ranges = free_.size(), size = n_ / ranges, rest = n_ % ranges;
     int64_t begin = i * size + std::min(i, rest);
     try {
       (*body_)(begin, begin + size + (i < rest));
@@ -146,11 +208,12 @@ class alignas(kCacheLine) Slot {
     return true;
   }
 
-  std::atomic<uint64_t> state_{0};
+  std::atomic<uint32_t> state_{0};
+  alignas(kCacheLine) FreeRanges free_;
   alignas(kCacheLine) const Body* body_ = nullptr;
   int64_t n_ = 0;
-  uint32_t mode_ = 0;  // of the caller's arithmetic
-  std::atomic<uint32_t> ranges_{0};
+  int64_t sharers_ = 1;  // threads with ranges of their own
+  uint32_t mode_ = 0;    // of the caller's arithmetic
   std::atomic<bool> claimed_{false}, failed_{false};
   std::exception_ptr error_ = nullptr;
 };
@@ -167,12 +230,12 @@ class Pool {
     futex_wake(&epoch_, kMaxThreads);
   }
 
-  void run(Body body, int64_t n, uint32_t ranges) {
+  void run(Body body, int64_t n, int64_t ranges, int threads) {
     Slot* slot = claim_slot();
     if (!slot) return body(0, n);
     ensure_workers();
     callers_.fetch_add(1, std::memory_order_relaxed);
-    slot->open(body, n, ranges);
+    slot->open(body, n, ranges, threads);
     announce(static_cast<int>(ranges) - 1);
     inside_loop = true;
     slot->run_all();
@@ -247,7 +310,7 @@ class Pool {
     while (!ends(index)) {
       uint32_t seen = epoch_.load();
       if (Slot* slot = find_work(index)) {
-        if (std::exchange(woken, false)) wake(static_cast<int>(slot->left()) - 1);
+        if (std::exchange(woken, false)) wake(slot->left() - 1);
         slot->help([this, index] { return has_room(index); });
         continue;
       }
@@ -329,7 +392,7 @@ void parallel_for(int64_t n, int64_t grain, Body f) {
   int threads = shared.threads();
   if (threads == 1) return f(0, n);
   int64_t ranges = std::min<int64_t>(n / grain, int64_t{threads} * kRangesPerThread);
-  shared.run(f, n, static_cast<uint32_t>(ranges));
+  shared.run(f, n, ranges, threads);
 }
 
 }  // namespace mlx::core
