@@ -15,7 +15,7 @@ namespace mlx::core::cpu {
 namespace {
 
 constexpr int64_t kTaskWork = 1 << 17;  // products that are worth a thread's while
-constexpr int64_t kTasksPerThread = 4;
+constexpr int64_t kTasksPerThread = 8;
 constexpr int64_t kMostParts = 32;
 
 const DepthwiseKernels& kernels_of(Dtype dtype) {

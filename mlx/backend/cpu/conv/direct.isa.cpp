@@ -4,6 +4,7 @@
 
 #include "mlx/backend/cpu/conv/direct_kernels.h"
 #include "mlx/backend/cpu/gemm/element.h"
+#include "mlx/backend/cpu/gemm/fold.h"
 
 namespace mlx::core::cpu::MLX_ISA {
 
@@ -120,21 +121,6 @@ static void widen_row(const void* from, int64_t count, void* to) {
   int64_t i = 0;
   for (; i + lanes <= count; i += lanes) store<Lane>(target + i, E::load(source + i));
   for (; i < count; ++i) target[i] = E::get(source + i);
-}
-
-template <typename Lane>
-static void fold_parts(void* sums, int64_t stride, int64_t parts, int64_t count) {
-  constexpr int lanes = kLanes<Lane>;
-  Lane* to = static_cast<Lane*>(sums);
-  int64_t i = 0;
-  for (; i + lanes <= count; i += lanes) {
-    Vec<Lane> sum = load(to + i);
-    for (int64_t part = 1; part < parts; ++part) sum += load(to + part * stride + i);
-    store<Lane>(to + i, sum);
-  }
-  for (; i < count; ++i) {
-    for (int64_t part = 1; part < parts; ++part) to[i] += to[part * stride + i];
-  }
 }
 
 template <typename Kernel, int Count>

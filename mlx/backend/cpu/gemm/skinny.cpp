@@ -21,7 +21,9 @@ constexpr int64_t kRangeWork = 1 << 15;  // elements that outweigh handing a ran
 constexpr int64_t kManyColumns = 2048;
 constexpr int64_t kDepthGrain = 4096;
 constexpr int64_t kMostParts = 16;
-constexpr int64_t kLineDepth = 128;  // lines of a part
+constexpr int64_t kStripColumns = 1024;  // of a part, for a thread at a time
+constexpr int64_t kFoldWork = 1 << 13;   // sums worth a thread's while, out of others' caches
+constexpr int64_t kLineDepth = 128;      // lines of a part
 constexpr int64_t kMostLineParts = 32;
 constexpr int64_t kMostLineRows = 2;  // of which there are sums for every part
 
@@ -120,20 +122,20 @@ class Skinny : FewRows {
 
   void multiply_parts(const char* x, char* sums, int64_t j, int64_t count, int64_t parts) const {
     int64_t part_bytes = rows_ * count * kernels_.widen->sum_size;
-    parallel_for(parts, 1, [&](int64_t begin, int64_t end) {
+    int64_t lane = kernels_.widen->sum_size;
+    int64_t strips = (count + kStripColumns - 1) / kStripColumns;
+    parallel_for(parts * strips, 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
-        int64_t first = i * g_.k / parts, last = (i + 1) * g_.k / parts;
-        stream(x, first, last - first, j, count, sums + i * part_bytes, count);
+        int64_t part = i / strips, col = i % strips * kStripColumns;
+        int64_t first = part * g_.k / parts, last = (part + 1) * g_.k / parts;
+        stream(x, first, last - first, j + col, std::min(kStripColumns, count - col),
+               sums + part * part_bytes + col * lane, count);
       }
     });
-    int64_t lane = kernels_.widen->sum_size;
-    int64_t grain = std::max<int64_t>(kRangeWork / (rows_ * parts), 1);
+    int64_t grain = std::max<int64_t>(kFoldWork / (rows_ * parts), 1);
     parallel_for(count, grain, [&](int64_t begin, int64_t end) {
-      for (int64_t i = 1; i < parts; ++i) {
-        for (int64_t r = 0; r < rows_; ++r) {
-          char* to = sums + (r * count + begin) * lane;
-          add_part(to, to + i * part_bytes, end - begin);
-        }
+      for (int64_t r = 0; r < rows_; ++r) {
+        kernels_.stream->fold(sums + (r * count + begin) * lane, rows_ * count, parts, end - begin);
       }
       finish(sums + begin * lane, count, j + begin, end - begin);
     });
@@ -153,18 +155,6 @@ class Skinny : FewRows {
     p.sums = sums;
     p.sums_stride = sums_stride;
     (wide_.depth_stride == 1 ? kernels_.stream->dots : kernels_.stream->lines)(p);
-  }
-
-  void add_part(char* to, const char* from, int64_t n) const {
-    if (kernels_.widen->sum_size == 8) {
-      for (int64_t i = 0; i < n; ++i) {
-        reinterpret_cast<double*>(to)[i] += reinterpret_cast<const double*>(from)[i];
-      }
-    } else {
-      for (int64_t i = 0; i < n; ++i) {
-        reinterpret_cast<float*>(to)[i] += reinterpret_cast<const float*>(from)[i];
-      }
-    }
   }
 
   // Writes columns from j on, and does with them what follows the product.

@@ -27,6 +27,8 @@ struct SkinnyKernels {
   void (*dots)(const SkinnyProduct& product);
   // sums[r][j] = sum over k of x[r][k] * w[k * w_stride + j] for j < count.
   void (*lines)(const SkinnyProduct& product);
+  // sums[i] += the sums at i of all further parts, which lie `stride` apart, in order.
+  void (*fold)(void* sums, int64_t stride, int64_t parts, int64_t count);
 };
 
 struct SkinnyTables {

@@ -2,6 +2,7 @@
 #include "mlx/backend/cpu/gemm/skinny.h"
 
 #include "mlx/backend/cpu/gemm/element.h"
+#include "mlx/backend/cpu/gemm/fold.h"
 #include "mlx/backend/cpu/gemm/pack.h"
 
 namespace mlx::core::cpu::MLX_ISA {
@@ -193,7 +194,8 @@ static void lines(const SkinnyProduct& p) {
 
 template <typename Source, typename Lane>
 static constexpr SkinnyKernels kernels() {
-  return {dots<Element<Source, Lane>, Source>, lines<Element<Source, Lane>, Source>};
+  return {dots<Element<Source, Lane>, Source>, lines<Element<Source, Lane>, Source>,
+          fold_parts<Lane>};
 }
 
 }  // namespace simd
