@@ -22,7 +22,7 @@ namespace mlx::core::cpu {
 namespace {
 
 /** Bytes per thread that outweigh handing them over. */
-constexpr int64_t grain_bytes = 256 << 10;
+constexpr int64_t grain_bytes = 64 << 10;
 
 /** Places in memory that are read in turn and of which a processor foresees what is next. */
 constexpr int64_t most_streams = 32;

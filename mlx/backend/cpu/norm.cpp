@@ -110,12 +110,12 @@ void run_forward(const NormSpec& spec, const NormOperands& operands) {
 /** Adds the parts' rows and stores them as the gradient of a parameter. */
 template <typename T>
 void store_parameter(const T* parts, int64_t count, int64_t n, int64_t stride, array& out) {
-  std::unique_ptr<T[]> total(new T[n]);
-  for (int64_t j = 0; j < n; j++) {
-    double sum = 0;
-    for (int64_t p = 0; p < count; p++) sum += parts[p * stride + j];
-    total[j] = static_cast<T>(sum);
+  std::unique_ptr<double[]> sums(new double[n]());
+  for (int64_t p = 0; p < count; p++) {
+    for (int64_t j = 0; j < n; j++) sums[j] += parts[p * stride + j];
   }
+  std::unique_ptr<T[]> total(new T[n]);
+  std::copy_n(sums.get(), n, total.get());
   Rows<T>(out, n).put(0, total.get());
 }
 
@@ -124,7 +124,7 @@ void run_backward(const NormSpec& spec, const std::vector<array>& inputs,
                   std::vector<array>& outputs) {
   int64_t n = outputs[0].shape(-1);
   int64_t rows = static_cast<int64_t>(outputs[0].size()) / n;
-  int64_t per_part = std::max<int64_t>({1, (1 << 16) / n, (rows + 63) / 64});
+  int64_t per_part = std::max<int64_t>({1, grain_elements / n, (rows + 63) / 64});
   int64_t parts = (rows + per_part - 1) / per_part;
   int64_t stride = 2 * n;
   std::unique_ptr<T[]> sums(new T[parts * stride]());

@@ -115,7 +115,7 @@ class Run {
     if (tiles <= grain) {
       run_range(0, n_);
     } else {
-      parallel_for(tiles, grain, [this](int64_t begin, int64_t end) {
+      parallel_for(tiles, std::max<int64_t>(1, grain / 4), [this](int64_t begin, int64_t end) {
         run_range(begin * tile_, std::min(end * tile_, n_));
       });
     }

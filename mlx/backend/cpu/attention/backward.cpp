@@ -126,7 +126,7 @@ class BlockGradients {
   void find_along(int64_t rows) const {
     int64_t e = shape_.value_width;
     auto load = tile_load(result_.dtype());
-    parallel_for(rows, kParallelWork / 8 / std::max<int64_t>(1, e),
+    parallel_for(rows, kParallelWork / 128 / std::max<int64_t>(1, e),
                  [&](int64_t begin, int64_t end) {
                    Scratch memory(2 * e * sizeof(float) + 1);
                    float *result = memory.as<float>(), *cotangent = result + e;
@@ -353,7 +353,7 @@ class BlockGradients {
 
   void add_parts(int64_t rows) const {
     int64_t n = rows * shape_.width;
-    parallel_for(n, kParallelWork / 8, [&](int64_t begin, int64_t end) {
+    parallel_for(n, kParallelWork / 64, [&](int64_t begin, int64_t end) {
       for (int64_t i = 1; i < stretches_; i++) {
         attention_table().add(parts_ + begin, parts_ + i * n + begin, end - begin);
       }

@@ -85,8 +85,8 @@ class Direct {
   void run() const {
     Scratch packed(panels_ * panel_bytes_ + kRoom);
     pack(packed.as<char>());
-    int64_t ranges =
-        std::clamp<int64_t>(kTasksPerThread * num_threads() / blocks_.size(), 1, panels_);
+    int64_t wanted = (stage_.is_in(c_.image) ? 2 : 1) * kTasksPerThread * num_threads();
+    int64_t ranges = std::clamp<int64_t>(wanted / blocks_.size(), 1, panels_);
     int64_t tasks = blocks_.size() * ranges;
     double work = static_cast<double>(c_.phase.pixels(c_.image.batch)) *
                   static_cast<double>(panels_ * width_ * std::max<int64_t>(depth_, 1));
@@ -94,12 +94,13 @@ class Direct {
     parallel_for(tasks, static_cast<int64_t>(std::min(grain, static_cast<double>(tasks))),
                  [&](int64_t begin, int64_t end) {
                    Scratch stage(stage_.bytes());
+                   const void* staged = nullptr;
                    for (int64_t i = begin; i < end; ++i) {
                      ConvBlock block = blocks_[i / ranges];
                      if (i == begin || i % ranges == 0) {
-                       stage_.fill(c_.image, block, stage.data());
+                       staged = stage_.fill(c_.image, block, stage.data());
                      }
-                     run_task(block, packed.as<char>(), stage.as<char>(),
+                     run_task(block, packed.as<char>(), static_cast<const char*>(staged),
                               i % ranges * panels_ / ranges, (i % ranges + 1) * panels_ / ranges);
                    }
                  });
@@ -117,7 +118,7 @@ class Direct {
 
   void pack(char* packed) const {
     int64_t entries = width_ * std::max<int64_t>(depth_, 1);
-    int64_t grain = std::max<int64_t>(kParallelWork / (16 * entries), 1);
+    int64_t grain = std::max<int64_t>(kParallelWork / (64 * entries), 1);
     parallel_for(panels_, grain, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         Panel p = panel(i, packed);

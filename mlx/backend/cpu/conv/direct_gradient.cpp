@@ -102,7 +102,7 @@ class Gradient {
     Scratch panel(blocks_.rows() * blocks_.cols() * width_ * size_ + kRoom);
     for (int64_t b = blocks.begin; b < blocks.end; ++b) {
       ConvBlock block = blocks_[b];
-      stage_.fill(image_, block, stage.data());
+      auto from = static_cast<const char*>(stage_.fill(image_, block, stage.data()));
       for (int64_t p = 0; p < panels_; ++p) {
         int64_t col = p * width_, cols = std::min(width_, out_channels_ - col);
         int64_t packed = -1;  // the group whose cotangents the panel has
@@ -110,7 +110,7 @@ class Gradient {
           int64_t group = rows_[r].group;
           if (group != packed) pack(block, group * out_channels_ + col, cols, panel.as<char>());
           packed = group;
-          multiply(block, rows_[r], stage.as<char>(), panel.as<char>(), width_of(cols),
+          multiply(block, rows_[r], from, panel.as<char>(), width_of(cols),
                    sums + (rows_[r].begin * sums_step() + col) * size_);
         }
       }
@@ -150,7 +150,7 @@ class Gradient {
   /** Adds the parts up and puts the sums where the weight has them. */
   void finish(char* sums, int64_t parts, int64_t elements) const {
     int64_t kernel_elements = geometry_.kernel_size() * channels_;
-    int64_t grain = std::max<int64_t>(kFinishGrain / sums_step(), 1);
+    int64_t grain = std::max<int64_t>(kFinishGrain / (parts * sums_step()), 1);
     parallel_for(groups_ * depth_, grain, [&](int64_t begin, int64_t end) {
       tools_.kernels.fold(sums + begin * sums_step() * size_, elements, parts,
                           (end - begin) * sums_step());

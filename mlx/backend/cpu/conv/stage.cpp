@@ -119,7 +119,21 @@ void ConvStage::fill_row(const Image& image, const char* row, int64_t first, int
   }
 }
 
-void ConvStage::fill(const Image& image, const ConvBlock& block, void* stage) const {
+bool ConvStage::is_in(const Image& image) const {
+  constexpr Triple none = {0, 0, 0}, one = {1, 1, 1};
+  bool is_inside = lowest_ == none && span_ == one && phase_.ratio == one;
+  for (int i = 0; i < 3; ++i) is_inside = is_inside && phase_.count[i] <= image.extent[i];
+  return is_inside && extent_[1] == 1 && image.stride[2] == image.channels &&
+         image.itemsize == kernels_.sum_size;
+}
+
+const void* ConvStage::fill(const Image& image, const ConvBlock& block, void* stage) const {
+  if (is_in(image)) {
+    const Triple& at = block.first;
+    int64_t offset = block.n * image.batch_stride + at[0] * image.stride[0] +
+                     at[1] * image.stride[1] + at[2] * image.stride[2];
+    return image.data + offset * image.itemsize;
+  }
   int64_t rows = (block.rows - 1) * phase_.ratio[1] + span_[1];
   int64_t cols = (block.cols - 1) * phase_.ratio[2] + span_[2];
   Triple first;
@@ -137,6 +151,7 @@ void ConvStage::fill(const Image& image, const ConvBlock& block, void* stage) co
       fill_row(image, image.data + offset * image.itemsize, first[2], cols, to);
     }
   }
+  return stage;
 }
 
 }  // namespace mlx::core::cpu

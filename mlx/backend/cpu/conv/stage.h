@@ -44,8 +44,12 @@ class ConvStage {
 
   int64_t bytes() const { return extent_[0] * step_[0] * kernels_.sum_size; }
 
-  // Copies what a block of the image reads, all groups' channels.
-  void fill(const Image& image, const ConvBlock& block, void* stage) const;
+  // Whether what any block reads lies in the image as it would in the stage.
+  bool is_in(const Image& image) const;
+
+  // Copies what a block of the image reads, all groups' channels, unless the image has it so.
+  // Returns where it is.
+  const void* fill(const Image& image, const ConvBlock& block, void* stage) const;
 
   // The entries of a patch in the first group, tap by tap. Those of others lie `group_step` apart.
   const std::vector<ConvSegment>& segments() const { return segments_; }
