@@ -80,14 +80,16 @@ ReduceOffset outer_offset(const std::vector<ReduceAxis>& axes, int64_t index) {
 
 ReduceUnits::ReduceUnits(int64_t extent, int64_t width, int64_t outer, int64_t tasks) {
   constexpr int64_t unit_elements = 1 << 14;
+  constexpr int64_t merged_totals = 1 << 14;  // one after the other
   constexpr int64_t enough_tasks = 16;
-  piece = std::min(extent, std::max<int64_t>(64, unit_elements / width));
+  piece = std::min(extent, std::max<int64_t>(128, unit_elements / width));
   pieces = (extent + piece - 1) / piece;
   count = outer * pieces;
   per_chunk = count;
   if (tasks < enough_tasks) {
     int64_t total = extent * outer * width;
-    int64_t chunk_elements = std::max(unit_elements, total * tasks / 256);
+    int64_t most_chunks = std::clamp<int64_t>(merged_totals / width, 64, 256);
+    int64_t chunk_elements = std::max(unit_elements, total * tasks / most_chunks);
     per_chunk = std::clamp<int64_t>(chunk_elements / (piece * width), 1, count);
   }
   chunks = (count + per_chunk - 1) / per_chunk;

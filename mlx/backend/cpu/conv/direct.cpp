@@ -19,7 +19,8 @@ namespace {
 
 constexpr int64_t kMostPixels = 1024;
 constexpr int64_t kTasksPerThread = 4;
-constexpr int64_t kRoom = 64;  // behind packed panels, as packers write whole vectors
+constexpr int64_t kOutputWork = 32;  // products that take as long as to write their sum
+constexpr int64_t kRoom = 64;        // behind packed panels, as packers write whole vectors
 
 // What stays near of a panel of weights: most of an L1 cache, or more where a large L2 cache has
 // room for it beside the stage, which saves reading and adding to the output once more.
@@ -89,7 +90,7 @@ class Direct {
     int64_t ranges = std::clamp<int64_t>(wanted / blocks_.size(), 1, panels_);
     int64_t tasks = blocks_.size() * ranges;
     double work = static_cast<double>(c_.phase.pixels(c_.image.batch)) *
-                  static_cast<double>(panels_ * width_ * std::max<int64_t>(depth_, 1));
+                  static_cast<double>(panels_ * width_ * (depth_ + kOutputWork));
     double grain = static_cast<double>(tasks * kParallelWork) / work;
     parallel_for(tasks, static_cast<int64_t>(std::min(grain, static_cast<double>(tasks))),
                  [&](int64_t begin, int64_t end) {
