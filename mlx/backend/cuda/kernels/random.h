@@ -46,7 +46,7 @@ MLX_FN ThreefryWords given_key(const Operand& key) {
 }
 
 /** What one key makes of N neighbours in the lower half of `count` words and of their partners,
- *  which lie half of them further. */
+ *  which lie half of them further. Several neighbours all have partners. */
 template <int N>
 struct WordPacks {
   uint32_t at[2][N];
@@ -58,8 +58,9 @@ MLX_FN WordPacks<N> make_words(ThreefryWords key, Index first, Index half, Index
 #pragma unroll
   for (int k = 0; k < N; k++) {
     Index i = first + k, partner = i + half;
+    bool paired = N > 1 || partner < count;
     ThreefryWords pair = threefry2x32(key.x0, key.x1, static_cast<uint32_t>(i),
-                                      partner < count ? static_cast<uint32_t>(partner) : 0u);
+                                      paired ? static_cast<uint32_t>(partner) : 0u);
     packs.at[0][k] = pair.x0;
     packs.at[1][k] = pair.x1;
   }
