@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cmath>
 #include <limits>
 #include <optional>
 #include <vector>
@@ -24,12 +25,13 @@ namespace {
 constexpr int64_t kPanelBytes = 40 << 10;  // a panel of B: most of an L1 cache
 constexpr int64_t kLeastDepth = 512;       // of panels: the output is read and written so rarely
 constexpr int64_t kTileDepth = 2048;  // tiles read faster from an L2 cache than they are stored
-constexpr int64_t kPlacedPanels = 4;  // of B, for which packing a large A does not pay
+constexpr int64_t kPlacedPanels = 4;  // a thread's of B, for which packing a large A does not pay
 constexpr int64_t kPageBytes = 4096;  // parts of rows so far apart meet in few sets of a cache
 constexpr int64_t kTasksPerThread = 4;
 constexpr int64_t kTaskWork = 1 << 19;     // products that are worth a second thread
 constexpr int64_t kFewEntries = 1 << 15;   // which take less to pack than threads to join
-constexpr int64_t kMostEntries = 1 << 18;  // that are packed more than once
+constexpr int64_t kMostEntries = 1 << 17;  // that are packed more than once, times the threads
+constexpr int64_t kMostSharers = 8;        // of them: panels must stay in an L2 cache
 constexpr int64_t kEntryWork = 32;         // products that take as long as to fetch an entry
 constexpr int64_t kTileEntryWork = 512;    // the same of tiles
 constexpr int64_t kSlabBytes = 8 << 20;    // packed B
@@ -49,6 +51,9 @@ int64_t block_bytes() {
   static const int64_t found = sysconf(_SC_LEVEL2_CACHE_SIZE);
   return std::clamp<int64_t>(found, 512 << 10, 2 << 20) / 2;
 }
+
+// Threads share an output like a square: so many have other columns.
+int64_t threads_across() { return static_cast<int64_t>(std::sqrt(num_threads())); }
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
@@ -190,7 +195,7 @@ Blocked::Blocked(const GemmKernels& kernels, const Gemm& product) : kernels_(ker
   block_depth_ = round_up(ceil_div(g_.k, ceil_div(g_.k, most)), whole);
   blocks_ = ceil_div(g_.k, block_depth_);
   placed_ = shape_.placed && !g_.a.source && g_.a.depth_stride == 1 &&
-            (g_.n <= kPlacedPanels * width_ || blocks_ == 1 ||
+            (g_.n <= kPlacedPanels * width_ * threads_across() || blocks_ == 1 ||
              g_.a.width_stride * kernels.source_size % kPageBytes != 0);
   int64_t entry_bytes = ceil_div(block_depth_, kernels.unit) * kernels.packed_size;
   // Packers write whole vectors: past the end of a panel is room, since the next may be there
@@ -381,8 +386,8 @@ void Blocked::run_slab(const Slab& slab, const Sums& sums) const {
 }
 
 // Whether threads had better pack all that their tasks need than wait for what others pack, and
-// fetch it out of their caches: where what they pack beyond their share is little, by itself or
-// beside the products.
+// fetch it out of their caches, which takes the longer the more they are: where what they pack
+// beyond their share is little, by itself or beside the products.
 bool Blocked::packs_alone(const Slab& slab, Grid grid) const {
   if (slab.blocks < blocks_ || g_.a.source || g_.b.source) return false;
   int64_t depth = slab.blocks * block_depth_, threads = num_threads();
@@ -391,18 +396,20 @@ bool Blocked::packs_alone(const Slab& slab, Grid grid) const {
   int64_t entries = ceil_div(turns, grid.rows) * cols - slab.cols / threads;
   if (grid.cols > 1 && !placed_) entries += rows - slab.rows / threads;
   entries *= depth;
+  int64_t most = kMostEntries * std::min(threads, kMostSharers);
   return entries <= kFewEntries ||
-         (entries <= kMostEntries && entries * 2 * entry_work() <= rows * cols * depth);
+         (entries <= most && entries * 2 * kEntryWork <= rows * cols * depth);
 }
 
-// Each thread begins with another part of the columns and helps with those of others when it is
-// done, so that parts are packed once for the most part and no thread waits for a slower one.
+// Each thread begins with another part of the columns, the one it may have in its cache from the
+// product before, and helps with those of others when it is done, so that parts are packed once for
+// the most part and no thread waits for a slower one.
 void Blocked::run_alone(const Slab& slab, Grid grid) const {
   std::vector<std::atomic<int64_t>> taken(grid.cols);
   int64_t members = std::min<int64_t>(num_threads(), grid.tasks());
   parallel_for(members, grain_of(slab, members), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      int64_t first = i * grid.cols / members;
+      int64_t first = thread_index() * grid.cols / members;
       for (int64_t j = 0; j < grid.cols; ++j) {
         int64_t part = (first + j) % grid.cols;
         take_tasks(slab, grid, part, taken[part]);
