@@ -21,10 +21,10 @@ def test_a_device_that_is_lost_for_a_while(name):
     assert walk("device", GPU_PROGRAMS[name], stride=5, rule="{}-") > 0
 
 
-@pytest.mark.parametrize("name", ["large_matrices", "long_transforms"])
-def test_a_call_of_a_library_that_fails(name):
-    """Products and convolutions are recorded when they are first made: the last test has those."""
-    assert walk("device_library", GPU_PROGRAMS[name]) > 0
+def test_a_call_of_a_library_that_fails():
+    """Products, convolutions and transforms are recorded when they are first made: the last test has
+    those."""
+    assert walk("device_library", GPU_PROGRAMS["large_matrices"]) > 0
 
 
 @pytest.mark.parametrize("name", GPU_PROGRAMS)

@@ -78,6 +78,8 @@ def test_ops_alone_come_again():
         given = mx.array(x)
         alone = [given @ weight, given * 2 + run, mx.sum(mx.broadcast_to(given, (200, *x.shape)))]
         expected = [x @ w.astype("f8"), x * 2.0 + run, 200 * x.sum(dtype="f8")]
+        alone.append(mx.fft.fft2(given[:, :64]))
+        expected.append(np.fft.fft2(x[:, :64]))
         for y in alone:
             mx.eval(y)
         for y, wanted in zip(alone, expected, strict=True):

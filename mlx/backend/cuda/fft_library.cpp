@@ -100,6 +100,7 @@ bool is_refusal(cufftResult code) {
 struct Plan {
   cufftHandle handle = 0;
   size_t workspace = 0;
+  uint64_t number = new_call_number();
   bool refused = false;  // several axes
 
   explicit Plan(const RowsCall& call) {
@@ -176,7 +177,9 @@ bool transform_rows(const RowsCall& call, const void* in, void* out, const Strea
     return false;
   }
   Scratch workspace(std::max<size_t>(plan.workspace, 1), s);
-  call_directly(s, [&](cudaStream_t stream) {
+  LibraryCall execution(plan.number);
+  execution.add(in).add(out).add(workspace.get()).add(call.inverse).takes_long();
+  enqueue(s, execution, [&](cudaStream_t stream) {
     check_cufft(library.set_stream(plan.handle, stream), "transforming");
     check_cufft(library.set_work_area(plan.handle, workspace.get()), "transforming");
     check_cufft(execute(library, plan.handle, call.kind, call.inverse, const_cast<void*>(in), out),
