@@ -42,8 +42,8 @@ std::string folding_of(ScanOp op, Dtype dtype) {
 }
 
 /** How many blocks a multiprocessor has to hold at least. */
-int least_blocks(ScanOp op, Dtype dtype) {
-  return op == ScanOp::LogAddExp || dtype.size() >= 8 ? 1 : 4;
+int row_blocks(ScanOp op, Dtype dtype) {
+  return op == ScanOp::LogAddExp || dtype.size() == 8 ? 1 : 4;
 }
 
 class Scanner {
@@ -86,7 +86,7 @@ class Scanner {
   /** Warps that take a row each need not wait for whole blocks. */
   bool rows_suit_warps() const {
     constexpr int rows = scan_threads / 32;
-    int resident = least_blocks(spec_.op, in_.dtype());
+    int resident = row_blocks(spec_.op, in_.dtype());
     return resident > 1 &&
            fills_evenly((rows_ + rows - 1) / rows, resident, device_facts(stream_.device.index));
   }
@@ -158,7 +158,7 @@ KernelCall row_scan_call(ScanOp op, Dtype dtype, int width, int lanes) {
   return {"scan_rows.h", "ScanCall",
           "scan_rows<" + folding_of(op, dtype) + ", " + type_name(dtype) + ", " +
               std::to_string(width) + ", " + std::to_string(lanes) + ">",
-          scan_threads, least_blocks(op, dtype)};
+          scan_threads, row_blocks(op, dtype)};
 }
 
 KernelCall row_total_call(ScanOp op, Dtype dtype, int width) {
@@ -169,8 +169,7 @@ KernelCall row_total_call(ScanOp op, Dtype dtype, int width) {
 
 KernelCall column_scan_call(ScanOp op, Dtype dtype) {
   return {"scan_columns.h", "ScanCall",
-          "scan_columns<" + folding_of(op, dtype) + ", " + type_name(dtype) + ">", scan_threads,
-          least_blocks(op, dtype)};
+          "scan_columns<" + folding_of(op, dtype) + ", " + type_name(dtype) + ">"};
 }
 
 KernelCall column_total_call(ScanOp op, Dtype dtype) {

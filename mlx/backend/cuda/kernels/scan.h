@@ -52,10 +52,10 @@ MLX_FN int64_t place_of(const ScanCall& p, int64_t i) { return p.backward ? p.le
 
 /** Goes on from `running` over one value and returns the result for it. */
 template <typename F, typename T>
-MLX_FN T advance(bool exclusive, typename F::Total& running, T x) {
+MLX_FN T advance(const ScanCall& p, typename F::Total& running, T x) {
   auto before = running;
   F::add(running, x, 0);
-  return F::finish(exclusive ? before : running, 1.0, 0.0);
+  return F::finish(p.exclusive ? before : running, 1.0, 0.0);
 }
 
 /** The total of the chunks before `chunk` of number `at` of `count` rows or columns; the threads

@@ -11,8 +11,8 @@ template <typename F, typename T>
 struct Columns {
   using Total = typename F::Total;
   Total (&shared)[column_strips][columns_across];
-  int64_t count, column, chunk, begin, end, step;
-  const T* in;  // where the running order begins, from which values lie `step` apart
+  int64_t count, column, chunk, begin, end;
+  const T* in;
   T* out;
   bool active;
 
@@ -25,8 +25,6 @@ struct Columns {
     begin = chunk * p.chunk_length;
     end = begin + p.chunk_length < p.length ? begin + p.chunk_length : p.length;
     int64_t first = column / p.inner * p.length * p.inner + column % p.inner;
-    if (p.backward) first += (p.length - 1) * p.inner;
-    step = p.backward ? -p.inner : p.inner;
     in = static_cast<const T*>(p.in) + first;
     out = static_cast<T*>(p.out) + first;
   }
@@ -43,42 +41,6 @@ struct Columns {
   }
 };
 
-/** What a strip has of a tile, in registers. Values behind the last one are zeros, which only reach
- *  what lies behind them. */
-template <typename F, typename T>
-struct StripValues {
-  using Total = typename F::Total;
-  T values[strip_rows] = {};
-  int64_t first;
-  int count;
-
-  MLX_FN StripValues(const Columns<F, T>& c, int64_t base) {
-    first = base + threadIdx.y * strip_rows;
-    int64_t rest = c.active ? c.end - first : 0;
-    count = static_cast<int>(rest < strip_rows ? rest : strip_rows);
-    const T* in = c.in + first * c.step;
-#pragma unroll
-    for (int r = 0; r < strip_rows; r++, in += c.step) {
-      if (r < count) values[r] = load<T>(in, 0);
-    }
-  }
-  MLX_FN Total sum() const {
-    Total sum = F::start();
-#pragma unroll
-    for (int r = 0; r < strip_rows; r++) F::add(sum, values[r], 0);
-    return sum;
-  }
-  template <bool exclusive>
-  MLX_FN void write(const Columns<F, T>& c, Total running) const {
-    T* out = c.out + first * c.step;
-#pragma unroll
-    for (int r = 0; r < strip_rows; r++, out += c.step) {
-      T result = advance<F, T>(exclusive, running, values[r]);
-      if (r < count) store<T>(out, 0, result);
-    }
-  }
-};
-
 template <typename F, typename T>
 MLX_FN void scan_columns(const ScanCall& p) {
   using Total = typename F::Total;
@@ -92,14 +54,25 @@ MLX_FN void scan_columns(const ScanCall& p) {
     carry = c.first_strips(column_strips);
   }
   for (int64_t base = c.begin; base < c.end; base += column_tile) {
-    StripValues<F, T> strip_values(c, base);
-    c.exchange(strip_values.sum());
+    T values[strip_rows];
+    Total sum = F::start();
+    int64_t from = base + strip * strip_rows;
+    int64_t rest = c.active ? c.end - from : 0;
+#pragma unroll
+    for (int r = 0; r < strip_rows; r++) {
+      if (r < rest) values[r] = load<T>(c.in, place_of(p, from + r) * p.inner);
+    }
+#pragma unroll
+    for (int r = 0; r < strip_rows; r++) {
+      if (r < rest) F::add(sum, values[r], 0);
+    }
+    c.exchange(sum);
     Total running = F::merge(carry, c.first_strips(strip));
     carry = F::merge(carry, c.first_strips(column_strips));
-    if (p.exclusive) {
-      strip_values.template write<true>(c, running);
-    } else {
-      strip_values.template write<false>(c, running);
+#pragma unroll
+    for (int r = 0; r < strip_rows; r++) {
+      if (r >= rest) continue;
+      store<T>(c.out, place_of(p, from + r) * p.inner, advance<F, T>(p, running, values[r]));
     }
   }
 }
@@ -112,11 +85,9 @@ MLX_FN void total_columns(const ScanCall& p) {
   Columns<F, T> c(p, shared);
   Total total = F::start();
   if (c.active) {
-    int64_t begin = c.begin + threadIdx.y;
-    const T* in = c.in + begin * c.step;
 #pragma unroll 8
-    for (int64_t i = begin; i < c.end; i += column_strips, in += column_strips * c.step) {
-      F::add(total, load<T>(in, 0), 0);
+    for (int64_t i = c.begin + threadIdx.y; i < c.end; i += column_strips) {
+      F::add(total, load<T>(c.in, place_of(p, i) * p.inner), 0);
     }
   }
   c.exchange(total);

@@ -60,7 +60,7 @@ MLX_FN Pack<T, width> scan_pack(const ScanCall& p, typename F::Total running, Pa
 #pragma unroll
   for (int k = 0; k < width; k++) {
     T value = from_stored<T>(pack.at[k]);
-    results.at[k] = static_cast<Stored<T>>(advance<F, T>(p.exclusive, running, value));
+    results.at[k] = static_cast<Stored<T>>(advance<F, T>(p, running, value));
   }
   return results;
 }
