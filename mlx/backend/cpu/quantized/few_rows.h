@@ -26,13 +26,11 @@ constexpr int kCacheLine = 64;
 // Bytes from what is multiplied to what is fetched from memory: rows follow each other.
 constexpr int kFetchAhead = 8192;
 
-// Rows [row, row + rows) of x times `cols` rows of w, `col` and others that are so far apart that
-// each is a stream of its own: memory sends several at a time faster than one.
+// Rows [row, row + rows) of x times `cols` rows of w, `col` and those of the streams that follow.
 struct Tile {
   int row, rows;
   int64_t col;
   int cols;
-  int64_t apart;
 };
 
 // For each pair of rows of a tile, by column within row: scales of w times those of x, and what the
@@ -48,7 +46,7 @@ struct Factors {
   constexpr int lanes = kLanes<float>;
   alignas(64) float scales[kChunk + kGroupPadding], biases[kChunk + kGroupPadding];
   for (int c = 0; c < tile.cols; ++c) {
-    int64_t at = (tile.col + c * tile.apart) * p.w.row_groups + first, next = 4 * p.w.row_groups;
+    int64_t at = (tile.col + c * p.apart) * p.w.row_groups + first, next = 4 * p.w.row_groups;
     load_scales(p.w.scale, p.w.scales, at, n, scales, next);
     if (p.w.biases) load_scales(p.w.scale, p.w.biases, at, n, biases, next);
     for (int r = 0; r < tile.rows; ++r) {
@@ -96,10 +94,10 @@ static inline void add_block(const uint8_t* block, int64_t col_bytes, const type
 
 // `n` groups of at least one block.
 template <typename Dot, int Rows, int Cols>
-static inline void add_groups(const FewRowsProduct& p, const Tile& tile, const uint8_t* codes,
+static inline void add_groups(const FewRowsProduct& p, const uint8_t* codes,
                               const typename Dot::X* x, int n, const Factors& factors,
                               Vec<float> (&totals)[Rows][Cols]) {
-  int64_t col_bytes = tile.apart * p.w.row_bytes, x_stride = p.x.stride;
+  int64_t col_bytes = p.apart * p.w.row_bytes, x_stride = p.x.stride;
   int blocks = p.w.group / kCodeBlock, group_bytes = p.w.group / 8 * Dot::Codes::kBits;
   for (int j = 0; j < n; ++j) {
     for (int at = 0; at < group_bytes; at += kCacheLine) {
@@ -128,10 +126,10 @@ static inline void add_groups(const FewRowsProduct& p, const Tile& tile, const u
 
 // `n` groups of half a block, of which `left` codes are left in the rows.
 template <typename Dot, int Rows, int Cols>
-static inline void add_half_groups(const FewRowsProduct& p, const Tile& tile, const uint8_t* codes,
+static inline void add_half_groups(const FewRowsProduct& p, const uint8_t* codes,
                                    const typename Dot::X* x, int n, int64_t left,
                                    const Factors& factors, Vec<float> (&totals)[Rows][Cols]) {
-  int64_t col_bytes = tile.apart * p.w.row_bytes;
+  int64_t col_bytes = p.apart * p.w.row_bytes;
   for (int j = 0; j < n; j += 2) {
     for (int c = 0; c < Cols; ++c) {
       uint8_t copy[kCodeBlock];
@@ -149,9 +147,9 @@ static inline void add_half_groups(const FewRowsProduct& p, const Tile& tile, co
 }
 
 template <typename Dot, int Rows, int Cols>
-static void multiply_tile(const FewRowsProduct& p, int row, int64_t col, int64_t apart) {
+static void multiply_tile(const FewRowsProduct& p, int row, int64_t col) {
   static_assert(Rows * Cols <= kTilePairs && kLanes<float> <= kGroupPadding);
-  Tile tile = {row, Rows, col, Cols, apart};
+  Tile tile = {row, Rows, col, Cols};
   Factors factors;
   for (Vec<float>& shift : factors.shifts) shift = Vec<float>{};
   Vec<float> totals[Rows][Cols] = {};
@@ -163,15 +161,15 @@ static void multiply_tile(const FewRowsProduct& p, int row, int64_t col, int64_t
     const uint8_t* codes = p.w.codes + col * p.w.row_bytes + k / 8 * Dot::Codes::kBits;
     const typename Dot::X* x = Dot::activations(p.x) + row * p.x.stride + k;
     if (p.w.group < kCodeBlock) {
-      add_half_groups<Dot>(p, tile, codes, x, n, p.w.depth - k, factors, totals);
+      add_half_groups<Dot>(p, codes, x, n, p.w.depth - k, factors, totals);
     } else {
-      add_groups<Dot>(p, tile, codes, x, n, factors, totals);
+      add_groups<Dot>(p, codes, x, n, factors, totals);
     }
   }
   for (int r = 0; r < Rows; ++r) {
     float* to = p.sums + (row + r) * p.sums_stride + col;
     for (int c = 0; c < Cols; ++c) {
-      to[c * apart] = total(totals[r][c] + factors.shifts[r * Cols + c]);
+      to[c * p.apart] = total(totals[r][c] + factors.shifts[r * Cols + c]);
     }
   }
 }
@@ -179,14 +177,19 @@ static void multiply_tile(const FewRowsProduct& p, int row, int64_t col, int64_t
 // All rows of x, a few at a time, over the same rows of w, which stay in the first cache.
 template <typename Dot>
 static void multiply_few_rows(const FewRowsProduct& p) {
-  int64_t cols = p.rows == 1 ? 4 : p.rows == 2 ? 2 : 1, each = p.count / cols;
-  for (int64_t j = 0; j < each && cols == 4; ++j) multiply_tile<Dot, 1, 4>(p, 0, j, each);
-  for (int64_t j = 0; j < each && cols == 2; ++j) multiply_tile<Dot, 2, 2>(p, 0, j, each);
-  for (int64_t j = cols > 1 ? cols * each : 0; j < p.count; ++j) {
-    int r = 0;
-    for (; r + 4 <= p.rows; r += 4) multiply_tile<Dot, 4, 1>(p, r, j, 0);
-    for (; r + 2 <= p.rows; r += 2) multiply_tile<Dot, 2, 1>(p, r, j, 0);
-    if (r < p.rows) multiply_tile<Dot, 1, 1>(p, r, j, 0);
+  for (int64_t j = 0; j < p.count; ++j) {
+    int c = 0;
+    for (; p.rows == 1 && c + 4 <= p.streams; c += 4) multiply_tile<Dot, 1, 4>(p, 0, j);
+    for (; p.rows == 2 && c + 2 <= p.streams; c += 2) {
+      multiply_tile<Dot, 2, 2>(p, 0, j + c * p.apart);
+    }
+    for (; c < p.streams; ++c) {
+      int64_t col = j + c * p.apart;
+      int r = 0;
+      for (; r + 4 <= p.rows; r += 4) multiply_tile<Dot, 4, 1>(p, r, col);
+      for (; r + 2 <= p.rows; r += 2) multiply_tile<Dot, 2, 1>(p, r, col);
+      if (r < p.rows) multiply_tile<Dot, 1, 1>(p, r, col);
+    }
   }
 }
 

@@ -49,12 +49,17 @@ struct Activations {
   int64_t stride, group_stride;
 };
 
-// sums[r][j] = sum over k of x[r][k] * w[j][k] for rows r and rows j of w.
+// Rows of w are read as so many streams at a time, far apart: memory sends several faster than one.
+constexpr int kStreams = 4;
+
+// sums[r][j] = sum over k of x[r][k] * w[j][k] for rows r and rows j of w: `count` rows from
+// c * apart on, for each stream c.
 struct FewRowsProduct {
   QuantizedRows w;
   Activations x;
   int rows;
-  int64_t count;  // rows of w
+  int streams;  // up to kStreams
+  int64_t count, apart;
   float* sums;
   int64_t sums_stride;
 };

@@ -11,6 +11,7 @@
 #include "mlx/backend/cpu/gemm/scratch.h"
 #include "mlx/backend/cpu/gemm/skinny.h"
 #include "mlx/backend/cpu/runtime/amx.h"
+#include "mlx/backend/cpu/runtime/stretches.h"
 #include "mlx/core/parallel.h"
 #include "mlx/utils.h"
 
@@ -21,6 +22,8 @@ namespace {
 constexpr int64_t kFewRows = 8;
 constexpr int64_t kRowBlock = 512;         // rows of x that are rounded at a time
 constexpr int64_t kGrainBytes = 32 << 10;  // of a matrix, worth a thread
+constexpr int64_t kPartBytes = 128 << 10;  // of a matrix, worth a turn of a thread
+constexpr int64_t kGrainSums = 1 << 15;
 constexpr int64_t kLineColumns = 256, kLineDepth = 32;
 
 int64_t round_up(int64_t a, int64_t b) { return (a + b - 1) / b * b; }
@@ -139,11 +142,18 @@ void multiply_few_rows(const QuantizedProduct& p, bool may_round) {
   auto kernel = rounds ? rounded().few_rows[code] : quantized_kernels().few_rows[code];
   Scratch sums(p.m * p.n * sizeof(float));
   int64_t row_cost = p.w.row_bytes * (rounds ? p.m + 1 : 2 * p.m + 1) / 2;
-  parallel_for(p.n, std::max<int64_t>(4, kGrainBytes / row_cost), [&](int64_t begin, int64_t end) {
-    kernel({rows_from(p.w, begin), rows.activations(), static_cast<int>(p.m), end - begin,
-            sums.as<float>() + begin, p.n});
-    write_sums(p, sums.as<float>(), begin, end);
+  auto multiply = [&](int64_t row, int streams, int64_t count, int64_t apart) {
+    kernel({rows_from(p.w, row), rows.activations(), static_cast<int>(p.m), streams, count, apart,
+            sums.as<float>() + row, p.n});
+  };
+  int64_t each = p.n / kStreams, rest = p.n % kStreams;
+  int64_t part = std::max<int64_t>(1, kPartBytes / (kStreams * row_cost));
+  parallel_stretches((each + part - 1) / part, [&](int64_t i) {
+    multiply(i * part, kStreams, std::min(part, each - i * part), each);
   });
+  if (rest > 0) multiply(p.n - rest, static_cast<int>(rest), 1, 1);
+  parallel_for(p.n, kGrainSums / p.m,
+               [&](int64_t begin, int64_t end) { write_sums(p, sums.as<float>(), begin, end); });
 }
 
 /** Blocks of rows of the matrix become floats, which few rows of x are multiplied with. */

@@ -57,8 +57,7 @@ static inline void fetch_entries(Scale scale, const void* from, int64_t at) {
   __builtin_prefetch(static_cast<const char*>(from) + at * size);
 }
 
-// Rows of x times rows of w, each of which is a stream of its own: memory sends several at a time
-// faster than one, as long as they lie in different pages.
+// Rows of x times rows of w, one of each stream.
 template <typename Dot, int Rows, int Streams>
 struct SplitTile {
   static constexpr int kLaneCodes = Dot::kVectorCodes / kLanes<float>;
@@ -70,11 +69,11 @@ struct SplitTile {
   Vec<float> factors[Rows][Streams];  // scales of x times those of w
   Vec<float> totals[Rows][Streams];
 
-  SplitTile(const FewRowsProduct& product, int first, const int64_t (&cols)[Streams])
+  SplitTile(const FewRowsProduct& product, int first, int64_t col)
       : p(product), row(first), totals() {
     for (int c = 0; c < Streams; ++c) {
-      codes[c] = p.w.codes + cols[c] * p.w.row_bytes;
-      groups[c] = cols[c] * p.w.row_groups;
+      codes[c] = p.w.codes + (col + c * p.apart) * p.w.row_bytes;
+      groups[c] = (col + c * p.apart) * p.w.row_groups;
     }
   }
 
@@ -140,16 +139,12 @@ struct SplitTile {
   }
 };
 
-// The product of `Rows` rows of x from `row` on with row j of each of the streams: rows of w are
-// cut into as many parts, which overlap where they are no equal ones.
+// The product of `Rows` rows of x from `row` on with row `col` of w and those of the streams that
+// follow.
 template <typename Dot, int Rows, int Streams>
-static void multiply_streams(const FewRowsProduct& p, int row, int64_t j, int64_t each) {
+static void multiply_streams(const FewRowsProduct& p, int row, int64_t col) {
   constexpr int most = kLanes<float>;
-  int64_t cols[Streams];
-  for (int c = 0; c < Streams; ++c) {
-    cols[c] = j + (c * each < p.count - each ? c * each : p.count - each);
-  }
-  SplitTile<Dot, Rows, Streams> tile(p, row, cols);
+  SplitTile<Dot, Rows, Streams> tile(p, row, col);
   int64_t groups = p.w.depth / p.w.group;
   for (int64_t first = 0; first < groups; first += most) {
     int n = groups - first < most ? static_cast<int>(groups - first) : most;
@@ -157,27 +152,32 @@ static void multiply_streams(const FewRowsProduct& p, int row, int64_t j, int64_
     tile.add_codes(first * p.w.group, int64_t{n} * p.w.group);
   }
   for (int r = 0; r < Rows; ++r) {
-    float* to = p.sums + (row + r) * p.sums_stride;
-    for (int c = 0; c < Streams; ++c) to[cols[c]] = total(tile.totals[r][c]);
+    float* to = p.sums + (row + r) * p.sums_stride + col;
+    for (int c = 0; c < Streams; ++c) to[c * p.apart] = total(tile.totals[r][c]);
   }
 }
 
 // All rows of x, a few at a time, over the same rows of w, which stay in the first cache.
+template <typename Dot, int Streams>
+static void multiply_split_columns(const FewRowsProduct& p, int64_t col) {
+  int r = 0;
+  if constexpr (Streams <= 2) {
+    for (; r + 4 <= p.rows; r += 4) multiply_streams<Dot, 4, Streams>(p, r, col);
+  }
+  for (; r + 2 <= p.rows; r += 2) multiply_streams<Dot, 2, Streams>(p, r, col);
+  if (r < p.rows) multiply_streams<Dot, 1, Streams>(p, r, col);
+}
+
 template <typename Dot>
 static void multiply_split_rows(const FewRowsProduct& p) {
-  constexpr int most = 4;
-  int64_t streams = p.rows <= 2 ? most : 2, each = (p.count + streams - 1) / streams;
-  for (int64_t j = 0; j < each; ++j) {
-    if (p.rows == 1) {
-      multiply_streams<Dot, 1, most>(p, 0, j, each);
-    } else if (p.rows == 2) {
-      multiply_streams<Dot, 2, most>(p, 0, j, each);
-    } else {
-      int r = 0;
-      for (; r + 4 <= p.rows; r += 4) multiply_streams<Dot, 4, 2>(p, r, j, each);
-      for (; r + 2 <= p.rows; r += 2) multiply_streams<Dot, 2, 2>(p, r, j, each);
-      if (r < p.rows) multiply_streams<Dot, 1, 2>(p, r, j, each);
+  for (int64_t j = 0; j < p.count; ++j) {
+    int c = 0;
+    if (p.rows <= 2 && p.streams == 4) {
+      multiply_split_columns<Dot, 4>(p, j);
+      c = 4;
     }
+    for (; c + 2 <= p.streams; c += 2) multiply_split_columns<Dot, 2>(p, j + c * p.apart);
+    if (c < p.streams) multiply_split_columns<Dot, 1>(p, j + c * p.apart);
   }
 }
 
