@@ -19,7 +19,8 @@ void set_num_threads(int threads);
 // and returns when all are done. All compute in the caller's float_mode(). Every range has at least
 // `grain` indices (when n has as many). Runs as one range in the caller when n <= grain, when there
 // is one thread, or inside another parallel_for. The first exception thrown by f is rethrown here,
-// and ranges not yet started are then skipped. May be called from several threads at once and in a
+// and ranges not yet started are then skipped. Which thread takes a range is open, but each begins
+// with those at its place among the threads. May be called from several threads at once and in a
 // forked child.
 void parallel_for(int64_t n, int64_t grain, FunctionRef<void(int64_t begin, int64_t end)> f);
 
