@@ -278,6 +278,8 @@ class array {
     uint32_t value = 0;
   };
   WalkMark& walk_mark() const { return desc_->mark; }
+  /** The size of what lies at `id`. */
+  static constexpr size_t node_bytes() { return sizeof(ArrayDesc); }
   /** Handles to the node, this one included. */
   long use_count() const { return desc_.use_count(); }
 

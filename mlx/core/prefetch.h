@@ -1,8 +1,7 @@
-// Asking for the memory of nodes ahead of their use: where one thread builds and plans graphs and
-// another runs them, each finds what the other one wrote last.
+// Asking for memory ahead of its use, where another thread wrote it last.
 #pragma once
 
-#include "mlx/array.h"
+#include <cstddef>
 
 namespace mlx::core {
 
@@ -12,12 +11,6 @@ inline void prefetch(const void* memory, size_t bytes) {
   for (size_t i = 0; i < bytes; i += line) {
     __builtin_prefetch(static_cast<const char*>(memory) + i, 1);
   }
-}
-
-/** The same for the node behind a handle. */
-inline void prefetch(const array& a) {
-  constexpr size_t node_bytes = 384;
-  prefetch(reinterpret_cast<const void*>(a.id()), node_bytes);
 }
 
 }  // namespace mlx::core

@@ -11,9 +11,9 @@
 #include "mlx/backend/backend.h"
 #include "mlx/core/errors.h"
 #include "mlx/core/interrupt.h"
-#include "mlx/core/prefetch.h"
 #include "mlx/core/scheduler.h"
 #include "mlx/graph/array_lists.h"
+#include "mlx/graph/prefetch_node.h"
 #include "mlx/primitives/joined.h"
 
 namespace mlx::core::detail {
@@ -118,8 +118,8 @@ void prefetch_steps(const std::vector<Step>& steps, size_t next) {
   }
   if (next + arrays < steps.size()) {
     const Step& step = steps[next + arrays];
-    for (auto& in : step.inputs) prefetch(in);
-    for (auto& out : step.outputs) prefetch(out);
+    for (auto& in : step.inputs) prefetch_node(in);
+    for (auto& out : step.outputs) prefetch_node(out);
   }
 }
 

@@ -40,7 +40,8 @@ bool may_take_long(const detail::Batch& batch) {
 // Queueing so many steps on a GPU takes longer than waking a thread to do it.
 constexpr size_t fewest_handed_over = 32;
 
-/** Whether running the batch only queues work on a GPU, so that it takes no time to speak of. */
+/** Whether running the batch only queues work on a GPU, which takes the host some microseconds for
+ *  each step, however much that is. */
 bool only_queues(const detail::Batch& batch) { return batch.stream.device.type == Device::gpu; }
 
 // A caller that goes on builds the next graph while the stream's thread queues this one, unless it

@@ -7,8 +7,8 @@
 #include "mlx/backend/backend.h"
 #include "mlx/core/errors.h"
 #include "mlx/core/origins.h"
-#include "mlx/core/prefetch.h"
 #include "mlx/graph/deferred.h"
+#include "mlx/graph/prefetch_node.h"
 #include "mlx/primitives.h"
 #include "mlx/primitives/elementwise.h"
 #include "mlx/primitives/fallback.h"
@@ -84,7 +84,7 @@ bool Walk::enter(const array& a) {
     return false;
   }
   build_graph_of(a);
-  for (auto& in : a.inputs()) prefetch(in);
+  for (auto& in : a.inputs()) prefetch_node(in);
   a.walk_mark().walk = id_;
   a.walk_mark().index = none;
   for (auto& s : a.siblings()) {

@@ -4,10 +4,12 @@
 
 #include <cmath>
 #include <complex>
+#include <cstring>
 #include <random>
 #include <vector>
 
 #include "mlx/backend/cpu/gemm/gemm.h"
+#include "mlx/core/parallel.h"
 
 using namespace mlx::core;
 using cpu::Gemm;
@@ -148,6 +150,43 @@ const std::vector<Sizes> kSmall = {{1, 1, 1},    {3, 5, 7},    {14, 32, 16},  {1
 /** Some that cross blocks along the depth and slabs that do not fit at once. */
 const std::vector<Sizes> kDeep = {{13, 17, 1537}, {9, 9, 20000}, {1, 30, 9000}};
 
+template <typename T>
+std::vector<T> product_of(const Matrix<T>& a, const Matrix<T>& b, Sizes size) {
+  std::vector<T> out(size.m * size.n);
+  Gemm g;
+  g.dtype = stored_dtype<T>;
+  g.m = size.m, g.n = size.n, g.k = size.k;
+  g.a = {a.values.data(), a.row_stride, a.col_stride, nullptr};
+  g.b = {b.values.data(), b.col_stride, b.row_stride, nullptr};
+  g.out = out.data();
+  g.out_row_stride = size.n;
+  cpu::gemm(g);
+  return out;
+}
+
+/** Panels of one operand are packed by several threads, whole ones and parts of their depth. */
+template <typename T>
+void check_numbers_of_threads(Sizes size) {
+  int before = num_threads();
+  for (Layout layout_a : {Layout::rows, Layout::columns}) {
+    for (Layout layout_b : {Layout::rows, Layout::columns}) {
+      auto a = random_matrix<T>(size.m, size.k, layout_a);
+      auto b = random_matrix<T>(size.k, size.n, layout_b);
+      set_num_threads(1);
+      auto expected = product_of(a, b, size);
+      for (int threads : {2, 5, 16}) {
+        set_num_threads(threads);
+        for (int run = 0; run < 5; run++) {
+          auto out = product_of(a, b, size);
+          EXPECT_EQ(std::memcmp(out.data(), expected.data(), out.size() * sizeof(T)), 0)
+              << threads << " threads, " << size.m << " x " << size.n << " x " << size.k;
+        }
+      }
+    }
+  }
+  set_num_threads(before);
+}
+
 /** Tiles of three and four vectors of columns, whole and not, with A packed and where it lies. */
 const std::vector<Sizes> kWideTiles = {{13, 64, 70}, {20, 48, 33}, {7, 112, 40}, {19, 330, 600}};
 
@@ -172,6 +211,14 @@ TEST(Gemm, Integers) {
   check_layouts<uint16_t>(kSmall, 0);
   check_layouts<int32_t>(kSmall, 0);
   check_layouts<uint64_t>(kSmall, 0);
+}
+
+TEST(Gemm, SameBitsForAnyNumberOfThreads) {
+  for (Sizes size : {Sizes{300, 270, 1100}, Sizes{515, 1000, 260}, Sizes{67, 2100, 131}}) {
+    check_numbers_of_threads<float>(size);
+    check_numbers_of_threads<bfloat16_t>(size);
+    check_numbers_of_threads<complex64_t>(size);
+  }
 }
 
 TEST(Gemm, BooleansAreOred) {

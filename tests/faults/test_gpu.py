@@ -5,7 +5,7 @@ import mlx.core as mx
 import pytest
 from children import run_python
 from gpu_programs import GPU_PROGRAMS
-from injection import check_error, faults, outcome, walk
+from injection import MOST, check_error, faults, outcome, walk
 
 pytestmark = pytest.mark.skipif(not mx.is_available(mx.gpu), reason="needs a GPU")
 DEVICE = mx.gpu if mx.is_available(mx.gpu) else mx.cpu
@@ -22,8 +22,7 @@ def test_a_device_that_is_lost_for_a_while(name):
 
 
 def test_a_call_of_a_library_that_fails():
-    """Products, convolutions and transforms are recorded when they are first made: the last test has
-    those."""
+    """Those that are recorded are made once only: see the end."""
     assert walk("device_library", GPU_PROGRAMS["large_matrices"]) > 0
 
 
@@ -83,3 +82,30 @@ def test_a_process_whose_start_fails(rule, request):
     it."""
     text = STARTING.format(folder=str(request.path.parent), point=rule.split(":")[0])
     assert run_python(text, MLX_FAULTS=rule) == "1"
+
+
+RECORDING = """
+    import sys
+    sys.path[:0] = [{folder!r}]
+    from injection import check_error, faults, outcome, struck
+    from gpu_programs import GPU_PROGRAMS
+    program = GPU_PROGRAMS[{name!r}]
+    error = outcome(program, quietly=True)
+    assert not error or struck("device_library"), error
+    if error:
+        check_error(error)
+    print(struck("device_library"))
+    with faults(""):
+        outcome(program, quietly=False)
+"""
+
+
+@pytest.mark.parametrize("name", ["captured", "convolutions", "long_transforms"])
+def test_a_call_of_a_library_that_fails_while_it_is_recorded(name, request):
+    """Each call in a process of its own, until the program makes no more."""
+    text = RECORDING.format(folder=str(request.path.parent), name=name)
+    struck = [run_python(text, MLX_FAULTS="device_library:1")]
+    while struck[-1] == "1":
+        assert len(struck) < MOST
+        struck.append(run_python(text, MLX_FAULTS=f"device_library:{len(struck) + 1}"))
+    assert struck[-1] == "0" and len(struck) > 1

@@ -358,3 +358,23 @@ def test_recorded_copies_do_not_outlive_their_memory():
             assert [x[:3].tolist() for x in sums] == [[number + 2, number + 3, number + 1]] * 3
             del held, sums
             mx.clear_cache()
+
+
+def test_a_caller_that_is_faster_does_not_run_away():
+    def chain(x):
+        for _ in range(60):  # steps that no pass puts together
+            x = x - mx.max(x) + 1
+        return x
+
+    def peak(runs):
+        mx.synchronize()
+        mx.clear_cache()
+        mx.reset_peak_memory()
+        for _ in range(runs):
+            mx.async_eval(chain(mx.zeros((1 << 20,))))
+        mx.synchronize()
+        return mx.get_peak_memory()
+
+    peak(2)
+    few = peak(8)
+    assert peak(200) < 2 * few

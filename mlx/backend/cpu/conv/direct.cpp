@@ -19,8 +19,9 @@ namespace {
 
 constexpr int64_t kMostPixels = 1024;
 constexpr int64_t kTasksPerThread = 4;
-constexpr int64_t kOutputWork = 32;  // products that take as long as to write their sum
-constexpr int64_t kRoom = 64;        // behind packed panels, as packers write whole vectors
+constexpr int64_t kUnstagedTasks = 8;  // the same where none copies what it reads
+constexpr int64_t kOutputWork = 32;    // products that take as long as to write their sum
+constexpr int64_t kRoom = 64;          // behind packed panels, as packers write whole vectors
 
 // What stays near of a panel of weights: most of an L1 cache, or more where a large L2 cache has
 // room for it beside the stage, which saves reading and adding to the output once more.
@@ -86,7 +87,8 @@ class Direct {
   void run() const {
     Scratch packed(panels_ * panel_bytes_ + kRoom);
     pack(packed.as<char>());
-    int64_t wanted = (stage_.is_in(c_.image) ? 2 : 1) * kTasksPerThread * num_threads();
+    int64_t tasks_per_thread = stage_.is_in(c_.image) ? kUnstagedTasks : kTasksPerThread;
+    int64_t wanted = tasks_per_thread * num_threads();
     int64_t ranges = std::clamp<int64_t>(wanted / blocks_.size(), 1, panels_);
     int64_t tasks = blocks_.size() * ranges;
     double work = static_cast<double>(c_.phase.pixels(c_.image.batch)) *

@@ -11,7 +11,6 @@
 #include "mlx/backend/cpu/gemm/scratch.h"
 #include "mlx/backend/cpu/gemm/skinny.h"
 #include "mlx/backend/cpu/runtime/amx.h"
-#include "mlx/backend/cpu/runtime/stretches.h"
 #include "mlx/core/parallel.h"
 #include "mlx/utils.h"
 
@@ -148,8 +147,8 @@ void multiply_few_rows(const QuantizedProduct& p, bool may_round) {
   };
   int64_t each = p.n / kStreams, rest = p.n % kStreams;
   int64_t part = std::max<int64_t>(1, kPartBytes / (kStreams * row_cost));
-  parallel_stretches((each + part - 1) / part, [&](int64_t i) {
-    multiply(i * part, kStreams, std::min(part, each - i * part), each);
+  parallel_for((each + part - 1) / part, 1, [&](int64_t begin, int64_t end) {
+    multiply(begin * part, kStreams, std::min(end * part, each) - begin * part, each);
   });
   if (rest > 0) multiply(p.n - rest, static_cast<int>(rest), 1, 1);
   parallel_for(p.n, kGrainSums / p.m,

@@ -55,10 +55,22 @@ struct TiledCopy : TiledCopyCall {
   int64_t strides[2][rank];
 };
 
+/** Calls f(line, lane, k, j) for each place of a tile that this thread has, its k-th line and j-th
+ *  neighbour there. */
+template <int lines, int neighbours, typename F>
+MLX_FN void each_of_tile(const F& f) {
+#pragma unroll
+  for (int k = 0; k < lines; k++) {
+#pragma unroll
+    for (int j = 0; j < neighbours; j++)
+      f(k * tile_threads + threadIdx.y, j * tile_lanes + threadIdx.x, k, j);
+  }
+}
+
 /** By tiles of `side` rows and columns. */
 template <typename Word, int side, int rank>
 MLX_FN void tiled_copy(const TiledCopy<rank>& p) {
-  constexpr int across = side / tile_lanes, down = side / tile_threads;
+  constexpr int lines = side / tile_threads, neighbours = side / tile_lanes;
   __shared__ Word staged[side][side + 1];
   int64_t block = blockIdx.x;
   int64_t first_column = block % p.tiles_across * side;
@@ -68,36 +80,18 @@ MLX_FN void tiled_copy(const TiledCopy<rank>& p) {
   find_places<int64_t>(block / p.tiles_down, p.shape, p.strides, at);
   const Word* in = static_cast<const Word*>(p.in) + at[0];
   Word* out = static_cast<Word*>(p.out) + at[1];
-  int lane = threadIdx.x, line = threadIdx.y;
-  Word values[down][across];  // all on their way at once
-#pragma unroll
-  for (int k = 0; k < down; k++) {
-#pragma unroll
-    for (int j = 0; j < across; j++) {
-      int64_t row = first_row + j * tile_lanes + lane;
-      int64_t column = first_column + k * tile_threads + line;
-      if (row < p.rows && column < p.columns) values[k][j] = in[row + column * p.column_stride];
-    }
-  }
-#pragma unroll
-  for (int k = 0; k < down; k++) {
-#pragma unroll
-    for (int j = 0; j < across; j++) {
-      staged[k * tile_threads + line][j * tile_lanes + lane] = values[k][j];
-    }
-  }
+  Word values[lines][neighbours];  // all on their way at once
+  each_of_tile<lines, neighbours>([&](int line, int lane, int k, int j) {
+    int64_t row = first_row + lane, column = first_column + line;
+    if (row < p.rows && column < p.columns) values[k][j] = in[row + column * p.column_stride];
+  });
+  each_of_tile<lines, neighbours>(
+      [&](int line, int lane, int k, int j) { staged[line][lane] = values[k][j]; });
   __syncthreads();
-#pragma unroll
-  for (int k = 0; k < down; k++) {
-#pragma unroll
-    for (int j = 0; j < across; j++) {
-      int64_t row = first_row + k * tile_threads + line;
-      int64_t column = first_column + j * tile_lanes + lane;
-      if (row < p.rows && column < p.columns) {
-        out[row * p.row_stride + column] = staged[j * tile_lanes + lane][k * tile_threads + line];
-      }
-    }
-  }
+  each_of_tile<lines, neighbours>([&](int line, int lane, int, int) {
+    int64_t row = first_row + line, column = first_column + lane;
+    if (row < p.rows && column < p.columns) out[row * p.row_stride + column] = staged[lane][line];
+  });
 }
 
 }  // namespace mlx::core::kernels

@@ -68,9 +68,7 @@ RecordedCall RecordedCalls::find(const LibraryCall& call, QueueCall queue) {
 }
 
 bool RecordedCalls::comes_again(const LibraryCall& call) {
-  if (by_key_.contains(call.key())) return true;
-  if (asked_about_.size() >= most_calls) asked_about_.clear();
-  return !asked_about_.insert(call.key()).second;
+  return by_key_.contains(call.key()) || asked_about_.comes_again(call.key());
 }
 
 bool RecordedCalls::is_good(const Entry& entry) {

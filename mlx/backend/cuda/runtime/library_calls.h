@@ -12,8 +12,8 @@
 #include <string>
 #include <type_traits>
 #include <unordered_map>
-#include <unordered_set>
 
+#include "mlx/backend/cuda/runtime/remembered.h"
 #include "mlx/core/function_ref.h"
 
 namespace mlx::core::cuda {
@@ -90,7 +90,7 @@ class RecordedCalls {
   cudaStream_t stream_ = nullptr;  // for recording alone
   std::list<Entry> entries_;       // the one made last in front
   std::unordered_map<std::string, std::list<Entry>::iterator> by_key_;
-  std::unordered_set<std::string> asked_about_;
+  Remembered<std::string> asked_about_;
 };
 
 }  // namespace mlx::core::cuda

@@ -15,7 +15,6 @@ namespace {
 constexpr size_t most_executables = 256;
 // Starts of others after which an executable graph may go for one that may be as rare.
 constexpr uint64_t long_ago = 4 * most_executables;
-constexpr size_t most_remembered = 4096;
 // Lists of equal kernels in the same place: arguments may come in turns, as from two models.
 constexpr size_t most_alike = 4;
 
@@ -238,9 +237,7 @@ void Replays::start(LaunchList& list, size_t place, cudaStream_t stream) {
 
 bool Replays::comes_again(const LaunchList& list, size_t place) {
   uint64_t key = hash_combine(list.hash(), place);
-  if (by_key_.contains(key)) return true;
-  if (came_.size() >= most_remembered) came_.clear();
-  return !came_.insert(key).second && has_room();
+  return by_key_.contains(key) || (came_.comes_again(key) && has_room());
 }
 
 bool Replays::has_room() const {

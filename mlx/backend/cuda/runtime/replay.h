@@ -10,10 +10,10 @@
 #include <cstdint>
 #include <list>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "mlx/backend/cuda/runtime/library_calls.h"
+#include "mlx/backend/cuda/runtime/remembered.h"
 
 namespace mlx::core::cuda {
 
@@ -120,7 +120,7 @@ class Replays {
 
   Executables executables_;  // the one used last in front
   std::unordered_multimap<uint64_t, Executables::iterator> by_key_;
-  std::unordered_set<uint64_t> came_;  // few kernels that were asked about
+  Remembered<uint64_t> came_;  // few kernels that were asked about
   uint64_t starts_ = 0;
 };
 

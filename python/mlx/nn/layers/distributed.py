@@ -342,7 +342,7 @@ class QuantizedAllToShardedLinear(_QuantizedSharded):
         return self._describe(self.group.size(), 1)
 
     def __call__(self, x: mx.array) -> mx.array:
-        y = self._matmul(sum_gradients(self.group)(x))
+        y = mx._multiply_by_layer(sum_gradients(self.group)(x), self)
         return y + self["bias"] if "bias" in self else y
 
     @classmethod
@@ -387,7 +387,7 @@ class QuantizedShardedToAllLinear(_QuantizedSharded):
         return self._describe(1, self.group.size())
 
     def __call__(self, x: mx.array) -> mx.array:
-        y = mx.distributed.all_sum(self._matmul(x), group=self.group)
+        y = mx.distributed.all_sum(mx._multiply_by_layer(x, self), group=self.group)
         return y + self["bias"] if "bias" in self else y
 
     @classmethod

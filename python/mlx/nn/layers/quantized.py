@@ -41,9 +41,6 @@ class QuantizedBase(Module):
         )
         self.biases = biases[0] if biases else None
 
-    def _matmul(self, x: mx.array) -> mx.array:
-        return mx._multiply_by_layer(x, self)
-
     def _settings(self) -> str:
         return f"group_size={self.group_size}, bits={self.bits}, mode={self.mode}"
 
@@ -92,7 +89,7 @@ class QuantizedEmbedding(QuantizedBase):
 
     def as_linear(self, x: mx.array) -> mx.array:
         """Products of `x` with all vectors, to score the vocabulary with the same weight."""
-        return self._matmul(x)
+        return mx._multiply_by_layer(x, self)
 
     @classmethod
     def from_embedding(
